@@ -1,0 +1,154 @@
+import * as cloudflare from "@pulumi/cloudflare";
+import * as pulumi from "@pulumi/pulumi";
+
+/** Credentials of one device: what goes into the two proxy headers of the Immich app. */
+export interface DeviceCredentials {
+  /** Value of the header `CF-Access-Client-Id`; no secret. */
+  clientId: pulumi.Output<string>;
+  /** Value of the header `CF-Access-Client-Secret`; secret. */
+  clientSecret: pulumi.Output<string>;
+  /** When the token ends, RFC 3339. */
+  expiresAt: pulumi.Output<string>;
+}
+
+/** A new secret for a device, with the time until which the old one still works. */
+export interface SecretRotation {
+  secretVersion: number;
+  /** RFC 3339. */
+  previousSecretExpiresAt: string;
+}
+
+export interface AccessApplicationArgs {
+  accountId: string;
+  /** Host name that Access guards, with every path below it. */
+  hostname: string;
+  /** Email addresses that may log in. */
+  emails: readonly string[];
+  /** Domains whose email addresses may log in, without the @. */
+  emailDomains: readonly string[];
+  /** How long a login lasts, as a duration like `24h`. */
+  sessionDuration: string;
+  /**
+   * How people log in: `create` adds a one-time PIN login, `account` offers all that the account has, anything else is
+   * the id of an existing identity provider.
+   */
+  loginProvider: string;
+  /** Names of the devices; each gets a service token. */
+  devices: readonly string[];
+  /** Rotations by device name. */
+  rotations: Readonly<Record<string, SecretRotation>>;
+  /** How long a service token lasts, as a duration like `8760h`. */
+  tokenDuration: string;
+  /** Let in every service token of the account instead of the devices' own. */
+  anyServiceToken: boolean;
+}
+
+/**
+ * The Access application in front of Immich with its two policies. Browsers pass the email policy after a login;
+ * devices pass the Service Auth policy with two headers on every request.
+ */
+export class AccessApplication extends pulumi.ComponentResource {
+  /** Audience tag of the application's tokens (the JWT's `aud`). */
+  public readonly audience: pulumi.Output<string>;
+  /** Credentials by device name. */
+  public readonly devices: Readonly<Record<string, DeviceCredentials>>;
+
+  public constructor(name: string, args: AccessApplicationArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("immich-access:index:AccessApplication", name, args, opts);
+    const { accountId, hostname } = args;
+
+    const tokens = new Map(args.devices.map((device) => [device, this.serviceToken(name, device, args)]));
+    const loginProvider = this.loginProvider(name, args);
+    const people = new cloudflare.ZeroTrustAccessPolicy(
+      `${name}-people`,
+      {
+        accountId,
+        name: `${hostname} people`,
+        decision: "allow",
+        includes: [
+          ...args.emails.map((email) => ({ email: { email } })),
+          ...args.emailDomains.map((domain) => ({ emailDomain: { domain } })),
+        ],
+        // A policy's duration overrides the application's, and the provider sends 24h where none is given.
+        sessionDuration: args.sessionDuration,
+      },
+      { parent: this },
+    );
+    const admitted = args.anyServiceToken
+      ? [{ anyValidServiceToken: {} }]
+      : [...tokens.values()].map((token) => ({ serviceToken: { tokenId: token.id } }));
+    // A policy has to include something, so without devices there is none.
+    const devices =
+      admitted.length === 0
+        ? []
+        : [
+            new cloudflare.ZeroTrustAccessPolicy(
+              `${name}-devices`,
+              { accountId, name: `${hostname} devices`, decision: "non_identity", includes: admitted },
+              { parent: this },
+            ),
+          ];
+
+    const application = new cloudflare.ZeroTrustAccessApplication(
+      `${name}-application`,
+      {
+        accountId,
+        name: `Immich ${hostname}`,
+        type: "self_hosted",
+        domain: hostname,
+        destinations: [{ type: "public", uri: hostname }],
+        sessionDuration: args.sessionDuration,
+        // A policy that is listed here nowhere has no effect, whatever it says.
+        policies: [...devices, people].map((policy, index) => ({ id: policy.id, precedence: index + 1 })),
+        // A single provider spares people the choice; several need the chooser.
+        ...(loginProvider && { allowedIdps: [loginProvider], autoRedirectToIdentity: true }),
+        httpOnlyCookieAttribute: true,
+        // "strict" makes the way back from the login page loop.
+        sameSiteCookieAttribute: "lax",
+        // A phone with a wrong token gets a plain 401 instead of a login page that it cannot read.
+        serviceAuth401Redirect: true,
+      },
+      { parent: this },
+    );
+
+    this.audience = application.aud;
+    this.devices = Object.fromEntries(
+      [...tokens].map(([device, token]) => [
+        device,
+        {
+          clientId: token.clientId,
+          clientSecret: pulumi.secret(token.clientSecret),
+          expiresAt: token.expiresAt,
+        },
+      ]),
+    );
+    this.registerOutputs({ audience: this.audience, devices: this.devices });
+  }
+
+  private serviceToken(name: string, device: string, args: AccessApplicationArgs) {
+    const rotation = args.rotations[device];
+    return new cloudflare.ZeroTrustAccessServiceToken(
+      `${name}-token-${device}`,
+      {
+        accountId: args.accountId,
+        name: `${args.hostname} ${device}`,
+        duration: args.tokenDuration,
+        ...(rotation && {
+          clientSecretVersion: rotation.secretVersion,
+          previousClientSecretExpiresAt: rotation.previousSecretExpiresAt,
+        }),
+      },
+      { parent: this },
+    );
+  }
+
+  private loginProvider(name: string, args: AccessApplicationArgs): pulumi.Input<string> | undefined {
+    if (args.loginProvider === "account") return undefined;
+    if (args.loginProvider !== "create") return args.loginProvider;
+    return new cloudflare.ZeroTrustAccessIdentityProvider(
+      `${name}-one-time-pin`,
+      { accountId: args.accountId, name: "One-time PIN", type: "onetimepin", config: {} },
+      { parent: this },
+    ).id;
+  }
+}

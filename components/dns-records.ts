@@ -1,0 +1,39 @@
+import { isIPv6 } from "node:net";
+import * as cloudflare from "@pulumi/cloudflare";
+import * as pulumi from "@pulumi/pulumi";
+
+export interface DnsRecordsArgs {
+  zoneId: string;
+  /** Full name of the records. */
+  hostname: string;
+  /** The origin's public addresses; one record each, A or AAAA by its family. Cloudflare balances between several. */
+  addresses: readonly string[];
+}
+
+/**
+ * The proxied records that put the site on the internet, so the last thing to be created and the first to go. A record
+ * that already exists under this name is an error of the API (81057): import it or remove it.
+ */
+export class DnsRecords extends pulumi.ComponentResource {
+  public constructor(name: string, args: DnsRecordsArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("immich-access:index:DnsRecords", name, args, opts);
+    for (const address of args.addresses) {
+      const type = isIPv6(address) ? "AAAA" : "A";
+      new cloudflare.DnsRecord(
+        `${name}-${type.toLowerCase()}-${address.replace(/[.:]+/g, "-")}`,
+        {
+          zoneId: args.zoneId,
+          name: args.hostname,
+          type,
+          content: address,
+          proxied: true,
+          // 1 stands for automatic, the only value that Cloudflare takes for proxied records.
+          ttl: 1,
+          comment: "Immich behind Cloudflare Access",
+        },
+        { parent: this },
+      );
+    }
+    this.registerOutputs({});
+  }
+}

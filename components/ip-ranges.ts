@@ -1,0 +1,22 @@
+import { isIPv6 } from "node:net";
+import * as cloudflare from "@pulumi/cloudflare";
+import type { AddressRanges } from "./origin-host/firewall.ts";
+
+/**
+ * Cloudflare's address ranges: the pinned ones if there are any, else those that the API tells.
+ *
+ * The API's `jdcloudCidrs` are left out: they belong to Cloudflare's partner network in China, which only Enterprise
+ * zones use.
+ */
+export function cloudflareRanges(pinned: readonly string[], provider: cloudflare.Provider): AddressRanges {
+  if (pinned.length > 0) {
+    return {
+      ipv4: pinned.filter((cidr) => !isIPv6(network(cidr))),
+      ipv6: pinned.filter((cidr) => isIPv6(network(cidr))),
+    };
+  }
+  const ranges = cloudflare.getIpRangesOutput({}, { provider });
+  return { ipv4: ranges.ipv4Cidrs, ipv6: ranges.ipv6Cidrs };
+}
+
+const network = (cidr: string) => cidr.split("/")[0] ?? "";

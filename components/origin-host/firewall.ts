@@ -1,0 +1,52 @@
+import * as pulumi from "@pulumi/pulumi";
+import { hostStep, type HostConnection } from "./host-step.ts";
+
+/** Cloudflare's address ranges in CIDR form. */
+export interface AddressRanges {
+  ipv4: pulumi.Input<string[]>;
+  ipv6: pulumi.Input<string[]>;
+}
+
+export interface HostFirewallArgs {
+  connection: HostConnection;
+  /** Who may reach port 443. The host refreshes its copy daily by itself. */
+  ranges: AddressRanges;
+  /**
+   * Port on which Immich listens on this host, or `undefined` if it runs elsewhere. Published by Docker on more than
+   * loopback it would go around ufw, so that is refused.
+   */
+  immichPort?: number;
+  /** Seconds after which a change undoes itself unless a new SSH connection has come through. */
+  confirmSeconds: number;
+}
+
+/**
+ * Prepares the host: installs nginx and ufw where they are missing, and lets only SSH and, on port 443, Cloudflare in.
+ *
+ * SSH is allowed before ufw is enabled, and a change rolls itself back unless the next step's new connection gets
+ * through. After a destroy ufw stays enabled with SSH allowed: closing is safe at any time, opening is not.
+ */
+export class HostFirewall extends pulumi.ComponentResource {
+  /** One line about what is in force; the next step takes it, so that a changed firewall gets its confirmation. */
+  public readonly summary: pulumi.Output<string>;
+
+  public constructor(name: string, args: HostFirewallArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("immich-access:index:HostFirewall", name, {}, opts);
+    // The API is free to answer in any order; another order is no change.
+    const sorted = (list: pulumi.Input<string[]>) => pulumi.output(list).apply((ranges) => [...ranges].sort());
+    const step = hostStep(
+      `${name}-command`,
+      "firewall",
+      args.connection,
+      {
+        ranges: { ipv4: sorted(args.ranges.ipv4), ipv6: sorted(args.ranges.ipv6) },
+        sshPort: args.connection.port,
+        immichPort: args.immichPort ?? null,
+        confirmSeconds: args.confirmSeconds,
+      },
+      { parent: this },
+    );
+    this.summary = step.stdout;
+    this.registerOutputs({ summary: this.summary });
+  }
+}

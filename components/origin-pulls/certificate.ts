@@ -1,0 +1,84 @@
+import * as pulumi from "@pulumi/pulumi";
+import * as tls from "@pulumi/tls";
+import { renewalLeadDays } from "../renewal.ts";
+
+/** Kinds of key for the client certificate. Cloudflare documents RSA for it and says nothing about others. */
+export type OriginPullsKey = "RSA-2048" | "RSA-4096" | "ECDSA-P256";
+
+export interface OriginPullsCertificateArgs {
+  /** Host name in the certificate's subject; it helps a person to tell certificates apart and proves nothing. */
+  hostname: string;
+  /** Days from issue to expiry of the client certificate; an `up` replaces it a month before. */
+  validityDays: number;
+  /** Key of the client certificate. */
+  key: OriginPullsKey;
+}
+
+/** Ten years: the authority never leaves this stack, and its replacement would need both sides to change at once. */
+const AUTHORITY_HOURS = 87_600;
+
+const KEYS: Readonly<Record<OriginPullsKey, tls.PrivateKeyArgs>> = {
+  "RSA-2048": { algorithm: "RSA", rsaBits: 2048 },
+  "RSA-4096": { algorithm: "RSA", rsaBits: 4096 },
+  "ECDSA-P256": { algorithm: "ECDSA", ecdsaCurve: "P256" },
+};
+
+/**
+ * A certificate authority of our own and the client certificate that Cloudflare presents to nginx. nginx trusts the
+ * authority, so a new client certificate needs no change on the host.
+ *
+ * The client certificate is a leaf with its own key, because Cloudflare refuses to be given an authority
+ * (error 1412, missing leaf certificate).
+ */
+export class OriginPullsCertificate extends pulumi.ComponentResource {
+  /** Certificate of the authority, PEM: what nginx trusts. */
+  public readonly authorityPem: pulumi.Output<string>;
+  /** The client certificate, PEM. */
+  public readonly certificatePem: pulumi.Output<string>;
+  /** Key of the client certificate, PEM; secret. */
+  public readonly privateKeyPem: pulumi.Output<string>;
+  /** When the client certificate ends, RFC 3339. */
+  public readonly expiresOn: pulumi.Output<string>;
+
+  public constructor(name: string, args: OriginPullsCertificateArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("immich-access:index:OriginPullsCertificate", name, args, opts);
+    const parent = { parent: this };
+
+    const authorityKey = new tls.PrivateKey(`${name}-authority-key`, KEYS["RSA-2048"], parent);
+    const authority = new tls.SelfSignedCert(
+      `${name}-authority`,
+      {
+        privateKeyPem: authorityKey.privateKeyPem,
+        subject: { commonName: `${args.hostname} origin pulls` },
+        isCaCertificate: true,
+        allowedUses: ["cert_signing", "crl_signing"],
+        validityPeriodHours: AUTHORITY_HOURS,
+      },
+      parent,
+    );
+    const key = new tls.PrivateKey(`${name}-key`, KEYS[args.key], parent);
+    const request = new tls.CertRequest(
+      `${name}-request`,
+      { privateKeyPem: key.privateKeyPem, subject: { commonName: args.hostname } },
+      parent,
+    );
+    const leaf = new tls.LocallySignedCert(
+      `${name}-leaf`,
+      {
+        certRequestPem: request.certRequestPem,
+        caPrivateKeyPem: authorityKey.privateKeyPem,
+        caCertPem: authority.certPem,
+        allowedUses: ["digital_signature", "client_auth"],
+        validityPeriodHours: args.validityDays * 24,
+        earlyRenewalHours: renewalLeadDays(args.validityDays) * 24,
+      },
+      parent,
+    );
+
+    this.authorityPem = authority.certPem;
+    this.certificatePem = leaf.certPem;
+    this.privateKeyPem = pulumi.secret(key.privateKeyPem);
+    this.expiresOn = leaf.validityEndTime;
+    this.registerOutputs({ expiresOn: this.expiresOn });
+  }
+}

@@ -1,0 +1,69 @@
+import * as cloudflare from "@pulumi/cloudflare";
+import * as pulumi from "@pulumi/pulumi";
+
+/** The client certificate that Cloudflare shall present; `OriginPullsCertificate` makes one. */
+export interface ClientCertificate {
+  certificatePem: pulumi.Input<string>;
+  privateKeyPem: pulumi.Input<string>;
+}
+
+export interface OriginPullsArgs {
+  zoneId: string;
+  /** Host name whose origin pulls carry the certificate. */
+  hostname: string;
+  /**
+   * `hostname`: our own certificate, on pulls for `hostname` alone. `zone`: our own certificate, on pulls for every
+   * proxied name of the zone. `shared`: the certificate that all customers of Cloudflare share, which proves only that
+   * a request came through Cloudflare, by anybody's configuration.
+   */
+  mode: "hostname" | "zone" | "shared";
+  /** Required in the modes `hostname` and `zone`. */
+  certificate?: ClientCertificate;
+}
+
+/**
+ * Authenticated origin pulls: Cloudflare presents a client certificate to nginx, which refuses whoever has none.
+ *
+ * Cloudflare puts a new certificate into use some minutes after its upload; until then nginx answers 400. Deleting the
+ * settings of the modes `zone` and `shared` changes nothing at Cloudflare (the provider sends no request), so both stay
+ * on after a destroy. That is harmless: an origin that does not ask for a client certificate gets none.
+ */
+export class OriginPulls extends pulumi.ComponentResource {
+  public constructor(name: string, args: OriginPullsArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("immich-access:index:OriginPulls", name, {}, opts);
+    const { zoneId, hostname, mode } = args;
+    const parent = { parent: this };
+
+    if (mode === "shared") {
+      new cloudflare.ZoneSetting(`${name}-shared`, { zoneId, settingId: "tls_client_auth", value: "on" }, parent);
+    } else {
+      const { certificatePem: certificate, privateKeyPem } = requireCertificate(args);
+      const upload = { zoneId, certificate, privateKey: pulumi.secret(privateKeyPem) };
+      if (mode === "hostname") {
+        const uploaded = new cloudflare.AuthenticatedOriginPullsHostnameCertificate(
+          `${name}-certificate`,
+          upload,
+          parent,
+        );
+        new cloudflare.AuthenticatedOriginPulls(
+          `${name}-hostname`,
+          { zoneId, configs: [{ hostname, certId: uploaded.id, enabled: true }] },
+          parent,
+        );
+      } else {
+        const uploaded = new cloudflare.AuthenticatedOriginPullsCertificate(`${name}-zone-certificate`, upload, parent);
+        new cloudflare.AuthenticatedOriginPullsSettings(
+          `${name}-zone`,
+          { zoneId, enabled: true },
+          { parent: this, dependsOn: uploaded },
+        );
+      }
+    }
+    this.registerOutputs({});
+  }
+}
+
+function requireCertificate(args: OriginPullsArgs): ClientCertificate {
+  if (args.certificate) return args.certificate;
+  throw new pulumi.RunError(`OriginPulls: the mode ${args.mode} needs a certificate`);
+}

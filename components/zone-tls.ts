@@ -1,0 +1,33 @@
+import * as cloudflare from "@pulumi/cloudflare";
+import * as pulumi from "@pulumi/pulumi";
+
+export interface ZoneTlsArgs {
+  zoneId: string;
+  /** Oldest TLS version for visitors of the zone, "1.0" to "1.3". */
+  minTlsVersion: string;
+  /** Redirect http to https for the whole zone. Nothing listens on port 80 of the origin. */
+  alwaysUseHttps: boolean;
+}
+
+/**
+ * The zone's TLS settings: Full (strict), so that Cloudflare talks only to an origin with a certificate that it trusts,
+ * and what has to hold with it. They apply to every name of the zone.
+ *
+ * Deleting a zone setting changes nothing at Cloudflare (the provider sends no request): they stay after a destroy.
+ */
+export class ZoneTls extends pulumi.ComponentResource {
+  public constructor(name: string, args: ZoneTlsArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("immich-access:index:ZoneTls", name, args, opts);
+    const setting = (suffix: string, settingId: string, value: string) =>
+      new cloudflare.ZoneSetting(`${name}-${suffix}`, { zoneId: args.zoneId, settingId, value }, { parent: this });
+
+    setting("ssl", "ssl", "strict");
+    // Otherwise Cloudflare's recommender may choose the mode itself.
+    setting("ssl-automatic-mode", "ssl_automatic_mode", "custom");
+    setting("min-tls-version", "min_tls_version", args.minTlsVersion);
+    setting("always-use-https", "always_use_https", args.alwaysUseHttps ? "on" : "off");
+    // Immich shows itself as offline without them.
+    setting("websockets", "websockets", "on");
+    this.registerOutputs({});
+  }
+}

@@ -1,0 +1,132 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import * as cloudflare from "@pulumi/cloudflare";
+import * as pulumi from "@pulumi/pulumi";
+import { AccessApplication } from "./components/access-application.ts";
+import { DnsRecords } from "./components/dns-records.ts";
+import { cloudflareRanges } from "./components/ip-ranges.ts";
+import { OriginCertificate } from "./components/origin-certificate.ts";
+import { HostCertificates, HostFirewall, HostNginx } from "./components/origin-host/index.ts";
+import { OriginPullsCertificate } from "./components/origin-pulls/certificate.ts";
+import { OriginPulls } from "./components/origin-pulls/index.ts";
+import { ZoneTls } from "./components/zone-tls.ts";
+import { loadSettings } from "./settings.ts";
+import { isLoopback, parseEndpoint } from "./settings/network.ts";
+
+// The order is the safety: each part depends on the one before it, so that nothing answers on the internet before it is
+// guarded, and on destroy everything goes in the reverse order. Components wait for one another as wholes.
+
+const settings = loadSettings();
+const { hostname, zoneId, accountId } = settings;
+
+const provider = new cloudflare.Provider("cloudflare", { apiToken: settings.apiToken, baseUrl: settings.apiUrl });
+
+const connection = {
+  host: settings.sshAddress,
+  port: settings.sshPort,
+  user: settings.sshUser,
+  privateKey: settings.sshPrivateKey,
+  hostKey: settings.sshHostKey,
+};
+
+// 1. Firewall: only Cloudflare may reach port 443.
+const upstream = parseEndpoint(settings.immichUpstream);
+const firewall = new HostFirewall("firewall", {
+  connection,
+  ranges: cloudflareRanges(settings.ipRanges, provider),
+  ...(upstream && isLoopback(upstream.host) && { immichPort: upstream.port }),
+  confirmSeconds: settings.confirmSeconds,
+});
+
+// 2. Certificates: the origin's own, and the one by which Cloudflare proves itself.
+const originCertificate = new OriginCertificate(
+  "origin-certificate",
+  { hostname, validityDays: settings.certificateValidityDays },
+  { provider },
+);
+const originPullsCertificate =
+  settings.originPulls === "shared"
+    ? undefined
+    : new OriginPullsCertificate("origin-pulls-certificate", {
+        hostname,
+        validityDays: settings.certificateValidityDays,
+        key: settings.originPullsKey,
+      });
+const sharedAuthorityPem = () =>
+  settings.originPullsCa ||
+  readFileSync(join(import.meta.dirname, "components/origin-pulls/cloudflare-origin-pull-ca.pem"), "utf8");
+const certificates = new HostCertificates("certificates", {
+  connection,
+  hostname,
+  firewall: firewall.summary,
+  certificatePem: originCertificate.certificatePem,
+  privateKeyPem: originCertificate.privateKeyPem,
+  clientAuthorityPem: originPullsCertificate?.authorityPem ?? sharedAuthorityPem(),
+});
+
+// 3. Authenticated origin pulls: Cloudflare starts to present its certificate.
+const originPulls = new OriginPulls(
+  "origin-pulls",
+  {
+    zoneId,
+    hostname,
+    mode: settings.originPulls,
+    ...(originPullsCertificate && { certificate: originPullsCertificate }),
+  },
+  { provider, dependsOn: certificates },
+);
+
+// 4. nginx: the site, for clients with that certificate only.
+const nginx = new HostNginx(
+  "nginx",
+  { connection, hostname, upstream: settings.immichUpstream, certificates: certificates.summary },
+  { dependsOn: originPulls },
+);
+
+// 5. Full (strict).
+const zoneTls = new ZoneTls(
+  "zone-tls",
+  { zoneId, minTlsVersion: settings.minTlsVersion, alwaysUseHttps: settings.alwaysUseHttps },
+  { provider, dependsOn: nginx },
+);
+
+// 6. Cloudflare Access: the login for people, the tokens for devices.
+const access = new AccessApplication(
+  "access",
+  {
+    accountId,
+    hostname,
+    emails: settings.emails,
+    emailDomains: settings.emailDomains,
+    sessionDuration: settings.sessionDuration,
+    loginProvider: settings.loginProvider,
+    devices: settings.devices,
+    rotations: settings.deviceRotations,
+    tokenDuration: settings.tokenDuration,
+    anyServiceToken: settings.anyServiceToken,
+  },
+  { provider, dependsOn: zoneTls },
+);
+
+// 7. DNS, last: from here on the name leads to the site.
+new DnsRecords("dns", { zoneId, hostname, addresses: settings.originAddresses }, { provider, dependsOn: access });
+
+/** Address of the site. */
+export const url = `https://${hostname}`;
+
+/** By device: the values of its two headers, and when its token ends. */
+export const devices = pulumi.secret(access.devices);
+
+/** Audience tag of the Access application. */
+export const audience = access.audience;
+
+/** When the certificates end; an `up` in the month before renews them. */
+export const certificateExpiry = {
+  origin: originCertificate.expiresOn,
+  ...(originPullsCertificate && { originPulls: originPullsCertificate.expiresOn }),
+};
+
+/** By device: when its token ends. */
+export const tokenExpiry = Object.fromEntries(
+  Object.entries(access.devices).map(([device, { expiresAt }]) => [device, expiresAt]),
+);

@@ -1,0 +1,80 @@
+import { BlockList, isIP, isIPv4 } from "node:net";
+
+/** Address blocks that Cloudflare's edge cannot reach, with the name under which people know them. */
+const UNREACHABLE: readonly (readonly [cidr: string, what: string])[] = [
+  ["0.0.0.0/8", "this network"],
+  ["10.0.0.0/8", "a private network"],
+  ["100.64.0.0/10", "a provider's shared (CGNAT) space"],
+  ["127.0.0.0/8", "loopback"],
+  ["169.254.0.0/16", "link-local"],
+  ["172.16.0.0/12", "a private network"],
+  ["192.168.0.0/16", "a private network"],
+  ["224.0.0.0/3", "multicast or reserved"],
+  ["::/127", "loopback or unspecified"],
+  ["::ffff:0:0/96", "an IPv4-mapped address"],
+  ["fc00::/7", "a private network"],
+  ["fe80::/10", "link-local"],
+  ["ff00::/8", "multicast"],
+];
+
+const family = (address: string) => (isIPv4(address) ? "ipv4" : "ipv6");
+
+function contains(cidr: string, address: string): boolean {
+  const [network = "", prefix = ""] = cidr.split("/");
+  if (family(network) !== family(address)) return false;
+  const list = new BlockList();
+  list.addSubnet(network, Number(prefix), family(network));
+  return list.check(address, family(address));
+}
+
+/**
+ * Why an address cannot serve as the origin behind Cloudflare.
+ *
+ * @returns the reason, or `undefined` when the address can be reached from the internet as far as its form tells
+ */
+export function unreachableReason(address: string): string | undefined {
+  if (isIP(address) === 0) return "is no IPv4 or IPv6 address";
+  const block = UNREACHABLE.find(([cidr]) => contains(cidr, address));
+  return block && `lies in ${block[0]}, ${block[1]}, where Cloudflare cannot reach it`;
+}
+
+/**
+ * Why a text is no usable address range for the firewall: malformed, wider than Cloudflare's widest ranges, or
+ * overlapping space that is not on the internet.
+ */
+export function rangeProblem(cidr: string): string | undefined {
+  const [network = "", prefixText = "", rest] = cidr.split("/");
+  const version = isIP(network);
+  const prefix = Number(prefixText);
+  const bits = version === 4 ? 32 : 128;
+  if (version === 0 || rest !== undefined || !/^\d{1,3}$/.test(prefixText) || prefix > bits) {
+    return "is no address range like 173.245.48.0/20";
+  }
+  // Cloudflare's own widest ranges are /13 and /29; anything much wider is a mistake that would open the host.
+  const widest = version === 4 ? 8 : 20;
+  if (prefix < widest) return `is wider than /${widest.toString()}, far more than Cloudflare has`;
+  const block = UNREACHABLE.find(([other]) => contains(other, network) || contains(cidr, other.split("/")[0] ?? ""));
+  return block && `overlaps ${block[0]}, ${block[1]}`;
+}
+
+/** Splits `address:port` or `[ipv6]:port`; `undefined` where the text is neither or the port is not 1 to 65535. */
+export function parseEndpoint(text: string): { host: string; port: number } | undefined {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:[\]/]+)):(\d{1,5})$/.exec(text);
+  const host = match?.[1] ?? match?.[2];
+  const port = Number(match?.[3]);
+  if (host === undefined || port < 1 || port > 65535) return undefined;
+  if (match?.[1] !== undefined && isIP(host) !== 6) return undefined;
+  return isIP(host) !== 0 || isHostname(host) ? { host, port } : undefined;
+}
+
+/** Whether the text is a host name by RFC 1123 with at least `labels` labels, in lower case. */
+export function isHostname(text: string, labels = 1): boolean {
+  const label = /^(?!-)[a-z0-9-]{1,63}(?<!-)$/;
+  const parts = text.split(".");
+  return text.length <= 253 && parts.length >= labels && parts.every((part) => label.test(part));
+}
+
+/** Whether an endpoint's host is the machine itself. */
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || contains("127.0.0.0/8", host) || (isIP(host) === 6 && contains("::/127", host));
+}
