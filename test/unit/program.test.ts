@@ -1,0 +1,240 @@
+import { createHash } from "node:crypto";
+import * as pulumi from "@pulumi/pulumi";
+import { beforeEach, describe, expect, it, vi } from "vitest";
+import { configure } from "./support/configuration.ts";
+import { find, RANGES, recordResources, settled, valueOf, type Registered } from "./support/mocks.ts";
+
+interface Program {
+  url: string;
+  devices: pulumi.Output<Record<string, { clientId: string; clientSecret: string }>>;
+  audience: pulumi.Output<string>;
+  certificateExpiry: { origin: pulumi.Output<string>; originPulls?: pulumi.Output<string> };
+  tokenExpiry: Record<string, pulumi.Output<string>>;
+}
+
+let registered: Registered[];
+let calls: string[];
+
+beforeEach(() => {
+  vi.restoreAllMocks();
+  vi.resetModules();
+});
+
+async function run(changes: Record<string, string> = {}, preview = false): Promise<Program> {
+  ({ registered, calls } = recordResources(preview));
+  configure(changes);
+  const program = (await import("../../index.ts")) as unknown as Program;
+  await settled();
+  expect(registered.length).toBeGreaterThan(10);
+  return program;
+}
+
+const ofType = (suffix: string) => registered.filter(({ type }) => type.endsWith(`:${suffix}`));
+const payload = (name: string) =>
+  (JSON.parse(find(registered, name).inputs["stdin"] as string) as { payload: Record<string, unknown> }).payload;
+
+describe("the program", () => {
+  it("registers the same resources in a preview, where nothing is known yet", async () => {
+    await run();
+    const normal = registered.map(({ type, name }) => `${type} ${name}`).sort();
+    vi.resetModules();
+    vi.restoreAllMocks();
+    await run({}, true);
+    expect(registered.map(({ type, name }) => `${type} ${name}`).sort()).toEqual(normal);
+  });
+
+  it("attaches both policies to the application, the devices' first", async () => {
+    await run();
+    expect(find(registered, "access-application").inputs["policies"]).toEqual([
+      { id: "access-devices-id", precedence: 1 },
+      { id: "access-people-id", precedence: 2 },
+    ]);
+    expect(find(registered, "access-people").inputs).toMatchObject({
+      decision: "allow",
+      includes: [{ email: { email: "anna@example.com" } }, { emailDomain: { domain: "example.org" } }],
+    });
+    expect(find(registered, "access-devices").inputs).toMatchObject({
+      decision: "non_identity",
+      includes: [
+        { serviceToken: { tokenId: "access-token-annas-phone-id" } },
+        { serviceToken: { tokenId: "access-token-frame-id" } },
+      ],
+    });
+  });
+
+  it("admits any service token only when told so", async () => {
+    await run({ anyServiceToken: "true" });
+    expect(find(registered, "access-devices").inputs["includes"]).toEqual([{ anyValidServiceToken: {} }]);
+  });
+
+  it("leaves the Service Auth policy out when there are no devices", async () => {
+    await run({ devices: "[]" });
+    expect(registered.filter(({ name }) => name === "access-devices")).toEqual([]);
+    expect(find(registered, "access-application").inputs["policies"]).toEqual([
+      { id: "access-people-id", precedence: 1 },
+    ]);
+  });
+
+  it("applies the session's duration to the policy too, which would override it", async () => {
+    await run({ sessionDuration: "12h" });
+    expect(find(registered, "access-application").inputs["sessionDuration"]).toBe("12h");
+    expect(find(registered, "access-people").inputs["sessionDuration"]).toBe("12h");
+  });
+
+  it("creates, adopts or leaves alone the login provider", async () => {
+    await run();
+    expect(find(registered, "access-application").inputs["allowedIdps"]).toEqual(["access-one-time-pin-id"]);
+    const id = "699d98642c564d2e855e9661899b7252".replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+    vi.resetModules();
+    vi.restoreAllMocks();
+    await run({ loginProvider: id });
+    expect(ofType("ZeroTrustAccessIdentityProvider")).toEqual([]);
+    expect(find(registered, "access-application").inputs["allowedIdps"]).toEqual([id]);
+    vi.resetModules();
+    vi.restoreAllMocks();
+    await run({ loginProvider: "account" });
+    expect(find(registered, "access-application").inputs).not.toHaveProperty("allowedIdps");
+  });
+
+  it("rotates one device's secret", async () => {
+    await run({ deviceRotations: '{"frame":{"secretVersion":2,"previousSecretExpiresAt":"2026-12-01T00:00:00Z"}}' });
+    expect(find(registered, "access-token-frame").inputs).toMatchObject({
+      clientSecretVersion: 2,
+      previousClientSecretExpiresAt: "2026-12-01T00:00:00Z",
+    });
+    expect(find(registered, "access-token-annas-phone").inputs).not.toHaveProperty("clientSecretVersion");
+  });
+
+  it("declares a proxied record for each address", async () => {
+    await run();
+    expect(
+      ofType("DnsRecord").map(({ inputs }) => [inputs["type"], inputs["content"], inputs["proxied"], inputs["ttl"]]),
+    ).toEqual([
+      ["A", "203.0.113.10", true, 1],
+      ["AAAA", "2001:db8::10", true, 1],
+    ]);
+  });
+
+  it("sets Full (strict) and what has to hold with it", async () => {
+    await run({ alwaysUseHttps: "false", minTlsVersion: "1.3" });
+    expect(
+      Object.fromEntries(ofType("ZoneSetting").map(({ inputs }) => [inputs["settingId"], inputs["value"]])),
+    ).toEqual({
+      ssl: "strict",
+      ssl_automatic_mode: "custom",
+      min_tls_version: "1.3",
+      always_use_https: "off",
+      websockets: "on",
+    });
+  });
+
+  it("names every child after its component", async () => {
+    await run();
+    for (const { type, name, parent } of registered.filter(({ parent }) => parent.includes("immich-access:index:"))) {
+      expect(name.startsWith(`${parent.split("::").at(-1) ?? ""}-`), `${type} ${name}`).toBe(true);
+    }
+  });
+});
+
+describe("origin pulls", () => {
+  it("presents a leaf of our own authority for the host name", async () => {
+    await run();
+    expect(find(registered, "origin-pulls-hostname").inputs["configs"]).toEqual([
+      { hostname: "photos.example.com", certId: "origin-pulls-certificate-id", enabled: true },
+    ]);
+    expect(find(registered, "origin-pulls-certificate-leaf").inputs).toMatchObject({
+      allowedUses: ["digital_signature", "client_auth"],
+      validityPeriodHours: 365 * 24,
+      earlyRenewalHours: 30 * 24,
+    });
+    expect(find(registered, "origin-pulls-certificate-key").inputs).toMatchObject({ algorithm: "RSA", rsaBits: 2048 });
+    expect(payload("certificates-command")).toMatchObject({ clientCa: "CA PEM" });
+  });
+
+  it("does so for the whole zone", async () => {
+    await run({ originPulls: "zone", originPullsKey: "ECDSA-P256" });
+    expect(ofType("AuthenticatedOriginPullsCertificate")).toHaveLength(1);
+    expect(find(registered, "origin-pulls-zone").inputs).toMatchObject({ enabled: true });
+    expect(ofType("AuthenticatedOriginPulls")).toEqual([]);
+  });
+
+  it("trusts Cloudflare's published authority in the shared mode", async () => {
+    await run({ originPulls: "shared" });
+    expect(find(registered, "origin-pulls-shared").inputs).toMatchObject({ settingId: "tls_client_auth", value: "on" });
+    const pem = payload("certificates-command")["clientCa"] as string;
+    const der = Buffer.from(pem.replace(/-----[^-]+-----|\s/g, ""), "base64");
+    expect(createHash("sha256").update(der).digest("hex")).toMatch(/^9a1ac2b4/);
+    expect(ofType("SelfSignedCert")).toEqual([]);
+  });
+});
+
+describe("the host's steps", () => {
+  it("carry secrets on standard input only, and as secrets", async () => {
+    await run();
+    const steps = ofType("Command");
+    expect(steps.map(({ name }) => name).sort()).toEqual(["certificates-command", "firewall-command", "nginx-command"]);
+    for (const { secrets, inputs } of steps) {
+      expect(secrets).toEqual(expect.arrayContaining(["stdin", "connection"]));
+      expect(JSON.stringify([inputs["create"], inputs["update"], inputs["delete"]])).not.toContain("KEY PEM");
+      expect(inputs).not.toHaveProperty("triggers");
+      expect(inputs["addPreviousOutputInEnv"]).toBe(false);
+      expect((inputs["create"] as string).length).toBeLessThan(2000);
+      expect((inputs["connection"] as { hostKey: string }).hostKey).toMatch(/^ssh-ed25519 /);
+    }
+  });
+
+  it("pass what each needs", async () => {
+    await run();
+    expect(payload("firewall-command")).toEqual({
+      ranges: { ipv4: ["103.21.244.0/22", "198.41.128.0/17"], ipv6: ["2400:cb00::/32"] },
+      sshPort: 22,
+      immichPort: 2283,
+      confirmSeconds: 120,
+    });
+    expect(payload("certificates-command")).toEqual({
+      site: "photos.example.com",
+      firewall: "done",
+      certificate: "ORIGIN PEM",
+      privateKey: "KEY PEM",
+      clientCa: "CA PEM",
+    });
+    expect(payload("nginx-command")).toEqual({
+      site: "photos.example.com",
+      certificates: "done",
+      upstream: "127.0.0.1:2283",
+    });
+  });
+
+  it("ask for no Docker check when Immich runs elsewhere", async () => {
+    await run({ immichUpstream: "192.168.1.7:2283" });
+    expect(payload("firewall-command")["immichPort"]).toBeNull();
+  });
+});
+
+describe("the network", () => {
+  it("is asked for the ranges only", async () => {
+    await run();
+    expect(calls).toEqual(["cloudflare:index/getIpRanges:getIpRanges"]);
+    expect(RANGES.ipv4Cidrs).toHaveLength(2);
+  });
+
+  it("is not asked at all when the ranges are pinned", async () => {
+    await run({ ipRanges: '["173.245.48.0/20","2400:cb00::/32"]' });
+    expect(calls).toEqual([]);
+    expect(payload("firewall-command")["ranges"]).toEqual({ ipv4: ["173.245.48.0/20"], ipv6: ["2400:cb00::/32"] });
+  });
+});
+
+it("exports what a person needs, secrets as secrets", async () => {
+  const program = await run();
+  expect(program.url).toBe("https://photos.example.com");
+  expect(await pulumi.isSecret(program.devices)).toBe(true);
+  expect((await valueOf(program.devices))["frame"]).toMatchObject({
+    clientId: "0123.access",
+    clientSecret: "cfast_secret",
+  });
+  expect(await pulumi.isSecret(program.audience)).toBe(false);
+  expect(await valueOf(program.audience)).toBe("AUDIENCE");
+  expect(await valueOf(program.certificateExpiry.origin)).toBe("2027-11-23T00:00:00Z");
+  expect(Object.keys(program.tokenExpiry)).toEqual(["annas-phone", "frame"]);
+});

@@ -1,0 +1,204 @@
+import { generateKeyPairSync } from "node:crypto";
+import * as pulumi from "@pulumi/pulumi";
+import { beforeAll, describe, expect, it } from "vitest";
+import { loadSettings } from "../../settings.ts";
+import { durationSeconds } from "../../settings/durations.ts";
+import { normaliseHostKey, privateKeyProblem } from "../../settings/ssh.ts";
+import { isHostname, parseEndpoint, rangeProblem, unreachableReason } from "../../settings/network.ts";
+import { configure, API_TOKEN, HOST_KEY, PRIVATE_KEY } from "./support/configuration.ts";
+import { recordResources, valueOf } from "./support/mocks.ts";
+
+beforeAll(() => void recordResources());
+
+function problemsWith(changes: Record<string, string | undefined>): string {
+  configure(changes);
+  try {
+    loadSettings();
+  } catch (error) {
+    expect(pulumi.RunError.isInstance(error)).toBe(true);
+    return (error as Error).message;
+  }
+  return "";
+}
+
+describe("loadSettings", () => {
+  it("takes a good configuration and keeps its secrets secret", async () => {
+    configure();
+    const settings = loadSettings();
+    expect(settings.devices).toEqual(["annas-phone", "frame"]);
+    expect(settings.sshPort).toBe(22);
+    expect(settings.anyServiceToken).toBe(false);
+    expect(await pulumi.isSecret(settings.apiToken)).toBe(true);
+    expect(await pulumi.isSecret(settings.sshPrivateKey)).toBe(true);
+    expect(await valueOf(settings.apiToken)).toBe(API_TOKEN);
+  });
+
+  it("reports every problem at once, each with its fix", () => {
+    const text = problemsWith({
+      hostname: "Photos",
+      zoneId: "",
+      originAddresses: "[]",
+      sshHostKey: "",
+      emails: "[]",
+      emailDomains: "[]",
+      devices: '["Anna\'s phone"]',
+      deviceRotations: '{"bob":{"secretVersion":2,"previousSecretExpiresAt":"2026-12-01T00:00:00Z"}}',
+      email: "typo@example.com",
+    });
+    expect(text).toContain("has 8 problems");
+    for (const key of ["hostname", "zoneId", "sshHostKey"]) {
+      expect(text).toMatch(new RegExp(`^  ${key} .*\\n    pulumi config set ${key} `, "m"));
+    }
+    expect(text).toContain("pulumi config set --path 'originAddresses[0]'");
+    expect(text).toContain("pulumi config set --path 'emails[0]'");
+    expect(text).toContain("pulumi config rm email");
+    expect(text).toContain("rotates «bob»");
+  });
+
+  it.each([
+    ["apiToken", "short", /40 to 80/],
+    ["apiUrl", "http://api.example.com/client/v4", /must be an https address/],
+    ["originAddresses", '["192.168.1.5"]', /192\.168\.0\.0\/16.*cannot reach/],
+    ["originAddresses", '["100.64.3.4"]', /CGNAT/],
+    ["originAddresses", '["203.0.113.10","203.0.113.10"]', /names 203\.0\.113\.10 twice/],
+    ["originAddresses", '["nonsense"]', /no IPv4 or IPv6/],
+    ["sshAddress", "photos.example.com", /proxied host name/],
+    ["sshPort", "70000", /between 1 and 65535/],
+    ["sshUser", "no user", /Linux user name/],
+    ["sshPrivateKey", "~/.ssh/id_ed25519", /not the name of its file/],
+    ["sshHostKey", `ssh-rsa ${"A".repeat(40)}`, /RSA key.*SHA-1/],
+    ["immichUpstream", "127.0.0.1", /must be address:port/],
+    ["emails", '["anna"]', /emails\.0 has an entry that is no email address/],
+    ["emailDomains", '["@example.com"]', /without the @/],
+    ["sessionDuration", "2 days", /must be a duration/],
+    ["sessionDuration", "800h", /from 1m to 730h/],
+    ["tokenDuration", "forever", /must end some day/],
+    ["tokenDuration", "9000h", /from 24h to 8760h/],
+    ["loginProvider", "google", /must be create, account, or the id/],
+    ["devices", '["a","a"]', /names a twice/],
+    ["deviceRotations", '{"frame":{"secretVersion":1}}', /frame.*secretVersion of 2 or more/],
+    ["certificateValidityDays", "5475", /must be one of 7, 30/],
+    ["originPulls", "none", /must be one of hostname, zone, shared/],
+    ["originPullsCa", "PEM", /is no PEM certificate/],
+    ["originPullsKey", "DSA", /must be one of RSA-2048/],
+    ["minTlsVersion", "1.4", /must be one of/],
+    ["ipRanges", '["0.0.0.0/0","2400:cb00::/32"]', /wider than/],
+    ["ipRanges", '["173.245.48.0/20"]', /both IPv4 and IPv6/],
+    ["confirmSeconds", "5", /between 30 and 600/],
+  ])("refuses %s = %s", (key, value, message) => {
+    expect(problemsWith({ [key]: value })).toMatch(message);
+  });
+
+  it("refuses certificates that would outlive the Origin CA", () => {
+    const late = new Date("2028-12-01T00:00:00Z").getTime();
+    const now = Date.now;
+    Date.now = () => late;
+    try {
+      expect(problemsWith({ certificateValidityDays: "365" })).toContain("beyond 2029-08-15");
+      expect(problemsWith({ certificateValidityDays: "90" })).toBe("");
+    } finally {
+      Date.now = now;
+    }
+  });
+
+  it("never repeats a secret's value", () => {
+    const text = problemsWith({ apiToken: "SECRET-token", sshPrivateKey: "SECRET-key", hostname: "" });
+    expect(text).toContain("has 3 problems");
+    expect(text).not.toContain("SECRET");
+  });
+});
+
+describe("normaliseHostKey", () => {
+  const blob = HOST_KEY.split(" ")[1] ?? "";
+
+  it.each([
+    ["an authorized_keys line", `${HOST_KEY} root@host`],
+    ["a known_hosts line", `host,203.0.113.10 ${HOST_KEY}`],
+    ["a hashed known_hosts line", `|1|c2FsdA==|aGFzaA== ${HOST_KEY}`],
+    ["a line with a port", `[host]:2222 ${HOST_KEY}`],
+    ["ssh-keyscan's whole output", `# host:22 SSH-2.0-OpenSSH_9.2\nhost ssh-rsa AAAAB3\nhost ${HOST_KEY}\n`],
+  ])("takes %s", (_, text) => {
+    expect(normaliseHostKey(text)).toEqual({ line: HOST_KEY });
+  });
+
+  it.each([
+    ["", /empty/],
+    ["# only a comment", /empty/],
+    ["hello", /no public key line/],
+    [`@cert-authority * ${HOST_KEY}`, /no public key line/],
+    [`ecdsa-sha2-nistp256 ${blob}`, /damaged/],
+    ["ssh-ed25519 AAAA", /damaged/],
+  ])("refuses %j", (text, problem) => {
+    expect(normaliseHostKey(text).problem).toMatch(problem);
+  });
+});
+
+describe("privateKeyProblem", () => {
+  it("takes a key without a passphrase", () => {
+    expect(privateKeyProblem(PRIVATE_KEY)).toBeUndefined();
+  });
+
+  it("refuses a key with a passphrase, in both formats", () => {
+    const { privateKey } = generateKeyPairSync("ed25519", {
+      privateKeyEncoding: { format: "pem", type: "pkcs8", cipher: "aes-256-cbc", passphrase: "x" },
+      publicKeyEncoding: { format: "pem", type: "spki" },
+    });
+    expect(privateKeyProblem(privateKey)).toContain("passphrase");
+    const header = Buffer.concat([
+      Buffer.from("openssh-key-v1\0"),
+      Buffer.from([0, 0, 0, 10]),
+      Buffer.from("aes256-ctr"),
+    ]);
+    const openssh = `-----BEGIN OPENSSH PRIVATE KEY-----\n${header.toString("base64")}\n-----END OPENSSH PRIVATE KEY-----\n`;
+    expect(privateKeyProblem(openssh)).toContain("passphrase");
+  });
+
+  it("recognises a key that lost its line breaks or its end", () => {
+    expect(privateKeyProblem(PRIVATE_KEY.replaceAll("\n", " "))).toContain("line breaks");
+    expect(privateKeyProblem(PRIVATE_KEY.slice(0, 90))).toContain("cut off");
+  });
+});
+
+describe("network", () => {
+  it("knows addresses that Cloudflare cannot reach", () => {
+    expect(unreachableReason("198.51.100.10")).toBeUndefined();
+    expect(unreachableReason("2606:4700::1")).toBeUndefined();
+    for (const address of ["10.0.0.1", "127.0.0.1", "169.254.1.1", "fd00::1", "fe80::1", "::1", "::ffff:10.0.0.1"]) {
+      expect(unreachableReason(address), address).toBeDefined();
+    }
+  });
+
+  it("accepts Cloudflare's ranges and refuses what would open the host", () => {
+    for (const cidr of ["104.16.0.0/13", "131.0.72.0/22", "2a06:98c0::/29"]) expect(rangeProblem(cidr)).toBeUndefined();
+    for (const cidr of [
+      "0.0.0.0/0",
+      "8.0.0.0/7",
+      "10.0.0.0/8",
+      "::/0",
+      "2000::/3",
+      "1.2.3.4",
+      "1.2.3.0/33",
+      "x/8",
+      "fc00::/24",
+    ]) {
+      expect(rangeProblem(cidr), cidr).toBeDefined();
+    }
+  });
+
+  it("parses endpoints and host names", () => {
+    expect(parseEndpoint("127.0.0.1:2283")).toEqual({ host: "127.0.0.1", port: 2283 });
+    expect(parseEndpoint("[::1]:2283")).toEqual({ host: "::1", port: 2283 });
+    expect(parseEndpoint("immich.lan:80")).toEqual({ host: "immich.lan", port: 80 });
+    for (const text of ["::1:2283", "host", "host:0", "host:99999", "[10.0.0.1]:80", "a b:80"]) {
+      expect(parseEndpoint(text), text).toBeUndefined();
+    }
+    expect(isHostname("photos.example.com", 3)).toBe(true);
+    expect(isHostname("-photos.example.com")).toBe(false);
+  });
+});
+
+it("reads durations", () => {
+  expect(durationSeconds("1h30m")).toBe(5400);
+  expect(durationSeconds("8760h")).toBe(31_536_000);
+  expect(durationSeconds("24")).toBeUndefined();
+});

@@ -1,0 +1,57 @@
+import { generateKeyPairSync } from "node:crypto";
+import * as pulumi from "@pulumi/pulumi";
+
+/** An ed25519 public key line made of nothing but its form; no private key belongs to it. */
+export const HOST_KEY = `ssh-ed25519 ${Buffer.concat([
+  Buffer.from([0, 0, 0, 11]),
+  Buffer.from("ssh-ed25519"),
+  Buffer.from([0, 0, 0, 32]),
+  Buffer.alloc(32, 7),
+]).toString("base64")}`;
+
+/** A private key made for this run. */
+export const PRIVATE_KEY = generateKeyPairSync("ec", {
+  namedCurve: "P-256",
+  privateKeyEncoding: { format: "pem", type: "sec1" },
+  publicKeyEncoding: { format: "pem", type: "spki" },
+}).privateKey;
+
+export const API_TOKEN = "t".repeat(20) + "-_".repeat(10);
+
+/** A configuration without fault, as the engine hands it over: texts, with lists and objects as JSON. */
+export const GOOD: Readonly<Record<string, string>> = {
+  hostname: "photos.example.com",
+  zoneId: "023e105f4ecef8ad9ca31a8372d0c353",
+  accountId: "f037e56e89293a057740de681ac9abbe",
+  apiToken: API_TOKEN,
+  apiUrl: "https://api.cloudflare.com/client/v4",
+  originAddresses: '["203.0.113.10","2001:db8::10"]',
+  sshAddress: "203.0.113.10",
+  sshPort: "22",
+  sshUser: "root",
+  sshPrivateKey: PRIVATE_KEY,
+  sshHostKey: HOST_KEY,
+  immichUpstream: "127.0.0.1:2283",
+  confirmSeconds: "120",
+  emails: '["anna@example.com"]',
+  emailDomains: '["example.org"]',
+  sessionDuration: "24h",
+  loginProvider: "create",
+  devices: '["annas-phone","frame"]',
+  deviceRotations: "{}",
+  tokenDuration: "8760h",
+  anyServiceToken: "false",
+  certificateValidityDays: "365",
+  originPulls: "hostname",
+  originPullsKey: "RSA-2048",
+  originPullsCa: "",
+  minTlsVersion: "1.2",
+  alwaysUseHttps: "true",
+  ipRanges: "[]",
+};
+
+/** Sets the configuration for the program, with these changes; `undefined` leaves a key out. */
+export function configure(changes: Readonly<Record<string, string | undefined>> = {}): void {
+  const entries = Object.entries({ ...GOOD, ...changes }).filter(([, value]) => value !== undefined);
+  pulumi.runtime.setAllConfig(Object.fromEntries(entries.map(([key, value]) => [`immich-access:${key}`, value ?? ""])));
+}
