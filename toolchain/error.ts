@@ -1,0 +1,4 @@
+/** A toolchain problem that the user can solve: one line that says what is wrong and what to do next. */
+export class ToolchainError extends Error {
+  override readonly name = "ToolchainError";
+}
