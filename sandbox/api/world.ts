@@ -1,0 +1,136 @@
+// The world of a first start: one account with a zone and a Zero Trust organisation, and the program's token.
+
+import { existsSync, readFileSync } from "node:fs";
+import { newKey, selfSigned } from "../certificates/x509.ts";
+import { now } from "./bodies.ts";
+import { newApiToken, newId, newUuid } from "./ids.ts";
+import { initialSettings } from "./routes/zones.ts";
+import type { SigningKey, State } from "./state.ts";
+import { writeAtomically } from "./store.ts";
+import { hash, PROGRAM_PERMISSIONS } from "./tokens.ts";
+
+export const DEV = {
+  account: "f037e56e89293a057740de681ac9abbe",
+  zone: "023e105f4ecef8ad9ca31a8372d0c353",
+  zoneName: "home.localhost",
+  teamDomain: "home.cloudflareaccess.localhost",
+  /** The account's only member: who may use the identity provider that new accounts start with. */
+  owner: "owner@home.localhost",
+} as const;
+
+/** The published ranges as of 2026-11; the sandbox's edge pulls from the first of each family. */
+const RANGES = {
+  ipv4_cidrs: [
+    "173.245.48.0/20",
+    "103.21.244.0/22",
+    "103.22.200.0/22",
+    "103.31.4.0/22",
+    "141.101.64.0/18",
+    "108.162.192.0/18",
+    "190.93.240.0/20",
+    "188.114.96.0/20",
+    "197.234.240.0/22",
+    "198.41.128.0/17",
+    "162.158.0.0/15",
+    "104.16.0.0/13",
+    "104.24.0.0/14",
+    "172.64.0.0/13",
+    "131.0.72.0/22",
+  ],
+  ipv6_cidrs: [
+    "2400:cb00::/32",
+    "2606:4700::/32",
+    "2803:f800::/32",
+    "2405:b500::/32",
+    "2405:8100::/32",
+    "2a06:98c0::/29",
+    "2c0f:f248::/32",
+  ],
+};
+
+/** A key that signs Access tokens, with a certificate as `/cdn-cgi/access/certs` shows it. */
+export function newSigningKey(): SigningKey {
+  const kid = `${newId()}${newId()}`;
+  const key = newKey("rsa");
+  const validity = {
+    notBefore: new Date(Date.now() - 3_600_000),
+    notAfter: new Date(Date.now() + 10 * 365 * 86_400_000),
+  };
+  const { certificate } = selfSigned({ subject: [["CN", "sandbox Access"]], authority: false, ...validity }, key);
+  return { kid, private_key: key.pem, certificate };
+}
+
+/** The dev stack's API token, from its file or newly made (mode 0600). */
+export function devToken(path: string): string {
+  if (existsSync(path)) return readFileSync(path, "utf8").trim();
+  const token = newApiToken();
+  writeAtomically(path, `${token}\n`);
+  return token;
+}
+
+/** The first state. `token` is the API token that the dev stack uses. */
+export function firstState(token: string): State {
+  const time = now();
+  return {
+    version: 1,
+    accounts: [{ id: DEV.account, name: "Home", members: [DEV.owner] }],
+    zones: [
+      {
+        id: DEV.zone,
+        name: DEV.zoneName,
+        account_id: DEV.account,
+        created_on: time,
+        settings: initialSettings(),
+        origin_pulls: { enabled: false, certificates: [], hostname_certificates: [], hostnames: [] },
+      },
+    ],
+    dns_records: [],
+    origin_certificates: [],
+    organizations: [
+      {
+        account_id: DEV.account,
+        name: "Home",
+        auth_domain: DEV.teamDomain,
+        created_at: time,
+        updated_at: time,
+        session_duration: "24h",
+        strict_service_token_auth: true,
+        deny_unmatched_requests: false,
+        auto_redirect_to_identity: false,
+        allow_authenticate_via_warp: false,
+        is_ui_read_only: false,
+        login_design: {},
+        signing_keys: [newSigningKey(), newSigningKey()],
+      },
+    ],
+    access_policies: [],
+    access_apps: [],
+    service_tokens: [],
+    // What an account made since 2026-05-19 starts with; a one-time PIN has to be added.
+    identity_providers: [
+      {
+        id: newUuid(),
+        account_id: DEV.account,
+        name: "Cloudflare",
+        type: "cloudflare",
+        config: { restrict_to_account_members: true },
+      },
+    ],
+    api_tokens: [
+      {
+        id: newId(),
+        name: "dev stack",
+        secret_hash: hash(token),
+        permissions: [...PROGRAM_PERMISSIONS],
+        zones: [DEV.zone],
+        accounts: [DEV.account],
+        status: "active",
+        expires_on: null,
+      },
+    ],
+    ended_sessions: [],
+    mailbox: [],
+    ips: { ...RANGES, etag: "38f79d050aa027e3be3865e495dcc9bc" },
+    options: { origin_pull_activation_ms: 250 },
+  };
+}
