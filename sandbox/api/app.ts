@@ -38,12 +38,6 @@ export function apiApp({ store, authorities, journal, faults }: World): Hono<Api
     console.error(`!!! INTERNAL ERROR ${c.req.method} ${c.req.path}:`, error);
     return failed(c, new ApiError(500, 10001, "Internal error of the sandbox; its log says more"));
   });
-  api.notFound((c) => {
-    c.set("unknown", true);
-    const message = `Could not route to ${c.req.path}, perhaps your object identifier is invalid?`;
-    return failed(c, new ApiError(404, 7003, message, { code: 7000, message: "No route for that URI" }));
-  });
-
   api.route("/", publicRoutes(store));
   api.use(async (c, next) => {
     const token = authenticate(store.state, c.req.raw.headers);
@@ -61,5 +55,10 @@ export function apiApp({ store, authorities, journal, faults }: World): Hono<Api
   api.route("/", serviceTokenRoutes(store));
   api.route("/", identityProviderRoutes(store));
   api.route("/", organizationRoutes(store));
+  api.all("*", (c) => {
+    c.set("unknown", true);
+    const message = `Could not route to ${c.req.path}, perhaps your object identifier is invalid?`;
+    throw new ApiError(404, 7003, message, { code: 7000, message: "No route for that URI" });
+  });
   return new Hono<ApiContext>().route(BASE_PATH, api);
 }
