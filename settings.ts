@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { crossProblems, settingsSchema, type SettingsValues } from "./settings/schema.ts";
+import { userError } from "./settings/error.ts";
 import { fixLine } from "./settings/fixes.ts";
 
 /** The settings of a stack; secrets are outputs, so that Pulumi keeps them encrypted wherever they go. */
@@ -35,7 +36,7 @@ export function loadSettings(): Settings {
   const between = crossProblems(raw).map(({ key, message }) => problemText(key, message, key));
   if (!result.success || between.length > 0) {
     const problems = [...(result.error?.issues ?? []).flatMap(describe), ...between];
-    throw new pulumi.RunError(
+    throw userError(
       `the configuration of stack ${pulumi.getStack()} has ${problems.length === 1 ? "a problem" : `${problems.length.toString()} problems`}; ` +
         `nothing has been changed.\n${problems.join("\n")}`,
     );

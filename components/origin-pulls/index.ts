@@ -1,5 +1,6 @@
 import * as cloudflare from "@pulumi/cloudflare";
 import * as pulumi from "@pulumi/pulumi";
+import { userError } from "../../settings/error.ts";
 
 /** The client certificate that Cloudflare shall present; `OriginPullsCertificate` makes one. */
 export interface ClientCertificate {
@@ -65,5 +66,5 @@ export class OriginPulls extends pulumi.ComponentResource {
 
 function requireCertificate(args: OriginPullsArgs): ClientCertificate {
   if (args.certificate) return args.certificate;
-  throw new pulumi.RunError(`OriginPulls: the mode ${args.mode} needs a certificate`);
+  throw userError(`OriginPulls: the mode ${args.mode} needs a certificate`);
 }
