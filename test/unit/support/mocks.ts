@@ -58,7 +58,7 @@ export function recordResources(preview = false): { registered: Registered[]; ca
     {
       newResource: (args) => ({
         id: preview ? undefined : `${args.name}-id`,
-        state: preview ? args.inputs : { ...args.inputs, ...COMPUTED[args.type] },
+        state: { ...(args.inputs as Record<string, unknown>), ...(preview ? {} : COMPUTED[args.type]) },
       }),
       call: (args) => {
         calls.push(args.token);
