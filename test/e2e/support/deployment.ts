@@ -1,0 +1,149 @@
+import { randomBytes } from "node:crypto";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { LocalWorkspace, PulumiCommand, type EngineEvent, type Stack } from "@pulumi/pulumi/automation/index.js";
+import { mirrorProject } from "../../../sandbox/dev/project.ts";
+import { resolveToolchain } from "../../../toolchain/index.ts";
+
+export const PROJECT = join(import.meta.dirname, "../../..");
+
+/** One step of the engine on one resource. */
+export interface Step {
+  /** Name of the resource, the last part of its URN. */
+  name: string;
+  type: string;
+  op: string;
+  /** Place among the events at which the engine began it, and at which it was done. */
+  began: number;
+  done: number;
+}
+
+/** What an operation did: its steps that changed something, and how often each kind of step happened. */
+export interface Outcome {
+  steps: Step[];
+  counts: Record<string, number>;
+  output: string;
+}
+
+const QUIET_OPS = new Set(["same", "read", "refresh"]);
+
+/** A stack of the whole program on the real engine, in a backend of its own. */
+export class Deployment {
+  public readonly stack: Stack;
+  private readonly folder: string;
+
+  private constructor(stack: Stack, folder: string) {
+    this.stack = stack;
+    this.folder = folder;
+  }
+
+  public static async create(): Promise<Deployment> {
+    const toolchain = await resolveToolchain({ projectDir: PROJECT, stateDir: join(PROJECT, ".state") });
+    const folder = mkdtempSync(join(tmpdir(), "immich-access-e2e-"));
+    const workDir = join(folder, "project");
+    mirrorProject(PROJECT, workDir);
+    mkdirSync(join(folder, "backend"));
+    const stack = await LocalWorkspace.createStack(
+      { stackName: "test", workDir },
+      {
+        workDir,
+        pulumiCommand: await PulumiCommand.get({ root: dirname(dirname(toolchain.pulumi)) }),
+        secretsProvider: "passphrase",
+        envVars: {
+          ...toolchain.env,
+          PULUMI_BACKEND_URL: `file://${join(folder, "backend")}`,
+          PULUMI_CONFIG_PASSPHRASE: randomBytes(16).toString("hex"),
+          SSH_AUTH_SOCK: "",
+        },
+      },
+    );
+    return new Deployment(stack, folder);
+  }
+
+  /** Sets settings; lists and objects are given as values, secrets by their keys in `secret`. */
+  public async configure(settings: Readonly<Record<string, unknown>>, secret: Readonly<Record<string, string>> = {}) {
+    for (const [key, value] of Object.entries(settings)) {
+      if (typeof value === "object" && value !== null) {
+        await this.removeSetting(key);
+        for (const [path, leaf] of leaves(value, key)) {
+          await this.stack.setConfig(path, { value: leaf }, true);
+        }
+      } else {
+        await this.stack.setConfig(key, { value: String(value) });
+      }
+    }
+    for (const [key, value] of Object.entries(secret)) await this.stack.setConfig(key, { value, secret: true });
+  }
+
+  /** Takes a setting back to its default. */
+  public async removeSetting(key: string): Promise<void> {
+    const all = await this.stack.getAllConfig();
+    if (all[`immich-access:${key}`] !== undefined) await this.stack.removeConfig(key);
+  }
+
+  public up(): Promise<Outcome> {
+    return watch((onEvent, onOutput) => this.stack.up({ onEvent, onOutput, suppressProgress: true }));
+  }
+
+  public preview(): Promise<Outcome> {
+    return watch((onEvent, onOutput) => this.stack.preview({ onEvent, onOutput, suppressProgress: true }));
+  }
+
+  public refresh(): Promise<Outcome> {
+    return watch((onEvent, onOutput) => this.stack.refresh({ onEvent, onOutput, suppressProgress: true }));
+  }
+
+  public destroy(): Promise<Outcome> {
+    return watch((onEvent, onOutput) => this.stack.destroy({ onEvent, onOutput, suppressProgress: true }));
+  }
+
+  /** The stack's outputs, secrets in the clear. */
+  public async outputs<T>(): Promise<T> {
+    const outputs = await this.stack.outputs();
+    return Object.fromEntries(Object.entries(outputs).map(([key, { value }]) => [key, value as unknown])) as T;
+  }
+
+  /** Forgets the stack without touching what it made. */
+  public dispose(): void {
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+type Watch = (onEvent: (event: EngineEvent) => void, onOutput: (text: string) => void) => Promise<unknown>;
+
+async function watch(operation: Watch): Promise<Outcome> {
+  const began = new Map<string, number>();
+  const outcome: Outcome = { steps: [], counts: {}, output: "" };
+  let place = 0;
+  const onEvent = (event: EngineEvent): void => {
+    place += 1;
+    const pre = event.resourcePreEvent?.metadata;
+    const done = event.resOutputsEvent?.metadata;
+    if (pre) began.set(`${pre.op} ${pre.urn}`, place);
+    if (done) {
+      outcome.counts[done.op] = (outcome.counts[done.op] ?? 0) + 1;
+      if (!QUIET_OPS.has(done.op)) {
+        const name = done.urn.split("::").at(-1) ?? "";
+        outcome.steps.push({
+          name,
+          type: done.type,
+          op: done.op,
+          began: began.get(`${done.op} ${done.urn}`) ?? place,
+          done: place,
+        });
+      }
+    }
+  };
+  await operation(onEvent, (text) => (outcome.output += text));
+  return outcome;
+}
+
+/** The leaves of a value with their configuration paths. */
+function leaves(value: unknown, path: string): [path: string, leaf: string][] {
+  if (Array.isArray(value)) return value.flatMap((item, index) => leaves(item, `${path}[${index.toString()}]`));
+  if (typeof value === "object" && value !== null) {
+    return Object.entries(value).flatMap(([key, item]) => leaves(item, `${path}["${key}"]`));
+  }
+  return [[path, String(value)]];
+}
