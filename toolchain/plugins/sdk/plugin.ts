@@ -9,7 +9,7 @@ export interface Context {
   /** Aborted when the engine cancels, or after the resource's own timeout. */
   signal: AbortSignal;
   /** Tells the user something while the operation runs. `status` lines are shown in passing and not kept. */
-  log(severity: "info" | "warning", message: string, status?: boolean): void;
+  readonly log: (severity: "info" | "warning", message: string, status?: boolean) => void;
 }
 
 /** What an operation gets of a resource that exists. */
