@@ -28,7 +28,16 @@ process.exitCode = sum("failed") === 0 && sum("passed") > 0 ? 0 : 1;
 
 async function python(): Promise<Count> {
   console.log("Unit tests of the host agent (a few seconds)");
-  const { code, output } = await run("/usr/bin/python3", ["-B", "-m", "unittest", "discover", "-s", "host/tests", "-t", "host"]);
+  const { code, output } = await run("/usr/bin/python3", [
+    "-B",
+    "-m",
+    "unittest",
+    "discover",
+    "-s",
+    "host/tests",
+    "-t",
+    "host",
+  ]);
   const ran = Number(/^Ran (\d+) tests?/m.exec(output)?.[1] ?? 0);
   const number = (what: string) => Number(new RegExp(`${what}=(\\d+)`).exec(output)?.[1] ?? 0);
   const failed = number("failures") + number("errors");

@@ -1,0 +1,38 @@
+import json
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+HOST = Path(__file__).parent.parent
+LOADER = "import json,sys;r=json.load(sys.stdin);exec(r['bootstrap'])"
+
+
+def run(step: str, modules: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    request = {"bootstrap": (HOST / "bootstrap.py").read_text(), "modules": modules, "payload": {"answer": 42}}
+    with tempfile.TemporaryDirectory() as empty:
+        return subprocess.run(
+            [sys.executable, "-I", "-c", LOADER, step],
+            input=json.dumps(request), capture_output=True, text=True, cwd=empty, check=False,
+        )
+
+
+class Bootstrap(unittest.TestCase):
+    def test_imports_the_agent_from_the_request_alone(self) -> None:
+        result = run("firewall", {
+            "agent/__init__.py": "",
+            "agent/words.py": "def say(text): print(text)",
+            "agent/main.py": "from agent.words import say\ndef main(step, r):\n    say(f\"{step} {r['payload']['answer']}\")\n    return 3",
+        })
+        self.assertEqual((result.stdout, result.returncode), ("firewall 42\n", 3))
+
+    def test_unknown_step_is_one_line(self) -> None:
+        files = sorted((HOST / "agent").glob("*.py"))
+        result = run("nonsense", {f"agent/{file.name}": file.read_text() for file in files})
+        self.assertEqual(result.returncode, 1)
+        self.assertRegex(result.stderr, r"\Aimmich-access: the host agent .*\n\Z")
+
+
+if __name__ == "__main__":
+    unittest.main()

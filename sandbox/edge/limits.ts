@@ -1,0 +1,26 @@
+// Cloudflare's limits on a proxied connection.
+
+/** Times in milliseconds, sizes in bytes. */
+export interface Limits {
+  /** To open a connection to the origin, TCP and TLS each; then 522. */
+  connectMs: number;
+  /** Without a byte from the origin; then 524. The docs say 100 s or 120 s by age: the lower bound is safe. */
+  readMs: number;
+  /** For the origin to take what was sent to it; then 524. */
+  writeMs: number;
+  /** An unused connection to the origin is kept this long. */
+  idleMs: number;
+  /** One megabyte of the zone's upload limit (the setting `max_upload`, 100 on the Free plan). */
+  megabyte: number;
+  /** All request headers together; then 431. */
+  headerBytes: number;
+}
+
+export const LIMITS: Readonly<Limits> = {
+  connectMs: 19_000,
+  readMs: 100_000,
+  writeMs: 30_000,
+  idleMs: 900_000,
+  megabyte: 1_048_576,
+  headerBytes: 32_768,
+};

@@ -1,0 +1,60 @@
+// How the edge is to reach an origin: from the zone's SSL mode and its origin pulls. Pure functions.
+
+import { createHash } from "node:crypto";
+import type { PullCertificate, Zone } from "../api/state.ts";
+import type { EdgeState } from "./feed.ts";
+import { setting, type Site } from "./sites.ts";
+
+/** How to connect. Two equal keys mean that a connection made for one serves the other. */
+export interface OriginPlan {
+  key: string;
+  host: string;
+  addresses: string[];
+  /** Undefined for plain HTTP. */
+  tls?: {
+    /** Full (strict): the certificate must be valid, name the host, come from a known CA and not be revoked. */
+    strict: boolean;
+    authorities: string[];
+    /** Serial numbers of revoked Origin CA certificates, upper-case hexadecimal. */
+    revoked: string[];
+    /** The client certificate to show if the origin asks for one. */
+    client?: { certificate: string; privateKey: string };
+  };
+}
+
+const newest = (certificates: PullCertificate[], at: number): PullCertificate | undefined =>
+  certificates.filter((certificate) => Date.parse(certificate.active_from) <= at).at(-1);
+
+/** The client certificate for a host, by precedence: its own, the zone's, the one that all accounts share. */
+export function clientCertificate(
+  edge: EdgeState,
+  zone: Zone,
+  host: string,
+  at = Date.now(),
+): { certificate: string; privateKey: string } | undefined {
+  const { origin_pulls: pulls } = zone;
+  const own = pulls.hostnames.find((entry) => entry.hostname === host && entry.enabled);
+  const candidates = pulls.hostname_certificates.filter((certificate) => certificate.id === own?.cert_id);
+  const chosen = newest(candidates, at) ?? (pulls.enabled ? newest(pulls.certificates, at) : undefined);
+  if (chosen !== undefined) return { certificate: chosen.certificate, privateKey: chosen.private_key };
+  return setting(zone, "tls_client_auth") === "on" ? edge.authorities.sharedPull : undefined;
+}
+
+/**
+ * The plan for a request that came in over `scheme`. Off and Flexible go to the origin in plain text; Full and
+ * Full (strict) go the way the visitor came.
+ */
+export function originPlan(edge: EdgeState, site: Site, host: string, scheme: "http" | "https"): OriginPlan {
+  const mode = setting(site.zone, "ssl");
+  const parts: Omit<OriginPlan, "key"> = { host, addresses: site.addresses };
+  if (scheme === "https" && (mode === "full" || mode === "strict")) {
+    const client = clientCertificate(edge, site.zone, host);
+    parts.tls = {
+      strict: mode === "strict",
+      authorities: [edge.authorities.originCa.certificate, edge.authorities.publicCa.certificate],
+      revoked: edge.state.origin_certificates.filter((c) => c.revoked_at !== null).map((c) => c.serial_number),
+      ...(client === undefined ? {} : { client }),
+    };
+  }
+  return { ...parts, key: createHash("sha256").update(JSON.stringify(parts)).digest("hex") };
+}

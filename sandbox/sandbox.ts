@@ -1,0 +1,26 @@
+/** How a command that ran somewhere in the sandbox ended. */
+export interface CommandResult {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** A running sandbox, as the dev stack and the tests see it. */
+export interface Sandbox {
+  /** Base address of the API double. */
+  apiUrl: string;
+  /** The API token that the dev stack uses; secret. */
+  token: string;
+  /** PEM file of the authority behind the edge's certificates. */
+  publicCaPath: string;
+  /** Where visitors reach the edge, and where the edge reaches the host. */
+  edge: { ipv4: string; ipv6: string };
+  origin: { ipv4: string; ipv6: string };
+  /** Where and as whom SSH reaches the host. `hostKey` is one authorized_keys line. */
+  sshTarget: { host: string; hostKey: string; privateKey: string };
+  /** Runs a command on the host over SSH. */
+  ssh(command: readonly string[]): Promise<CommandResult>;
+  /** Runs a command from a stranger's place on the internet, or from the edge's. */
+  runAsStranger(command: readonly string[], options?: { input?: string }): Promise<CommandResult>;
+  runAtEdge(command: readonly string[], options?: { input?: string }): Promise<CommandResult>;
+}
