@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { resolveToolchain } from "../toolchain/index.ts";
 
 interface Count {
   passed: number;
@@ -19,6 +20,11 @@ interface VitestReport {
 
 const project = join(import.meta.dirname, "..");
 const started = Date.now();
+// The CLI may have to be built first, which takes longer than any test may.
+const report = (line: string) => {
+  console.log(line);
+};
+report((await resolveToolchain({ projectDir: project, stateDir: join(project, ".state"), report })).line);
 const counts = [await python(), await vitest(process.argv.slice(2))];
 const sum = (key: keyof Count) => counts.reduce((total, count) => total + count[key], 0);
 const skipped = sum("skipped") > 0 ? `, ${sum("skipped").toString()} skipped` : "";
