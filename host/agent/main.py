@@ -1,27 +1,35 @@
 """Chooses the step that the request asks for and turns its errors into one line."""
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from agent.errors import HostError
+from agent.lock import exclusive
 
 Step = Callable[[Mapping[str, Any]], str]
 
-# Steps by the word on the command line.
+# Steps by the word on the command line. Each gets the whole request and returns its one line.
 STEPS: dict[str, Step] = {}
 
 
 def main(step: str, request: Mapping[str, Any]) -> int:
-    """Runs one step with the request's payload; returns the exit status and prints one line."""
+    """Runs one step with the request; returns the exit status and prints one line."""
     try:
         if os.geteuid() != 0:
             raise HostError("the host agent needs root")
         if step not in STEPS:
             raise HostError(f"the host agent has no step {step!r}")
-        print(STEPS[step](request["payload"]))
+        with exclusive(step):
+            print(STEPS[step](request))
     except HostError as error:
         print(f"immich-access: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        # A full disk is the one that happens; whatever it is, a person reads a line and not a stack.
+        hint = "; free some space and run `pulumi up` again" if error.errno == errno.ENOSPC else ""
+        print(f"immich-access: {step}: {error}{hint}", file=sys.stderr)
         return 1
     return 0

@@ -1,0 +1,43 @@
+"""One step at a time on a host, whoever started it."""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from agent.errors import HostError
+
+LOCK = Path("/run/immich-access.lock")
+
+
+@contextmanager
+def exclusive(step: str, path: Path = LOCK, patience: float = 30) -> Iterator[None]:
+    """Holds the lock while the body runs; the system lets it go when the process ends, however it ends.
+
+    Raises HostError, naming the holder, when somebody else has it for longer than `patience` seconds.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        deadline = time.monotonic() + patience
+        while not _taken(descriptor):
+            if time.monotonic() >= deadline:
+                holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip() or "another process"
+                raise HostError(
+                    f"{step}: the host is busy with {holder}; wait for it and run `pulumi up` again; nothing has been changed"
+                )
+            time.sleep(0.1)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{step} (process {os.getpid()})".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _taken(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,46 @@
+"""Runs the host's programs."""
+
+import os
+import subprocess
+from collections.abc import Sequence
+
+from agent.errors import HostError
+
+# The distribution's own programs, whatever else lies on the path of the user who logged in.
+ENVIRONMENT = {
+    "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+    "LC_ALL": "C.UTF-8",
+    "DEBIAN_FRONTEND": "noninteractive",
+}
+
+
+def run(
+    command: Sequence[str], *, text: str | None = None, check: bool = True, timeout: float = 60
+) -> subprocess.CompletedProcess[str]:
+    """Runs a program to its end with `text` on its standard input, which is empty otherwise.
+
+    Raises HostError with the program's own last line when it fails (unless `check` is false), when it is not there,
+    and when it takes longer than `timeout` seconds. Nothing secret belongs into `command`.
+    """
+    try:
+        result = subprocess.run(
+            command, input=text or "", capture_output=True, text=True, timeout=timeout, check=False, env=ENVIRONMENT
+        )
+    except FileNotFoundError:
+        raise HostError(f"{command[0]} is not installed") from None
+    except subprocess.TimeoutExpired:
+        raise HostError(f"{' '.join(command)} did not end within {timeout:g} s") from None
+    if check and result.returncode != 0:
+        raise HostError(f"{' '.join(command)} failed: {last_line(result)}")
+    return result
+
+
+def last_line(result: subprocess.CompletedProcess[str]) -> str:
+    """What a program said last, on standard error if it said anything there."""
+    lines = (result.stderr.strip() or result.stdout.strip()).splitlines()
+    return lines[-1].strip() if lines else f"exit status {result.returncode}"
+
+
+def installed(program: str) -> bool:
+    """Whether the distribution's program is there."""
+    return any(os.access(os.path.join(folder, program), os.X_OK) for folder in ENVIRONMENT["PATH"].split(":"))
