@@ -5,6 +5,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { AccessApplication } from "./components/access-application.ts";
 import { DnsRecords } from "./components/dns-records.ts";
 import { cloudflareRanges } from "./components/ip-ranges.ts";
+import { LoginProvider } from "./components/login-provider.ts";
 import { OriginCertificate } from "./components/origin-certificate.ts";
 import { HostCertificates, HostFirewall, HostNginx } from "./components/origin-host/index.ts";
 import { OriginPullsCertificate } from "./components/origin-pulls/certificate.ts";
@@ -18,6 +19,10 @@ import { isLoopback, parseEndpoint } from "./settings/network.ts";
 
 const settings = loadSettings();
 const { hostname, zoneId, accountId } = settings;
+
+// Whatever serves the host name carries it in its own name. So another `hostname` makes a new site beside the old one,
+// which is then taken away from its DNS records on; changed in place, the old name would be online without its guard.
+const site = (part: string) => `${hostname}-${part}`;
 
 const provider = new cloudflare.Provider("cloudflare", { apiToken: settings.apiToken, baseUrl: settings.apiUrl });
 
@@ -40,14 +45,14 @@ const firewall = new HostFirewall("firewall", {
 
 // 2. Certificates: the origin's own, and the one by which Cloudflare proves itself.
 const originCertificate = new OriginCertificate(
-  "origin-certificate",
+  site("origin-certificate"),
   { hostname, validityDays: settings.certificateValidityDays },
   { provider },
 );
 const originPullsCertificate =
   settings.originPulls === "shared"
     ? undefined
-    : new OriginPullsCertificate("origin-pulls-certificate", {
+    : new OriginPullsCertificate(site("origin-pulls-certificate"), {
         hostname,
         validityDays: settings.certificateValidityDays,
         key: settings.originPullsKey,
@@ -55,7 +60,7 @@ const originPullsCertificate =
 const sharedAuthorityPem = () =>
   settings.originPullsCa ||
   readFileSync(join(import.meta.dirname, "components/origin-pulls/cloudflare-origin-pull-ca.pem"), "utf8");
-const certificates = new HostCertificates("certificates", {
+const certificates = new HostCertificates(site("certificates"), {
   connection,
   hostname,
   firewall: firewall.summary,
@@ -66,7 +71,7 @@ const certificates = new HostCertificates("certificates", {
 
 // 3. Authenticated origin pulls: Cloudflare starts to present its certificate.
 const originPulls = new OriginPulls(
-  "origin-pulls",
+  site("origin-pulls"),
   {
     zoneId,
     hostname,
@@ -78,7 +83,7 @@ const originPulls = new OriginPulls(
 
 // 4. nginx: the site, for clients with that certificate only.
 const nginx = new HostNginx(
-  "nginx",
+  site("nginx"),
   { connection, hostname, upstream: settings.immichUpstream, certificates: certificates.summary },
   { dependsOn: originPulls },
 );
@@ -91,15 +96,20 @@ const zoneTls = new ZoneTls(
 );
 
 // 6. Cloudflare Access: the login for people, the tokens for devices.
+const login = new LoginProvider(
+  "login",
+  { accountId, choice: settings.loginProvider },
+  { provider, dependsOn: zoneTls },
+);
 const access = new AccessApplication(
-  "access",
+  site("access"),
   {
     accountId,
     hostname,
     emails: settings.emails,
     emailDomains: settings.emailDomains,
     sessionDuration: settings.sessionDuration,
-    loginProvider: settings.loginProvider,
+    loginProvider: login.id,
     devices: settings.devices,
     rotations: settings.deviceRotations,
     tokenDuration: settings.tokenDuration,
@@ -109,7 +119,7 @@ const access = new AccessApplication(
 );
 
 // 7. DNS, last: from here on the name leads to the site.
-new DnsRecords("dns", { zoneId, hostname, addresses: settings.originAddresses }, { provider, dependsOn: access });
+new DnsRecords(site("dns"), { zoneId, hostname, addresses: settings.originAddresses }, { provider, dependsOn: access });
 
 /** Address of the site. */
 export const url = `https://${hostname}`;

@@ -28,11 +28,8 @@ export interface AccessApplicationArgs {
   emailDomains: readonly string[];
   /** How long a login lasts, as a duration like `24h`. */
   sessionDuration: string;
-  /**
-   * How people log in: `create` adds a one-time PIN login, `account` offers all that the account has, anything else is
-   * the id of an existing identity provider.
-   */
-  loginProvider: string;
+  /** Id of the identity provider for people's logins; `undefined` offers all that the account has. */
+  loginProvider: pulumi.Input<string> | undefined;
   /** Names of the devices; each gets a service token. */
   devices: readonly string[];
   /** Rotations by device name. */
@@ -58,7 +55,6 @@ export class AccessApplication extends pulumi.ComponentResource {
     const { accountId, hostname } = args;
 
     const tokens = new Map(args.devices.map((device) => [device, this.serviceToken(name, device, args)]));
-    const loginProvider = this.loginProvider(name, args);
     const people = new cloudflare.ZeroTrustAccessPolicy(
       `${name}-people`,
       {
@@ -101,7 +97,7 @@ export class AccessApplication extends pulumi.ComponentResource {
         // A policy that is listed here nowhere has no effect, whatever it says.
         policies: [...devices, people].map((policy, index) => ({ id: policy.id, precedence: index + 1 })),
         // A single provider spares people the choice; several need the chooser.
-        ...(loginProvider && { allowedIdps: [loginProvider], autoRedirectToIdentity: true }),
+        ...(args.loginProvider !== undefined && { allowedIdps: [args.loginProvider], autoRedirectToIdentity: true }),
         httpOnlyCookieAttribute: true,
         // "strict" makes the way back from the login page loop.
         sameSiteCookieAttribute: "lax",
@@ -140,15 +136,5 @@ export class AccessApplication extends pulumi.ComponentResource {
       },
       { parent: this },
     );
-  }
-
-  private loginProvider(name: string, args: AccessApplicationArgs): pulumi.Input<string> | undefined {
-    if (args.loginProvider === "account") return undefined;
-    if (args.loginProvider !== "create") return args.loginProvider;
-    return new cloudflare.ZeroTrustAccessIdentityProvider(
-      `${name}-one-time-pin`,
-      { accountId: args.accountId, name: "One-time PIN", type: "onetimepin", config: {} },
-      { parent: this },
-    ).id;
   }
 }

@@ -1,6 +1,7 @@
 import * as cloudflare from "@pulumi/cloudflare";
 import * as pulumi from "@pulumi/pulumi";
 import { userError } from "../../settings/error.ts";
+import { untilActive } from "./activation.ts";
 
 /** The client certificate that Cloudflare shall present; `OriginPullsCertificate` makes one. */
 export interface ClientCertificate {
@@ -25,43 +26,66 @@ export interface OriginPullsArgs {
 /**
  * Authenticated origin pulls: Cloudflare presents a client certificate to nginx, which refuses whoever has none.
  *
- * Cloudflare puts a new certificate into use some minutes after its upload; until then nginx answers 400. Deleting the
- * settings of the modes `zone` and `shared` changes nothing at Cloudflare (the provider sends no request), so both stay
- * on after a destroy. That is harmless: an origin that does not ask for a client certificate gets none.
+ * Cloudflare puts a new certificate into use some minutes after its upload, which is waited for. Deleting the settings
+ * of the modes `zone` and `shared` changes nothing at Cloudflare (the provider sends no request), so both stay on after
+ * a destroy. That is harmless: an origin that does not ask for a client certificate gets none.
  */
 export class OriginPulls extends pulumi.ComponentResource {
   public constructor(name: string, args: OriginPullsArgs, opts?: pulumi.ComponentResourceOptions) {
     super("immich-access:index:OriginPulls", name, {}, opts);
     const { zoneId, hostname, mode } = args;
-    const parent = { parent: this };
-
     if (mode === "shared") {
-      new cloudflare.ZoneSetting(`${name}-shared`, { zoneId, settingId: "tls_client_auth", value: "on" }, parent);
+      const setting = { zoneId, settingId: "tls_client_auth", value: "on" };
+      new cloudflare.ZoneSetting(`${name}-shared`, setting, { parent: this });
     } else {
       const { certificatePem: certificate, privateKeyPem } = requireCertificate(args);
       const upload = { zoneId, certificate, privateKey: pulumi.secret(privateKeyPem) };
-      if (mode === "hostname") {
-        const uploaded = new cloudflare.AuthenticatedOriginPullsHostnameCertificate(
-          `${name}-certificate`,
-          upload,
-          parent,
-        );
-        new cloudflare.AuthenticatedOriginPulls(
-          `${name}-hostname`,
-          { zoneId, configs: [{ hostname, certId: uploaded.id, enabled: true }] },
-          parent,
-        );
-      } else {
-        const uploaded = new cloudflare.AuthenticatedOriginPullsCertificate(`${name}-zone-certificate`, upload, parent);
-        new cloudflare.AuthenticatedOriginPullsSettings(
-          `${name}-zone`,
-          { zoneId, enabled: true },
-          { parent: this, dependsOn: uploaded },
-        );
-      }
+      if (mode === "hostname") this.presentForHostname(name, upload, hostname);
+      else this.presentForZone(name, upload);
     }
     this.registerOutputs({});
   }
+
+  private presentForHostname(name: string, upload: Upload, hostname: string): void {
+    const { zoneId } = upload;
+    const active = untilActive(`${name}-certificate-active`, async (certificateId) => {
+      const read = cloudflare.getAuthenticatedOriginPullsHostnameCertificate;
+      return (await read({ zoneId, certificateId }, { parent: this })).status;
+    });
+    const uploaded = new cloudflare.AuthenticatedOriginPullsHostnameCertificate(`${name}-certificate`, upload, {
+      parent: this,
+      hooks: { afterCreate: [active] },
+    });
+    new cloudflare.AuthenticatedOriginPulls(
+      `${name}-hostname`,
+      { zoneId, configs: [{ hostname, certId: uploaded.id, enabled: true }] },
+      { parent: this },
+    );
+  }
+
+  private presentForZone(name: string, upload: Upload): void {
+    const { zoneId } = upload;
+    const active = untilActive(`${name}-zone-certificate-active`, async (certificateId) => {
+      const read = cloudflare.getAuthenticatedOriginPullsCertificate;
+      return (await read({ zoneId, certificateId }, { parent: this })).status;
+    });
+    const uploaded = new cloudflare.AuthenticatedOriginPullsCertificate(`${name}-zone-certificate`, upload, {
+      parent: this,
+      hooks: { afterCreate: [active] },
+    });
+    new cloudflare.AuthenticatedOriginPullsSettings(
+      `${name}-zone`,
+      { zoneId, enabled: true },
+      { parent: this, dependsOn: uploaded },
+    );
+  }
+}
+
+/** What both kinds of certificate are uploaded with. */
+interface Upload {
+  zoneId: string;
+  certificate: pulumi.Input<string>;
+  privateKey: pulumi.Input<string>;
 }
 
 function requireCertificate(args: OriginPullsArgs): ClientCertificate {

@@ -30,6 +30,7 @@ async function run(changes: Record<string, string> = {}, preview = false): Promi
 }
 
 const ofType = (suffix: string) => registered.filter(({ type }) => type.endsWith(`:${suffix}`));
+const site = (name: string) => `photos.example.com-${name}`;
 const payload = (name: string) =>
   (JSON.parse(find(registered, name).inputs["stdin"] as string) as { payload: Record<string, unknown> }).payload;
 
@@ -45,64 +46,64 @@ describe("the program", () => {
 
   it("attaches both policies to the application, the devices' first", async () => {
     await run();
-    expect(find(registered, "access-application").inputs["policies"]).toEqual([
-      { id: "access-devices-id", precedence: 1 },
-      { id: "access-people-id", precedence: 2 },
+    expect(find(registered, site("access-application")).inputs["policies"]).toEqual([
+      { id: site("access-devices-id"), precedence: 1 },
+      { id: site("access-people-id"), precedence: 2 },
     ]);
-    expect(find(registered, "access-people").inputs).toMatchObject({
+    expect(find(registered, site("access-people")).inputs).toMatchObject({
       decision: "allow",
       includes: [{ email: { email: "anna@example.com" } }, { emailDomain: { domain: "example.org" } }],
     });
-    expect(find(registered, "access-devices").inputs).toMatchObject({
+    expect(find(registered, site("access-devices")).inputs).toMatchObject({
       decision: "non_identity",
       includes: [
-        { serviceToken: { tokenId: "access-token-annas-phone-id" } },
-        { serviceToken: { tokenId: "access-token-frame-id" } },
+        { serviceToken: { tokenId: site("access-token-annas-phone-id") } },
+        { serviceToken: { tokenId: site("access-token-frame-id") } },
       ],
     });
   });
 
   it("admits any service token only when told so", async () => {
     await run({ anyServiceToken: "true" });
-    expect(find(registered, "access-devices").inputs["includes"]).toEqual([{ anyValidServiceToken: {} }]);
+    expect(find(registered, site("access-devices")).inputs["includes"]).toEqual([{ anyValidServiceToken: {} }]);
   });
 
   it("leaves the Service Auth policy out when there are no devices", async () => {
     await run({ devices: "[]" });
-    expect(registered.filter(({ name }) => name === "access-devices")).toEqual([]);
-    expect(find(registered, "access-application").inputs["policies"]).toEqual([
-      { id: "access-people-id", precedence: 1 },
+    expect(registered.filter(({ name }) => name === site("access-devices"))).toEqual([]);
+    expect(find(registered, site("access-application")).inputs["policies"]).toEqual([
+      { id: site("access-people-id"), precedence: 1 },
     ]);
   });
 
   it("applies the session's duration to the policy too, which would override it", async () => {
     await run({ sessionDuration: "12h" });
-    expect(find(registered, "access-application").inputs["sessionDuration"]).toBe("12h");
-    expect(find(registered, "access-people").inputs["sessionDuration"]).toBe("12h");
+    expect(find(registered, site("access-application")).inputs["sessionDuration"]).toBe("12h");
+    expect(find(registered, site("access-people")).inputs["sessionDuration"]).toBe("12h");
   });
 
   it("creates, adopts or leaves alone the login provider", async () => {
     await run();
-    expect(find(registered, "access-application").inputs["allowedIdps"]).toEqual(["access-one-time-pin-id"]);
+    expect(find(registered, site("access-application")).inputs["allowedIdps"]).toEqual(["login-one-time-pin-id"]);
     const id = "699d98642c564d2e855e9661899b7252".replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
     vi.resetModules();
     vi.restoreAllMocks();
     await run({ loginProvider: id });
     expect(ofType("ZeroTrustAccessIdentityProvider")).toEqual([]);
-    expect(find(registered, "access-application").inputs["allowedIdps"]).toEqual([id]);
+    expect(find(registered, site("access-application")).inputs["allowedIdps"]).toEqual([id]);
     vi.resetModules();
     vi.restoreAllMocks();
     await run({ loginProvider: "account" });
-    expect(find(registered, "access-application").inputs).not.toHaveProperty("allowedIdps");
+    expect(find(registered, site("access-application")).inputs).not.toHaveProperty("allowedIdps");
   });
 
   it("rotates one device's secret", async () => {
     await run({ deviceRotations: '{"frame":{"secretVersion":2,"previousSecretExpiresAt":"2026-12-01T00:00:00Z"}}' });
-    expect(find(registered, "access-token-frame").inputs).toMatchObject({
+    expect(find(registered, site("access-token-frame")).inputs).toMatchObject({
       clientSecretVersion: 2,
       previousClientSecretExpiresAt: "2026-12-01T00:00:00Z",
     });
-    expect(find(registered, "access-token-annas-phone").inputs).not.toHaveProperty("clientSecretVersion");
+    expect(find(registered, site("access-token-annas-phone")).inputs).not.toHaveProperty("clientSecretVersion");
   });
 
   it("declares a proxied record for each address", async () => {
@@ -128,6 +129,21 @@ describe("the program", () => {
     });
   });
 
+  it("changes nothing in place for another host name, so that the old one stays guarded until it is gone", async () => {
+    await run();
+    const before = registered;
+    vi.resetModules();
+    vi.restoreAllMocks();
+    await run({ hostname: "album.example.com" });
+    const kept = registered.filter(({ name }) => before.some((resource) => resource.name === name));
+    expect(kept.map(({ name }) => name)).toContain("login-one-time-pin");
+    for (const { name, inputs } of kept) expect(inputs, name).toEqual(find(before, name).inputs);
+    const guards = ["DnsRecord", "ZeroTrustAccessApplication", "Command"].flatMap(ofType);
+    for (const { name } of guards.filter(({ name }) => name !== "firewall-command")) {
+      expect(name).toMatch(/^album\.example\.com-/);
+    }
+  });
+
   it("names every child after its component", async () => {
     await run();
     for (const { type, name, parent } of registered.filter(({ parent }) => parent.includes("immich-access:index:"))) {
@@ -139,29 +155,35 @@ describe("the program", () => {
 describe("origin pulls", () => {
   it("presents a leaf of our own authority for the host name", async () => {
     await run();
-    expect(find(registered, "origin-pulls-hostname").inputs["configs"]).toEqual([
-      { hostname: "photos.example.com", certId: "origin-pulls-certificate-id", enabled: true },
+    expect(find(registered, site("origin-pulls-hostname")).inputs["configs"]).toEqual([
+      { hostname: "photos.example.com", certId: site("origin-pulls-certificate-id"), enabled: true },
     ]);
-    expect(find(registered, "origin-pulls-certificate-leaf").inputs).toMatchObject({
+    expect(find(registered, site("origin-pulls-certificate-leaf")).inputs).toMatchObject({
       allowedUses: ["digital_signature", "client_auth"],
       validityPeriodHours: 365 * 24,
       earlyRenewalHours: 30 * 24,
     });
-    expect(find(registered, "origin-pulls-certificate-key").inputs).toMatchObject({ algorithm: "RSA", rsaBits: 2048 });
-    expect(payload("certificates-command")).toMatchObject({ clientCa: "CA PEM" });
+    expect(find(registered, site("origin-pulls-certificate-key")).inputs).toMatchObject({
+      algorithm: "RSA",
+      rsaBits: 2048,
+    });
+    expect(payload(site("certificates-command"))).toMatchObject({ clientCa: "CA PEM" });
   });
 
   it("does so for the whole zone", async () => {
     await run({ originPulls: "zone", originPullsKey: "ECDSA-P256" });
     expect(ofType("AuthenticatedOriginPullsCertificate")).toHaveLength(1);
-    expect(find(registered, "origin-pulls-zone").inputs).toMatchObject({ enabled: true });
+    expect(find(registered, site("origin-pulls-zone")).inputs).toMatchObject({ enabled: true });
     expect(ofType("AuthenticatedOriginPulls")).toEqual([]);
   });
 
   it("trusts Cloudflare's published authority in the shared mode", async () => {
     await run({ originPulls: "shared" });
-    expect(find(registered, "origin-pulls-shared").inputs).toMatchObject({ settingId: "tls_client_auth", value: "on" });
-    const pem = payload("certificates-command")["clientCa"] as string;
+    expect(find(registered, site("origin-pulls-shared")).inputs).toMatchObject({
+      settingId: "tls_client_auth",
+      value: "on",
+    });
+    const pem = payload(site("certificates-command"))["clientCa"] as string;
     const der = Buffer.from(pem.replace(/-----[^-]+-----|\s/g, ""), "base64");
     expect(createHash("sha256").update(der).digest("hex")).toMatch(/^9a1ac2b4/);
     expect(ofType("SelfSignedCert")).toEqual([]);
@@ -172,7 +194,9 @@ describe("the host's steps", () => {
   it("carry secrets on standard input only, and as secrets", async () => {
     await run();
     const steps = ofType("Command");
-    expect(steps.map(({ name }) => name).sort()).toEqual(["certificates-command", "firewall-command", "nginx-command"]);
+    expect(new Set(steps.map(({ name }) => name))).toEqual(
+      new Set(["firewall-command", site("certificates-command"), site("nginx-command")]),
+    );
     for (const { secrets, inputs } of steps) {
       expect(secrets).toEqual(expect.arrayContaining(["stdin", "connection"]));
       expect(JSON.stringify([inputs["create"], inputs["update"], inputs["delete"]])).not.toContain("KEY PEM");
@@ -191,14 +215,14 @@ describe("the host's steps", () => {
       immichPort: 2283,
       confirmSeconds: 120,
     });
-    expect(payload("certificates-command")).toEqual({
+    expect(payload(site("certificates-command"))).toEqual({
       site: "photos.example.com",
       firewall: "done",
       certificate: "ORIGIN PEM",
       privateKey: "KEY PEM",
       clientCa: "CA PEM",
     });
-    expect(payload("nginx-command")).toEqual({
+    expect(payload(site("nginx-command"))).toEqual({
       site: "photos.example.com",
       certificates: "done",
       upstream: "127.0.0.1:2283",

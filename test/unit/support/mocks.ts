@@ -69,6 +69,12 @@ export function recordResources(preview = false): { registered: Registered[]; ca
     "test",
     preview,
   );
+  // The mocked monitor has no hooks; the engine's tests run them.
+  Object.assign(MockMonitor.prototype, {
+    registerResourceHook: (_request: unknown, done: (error: null) => void) => {
+      done(null);
+    },
+  });
   // eslint-disable-next-line @typescript-eslint/unbound-method -- called with the monitor as `this` below
   const original = MockMonitor.prototype.registerResource;
   vi.spyOn(MockMonitor.prototype, "registerResource").mockImplementation(async function (

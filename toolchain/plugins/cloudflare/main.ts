@@ -1,6 +1,7 @@
 // Stands in for the official plugin `cloudflare`, for the resource types that this project uses.
 import { servePlugin } from "../sdk/serve.ts";
 import { getIpRanges } from "./ip-ranges.ts";
+import { getOriginPullsCertificate, getOriginPullsHostnameCertificate } from "./origin-pull-lookups.ts";
 import { checkConfig, config, configure } from "./provider.ts";
 import { accessApplication } from "./resources/access-application.ts";
 import { accessIdentityProvider } from "./resources/access-identity-provider.ts";
@@ -32,5 +33,11 @@ await servePlugin({
     "cloudflare:index/zeroTrustAccessServiceToken:ZeroTrustAccessServiceToken": accessServiceToken,
     "cloudflare:index/zoneSetting:ZoneSetting": zoneSetting,
   },
-  functions: { "cloudflare:index/getIpRanges:getIpRanges": getIpRanges },
+  functions: {
+    "cloudflare:index/getAuthenticatedOriginPullsCertificate:getAuthenticatedOriginPullsCertificate":
+      getOriginPullsCertificate,
+    "cloudflare:index/getAuthenticatedOriginPullsHostnameCertificate:getAuthenticatedOriginPullsHostnameCertificate":
+      getOriginPullsHostnameCertificate,
+    "cloudflare:index/getIpRanges:getIpRanges": getIpRanges,
+  },
 });

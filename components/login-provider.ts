@@ -1,0 +1,35 @@
+import * as cloudflare from "@pulumi/cloudflare";
+import * as pulumi from "@pulumi/pulumi";
+
+export interface LoginProviderArgs {
+  accountId: string;
+  /**
+   * `create` adds a one-time PIN login to the account, `account` offers all that the account has, anything else is the
+   * id of an existing identity provider.
+   */
+  choice: string;
+}
+
+/**
+ * How people prove to Access who they are. Accounts made since 2026-05-19 come without the one-time PIN that the guide
+ * relies on, and an account can have only one of it; so it belongs to the account and not to a host name.
+ */
+export class LoginProvider extends pulumi.ComponentResource {
+  /** Id of the one identity provider that people shall use, or `undefined` for all that the account has. */
+  public readonly id: pulumi.Output<string> | undefined;
+
+  public constructor(name: string, args: LoginProviderArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("immich-access:index:LoginProvider", name, args, opts);
+    const { accountId, choice } = args;
+    if (choice === "create") {
+      this.id = new cloudflare.ZeroTrustAccessIdentityProvider(
+        `${name}-one-time-pin`,
+        { accountId, name: "One-time PIN", type: "onetimepin", config: {} },
+        { parent: this },
+      ).id;
+    } else if (choice !== "account") {
+      this.id = pulumi.output(choice);
+    }
+    this.registerOutputs({ id: this.id });
+  }
+}

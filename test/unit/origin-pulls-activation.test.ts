@@ -1,0 +1,35 @@
+import * as pulumi from "@pulumi/pulumi";
+import { afterEach, expect, test, vi } from "vitest";
+import { untilActive } from "../../components/origin-pulls/activation.ts";
+import { recordResources } from "./support/mocks.ts";
+
+const warn = vi.spyOn(pulumi.log, "warn").mockResolvedValue(undefined);
+afterEach(() => warn.mockClear());
+
+// A hook registers itself with the engine as soon as it is made.
+recordResources();
+
+const uploaded = { id: "certificate-1" } as pulumi.ResourceHookArgs;
+
+test("an upload is waited for until the certificate is in use", async () => {
+  const answers = ["initializing", "pending_deployment", "active"];
+  const asked: string[] = [];
+  const hook = untilActive(
+    "in use",
+    (id) => {
+      asked.push(id);
+      return Promise.resolve(answers[asked.length - 1] ?? "asked too often");
+    },
+    { every: 1 },
+  );
+  await hook.callback(uploaded);
+  expect(asked).toEqual(["certificate-1", "certificate-1", "certificate-1"]);
+  expect(warn).not.toHaveBeenCalled();
+});
+
+test("a certificate that never comes into use is told of and does not stop the deployment", async () => {
+  const hook = untilActive("never", () => Promise.resolve("pending_deployment"), { every: 1, patience: 20 });
+  await hook.callback(uploaded);
+  expect(warn).toHaveBeenCalledWith(expect.stringContaining("pending_deployment"));
+  expect(hook.opts?.ignoreErrors).toBe(true);
+});
