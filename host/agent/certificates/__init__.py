@@ -1,0 +1,1 @@
+"""The origin certificate, its key and the authority of the origin pulls."""

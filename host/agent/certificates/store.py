@@ -1,0 +1,100 @@
+"""Where a site's certificates lie, so that nginx finds the old set or the new one, never a key without its certificate.
+
+    /etc/immich-access/<site>/current -> generations/<hash>
+    /etc/immich-access/<site>/generations/<hash>/origin.pem origin.key client-ca.pem
+
+A set has a folder of its own, which one rename makes the current one. A second generation beside the current one means
+that a change has not been finished.
+"""
+
+import os
+import shutil
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+
+from agent.files import File, differing, write
+
+ROOT = Path("/etc/immich-access")
+
+
+class Store:
+    """The certificates of one site; its name must have been checked."""
+
+    def __init__(self, site: str, root: Path = ROOT) -> None:
+        self.folder = root / site
+        self.current = self.folder / "current"
+        self._generations = self.folder / "generations"
+
+    def settled_on(self, files: Mapping[str, File]) -> bool:
+        """Whether these files are the current generation, undamaged, and the only one."""
+        wanted = self._wanted(files)
+        complete = not differing(self._paths(wanted, files)) and not self._strays(wanted, files)
+        return complete and self._target() == self._link(wanted)
+
+    @contextmanager
+    def switched_to(self, files: Mapping[str, File]) -> Generator[None, None, None]:
+        """Makes the files the current generation for the body to prove; if it raises, the former one is current again.
+
+        Older generations go only when the body has ended well.
+        """
+        former = self._target()
+        wanted = self._wanted(files)
+        try:
+            for path, file in differing(self._paths(wanted, files)).items():
+                write(path, file)
+            self._point_to(self._link(wanted))
+            yield
+        except BaseException:
+            if former is None:
+                self.remove()
+            elif former != self._link(wanted):
+                self._point_to(former)
+                shutil.rmtree(wanted, ignore_errors=True)
+            raise
+        for stray in self._strays(wanted, files):
+            if stray.is_dir():
+                shutil.rmtree(stray)
+            else:
+                stray.unlink()
+
+    def remove(self) -> None:
+        """Removes all of the site's certificates, and the folder above when it was the last site's."""
+        self._point_to(None)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        try:
+            self.folder.parent.rmdir()
+        except OSError:
+            return
+
+    def _wanted(self, files: Mapping[str, File]) -> Path:
+        # The key is left out of the name: the certificate names it, and nothing derived from it becomes readable.
+        public = (file.content for _, file in sorted(files.items()) if file.mode & 0o044)
+        return self._generations / sha256(b"\n".join(public)).hexdigest()[:16]
+
+    def _paths(self, generation: Path, files: Mapping[str, File]) -> dict[Path, File | None]:
+        return {generation / name: file for name, file in files.items()}
+
+    def _link(self, generation: Path) -> str:
+        return str(generation.relative_to(self.folder))
+
+    def _target(self) -> str | None:
+        try:
+            return os.readlink(self.current)
+        except FileNotFoundError:
+            return None
+
+    def _point_to(self, target: str | None) -> None:
+        if target is None:
+            self.current.unlink(missing_ok=True)
+            return
+        fresh = self.current.with_name(f".current.{os.getpid()}")
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(target)
+        fresh.replace(self.current)
+
+    def _strays(self, generation: Path, files: Mapping[str, File]) -> list[Path]:
+        """Other generations, and what a process that was killed has left in this one."""
+        found = [path for path in self._generations.glob("*") if path != generation]
+        return found + [path for path in generation.glob("*") if path.name not in files]

@@ -1,0 +1,88 @@
+"""Reads certificates and keys with the `openssl` program, which gets them on its standard input only."""
+
+import re
+import ssl
+import time
+from hashlib import sha256
+from typing import NamedTuple
+
+from agent.errors import HostError
+from agent.system import run
+
+BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----\n.+?\n-----END \1-----", re.DOTALL)
+CERTIFICATE_FIELDS = "-startdate", "-enddate", "-subject", "-issuer", "-pubkey", "-ext", "basicConstraints"
+
+
+class Certificate(NamedTuple):
+    """One certificate and what it says of itself."""
+
+    pem: str
+    # Seconds since 1970
+    starts: float
+    ends: float
+    subject: str
+    issuer: str
+    public_key: str
+    authority: bool
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the certificate, in hexadecimal."""
+        return sha256(ssl.PEM_cert_to_DER_cert(self.pem)).hexdigest()
+
+    @property
+    def end_date(self) -> str:
+        """The day on which it ends, in UTC."""
+        return time.strftime("%Y-%m-%d", time.gmtime(self.ends))
+
+    def valid_at(self, moment: float) -> bool:
+        """Whether its period of validity has begun and not ended."""
+        return self.starts <= moment < self.ends
+
+    def names(self, hostname: str) -> bool:
+        """Whether it is for the host name, itself or by a wildcard."""
+        answer = run(["openssl", "x509", "-noout", "-checkhost", hostname], text=self.pem, check=False)
+        return "does match certificate" in answer.stdout
+
+
+def read_certificates(pem: str, what: str) -> list[Certificate]:
+    """All certificates of a PEM text, which holds nothing else; raises HostError, calling the text `what`."""
+    blocks = _blocks(pem)
+    if not blocks or any(label != "CERTIFICATE" for label, _ in blocks):
+        raise HostError(f"the {what} is not in PEM form, or not only a certificate; nothing has been changed")
+    return [_certificate(block, what) for _, block in blocks]
+
+
+def read_private_key(pem: str) -> tuple[str, str]:
+    """The one private key of a PEM text, and its public key for comparison with a certificate's."""
+    keys = [block for label, block in _blocks(pem) if label.endswith("PRIVATE KEY")]
+    # With an empty passphrase openssl refuses an encrypted key instead of asking for one.
+    command = ["openssl", "pkey", "-pubout", "-passin", "pass:"]
+    result = run(command, text=keys[0], check=False) if len(keys) == 1 else None
+    if result is None or result.returncode != 0:
+        raise HostError("the private key is not one unencrypted key in PEM form; nothing has been changed")
+    return keys[0] + "\n", result.stdout.strip()
+
+
+def _blocks(pem: str) -> list[tuple[str, str]]:
+    unix = "\n".join(line.rstrip() for line in pem.splitlines())
+    return [(match[1], match[0]) for match in BLOCK.finditer(unix)]
+
+
+def _certificate(pem: str, what: str) -> Certificate:
+    command = ["openssl", "x509", "-noout", "-nameopt", "RFC2253", *CERTIFICATE_FIELDS]
+    result = run(command, text=pem, check=False)
+    said = result.stdout
+    fields = {name: value.strip() for name, value in re.findall(r"^(\w+)=(.*)$", said, re.MULTILINE)}
+    public_key = re.search(r"-----BEGIN PUBLIC KEY-----.+?-----END PUBLIC KEY-----", said, re.DOTALL)
+    if result.returncode != 0 or public_key is None:
+        raise HostError(f"the {what} cannot be read as a certificate; nothing has been changed")
+    return Certificate(
+        pem=pem + "\n",
+        starts=ssl.cert_time_to_seconds(fields["notBefore"]),
+        ends=ssl.cert_time_to_seconds(fields["notAfter"]),
+        subject=fields["subject"],
+        issuer=fields["issuer"],
+        public_key=public_key[0],
+        authority=re.search(r"^\s+CA:TRUE\b", said, re.MULTILINE) is not None,
+    )

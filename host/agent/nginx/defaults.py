@@ -1,0 +1,25 @@
+"""Finds the default servers that the host's owner has."""
+
+import re
+
+from agent.nginx.layout import PREFIX
+
+FILE = re.compile(r"^# configuration file (.+):$")
+LISTEN = re.compile(r"^\s*listen\s+(?P<address>\S+)\s[^#;]*\bdefault(?:_server)?\b[^#;]*;", re.MULTILINE)
+FAMILIES = {"443": "", "*:443": "", "0.0.0.0:443": "", "[::]:443": "[::]:"}
+
+
+def foreign_defaults(dump: str) -> dict[str, str]:
+    """The files with a default server for port 443 that is not ours, by family as in `listen`.
+
+    `dump` is what `nginx -T` prints. Two default servers of one address would keep nginx from starting, so theirs stays
+    and ours is left out.
+    """
+    found: dict[str, str] = {}
+    file = ""
+    for line in dump.splitlines():
+        if header := FILE.match(line):
+            file = header[1]
+        elif (listen := LISTEN.match(line)) and listen["address"] in FAMILIES and f"/{PREFIX}" not in file:
+            found[FAMILIES[listen["address"]]] = file
+    return found

@@ -1,0 +1,110 @@
+"""Where nginx's files lie on a host."""
+
+import os
+import re
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from agent.errors import HostError
+
+CONFIGURATION = Path("/etc/nginx")
+# What the sites of ours share
+OWN = CONFIGURATION / "immich-access"
+RANGES = OWN / "cloudflare-ranges.conf"
+# Key and certificate that an old nginx shows under an unknown name
+DUMMY_CERTIFICATE = OWN / "unknown-names.pem"
+
+PREFIX = "immich-access-"
+# Without a dot, which the name of every site has
+UNKNOWN_NAMES = "unknown-names"
+
+
+class Layout(NamedTuple):
+    """The folders of the host's sites: Debian's pair, or the one of nginx.org's packages."""
+
+    files: Path
+    # Folder whose links enable the files; None where the files themselves are read
+    links: Path | None
+
+    def file(self, name: str) -> Path:
+        """The file of a site or of the server for unknown names."""
+        return self.files / f"{PREFIX}{name}.conf"
+
+    def link(self, name: str) -> dict[Path, Path | None]:
+        """The link that enables it, with its target; empty where there are no links."""
+        return {} if self.links is None else {self.links / f"{PREFIX}{name}.conf": self.file(name)}
+
+
+# Debian's and Ubuntu's packages, and nginx.org's
+LAYOUTS = (
+    Layout(CONFIGURATION / "sites-available", CONFIGURATION / "sites-enabled"),
+    Layout(CONFIGURATION / "conf.d", None),
+)
+
+
+def layout() -> Layout:
+    """The layout by what nginx.conf includes; raises HostError if it includes neither folder."""
+    try:
+        main = (CONFIGURATION / "nginx.conf").read_text(errors="replace")
+    except FileNotFoundError:
+        raise HostError(f"there is no {CONFIGURATION}/nginx.conf; reinstall nginx; nothing has been changed") from None
+    for candidate in LAYOUTS:
+        if includes(main, candidate.links or candidate.files):
+            return candidate
+    raise HostError(
+        f"{CONFIGURATION}/nginx.conf includes neither sites-enabled nor conf.d; add "
+        f"`include {CONFIGURATION}/conf.d/*.conf;` to its http block; nothing has been changed"
+    )
+
+
+def includes(main: str, folder: Path) -> bool:
+    """Whether the text of nginx.conf includes all files of a folder that end in .conf."""
+    named = f"(?:{re.escape(str(folder.parent))}/)?{re.escape(folder.name)}"
+    return re.search(rf"^[^#\n]*\binclude\s+[\"']?{named}/\*(?:\.conf)?[\"']?\s*;", main, re.MULTILINE) is not None
+
+
+def enabled_sites() -> list[str]:
+    """Names of our sites that nginx reads, in order, whatever else is left of nginx."""
+    names = {
+        path.name[len(PREFIX) : -len(".conf")]
+        for candidate in LAYOUTS
+        for path in (candidate.links or candidate.files).glob(f"{PREFIX}*.conf")
+    }
+    return sorted(names - {UNKNOWN_NAMES})
+
+
+def differing_links(wanted: Mapping[Path, Path | None]) -> dict[Path, Path | None]:
+    """Those of the wanted links that are not as they should be; None means that there shall be none."""
+    return {link: target for link, target in wanted.items() if _target(link) != target}
+
+
+@contextmanager
+def linked(wanted: Mapping[Path, Path | None]) -> Generator[None, None, None]:
+    """Puts the links in place for the body to prove; if it raises, the former ones come back."""
+    former = {link: _target(link) for link in wanted}
+    try:
+        for link, target in wanted.items():
+            _point(link, target)
+        yield
+    except BaseException:
+        for link, target in former.items():
+            _point(link, target)
+        raise
+
+
+def _target(link: Path) -> Path | None:
+    if link.exists() and not link.is_symlink():
+        raise HostError(f"{link} is a file of its own instead of a link; remove it and run `pulumi up` again")
+    return Path(os.readlink(link)) if link.is_symlink() else None
+
+
+def _point(link: Path, target: Path | None) -> None:
+    if target is None:
+        link.unlink(missing_ok=True)
+        return
+    fresh = link.with_name(f".{link.name}.{os.getpid()}")
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(target)
+    fresh.replace(link)

@@ -1,0 +1,80 @@
+"""Connects to nginx as a stranger on this host would, to see what it really serves."""
+
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from hashlib import sha256
+
+from agent.errors import HostError
+
+ADDRESS = ("127.0.0.1", 443)
+# A name that no server can have
+UNKNOWN_NAME = "unknown.invalid"
+# Connections that waited at a worker that just ended are reset; then another one tells.
+PATIENCE = 3.0
+
+
+def serves(site: str, fingerprint: str) -> bool:
+    """Whether nginx shows the certificate with this SHA-256 fingerprint to whoever asks for the site."""
+    try:
+        with _connect(site) as connection:
+            return sha256(connection.getpeercert(binary_form=True) or b"").hexdigest() == fingerprint
+    except OSError:
+        return False
+
+
+def require_certificate(site: str, fingerprint: str) -> None:
+    """Raises HostError unless nginx shows the certificate for the site."""
+    failure = f"nginx does not serve the certificate {fingerprint[:16]} for {site}"
+    _eventually(lambda: serves(site, fingerprint), failure)
+
+
+def require_client_certificate(site: str) -> None:
+    """Raises HostError unless the site turns away whoever has no client certificate."""
+
+    def refused() -> bool:
+        answer = _ask(site)
+        return answer.startswith(b"HTTP/1.1 400 ") and b"No required SSL certificate was sent" in answer
+
+    _eventually(refused, f"nginx does not ask clients of {site} for a certificate")
+
+
+def require_unknown_names_refused() -> None:
+    """Raises HostError unless nginx answers nothing under a name that it does not have."""
+    _eventually(lambda: _ask(UNKNOWN_NAME) == b"", "nginx answers under names that are not its own")
+
+
+def _eventually(right: Callable[[], bool], failure: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    reason = ""
+    while True:
+        try:
+            if right():
+                return
+        except OSError as error:
+            reason = f" ({error.strerror or error})"
+        if time.monotonic() > deadline:
+            raise HostError(f"{failure}{reason}")
+        time.sleep(0.05)
+
+
+def _ask(name: str) -> bytes:
+    """The answer to a request for `/`, empty if the name is refused before one."""
+    try:
+        with _connect(name) as connection:
+            connection.sendall(f"GET / HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n".encode())
+            answer = b""
+            while len(answer) < 65536 and (part := connection.recv(65536)):
+                answer += part
+            return answer
+    except ssl.SSLError:
+        return b""
+
+
+def _connect(name: str) -> ssl.SSLSocket:
+    # Whose certificate it is, the fingerprint tells; nobody but Cloudflare trusts its authority.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context.wrap_socket(socket.create_connection(ADDRESS, timeout=5), server_hostname=name)

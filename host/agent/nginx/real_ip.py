@@ -1,0 +1,34 @@
+"""Tells nginx which connections come from Cloudflare, so that it takes the visitor's address from their header."""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+
+from agent.files import File, differing, replaced
+from agent.nginx import service
+from agent.nginx.layout import OWN, RANGES, enabled_sites
+from agent.ranges import checked_ranges
+from agent.system import installed
+
+
+def install(ipv4: Sequence[str], ipv6: Sequence[str]) -> None:
+    """Writes the ranges that the sites include, and reloads nginx if a site is there and the ranges are others.
+
+    Raises HostError, with the former ranges back in place, if they are no good or nginx refuses them.
+    """
+    ranges = [*checked_ranges(ipv4, 4), *checked_ranges(ipv6, 6)]
+    text = "# Cloudflare's addresses. Written by immich-access, daily.\n"
+    wanted = {RANGES: File((text + "".join(f"set_real_ip_from {network};\n" for network in ranges)).encode())}
+    used = installed("nginx") and bool(enabled_sites())
+    if not differing(wanted) and not (used and service.unfinished()):
+        return
+    with service.changing() if used else nullcontext(), replaced(differing(wanted)):
+        if used:
+            service.load()
+
+
+def remove() -> None:
+    """Removes the ranges, unless a site still includes them."""
+    if not enabled_sites():
+        RANGES.unlink(missing_ok=True)
+        if OWN.exists() and not any(OWN.iterdir()):
+            OWN.rmdir()

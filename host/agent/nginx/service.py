@@ -1,0 +1,186 @@
+"""nginx itself: its version, its test of the configuration, and reloads that are over when they return."""
+
+import re
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from agent.errors import HostError
+from agent.nginx.layout import OWN, PREFIX
+from agent.nginx.text import Nginx
+from agent.system import installed, last_line, run
+
+# Marks files that nginx may not have loaded. A boot loads them, and empties /run.
+UNFINISHED = Path("/run/immich-access-nginx")
+ERROR_LOG = Path("/var/log/nginx/error.log")
+# nginx gives up a port that is taken after 2.5 seconds.
+PATIENCE = 15.0
+
+
+def require() -> None:
+    """Raises HostError where nginx is not installed."""
+    if not installed("nginx"):
+        raise HostError("nginx is not installed; the firewall step installs it; nothing has been changed")
+
+
+def capabilities() -> Nginx:
+    """What this host's nginx can do."""
+    said = run(["nginx", "-v"]).stderr
+    found = re.search(r"nginx/(\d+)\.(\d+)\.(\d+)", said)
+    if found is None:
+        raise HostError(f"`nginx -v` does not tell the version but {said.strip()!r}; nothing has been changed")
+    return Nginx(tuple(int(part) for part in found.groups()), Path("/proc/net/if_inet6").exists())
+
+
+def problem() -> str | None:
+    """Why nginx refuses the files as they are, in its own words, or None."""
+    result = run(["nginx", "-t"], check=False)
+    if result.returncode == 0:
+        return None
+    errors = [line.split("] ", 1)[1] for line in result.stderr.splitlines() if "[emerg] " in line or "[alert] " in line]
+    return errors[0] if errors else last_line(result)
+
+
+def refuse_broken(own: str) -> None:
+    """Raises HostError if nginx refuses the files before anything has changed, and not because of a file of ours.
+
+    `own` is the folder of the site's certificates; what is broken in it or in our files, the step is about to repair.
+    """
+    complaint = problem()
+    if complaint is not None and not any(part in complaint for part in (own, str(OWN), f"/{PREFIX}")):
+        raise HostError(
+            f"nginx refuses its configuration already: {complaint}; repair that first; nothing has been changed"
+        )
+
+
+def configuration() -> str:
+    """All of nginx's configuration, each file under a comment with its name; empty while nginx refuses it."""
+    return run(["nginx", "-T"], check=False).stdout
+
+
+def active() -> bool:
+    """Whether systemd runs it."""
+    return run(["systemctl", "is-active", "--quiet", "nginx"], check=False).returncode == 0
+
+
+def enabled() -> bool:
+    """Whether it starts at boot."""
+    return run(["systemctl", "is-enabled", "--quiet", "nginx"], check=False).returncode == 0
+
+
+def unfinished() -> bool:
+    """Whether an earlier change may not have reached the running nginx."""
+    return UNFINISHED.exists()
+
+
+@contextmanager
+def changing() -> Generator[None, None, None]:
+    """The body changes files, loads them and proves the result.
+
+    If it raises, having put its files back, nginx comes back to what it was: running with them, or stopped. A HostError
+    then also says so.
+    """
+    was_active, was_enabled = active(), enabled()
+    UNFINISHED.touch(0o600)
+    try:
+        yield
+    except HostError as error:
+        raise HostError(f"{error}; {_restored(was_active, was_enabled)}") from None
+    except BaseException:
+        _restored(was_active, was_enabled)
+        raise
+    UNFINISHED.unlink()
+
+
+def load() -> None:
+    """Makes nginx use its files, if it is running; raises HostError if it refuses them."""
+    complaint = problem()
+    if complaint is not None:
+        raise HostError(f"nginx refuses its configuration: {complaint}")
+    if active():
+        _reload()
+
+
+def load_or_start() -> None:
+    """Makes nginx use its files, running now and after every boot."""
+    load()
+    if not enabled():
+        run(["systemctl", "enable", "--quiet", "nginx"])
+    if not active():
+        end = _log_end()
+        started = run(["systemctl", "start", "nginx"], check=False)
+        if started.returncode != 0:
+            raise HostError(f"nginx does not start: {_complaint(end) or last_line(started)}")
+        _until(lambda: bool(_workers()), "nginx has started no worker", end)
+
+
+def _restored(was_active: bool, was_enabled: bool) -> str:
+    """Brings nginx back to its former files, and says how that went."""
+    try:
+        if was_active:
+            load()
+        elif active():
+            run(["systemctl", "stop", "nginx"])
+        if enabled() and not was_enabled:
+            run(["systemctl", "disable", "--quiet", "nginx"])
+    except HostError as error:
+        return f"the former files are back, but nginx does not use them yet: {error}"
+    UNFINISHED.unlink()
+    return "everything is as before"
+
+
+def _reload() -> None:
+    """A reload, over when the new workers serve and no old one takes connections any more."""
+    old, end = _workers(), _log_end()
+    reloaded = run(["systemctl", "reload", "nginx"], check=False)
+    if reloaded.returncode != 0:
+        raise HostError(f"nginx does not reload: {_complaint(end) or last_line(reloaded)}")
+
+    def taken_over() -> bool:
+        workers = _workers()
+        return bool(workers - old) and not workers & old
+
+    _until(taken_over, "nginx goes on with its former configuration", end)
+
+
+def _until(done: Callable[[], bool], failure: str, log_end: int) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not done():
+        if time.monotonic() > deadline:
+            reason = _complaint(log_end) or f"see {ERROR_LOG}"
+            raise HostError(f"{failure}: {reason}")
+        time.sleep(0.02)
+
+
+def _workers() -> set[int]:
+    """Workers that take connections; those that only end theirs have another title."""
+    master = run(["systemctl", "show", "--property=MainPID", "--value", "nginx"]).stdout.strip()
+    workers: set[int] = set()
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit():
+            continue
+        try:
+            parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
+            title = (folder / "cmdline").read_bytes().rstrip(b"\0 ")
+        except OSError:
+            # It has ended meanwhile.
+            continue
+        if parent == master and title == b"nginx: worker process":
+            workers.add(int(folder.name))
+    return workers
+
+
+def _log_end() -> int:
+    return ERROR_LOG.stat().st_size if ERROR_LOG.exists() else 0
+
+
+def _complaint(log_end: int) -> str | None:
+    """The first thing since then that nginx could not do, as its log has it."""
+    if not ERROR_LOG.exists():
+        return None
+    with ERROR_LOG.open("rb") as log:
+        log.seek(log_end)
+        lines = log.read().decode(errors="replace").splitlines()
+    serious = [line.partition("[emerg] ")[2].partition(": ")[2] for line in lines if "[emerg] " in line]
+    return serious[0] if serious else None

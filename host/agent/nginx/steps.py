@@ -1,0 +1,140 @@
+"""The steps `nginx` and `nginx-remove`."""
+
+from collections.abc import Mapping
+from contextlib import nullcontext
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from agent.certificates.store import Store
+from agent.certificates.x509 import read_certificates
+from agent.errors import HostError
+from agent.files import File, differing, read, replaced
+from agent.firewall.confirmation import confirm
+from agent.nginx import probe, service
+from agent.nginx.defaults import foreign_defaults
+from agent.nginx.layout import (
+    DUMMY_CERTIFICATE,
+    LAYOUTS,
+    RANGES,
+    UNKNOWN_NAMES,
+    differing_links,
+    enabled_sites,
+    layout,
+    linked,
+)
+from agent.nginx.text import Site, site_text, unknown_names_text
+from agent.site import checked_hostname, checked_upstream, text
+from agent.system import installed, run
+
+
+class _Plan(NamedTuple):
+    site: str
+    fingerprint: str
+    files: dict[Path, File | None]
+    links: dict[Path, Path | None]
+    # Whose default server answers under unknown names, by family; ours does for the others
+    foreign: dict[str, str]
+
+    @property
+    def summary(self) -> str:
+        """The files' short hash, and where unknown names end up if not with us."""
+        content = b"".join(file.content for path, file in self.files.items() if file and path != DUMMY_CERTIFICATE)
+        others = "".join(f", unknown names are answered by {file}" for file in sorted(set(self.foreign.values())))
+        return f"config {sha256(content).hexdigest()[:12]}{others}"
+
+
+def apply(request: Mapping[str, Any]) -> str:
+    """Serves the site, and proves that it does.
+
+    An Immich that does not answer is no error: the site says 502 until it does, and the step need not be run again.
+    """
+    confirm(final=True)
+    payload = request["payload"]
+    name = checked_hostname(text(payload, "site"))
+    upstream = checked_upstream(text(payload, "upstream"))
+    service.require()
+    store = Store(name)
+    service.refuse_broken(str(store.folder))
+    plan = _plan(request["modules"], Site(name, upstream, str(store.current), str(RANGES)))
+    if not _settled(plan):
+        with service.changing(), replaced(differing(plan.files)), linked(differing_links(plan.links)):
+            service.load_or_start()
+            _prove(plan)
+    return f"nginx serves {name} for {upstream}, {plan.summary}"
+
+
+def remove(request: Mapping[str, Any]) -> str:
+    """Takes the site out of nginx, which goes on with all others.
+
+    The last one of ours takes the refusal of unknown names along.
+    """
+    name = checked_hostname(text(request["payload"], "site"))
+    gone = [name] if any(site != name for site in enabled_sites()) else [name, UNKNOWN_NAMES]
+    files: dict[Path, File | None] = {place.file(one): None for place in LAYOUTS for one in gone}
+    links = {link: None for place in LAYOUTS for one in gone for link in place.link(one)}
+    if UNKNOWN_NAMES in gone:
+        files[DUMMY_CERTIFICATE] = None
+    running = installed("nginx") and service.active()
+    if differing(files) or differing_links(links) or (running and service.unfinished()):
+        if running:
+            service.refuse_broken(str(Store(name).folder))
+        guard = service.changing() if running else nullcontext()
+        with guard, linked(differing_links(links)), replaced(differing(files)):
+            if running:
+                service.load()
+    return f"nginx does not serve {name}"
+
+
+def _plan(modules: Mapping[str, str], site: Site) -> _Plan:
+    certificate = read(Path(site.certificates) / "origin.pem")
+    if certificate is None:
+        raise HostError(
+            f"{site.certificates}/origin.pem is missing; the certificates step installs it; nothing has been changed"
+        )
+    if read(RANGES) is None:
+        raise HostError(f"{RANGES} is missing; the firewall step writes it; nothing has been changed")
+    nginx = service.capabilities()
+    place = layout()
+    foreign = foreign_defaults(service.configuration())
+    families = [family for family in nginx.families if family not in foreign]
+
+    files: dict[Path, File | None] = dict.fromkeys((DUMMY_CERTIFICATE, place.file(UNKNOWN_NAMES)))
+    links: dict[Path, Path | None] = dict.fromkeys(place.link(UNKNOWN_NAMES))
+    if families:
+        unknown_names = unknown_names_text(modules, nginx, families, str(DUMMY_CERTIFICATE))
+        files[place.file(UNKNOWN_NAMES)] = File(unknown_names.encode())
+        links.update(place.link(UNKNOWN_NAMES))
+        if not nginx.rejects_handshakes:
+            files[DUMMY_CERTIFICATE] = read(DUMMY_CERTIFICATE) or _dummy_certificate()
+    files[place.file(site.name)] = File(site_text(modules, site, nginx).encode())
+    links.update(place.link(site.name))
+    leaf = read_certificates(certificate.content.decode(), "installed certificate")[0]
+    return _Plan(site.name, leaf.fingerprint, files, links, foreign)
+
+
+def _dummy_certificate() -> File:
+    """A certificate that says nothing, with its key; the key never leaves the host."""
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    made = run([*command, "-days", "36500", "-subj", "/CN=unknown.invalid", "-keyout", "-", "-out", "-"])
+    return File(made.stdout.encode(), 0o600)
+
+
+def _settled(plan: _Plan) -> bool:
+    """Whether all is in place already and nginx shows it."""
+    if differing(plan.files) or differing_links(plan.links) or service.unfinished():
+        return False
+    if not (service.active() and service.enabled()):
+        return False
+    try:
+        _prove(plan)
+    except HostError:
+        return False
+    return True
+
+
+def _prove(plan: _Plan) -> None:
+    probe.require_certificate(plan.site, plan.fingerprint)
+    probe.require_client_certificate(plan.site)
+    if "" not in plan.foreign:
+        probe.require_unknown_names_refused()

@@ -1,0 +1,87 @@
+"""The text of nginx's configuration: what the templates beside this file become on a host."""
+
+import string
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from agent.errors import HostError
+
+Version = tuple[int, ...]
+
+# Older ones have no ssl_reject_handshake.
+REJECTS_HANDSHAKES: Version = (1, 19, 4)
+# Older ones have HTTP/2 as a parameter of `listen`; newer ones warn about that.
+HTTP2_DIRECTIVE: Version = (1, 25, 1)
+
+
+class _Template(string.Template):
+    """nginx's own variables begin with `$`, so ours begin with `@`."""
+
+    delimiter = "@"
+    idpattern = "[a-z]+"
+
+
+class Site(NamedTuple):
+    """What a site's configuration depends on."""
+
+    name: str
+    upstream: str
+    # Folder with origin.pem, origin.key and client-ca.pem
+    certificates: str
+    # File with Cloudflare's ranges
+    ranges: str
+
+
+class Nginx(NamedTuple):
+    """What the nginx of a host can do."""
+
+    version: Version
+    # Whether the kernel has IPv6; without it a listener on [::] keeps nginx from starting.
+    ipv6: bool
+
+    @property
+    def families(self) -> list[str]:
+        """The addresses on which it listens, as in `listen`, without the port."""
+        return ["", "[::]:"] if self.ipv6 else [""]
+
+    @property
+    def rejects_handshakes(self) -> bool:
+        """Whether it can refuse a name without showing a certificate."""
+        return self.version >= REJECTS_HANDSHAKES
+
+
+def site_text(modules: Mapping[str, str], site: Site, nginx: Nginx) -> str:
+    """The server for the site."""
+    directive = nginx.version >= HTTP2_DIRECTIVE
+    listen = [f"listen {family}443 ssl{'' if directive else ' http2'};" for family in nginx.families]
+    return _filled(
+        modules,
+        "site.conf",
+        site=site.name,
+        upstream=site.upstream,
+        certificates=site.certificates,
+        ranges=site.ranges,
+        listen=_lines([*listen, "http2 on;"] if directive else listen),
+    )
+
+
+def unknown_names_text(modules: Mapping[str, str], nginx: Nginx, families: Sequence[str], certificate: str) -> str:
+    """The default server for the given families; `certificate`, with its key, is for an nginx that must show one."""
+    refusal = (
+        ["ssl_reject_handshake on;"]
+        if nginx.rejects_handshakes
+        else [f"ssl_certificate {certificate};", f"ssl_certificate_key {certificate};", "return 444;"]
+    )
+    listen = [f"listen {family}443 ssl default_server;" for family in families]
+    return _filled(modules, "unknown_names.conf", listen=_lines(listen), refusal=_lines(refusal))
+
+
+def _filled(modules: Mapping[str, str], template: str, **values: str) -> str:
+    path = f"agent/nginx/{template}"
+    if path not in modules:
+        raise HostError(f"the request has no {path}; nothing has been changed")
+    return _Template(modules[path]).substitute(values)
+
+
+def _lines(directives: Sequence[str]) -> str:
+    return "\n    ".join(directives)

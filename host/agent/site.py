@@ -1,0 +1,45 @@
+"""What a site's steps are told, checked before it becomes part of a path, an argument or nginx's configuration."""
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from agent.errors import HostError
+
+LABEL = r"(?!-)[a-z0-9-]{1,63}(?<!-)"
+HOSTNAME = re.compile(rf"{LABEL}(?:\.{LABEL})*")
+ENDPOINT = re.compile(r"(?:\[(?P<ipv6>[0-9a-fA-F:.]+)\]|(?P<host>[^\[\]:/\s]+)):(?P<port>[0-9]{1,5})")
+
+
+def text(payload: Mapping[str, Any], name: str) -> str:
+    """One text of the payload; raises HostError if it is missing or no text."""
+    value = payload.get(name)
+    if not isinstance(value, str) or not value.strip():
+        raise HostError(f"the payload's {name!r} is no text; nothing has been changed")
+    return value
+
+
+def checked_hostname(name: str) -> str:
+    """The site's host name: lower case, at least two labels. It names folders and files, so nothing else passes."""
+    if len(name) > 253 or "." not in name or not HOSTNAME.fullmatch(name):
+        raise HostError(f"{name!r} is no host name like photos.example.com; nothing has been changed")
+    return name
+
+
+def checked_upstream(endpoint: str) -> str:
+    """Where Immich is, `address:port`, `[IPv6 address]:port` or `name:port`."""
+    match = ENDPOINT.fullmatch(endpoint)
+    if match is None or not 1 <= int(match["port"]) <= 65535 or not _is_host(match["ipv6"], match["host"]):
+        raise HostError(f"{endpoint!r} is no upstream like 127.0.0.1:2283; nothing has been changed")
+    return endpoint
+
+
+def _is_host(ipv6: str | None, host: str | None) -> bool:
+    try:
+        if ipv6 is not None:
+            return ipaddress.ip_address(ipv6).version == 6
+        return ipaddress.ip_address(host or "").version == 4
+    except ValueError:
+        # Four numbers that are no address are no name either.
+        return ipv6 is None and HOSTNAME.fullmatch(host or "") is not None and not re.fullmatch(r"[0-9.]+", host or "")
