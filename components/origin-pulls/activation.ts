@@ -30,7 +30,7 @@ export function untilActive(
         last = await status(id);
       }
       if (last !== "active") {
-        pulumi.log.warn(
+        await pulumi.log.warn(
           `Cloudflare has not put the origin-pull certificate ${id} into use within ${Math.round(patience / 60_000)} ` +
             `minutes (its status is ${last}). Until it does, the site answers 400; nothing needs to be done here.`,
         );

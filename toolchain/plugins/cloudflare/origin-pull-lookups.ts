@@ -9,14 +9,15 @@ const FIELDS = ["certificate", "expires_on", "issuer", "serial_number", "signatu
 function lookup(folder: string, more: readonly string[] = []): Lookup<Client> {
   return {
     inputs: { zoneId: { type: "string", required: true }, certificateId: { type: "string", required: true } },
-    async invoke(client, { zoneId, certificateId }, { signal }): Promise<Values> {
-      const path = `zones/${String(zoneId)}/origin_tls_client_auth/${folder}${String(certificateId)}`;
+    async invoke(client, inputs, { signal }): Promise<Values> {
+      const { zoneId, certificateId } = inputs as { zoneId: string; certificateId: string };
+      const path = `zones/${zoneId}/origin_tls_client_auth/${folder}${certificateId}`;
       const result = ((await client.request("GET", path, undefined, signal)) ?? {}) as JsonObject;
       const known = [...FIELDS, ...more].filter((field) => result[field] != null);
       return {
-        id: certificateId as string,
-        zoneId: zoneId as string,
-        certificateId: certificateId as string,
+        id: certificateId,
+        zoneId,
+        certificateId,
         ...Object.fromEntries(known.map((field) => [camel(field), result[field] as string | boolean])),
       };
     },
