@@ -6,13 +6,25 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from agent.certificates import steps as certificates
 from agent.errors import HostError
+from agent.firewall import confirmation, steps as firewall
 from agent.lock import exclusive
+from agent.nginx import steps as nginx
 
 Step = Callable[[Mapping[str, Any]], str]
 
 # Steps by the word on the command line. Each gets the whole request and returns its one line.
-STEPS: dict[str, Step] = {}
+STEPS: dict[str, Step] = {
+    "certificates": certificates.apply,
+    "certificates-remove": certificates.remove,
+    "firewall": firewall.firewall,
+    "firewall-refresh": firewall.refresh,
+    "firewall-remove": firewall.firewall_remove,
+    "firewall-undo": confirmation.undo,
+    "nginx": nginx.apply,
+    "nginx-remove": nginx.remove,
+}
 
 
 def main(step: str, request: Mapping[str, Any]) -> int:

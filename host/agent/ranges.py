@@ -2,18 +2,40 @@
 
 import ipaddress
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from agent.errors import HostError
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
 # Cloudflare's own widest ranges are /13 and /29; anything much wider would open the host.
 WIDEST = {4: 8, 6: 20}
+
+# Not on the internet: private, shared, local, multicast and reserved space (the IANA special-purpose registries).
+# Spelt out, because what `is_global` says about a network has changed between Python versions, and because it looks at
+# the two ends of a network only.
+OFF_THE_INTERNET = [
+    ipaddress.ip_network(text)
+    for text in (
+        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
+        "192.0.2.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/3",
+        "::/127", "::ffff:0:0/96", "64:ff9b:1::/48", "100::/64", "2001:db8::/32", "fc00::/7", "fe80::/10", "ff00::/8",
+    )
+]  # fmt: skip
+
+
+class Ranges(NamedTuple):
+    """Checked ranges in CIDR form, sorted."""
+
+    ipv4: list[str]
+    ipv6: list[str]
 
 
 def checked_ranges(ranges: Sequence[str], version: int) -> list[str]:
     """The ranges of one IP version in canonical form, sorted and without duplicates.
 
-    Raises HostError for an empty list, and for an entry that is malformed, of the other version, too wide, or not on
-    the internet.
+    Raises HostError for an empty list, and for an entry that is malformed, of the other version, too wide, or
+    overlaps space that is not on the internet.
     """
     if not ranges:
         raise HostError(f"the list of IPv{version} ranges is empty; nothing has been changed")
@@ -21,15 +43,16 @@ def checked_ranges(ranges: Sequence[str], version: int) -> list[str]:
     return [str(network) for network in sorted(networks, key=lambda net: (int(net.network_address), net.prefixlen))]
 
 
-def _network(text: str, version: int) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+def _network(text: str, version: int) -> Network:
     try:
         network = ipaddress.ip_network(text)
     except ValueError:
-        raise HostError(f"{text!r} is no address range; nothing has been changed") from None
+        raise HostError(f"{text[:60]!r} is no address range; nothing has been changed") from None
     if network.version != version:
         raise HostError(f"{text} is no IPv{version} range; nothing has been changed")
     if network.prefixlen < WIDEST[version]:
         raise HostError(f"{text} is wider than /{WIDEST[version]}; nothing has been changed")
-    if not network.is_global or network.is_multicast:
-        raise HostError(f"{text} is not on the internet; nothing has been changed")
+    block = next((block for block in OFF_THE_INTERNET if block.version == version and network.overlaps(block)), None)
+    if block is not None:
+        raise HostError(f"{text} overlaps {block}, which is not on the internet; nothing has been changed")
     return network

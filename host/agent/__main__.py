@@ -1,0 +1,34 @@
+"""The copy of the agent on the host's disk, as systemd starts it: /usr/bin/python3 -I -B FOLDER STEP."""
+
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from agent.errors import HostError
+from agent.firewall import record, refresh
+from agent.main import main
+
+
+def request_for(step: str) -> Mapping[str, Any]:
+    """What a step needs before it takes the lock, so that nobody waits for it meanwhile."""
+    if step == "firewall-undo":
+        armed = record.read_armed()
+        # From the start of the service: after a reboot the whole window is due again.
+        time.sleep(0 if armed is None else armed.seconds)
+    return {"payload": refresh.fetched()} if step == "firewall-refresh" else {}
+
+
+def run(step: str) -> int:
+    """Runs one step; returns the exit status."""
+    try:
+        return main(step, request_for(step))
+    except HostError as error:
+        print(f"immich-access: {error}", file=sys.stderr)
+        return 1
+
+
+sys.exit(run(sys.argv[1]))

@@ -1,0 +1,124 @@
+"""Changes of the firewall that undo themselves unless a new SSH connection confirms them."""
+
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from agent.errors import HostError
+from agent.files import differing, replaced
+from agent.firewall import kernel, record, ufw
+from agent.firewall.connection import boot_id, opened_at, since_boot
+from agent.firewall.plan import Plan, planned, ssh_ports
+from agent.firewall.record import Armed, Change
+from agent.firewall.request import Request, checked_request
+from agent.firewall.rules import HTTPS_PORT
+from agent.system import run
+
+UNDO_SERVICE = "immich-access-undo.service"
+
+# How long an undone change that was made again waits: a person has to start `pulumi up` once more.
+SECOND_CHANCE_SECONDS = 600
+
+
+def prepared(request: Request) -> tuple[Plan, list[int]]:
+    """The plan for a request and the ports of SSH; raises HostError for what must be refused. Needs ufw's lock."""
+    ports = ssh_ports(request.ssh_port)
+    closed = {HTTPS_PORT} if request.immich_port is None else {HTTPS_PORT, request.immich_port}
+    return planned(request.ranges, ports, closed), ports
+
+
+@contextmanager
+def applied(plan: Plan, payload: Mapping[str, Any], ports: list[int], seconds: int) -> Generator[int, None, None]:
+    """Puts a plan in force, for the body to prove, and arms its undoing. Needs ufw's lock.
+
+    Yields the number of the change in force: a new one if anything had to change. If the body raises, all is as it was.
+    """
+    former = record.read_change()
+    if not differing(plan.wanted) and kernel.in_force(plan.wanted):
+        yield former.number
+        record.write_change(Change(former.number, dict(payload), ports))
+        return
+    number = former.number + 1
+    armed = record.read_armed()
+    # A change on top of one that still waits: what comes back is what the owner last got through.
+    before = plan.former if armed is None else armed.former
+    try:
+        record.write_armed(Armed(seconds, before, boot_id(), since_boot()))
+        record.write_change(Change(number, dict(payload), ports))
+        _watch()
+        with replaced(differing(plan.wanted)):
+            kernel.enforce(plan.wanted, ports)
+            yield number
+    except BaseException:
+        kernel.enforce(plan.former, ports)
+        record.write_armed(armed)
+        record.write_change(former)
+        if armed is None:
+            _rest()
+        else:
+            _watch()
+        raise
+
+
+def confirm(final: bool) -> int:
+    """Confirms the change of the firewall that waits, from a later SSH connection; returns the number in force.
+
+    Where it had been undone already, it is made again and waits for `SECOND_CHANCE_SECONDS`: if this is not the `final`
+    confirmation, the next one is expected to confirm it; if it is, HostError asks for another `pulumi up`.
+    """
+    armed = record.read_armed()
+    change = record.read_change()
+    if armed is not None:
+        if armed.boot == boot_id() and opened_at() < armed.at:
+            raise HostError(
+                "this SSH connection is older than the firewall's change, so it cannot confirm it; "
+                "end it and run `pulumi up` again"
+            )
+        disarm()
+        return change.number
+    if not change.undone or change.payload is None:
+        return change.number
+    request = checked_request(change.payload)
+    with ufw.locked():
+        plan, ports = prepared(request)
+        with applied(plan, change.payload, ports, SECOND_CHANCE_SECONDS) as number:
+            pass
+    if final:
+        raise HostError(
+            "the firewall's change had been undone, because no new SSH connection confirmed it in time; it has been "
+            f"made again; run `pulumi up` again within {SECOND_CHANCE_SECONDS // 60} minutes"
+        )
+    return number
+
+
+def disarm() -> None:
+    """Lets the present rules stay, whether they are confirmed or not."""
+    if record.read_armed() is not None:
+        record.write_armed(None)
+        _rest()
+
+
+def undo(_request: Mapping[str, Any]) -> str:
+    """The step that the undo service runs when its time is over: brings the former rules back."""
+    armed = record.read_armed()
+    change = record.read_change()
+    if armed is None:
+        return "no change of the firewall waits for its confirmation"
+    with ufw.locked(), replaced(differing(armed.former)):
+        kernel.enforce(armed.former, change.ssh_ports)
+        record.write_change(change._replace(undone=True))
+    record.write_armed(None)
+    # This very service: it must not be stopped, only not be started again.
+    run(["systemctl", "disable", UNDO_SERVICE])
+    return f"change {change.number} of the firewall was undone, because no new SSH connection confirmed it in time"
+
+
+def _watch() -> None:
+    # Enabled, so that a reboot within the window does not keep an unconfirmed change.
+    run(["systemctl", "enable", UNDO_SERVICE])
+    run(["systemctl", "restart", "--no-block", UNDO_SERVICE])
+
+
+def _rest() -> None:
+    run(["systemctl", "disable", UNDO_SERVICE])
+    run(["systemctl", "stop", UNDO_SERVICE])

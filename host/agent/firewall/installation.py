@@ -1,0 +1,45 @@
+"""The agent's copy on the host's disk and the units that run it."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from agent.files import File, differing, replaced, write
+from agent.system import run
+
+FOLDER = Path("/usr/local/lib/immich-access")
+UNITS = Path("/etc/systemd/system")
+TIMER = "immich-access-ranges.timer"
+UNIT_NAMES = ("immich-access-undo.service", "immich-access-ranges.service", TIMER)
+
+
+def install(modules: Mapping[str, str]) -> None:
+    """Makes the copy on disk the agent that runs now, and its units known to systemd."""
+    wanted: dict[Path, File | None] = {FOLDER / name: File(text.encode()) for name, text in modules.items()}
+    wanted |= {UNITS / name: File(modules[f"agent/units/{name}"].encode()) for name in UNIT_NAMES}
+    wanted |= {path: None for path in FOLDER.rglob("*") if path.is_file() and path not in wanted}
+    changed = differing(wanted)
+    with replaced(changed):
+        if any(path.parent == UNITS for path in changed):
+            run(["systemctl", "daemon-reload"])
+
+
+def start_timer() -> None:
+    """Has the ranges refreshed from now on, every day."""
+    if run(["systemctl", "is-enabled", TIMER], check=False).stdout.strip() != "enabled":
+        run(["systemctl", "enable", TIMER])
+    run(["systemctl", "start", TIMER])
+
+
+def remove() -> None:
+    """Ends and removes the units and the copy, as far as they are there."""
+    present = [name for name in UNIT_NAMES if (UNITS / name).exists()]
+    if present:
+        run(["systemctl", "disable", "--now", *present])
+    for name in UNIT_NAMES:
+        write(UNITS / name, None)
+    run(["systemctl", "daemon-reload"])
+    # A failed refresh would otherwise stay in the list of failed units.
+    run(["systemctl", "reset-failed", *UNIT_NAMES], check=False)
+    if FOLDER.exists():
+        shutil.rmtree(FOLDER)

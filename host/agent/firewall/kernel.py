@@ -1,0 +1,178 @@
+"""The firewall in the kernel: whether it is what ufw's files say, and making it so."""
+
+import re
+from collections.abc import Collection
+from pathlib import Path
+
+from agent.errors import HostError
+from agent.firewall.ufw import CONFIGURATION, DEFAULTS, USER_RULES, Files, value
+from agent.system import run
+
+UFW_INIT = "/lib/ufw/ufw-init"
+
+# Takes the place of ufw's chains while they are torn down and set up again.
+GUARD = "immich-access-guard"
+
+PREFIX = {4: "ufw", 6: "ufw6"}
+TOOL = {4: "iptables", 6: "ip6tables"}
+
+
+def has_ipv6() -> bool:
+    """Whether the kernel speaks IPv6, by ufw's own criterion."""
+    return Path("/proc/sys/net/ipv6").exists()
+
+
+def in_force(files: Files) -> bool:
+    """Whether the kernel filters exactly as these files say; for a disabled ufw, whether ufw is out of the way."""
+    if value(files, CONFIGURATION, "ENABLED") != "yes":
+        return not any(_hooked(_listing(version), version) for version in _versions())
+    return all(_whole(files, version) and not _differing(files, version) for version in _versions())
+
+
+def enforce(files: Files, ssh_ports: Collection[int]) -> None:
+    """Makes the kernel filter as these files, which must be in place, say.
+
+    Rules alone change in one transaction per IP version. Where more is not as it should be, ufw is started anew, behind
+    a guard that lets nothing new in but SSH. Raises HostError when the kernel does not end as it should.
+    """
+    if in_force(files):
+        return
+    if value(files, CONFIGURATION, "ENABLED") != "yes":
+        run([UFW_INIT, "force-stop"])
+    elif all(_whole(files, version) for version in _versions()):
+        for version in _versions():
+            if _differing(files, version):
+                _restore(version, _user_rules(files, version))
+    else:
+        _start(ssh_ports)
+    if not in_force(files):
+        raise HostError("the kernel's rules are not what ufw's files say, though they have just been loaded")
+
+
+def _versions() -> list[int]:
+    return [4, 6] if has_ipv6() else [4]
+
+
+def _filtered(files: Files, version: int) -> bool:
+    """Whether ufw manages the rules of an IP version, rather than leaving it closed."""
+    return version == 4 or value(files, DEFAULTS, "IPV6") == "yes"
+
+
+def _whole(files: Files, version: int) -> bool:
+    """Whether ufw's chains are hooked into the kernel's and the policy is the one of the files."""
+    listing = _listing(version)
+    prefix = PREFIX[version]
+    if not _filtered(files, version):
+        return not _hooked(listing, version)
+    policy = value(files, DEFAULTS, "DEFAULT_INPUT_POLICY")
+    return (
+        f"-P INPUT {'ACCEPT' if policy == 'accept' else 'DROP'}" in listing
+        and any(line.startswith(f"-A {prefix}-track-input") for line in listing) == (policy == "accept")
+        and any(line.startswith(f"-A {prefix}-reject-input") for line in listing) == (policy == "reject")
+        and f"-A {prefix}-before-input -j {prefix}-user-input" in listing
+        and _hooked(listing, version)
+        and not any(GUARD in line for line in listing)
+    )
+
+
+def _hooked(listing: list[str], version: int) -> bool:
+    return f"-A INPUT -j {PREFIX[version]}-before-input" in listing and any(
+        line.startswith(f"-A {PREFIX[version]}-before-input") for line in listing
+    )
+
+
+def _differing(files: Files, version: int) -> bool:
+    """Whether the user's chains hold other rules than the file.
+
+    The kernel words rules in its own way. The file is therefore loaded into a network namespace of its own, and both
+    are read back in the same words.
+    """
+    if not _filtered(files, version):
+        return False
+    tool = TOOL[version]
+    loaded = run(
+        ["unshare", "--net", "sh", "-c", f"{tool}-restore -w 10 -n && {tool} -w 10 -S"],
+        text=_user_rules(files, version),
+    )
+    return _user_chains(loaded.stdout.splitlines(), version) != _user_chains(_listing(version), version)
+
+
+def _user_chains(listing: list[str], version: int) -> list[str]:
+    return [line for line in listing if re.match(rf"-A {PREFIX[version]}-user-(input|output|forward) ", line)]
+
+
+def _user_rules(files: Files, version: int) -> str:
+    file = files[USER_RULES[version]]
+    if file is None:
+        raise HostError(f"{USER_RULES[version]} is missing; reinstall ufw")
+    return file.content.decode(errors="surrogateescape")
+
+
+def _listing(version: int) -> list[str]:
+    return run([TOOL[version], "-w", "10", "-S"]).stdout.splitlines()
+
+
+def _restore(version: int, rules: str) -> None:
+    """Loads rules in one transaction, leaving the chains that they do not name."""
+    run([f"{TOOL[version]}-restore", "-w", "10", "-n"], text=rules)
+
+
+def _start(ssh_ports: Collection[int]) -> None:
+    try:
+        for version in _versions():
+            _restore(version, _guard(version, ssh_ports))
+        if any(_remains(_listing(version), version) for version in _versions()):
+            run([UFW_INIT, "force-stop"])
+            # What is left of ufw's chains would make the start leave them as they are, hooked in or not.
+            for version in _versions():
+                _restore(version, _sweep(_listing(version), version))
+        run([UFW_INIT, "start"])
+    finally:
+        for version in _versions():
+            lift = _lift(_listing(version))
+            if lift:
+                _restore(version, lift)
+
+
+def _guard(version: int, ssh_ports: Collection[int]) -> str:
+    icmp = "icmp" if version == 4 else "ipv6-icmp"
+    return "\n".join(
+        [
+            "*filter",
+            f":{GUARD} - [0:0]",
+            f"-A {GUARD} -i lo -j ACCEPT",
+            f"-A {GUARD} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+            f"-A {GUARD} -p {icmp} -j ACCEPT",
+            *(f"-A {GUARD} -p tcp --dport {port} -j ACCEPT" for port in sorted(ssh_ports)),
+            f"-A {GUARD} -j DROP",
+            f"-I INPUT 1 -j {GUARD}",
+            "COMMIT\n",
+        ]
+    )
+
+
+def _lift(listing: list[str]) -> str:
+    """Takes every guard away, also those that a killed run left."""
+    hooks = [f"-D INPUT -j {GUARD}" for line in listing if line == f"-A INPUT -j {GUARD}"]
+    if f"-N {GUARD}" not in listing:
+        return ""
+    return "\n".join(["*filter", *hooks, f"-F {GUARD}", f"-X {GUARD}", "COMMIT\n"])
+
+
+def _remains(listing: list[str], version: int) -> list[str]:
+    """The chains of ufw that there are."""
+    return [line[3:] for line in listing if re.match(rf"-N {PREFIX[version]}-", line)]
+
+
+def _sweep(listing: list[str], version: int) -> str:
+    hooks = [line for line in listing if re.match(rf"-A (INPUT|OUTPUT|FORWARD) -j {PREFIX[version]}-", line)]
+    chains = _remains(listing, version)
+    return "\n".join(
+        [
+            "*filter",
+            *(f"-D{line[2:]}" for line in hooks),
+            *(f"-F {chain}" for chain in chains),
+            *(f"-X {chain}" for chain in chains),
+            "COMMIT\n",
+        ]
+    )

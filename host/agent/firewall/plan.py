@@ -1,0 +1,145 @@
+"""Works out what ufw's files should be."""
+
+import re
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from agent.errors import HostError
+from agent.firewall import kernel
+from agent.firewall.connection import listeners, server_port
+from agent.firewall.rules import CLOUDFLARE, HTTPS_PORT, SSH, Rule, arranged, check, decisive
+from agent.firewall.ufw import (
+    CONFIGURATION,
+    DEFAULTS,
+    USER_RULES,
+    Files,
+    Setting,
+    Ufw,
+    current,
+    opened,
+    value,
+)
+from agent.ranges import Ranges
+from agent.system import run
+
+
+class Plan(NamedTuple):
+    """ufw's files as they are and as they should be."""
+
+    former: Files
+    wanted: Files
+    # The IP versions that ufw filters.
+    versions: list[int]
+
+
+def ssh_ports(asked: int) -> list[int]:
+    """The ports on which SSH must stay open: that of this very connection, and the asked one if sshd listens there.
+
+    The asked one is what the client dials. Behind a router that forwards another port, only the connection itself
+    knows the host's. Raises HostError when nothing listens on either.
+    """
+    listening = {listener.port for listener in listeners()}
+    ports = sorted({asked, server_port() or asked} & listening)
+    if not ports:
+        raise HostError(
+            f"nothing listens on port {asked} of this host, so enabling the firewall would lock you out; "
+            "set sshPort to the port of sshd; nothing has been changed"
+        )
+    return ports
+
+
+def planned(ranges: Ranges, ports: Collection[int], closed: Collection[int]) -> Plan:
+    """The files with ufw enabled, closed by default on both IP versions, and with SSH and the ranges let in.
+
+    Raises HostError when other rules would leave one of the `closed` ports open, or SSH shut.
+    """
+    former = _complete(current())
+    settings = [Setting(CONFIGURATION, "ENABLED", "yes")] if value(former, CONFIGURATION, "ENABLED") != "yes" else []
+    if kernel.has_ipv6() and value(former, DEFAULTS, "IPV6") != "yes":
+        settings.append(Setting(DEFAULTS, "IPV6", "yes"))
+    if value(former, DEFAULTS, "DEFAULT_INPUT_POLICY") == "accept":
+        settings.append(Setting(DEFAULTS, "DEFAULT_INPUT_POLICY", '"DROP"'))
+    outside = _outside()
+
+    def choose(ufw: Ufw, version: int, existing: Sequence[Rule]) -> list[Rule]:
+        wanted = [*_ssh_rules(ufw, version, ports, existing), *_range_rules(ufw, version, ranges)]
+        rules = arranged(existing, wanted)
+        check(rules, ports, closed, outside)
+        return rules
+
+    return _plan(former, settings, choose)
+
+
+def planned_ranges(ranges: Ranges | None) -> Plan:
+    """The files with these ranges, or none, in place of the former ones, and all else as it is."""
+
+    def choose(ufw: Ufw, version: int, existing: Sequence[Rule]) -> list[Rule]:
+        kept = [rule for rule in existing if rule.comment == SSH]
+        return arranged(existing, kept if ranges is None else [*kept, *_range_rules(ufw, version, ranges)])
+
+    return _plan(_complete(current()), [], choose)
+
+
+def _plan(former: Files, settings: Sequence[Setting], choose: Callable[[Ufw, int, Sequence[Rule]], list[Rule]]) -> Plan:
+    with opened(settings) as ufw:
+        versions = ufw.versions()
+        for version in versions:
+            existing = ufw.rules(version)
+            rules = choose(ufw, version, existing)
+            # The files also hold what is logged, which depends on the default policy.
+            if rules != existing or any(setting.path == DEFAULTS for setting in settings):
+                ufw.arrange(version, rules)
+        wanted = ufw.files()
+    for path in USER_RULES.values():
+        if _foreign(former, path) != _foreign(wanted, path):
+            raise HostError(
+                f"ufw itself would change rules in {path} that are not ours, as the next `ufw allow` would; "
+                "compare `ufw status` with that file; nothing has been changed"
+            )
+    return Plan(former, wanted, versions)
+
+
+def _ssh_rules(ufw: Ufw, version: int, ports: Collection[int], existing: Sequence[Rule]) -> list[Rule]:
+    """Our SSH rules. Where a rule of the user's lets everyone in anyway, none is added."""
+    wanted: list[Rule] = []
+    for port in sorted(ports):
+        rule = ufw.rule(version, port, "0.0.0.0/0", SSH)
+        other = decisive([rule for rule in existing if not rule.ours], port)
+        if rule in existing or other is None or not other.lets_in:
+            wanted.append(rule)
+    return wanted
+
+
+def _range_rules(ufw: Ufw, version: int, ranges: Ranges) -> list[Rule]:
+    sources = ranges.ipv4 if version == 4 else ranges.ipv6
+    return [ufw.rule(version, HTTPS_PORT, source, CLOUDFLARE) for source in sources]
+
+
+def _complete(files: Files) -> Files:
+    absent = [str(path) for path, file in files.items() if file is None]
+    if absent:
+        raise HostError(
+            f"{absent[0]} is missing, so ufw cannot work; run `apt-get install --reinstall ufw` on the host; "
+            "nothing has been changed"
+        )
+    return files
+
+
+def _foreign(files: Files, path: Path) -> list[str]:
+    """The rules of a file that are not ours, as text."""
+    file = files[path]
+    text = "" if file is None else file.content.decode(errors="surrogateescape")
+    ours = tuple(f" comment={comment.encode().hex()}" for comment in (CLOUDFLARE, SSH))
+    rules = re.findall(r"^### tuple ###.*\n(?:-A .*\n)*", text, re.MULTILINE)
+    return [rule for rule in rules if not rule.partition("\n")[0].endswith(ours)]
+
+
+def _outside() -> set[str]:
+    """The interfaces that lead to the internet."""
+    routes = [
+        line.split()
+        for family in ("-4", "-6")
+        for line in run(["ip", family, "-o", "route", "show", "default"], check=False).stdout.splitlines()
+    ]
+    return {words[words.index("dev") + 1] for words in routes if "dev" in words}

@@ -1,0 +1,51 @@
+"""What the firewall step is asked for."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, cast
+
+from agent.errors import HostError
+from agent.ranges import Ranges, checked_ranges
+
+# Shorter leaves no time for a connection, longer leaves an owner outside for too long.
+CONFIRM_SECONDS = range(2, 3601)
+
+
+class Request(NamedTuple):
+    """A checked payload."""
+
+    ranges: Ranges
+    ssh_port: int
+    # None where Immich runs on another host.
+    immich_port: int | None
+    confirm_seconds: int
+
+
+def checked_request(payload: Mapping[str, Any]) -> Request:
+    """The payload of the step; raises HostError for anything in it that cannot be applied."""
+    immich_port = payload.get("immichPort")
+    seconds = payload.get("confirmSeconds")
+    if type(seconds) is not int or seconds not in CONFIRM_SECONDS:
+        raise HostError(f"confirmSeconds is {seconds!r}, not 2 to 3600; nothing has been changed")
+    return Request(
+        checked_payload_ranges(payload.get("ranges")),
+        _port(payload.get("sshPort"), "sshPort"),
+        None if immich_port is None else _port(immich_port, "immichPort"),
+        seconds,
+    )
+
+
+def checked_payload_ranges(value: object) -> Ranges:
+    """Ranges as they travel: {"ipv4": […], "ipv6": […]}."""
+    lists = cast("dict[str, object]", value) if isinstance(value, dict) else dict[str, object]()
+    return Ranges(checked_ranges(_texts(lists.get("ipv4")), 4), checked_ranges(_texts(lists.get("ipv6")), 6))
+
+
+def _texts(value: object) -> Sequence[str]:
+    items = cast("list[object]", value) if isinstance(value, list) else []
+    return [str(item) for item in items]
+
+
+def _port(value: object, name: str) -> int:
+    if type(value) is not int or not 1 <= value <= 65535:
+        raise HostError(f"{name} is {value!r}, which is no port; nothing has been changed")
+    return value

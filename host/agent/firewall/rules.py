@@ -1,0 +1,119 @@
+"""What a list of ufw's rules lets in, worked out from the rules alone. The first rule that matches decides."""
+
+import ipaddress
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+from agent.errors import HostError
+from agent.ranges import WIDEST
+
+# Rules with these comments are ours, and only those.
+CLOUDFLARE = "immich-access: Cloudflare"
+SSH = "immich-access: SSH"
+
+HTTPS_PORT = 443
+
+ANYWHERE = ("0.0.0.0/0", "::/0")
+
+
+class Rule(NamedTuple):
+    """One of ufw's rules, in ufw's own words: `any` where it does not restrict."""
+
+    action: str
+    protocol: str
+    # Port numbers and ranges, as in "22,6000:6007".
+    ports: str
+    source: str
+    destination: str
+    source_ports: str
+    # Empty where the rule holds for every interface.
+    interface: str
+    # Whether it is about packets to the host itself, rather than from or through it.
+    incoming: bool
+    comment: str
+    # How `ufw delete` calls it.
+    name: str
+
+    @property
+    def ours(self) -> bool:
+        """Whether this program made the rule."""
+        return self.comment in (CLOUDFLARE, SSH)
+
+    @property
+    def lets_in(self) -> bool:
+        """Whether what matches gets in, if only at a limited rate."""
+        return self.action in ("allow", "limit")
+
+    def matches_port(self, port: int) -> bool:
+        """Whether the rule is about new TCP connections to a port of the host."""
+        if not self.incoming or self.protocol not in ("any", "tcp"):
+            return False
+        if self.ports == "any":
+            return True
+        bounds = [[int(text) for text in part.split(":")] for part in self.ports.split(",")]
+        return any(bound[0] <= port <= bound[-1] for bound in bounds)
+
+    @property
+    def covers_everyone(self) -> bool:
+        """Whether nobody escapes the rule, whatever address or interface a packet comes from and goes to."""
+        return (
+            self.source in ANYWHERE
+            and self.destination in ANYWHERE
+            and self.source_ports == "any"
+            and self.interface == ""
+        )
+
+    def reaches_strangers(self, outside: Collection[str]) -> bool:
+        """Whether somebody on the internet, at will, can match the rule.
+
+        `outside` are the interfaces that lead to the internet. A source port and the host's own address are no
+        restriction, because whoever connects chooses them.
+        """
+        source = ipaddress.ip_network(self.source, strict=False)
+        wide = source.prefixlen < WIDEST[source.version]
+        prefix = self.interface.rstrip("+")
+        here = any(name == self.interface or (prefix != self.interface and name.startswith(prefix)) for name in outside)
+        return wide and (self.interface == "" or here)
+
+
+def arranged(existing: Sequence[Rule], wanted: Sequence[Rule]) -> list[Rule]:
+    """The existing rules in their order, without those of ours that are not wanted, and with the missing ones last."""
+    kept: list[Rule] = []
+    for rule in existing:
+        if not rule.ours or (rule in wanted and rule not in kept):
+            kept.append(rule)
+    return [*kept, *(rule for rule in wanted if rule not in kept)]
+
+
+def decisive(rules: Sequence[Rule], port: int) -> Rule | None:
+    """The first rule that decides about a port for everyone."""
+    return next((rule for rule in rules if rule.matches_port(port) and rule.covers_everyone), None)
+
+
+def check(rules: Sequence[Rule], ssh_ports: Collection[int], closed: Collection[int], outside: Collection[str]) -> None:
+    """Refuses rules under which the host would be open or its owner outside.
+
+    `closed` are ports that nobody on the internet may reach, but for the ranges of our own rules. Raises HostError
+    that names the rule and how to delete it.
+    """
+    for port in sorted(ssh_ports):
+        rule = decisive(rules, port)
+        if rule is None or not rule.lets_in:
+            name = "no rule" if rule is None else f"the rule `{rule.name}`"
+            raise HostError(f"{name} lets SSH in on port {port}{_remedy(rule)}")
+    for port in sorted(closed):
+        for rule in rules:
+            if not rule.matches_port(port) or rule.ours:
+                continue
+            if rule.lets_in and rule.reaches_strangers(outside):
+                raise HostError(f"the rule `{rule.name}` opens port {port} to everyone{_remedy(rule)}")
+            if rule.covers_everyone:
+                break
+    shadow = decisive(rules, HTTPS_PORT)
+    if shadow is not None and any(rule.comment == CLOUDFLARE for rule in rules[rules.index(shadow) :]):
+        raise HostError(f"the rule `{shadow.name}` would keep Cloudflare out of port {HTTPS_PORT}{_remedy(shadow)}")
+
+
+def _remedy(rule: Rule | None) -> str:
+    delete = "" if rule is None else f"; run `ufw delete {rule.name}` on the host"
+    return f"{delete} and `pulumi up` again; nothing has been changed"

@@ -1,0 +1,87 @@
+"""The firewall's steps."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from agent import packages
+from agent.errors import HostError
+from agent.files import differing, replaced
+from agent.firewall import confirmation, installation, kernel, record, ufw
+from agent.firewall.docker import refuse_published
+from agent.firewall.plan import Plan, planned_ranges, ssh_ports
+from agent.firewall.refresh import checked_update
+from agent.firewall.request import checked_payload_ranges, checked_request
+from agent.nginx import real_ip
+from agent.ranges import Ranges
+from agent.system import installed, run
+
+PROGRAMS = ("nginx", "ufw")
+
+
+def firewall(request: Mapping[str, Any]) -> str:
+    """Installs what is missing and lets only SSH and, on port 443, the given ranges in."""
+    payload: dict[str, Any] = request["payload"]
+    wanted = checked_request(payload)
+    ssh_ports(wanted.ssh_port)
+    refuse_published(wanted.immich_port)
+    absent = packages.missing(PROGRAMS)
+    if absent:
+        packages.install(absent)
+    packages.release(["ufw"])
+    with ufw.locked():
+        plan, ports = confirmation.prepared(wanted)
+        installation.install(request["modules"])
+        with confirmation.applied(plan, payload, ports, wanted.confirm_seconds) as number:
+            if run(["systemctl", "is-enabled", "ufw.service"], check=False).stdout.strip() != "enabled":
+                run(["systemctl", "enable", "ufw.service"])
+            if packages.release(["nginx"]):
+                # Not checked: nothing of ours is in nginx yet, and the step that needs it says what is wrong with it.
+                run(["systemctl", "start", "nginx.service"], check=False)
+            real_ip.install(wanted.ranges.ipv4, wanted.ranges.ipv6)
+            record.write_ranges(wanted.ranges)
+            installation.start_timer()
+    return _line(number, plan, wanted.ranges, ports)
+
+
+def firewall_remove(_request: Mapping[str, Any]) -> str:
+    """Shuts port 443 and removes what the firewall step left on the host; ufw stays enabled, with SSH let in."""
+    confirmation.disarm()
+    if installed("ufw") and all(file is not None for file in ufw.current().values()):
+        with ufw.locked():
+            _enforce(planned_ranges(None), record.read_change().ssh_ports)
+    installation.remove()
+    record.forget()
+    return "port 443 is shut; ufw stays as it is otherwise, with SSH let in"
+
+
+def refresh(request: Mapping[str, Any]) -> str:
+    """Takes fetched ranges over into ufw and nginx. A disabled ufw is left alone, and is an error."""
+    ranges = checked_update(checked_payload_ranges(request["payload"]), record.read_ranges())
+    with ufw.locked():
+        plan = planned_ranges(ranges)
+        if ufw.value(plan.former, ufw.CONFIGURATION, "ENABLED") != "yes":
+            raise HostError("ufw is disabled, so everyone reaches this host; run `ufw enable` on it")
+        _enforce(plan, record.read_change().ssh_ports)
+    real_ip.install(ranges.ipv4, ranges.ipv6)
+    record.write_ranges(ranges)
+    return f"Cloudflare has {len(ranges.ipv4)} IPv4 and {len(ranges.ipv6)} IPv6 ranges"
+
+
+def _enforce(plan: Plan, ports: Collection[int]) -> None:
+    """Puts a plan in force that cannot cost anyone SSH, so without arming."""
+    try:
+        with replaced(differing(plan.wanted)):
+            kernel.enforce(plan.wanted, ports)
+    except BaseException:
+        kernel.enforce(plan.former, ports)
+        raise
+
+
+def _line(number: int, plan: Plan, ranges: Ranges, ports: list[int]) -> str:
+    ssh = " and ".join(str(port) for port in ports)
+    ipv6 = f" and {len(ranges.ipv6)} IPv6" if 6 in plan.versions else ""
+    rest = "" if 6 in plan.versions else "; the kernel has no IPv6"
+    return (
+        f"firewall change {number}: port 443 is open to {len(ranges.ipv4)} IPv4{ipv6} ranges of Cloudflare, "
+        f"SSH on port {ssh} to everyone{rest}"
+    )

@@ -1,0 +1,209 @@
+"""ufw's own classes, working on a copy of ufw's folder, and ufw's own lock.
+
+The classes are not a published interface. Written for ufw 0.36.1 and 0.36.2, the versions of Debian 12 and 13 and
+Ubuntu 22.04 and 24.04; any other that lacks something of it ends in an error that names the version.
+"""
+
+import builtins
+import contextlib
+import fcntl
+import importlib
+import io
+import os
+import re
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from agent.errors import HostError
+from agent.files import File, read
+from agent.firewall.rules import Rule
+from agent.system import run
+
+# ufw's files that a change may touch. ufw-init and iptables-restore read no others of its rules and defaults.
+DEFAULTS = Path("/etc/default/ufw")
+CONFIGURATION = Path("/etc/ufw/ufw.conf")
+USER_RULES = {4: Path("/etc/ufw/user.rules"), 6: Path("/etc/ufw/user6.rules")}
+FILES = (DEFAULTS, CONFIGURATION, *USER_RULES.values())
+
+LOCK = Path("/run/ufw.lock")
+LOCK_PATIENCE_SECONDS = 10.0
+
+Files = dict[Path, File | None]
+
+
+class Setting(NamedTuple):
+    """One `NAME=value` line of ufw's files."""
+
+    path: Path
+    name: str
+    value: str
+
+
+def current() -> Files:
+    """ufw's files as they are."""
+    return {path: read(path) for path in FILES}
+
+
+def value(files: Files, path: Path, name: str) -> str:
+    """A setting in lower case, empty if it is not there."""
+    file = files[path]
+    text = "" if file is None else file.content.decode(errors="surrogateescape")
+    found = re.findall(rf"^{name}=\"?(\w+)\"?", text, re.MULTILINE)
+    return found[-1].lower() if found else ""
+
+
+@contextmanager
+def locked() -> Generator[None, None, None]:
+    """Keeps every other ufw out while the body runs. The body must not start the `ufw` program, which would wait.
+
+    Raises HostError that names the holder when somebody has the lock for longer than a few seconds.
+    """
+    with LOCK.open("a") as stream:
+        deadline = time.monotonic() + LOCK_PATIENCE_SECONDS
+        while True:
+            try:
+                fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                if time.monotonic() >= deadline:
+                    raise HostError(
+                        f"ufw is busy: {_holder(stream.fileno())} holds {LOCK}; wait for it and run `pulumi up` again; "
+                        "nothing has been changed"
+                    ) from None
+            time.sleep(0.1)
+        yield
+
+
+def _holder(descriptor: int) -> str:
+    inode = os.fstat(descriptor).st_ino
+    for line in Path("/proc/locks").read_text().splitlines():
+        words = line.split()
+        if words[1] == "POSIX" and words[5].split(":")[-1] == str(inode):
+            with contextlib.suppress(OSError):
+                return f"{Path('/proc', words[4], 'comm').read_text().strip()} (process {words[4]})"
+    return "another process"
+
+
+class Ufw:
+    """ufw's view of its files: a copy of them, with settings changed first."""
+
+    def __init__(self, folder: Path, settings: Sequence[Setting]) -> None:
+        self._folder = folder
+        shutil.copytree("/etc/ufw", folder / "etc/ufw", symlinks=False)
+        (folder / "etc/default").mkdir()
+        shutil.copy2(DEFAULTS, folder / "etc/default/ufw")
+        for setting in settings:
+            path = self._copy(setting.path)
+            text = path.read_text(errors="surrogateescape")
+            path.write_text(_changed(text, setting), errors="surrogateescape")
+        frontend = importlib.import_module("ufw.frontend")
+        self._common = importlib.import_module("ufw.common")
+        self._parser = importlib.import_module("ufw.parser")
+        self._util = importlib.import_module("ufw.util")
+        self._backend: Any = frontend.UFWFrontend(False, datadir=str(folder)).backend
+
+    def versions(self) -> list[int]:
+        """The IP versions that ufw filters: 6 only where the kernel has it and IPV6=yes."""
+        return [4, 6] if self._backend.use_ipv6() else [4]
+
+    def rules(self, version: int) -> list[Rule]:
+        """The rules of one IP version, in order."""
+        return [self._described(rule) for rule in self._list(version)]
+
+    def rule(self, version: int, port: int, source: str, comment: str) -> Rule:
+        """A rule that lets `source` in on a TCP port, as ufw would read it back."""
+        return self._described(self._made(version, port, source, comment))
+
+    def arrange(self, version: int, rules: Sequence[Rule]) -> None:
+        """Makes these the rules of one IP version; those that are new are ones that `rule` described."""
+        known = {self._described(rule): rule for rule in self._list(version)}
+        arranged = [
+            known.get(rule) or self._made(version, int(rule.ports), rule.source, rule.comment) for rule in rules
+        ]
+        if version == 6:
+            self._backend.rules6 = arranged
+        else:
+            self._backend.rules = arranged
+        self._backend._write_rules(version == 6)
+
+    def files(self) -> Files:
+        """The files as ufw would have them."""
+        wanted: Files = {}
+        for path in FILES:
+            copy, former = read(self._copy(path)), read(path)
+            wanted[path] = former if copy is None or former is None else File(copy.content, former.mode)
+        return wanted
+
+    def _copy(self, path: Path) -> Path:
+        return self._folder / path.relative_to("/")
+
+    def _list(self, version: int) -> list[Any]:
+        return self._backend.rules6 if version == 6 else self._backend.rules
+
+    def _made(self, version: int, port: int, source: str, comment: str) -> Any:
+        encoded = self._util.hex_encode(comment)
+        rule = self._common.UFWRule("allow", "tcp", dport=str(port), src=source, comment=encoded)
+        rule.set_v6(version == 6)
+        rule.normalize()
+        return rule
+
+    def _described(self, rule: Any) -> Rule:
+        bare = rule.dup_rule()
+        bare.set_comment("")
+        return Rule(
+            action=rule.action,
+            protocol=rule.protocol,
+            ports=rule.dport,
+            source=rule.src,
+            destination=rule.dst,
+            source_ports=rule.sport,
+            interface=rule.interface_in,
+            incoming=rule.direction == "in" and not rule.forward,
+            comment=rule.get_comment(),
+            name=str(self._parser.UFWCommandRule.get_command(bare)),
+        )
+
+
+@contextmanager
+def opened(settings: Sequence[Setting]) -> Generator[Ufw, None, None]:
+    """ufw's classes on a copy of its files in which `settings` are changed; raises HostError for whatever ufw says."""
+    said = io.StringIO()
+    # ufw refuses to start if it cannot examine its own program's file, which it looks up there.
+    arguments, folder = sys.argv, tempfile.tempdir
+    try:
+        with tempfile.TemporaryDirectory(prefix="immich-access.", dir="/run") as copy:
+            # ufw's temporary files belong into memory too: the disk may be full.
+            sys.argv, tempfile.tempdir = ["/usr/sbin/ufw"], copy
+            # ufw expects the translating function among the built-in ones.
+            builtins.__dict__.setdefault("_", str)
+            with contextlib.redirect_stderr(said):
+                yield Ufw(Path(copy), settings)
+    except (ImportError, AttributeError, TypeError) as error:
+        raise HostError(
+            f"this host has {_version()}, which this program does not know how to drive ({error}); "
+            "it knows ufw 0.36.1 and 0.36.2; nothing has been changed"
+        ) from None
+    except SystemExit:
+        raise HostError(f"ufw refuses to work: {said.getvalue().strip()}; nothing has been changed") from None
+    except Exception as error:
+        if type(error).__name__ != "UFWError":
+            raise
+        raise HostError(f"ufw refuses to work: {getattr(error, 'value', error)}; nothing has been changed") from None
+    finally:
+        sys.argv, tempfile.tempdir = arguments, folder
+
+
+def _version() -> str:
+    return run(["dpkg-query", "-W", "-f", "ufw ${Version}", "ufw"], check=False).stdout or "an unknown ufw"
+
+
+def _changed(text: str, setting: Setting) -> str:
+    line = f"{setting.name}={setting.value}"
+    changed, count = re.subn(rf"^{setting.name}=.*$", line, text, flags=re.MULTILINE)
+    return changed if count else f"{text}\n{line}\n"
