@@ -28,8 +28,8 @@ class Bootstrap(unittest.TestCase):
         self.assertEqual((result.stdout, result.returncode), ("firewall 42\n", 3))
 
     def test_unknown_step_is_one_line(self) -> None:
-        files = sorted((HOST / "agent").glob("*.py"))
-        result = run("nonsense", {f"agent/{file.name}": file.read_text() for file in files})
+        files = sorted((HOST / "agent").rglob("*.py"))
+        result = run("nonsense", {str(file.relative_to(HOST)): file.read_text() for file in files})
         self.assertEqual(result.returncode, 1)
         self.assertRegex(result.stderr, r"\Aimmich-access: the host agent .*\n\Z")
 

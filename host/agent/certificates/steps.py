@@ -97,7 +97,7 @@ def _check_authorities(authorities: list[Certificate], now: float) -> None:
     subjects = {authority.subject for authority in authorities}
     for authority in authorities:
         if not authority.authority:
-            raise HostError(f"the authority of the origin pulls is none ({authority.subject}); nothing has been changed")
+            raise HostError(f"{authority.subject} is no authority for the origin pulls; nothing has been changed")
         if authority.issuer not in subjects:
             raise HostError(
                 f"the authority {authority.subject} needs its issuer {authority.issuer} too; nothing has been changed"

@@ -1,0 +1,112 @@
+import re
+import unittest
+from pathlib import Path
+
+from agent.nginx.defaults import foreign_defaults
+from agent.nginx.layout import includes
+from agent.nginx.text import Nginx, Site, site_text, unknown_names_text
+
+FOLDER = Path(__file__).parent.parent / "agent/nginx"
+MODULES = {f"agent/nginx/{file.name}": file.read_text() for file in FOLDER.glob("*.conf")}
+SITE = Site("photos.example.com", "127.0.0.1:2283", "/etc/immich-access/photos.example.com/current", "/etc/nginx/ranges.conf")
+
+
+def directives(text: str, name: str) -> list[str]:
+    """The values of a directive, in order."""
+    return re.findall(rf"^\s*{name} (.*);$", text, re.MULTILINE)
+
+
+class SiteText(unittest.TestCase):
+    def test_says_http2_as_the_version_wants_it(self) -> None:
+        for version in ((1, 18, 0), (1, 22, 1), (1, 25, 0)):
+            text = site_text(MODULES, SITE, Nginx(version, ipv6=True))
+            self.assertEqual(directives(text, "listen"), ["443 ssl http2", "[::]:443 ssl http2"], version)
+            self.assertEqual(directives(text, "http2"), [], version)
+        for version in ((1, 25, 1), (1, 26, 3), (2, 0, 0)):
+            text = site_text(MODULES, SITE, Nginx(version, ipv6=True))
+            self.assertEqual(directives(text, "listen"), ["443 ssl", "[::]:443 ssl"], version)
+            self.assertEqual(directives(text, "http2"), ["on"], version)
+
+    def test_listens_on_ipv6_only_where_the_kernel_has_it(self) -> None:
+        for version in ((1, 18, 0), (1, 26, 3)):
+            text = site_text(MODULES, SITE, Nginx(version, ipv6=False))
+            self.assertEqual(len(directives(text, "listen")), 1)
+            self.assertNotIn("[::]", text)
+
+    def test_names_only_its_own_site_and_upstream(self) -> None:
+        text = site_text(MODULES, SITE, Nginx((1, 22, 1), ipv6=True))
+        self.assertEqual(directives(text, "server_name"), ["photos.example.com"])
+        self.assertEqual(directives(text, "proxy_pass"), ["http://127.0.0.1:2283"])
+        self.assertNotIn("default_server", text)
+        self.assertNotIn("@", text)
+
+    def test_is_the_same_for_the_same_site(self) -> None:
+        nginx = Nginx((1, 22, 1), ipv6=True)
+        self.assertEqual(site_text(MODULES, SITE, nginx), site_text(MODULES, SITE, nginx))
+
+
+class UnknownNamesText(unittest.TestCase):
+    def test_rejects_the_handshake_where_nginx_can(self) -> None:
+        for version in ((1, 19, 4), (1, 22, 1), (1, 26, 3)):
+            text = unknown_names_text(MODULES, Nginx(version, ipv6=True), ["", "[::]:"], "/dummy.pem")
+            self.assertEqual(directives(text, "ssl_reject_handshake"), ["on"], version)
+            self.assertNotIn("/dummy.pem", text, version)
+
+    def test_closes_the_connection_where_it_cannot(self) -> None:
+        for version in ((1, 18, 0), (1, 19, 3)):
+            text = unknown_names_text(MODULES, Nginx(version, ipv6=True), [""], "/dummy.pem")
+            self.assertNotIn("ssl_reject_handshake", text, version)
+            self.assertEqual(directives(text, "ssl_certificate"), ["/dummy.pem"], version)
+            self.assertEqual(directives(text, "ssl_certificate_key"), ["/dummy.pem"], version)
+            self.assertEqual(directives(text, "return"), ["444"], version)
+
+    def test_is_the_default_for_the_given_families_alone(self) -> None:
+        for families, listen in (([""], ["443"]), (["[::]:"], ["[::]:443"]), (["", "[::]:"], ["443", "[::]:443"])):
+            text = unknown_names_text(MODULES, Nginx((1, 22, 1), ipv6=True), families, "/dummy.pem")
+            self.assertEqual(directives(text, "listen"), [f"{address} ssl default_server" for address in listen])
+
+
+class ForeignDefaults(unittest.TestCase):
+    def test_finds_the_owners_default_servers_by_family(self) -> None:
+        dump = "\n".join([
+            "# configuration file /etc/nginx/nginx.conf:",
+            "http { include /etc/nginx/sites-enabled/*; }",
+            "# configuration file /etc/nginx/sites-enabled/blog:",
+            "server {",
+            "  listen 80 default_server;",
+            "  listen 198.51.100.10:443 ssl default_server;",
+            "  # listen [::]:443 ssl default_server;",
+            "  listen *:443 ssl http2 default_server;",
+            "}",
+            "# configuration file /etc/nginx/sites-enabled/immich-access-unknown-names.conf:",
+            "server { ",
+            "  listen [::]:443 ssl default_server;",
+            "}",
+        ])
+        self.assertEqual(foreign_defaults(dump), {"": "/etc/nginx/sites-enabled/blog"})
+        self.assertEqual(
+            foreign_defaults("# configuration file /etc/nginx/a.conf:\nlisten [::]:443 default;\nlisten 443 ssl;"),
+            {"[::]:": "/etc/nginx/a.conf"},
+        )
+
+
+class Includes(unittest.TestCase):
+    def test_reads_what_the_packages_write(self) -> None:
+        folder = Path("/etc/nginx/sites-enabled")
+        for line in (
+            "\tinclude /etc/nginx/sites-enabled/*;",
+            "  include sites-enabled/*.conf;",
+            'http { include "/etc/nginx/sites-enabled/*"; }',
+        ):
+            self.assertTrue(includes(f"user www-data;\n{line}\n", folder), line)
+        for line in (
+            "  # include /etc/nginx/sites-enabled/*;",
+            "  include /etc/nginx/sites-enabled/blog;",
+            "  include /etc/nginx/conf.d/*.conf;",
+            "  include /srv/sites-enabled/*;",
+        ):
+            self.assertFalse(includes(f"user www-data;\n{line}\n", folder), line)
+
+
+if __name__ == "__main__":
+    unittest.main()
