@@ -22,11 +22,16 @@ def has_ipv6() -> bool:
     return Path("/proc/sys/net/ipv6").exists()
 
 
+def versions() -> list[int]:
+    """The IP versions that the kernel speaks."""
+    return [4, 6] if has_ipv6() else [4]
+
+
 def in_force(files: Files) -> bool:
     """Whether the kernel filters exactly as these files say; for a disabled ufw, whether ufw is out of the way."""
     if value(files, CONFIGURATION, "ENABLED") != "yes":
-        return not any(_hooked(_listing(version), version) for version in _versions())
-    return all(_whole(files, version) and not _differing(files, version) for version in _versions())
+        return not any(_hooked(listing, version) or _guarded(listing) for version, listing in _listings())
+    return all(_whole(files, version) and not _differing(files, version) for version in versions())
 
 
 def enforce(files: Files, ssh_ports: Collection[int]) -> None:
@@ -38,19 +43,17 @@ def enforce(files: Files, ssh_ports: Collection[int]) -> None:
     if in_force(files):
         return
     if value(files, CONFIGURATION, "ENABLED") != "yes":
-        run([UFW_INIT, "force-stop"])
-    elif all(_whole(files, version) for version in _versions()):
-        for version in _versions():
+        if any(_hooked(listing, version) for version, listing in _listings()):
+            run([UFW_INIT, "force-stop"])
+        _lift()
+    elif all(_whole(files, version) for version in versions()):
+        for version in versions():
             if _differing(files, version):
                 _restore(version, _user_rules(files, version))
     else:
         _start(ssh_ports)
     if not in_force(files):
         raise HostError("the kernel's rules are not what ufw's files say, though they have just been loaded")
-
-
-def _versions() -> list[int]:
-    return [4, 6] if has_ipv6() else [4]
 
 
 def _filtered(files: Files, version: int) -> bool:
@@ -71,7 +74,7 @@ def _whole(files: Files, version: int) -> bool:
         and any(line.startswith(f"-A {prefix}-reject-input") for line in listing) == (policy == "reject")
         and f"-A {prefix}-before-input -j {prefix}-user-input" in listing
         and _hooked(listing, version)
-        and not any(GUARD in line for line in listing)
+        and not _guarded(listing)
     )
 
 
@@ -112,26 +115,31 @@ def _listing(version: int) -> list[str]:
     return run([TOOL[version], "-w", "10", "-S"]).stdout.splitlines()
 
 
+def _listings() -> list[tuple[int, list[str]]]:
+    return [(version, _listing(version)) for version in versions()]
+
+
+def _guarded(listing: list[str]) -> bool:
+    return f"-N {GUARD}" in listing
+
+
 def _restore(version: int, rules: str) -> None:
     """Loads rules in one transaction, leaving the chains that they do not name."""
     run([f"{TOOL[version]}-restore", "-w", "10", "-n"], text=rules)
 
 
 def _start(ssh_ports: Collection[int]) -> None:
-    try:
-        for version in _versions():
-            _restore(version, _guard(version, ssh_ports))
-        if any(_remains(_listing(version), version) for version in _versions()):
-            run([UFW_INIT, "force-stop"])
-            # What is left of ufw's chains would make the start leave them as they are, hooked in or not.
-            for version in _versions():
-                _restore(version, _sweep(_listing(version), version))
-        run([UFW_INIT, "start"])
-    finally:
-        for version in _versions():
-            lift = _lift(_listing(version))
-            if lift:
-                _restore(version, lift)
+    """Starts ufw from nothing. If that fails, the guard stays: the host is shut then, but for SSH."""
+    _lift()
+    for version in versions():
+        _restore(version, _guard(version, ssh_ports))
+    if any(_remains(listing, version) for version, listing in _listings()):
+        run([UFW_INIT, "force-stop"])
+        # What is left of ufw's chains would make the start leave them as they are, hooked in or not.
+        for version, listing in _listings():
+            _restore(version, _sweep(listing, version))
+    run([UFW_INIT, "start"])
+    _lift()
 
 
 def _guard(version: int, ssh_ports: Collection[int]) -> str:
@@ -151,12 +159,12 @@ def _guard(version: int, ssh_ports: Collection[int]) -> str:
     )
 
 
-def _lift(listing: list[str]) -> str:
-    """Takes every guard away, also those that a killed run left."""
-    hooks = [f"-D INPUT -j {GUARD}" for line in listing if line == f"-A INPUT -j {GUARD}"]
-    if f"-N {GUARD}" not in listing:
-        return ""
-    return "\n".join(["*filter", *hooks, f"-F {GUARD}", f"-X {GUARD}", "COMMIT\n"])
+def _lift() -> None:
+    """Takes the guard away, also one that a killed run left."""
+    for version, listing in _listings():
+        if _guarded(listing):
+            hooks = [f"-D{line[2:]}" for line in listing if line == f"-A INPUT -j {GUARD}"]
+            _restore(version, "\n".join(["*filter", *hooks, f"-F {GUARD}", f"-X {GUARD}", "COMMIT\n"]))
 
 
 def _remains(listing: list[str], version: int) -> list[str]:

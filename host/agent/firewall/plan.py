@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 from agent.errors import HostError
 from agent.firewall import kernel
+from agent.firewall.bypass import refuse_bypasses
 from agent.firewall.connection import listeners, server_port
+from agent.firewall.record import read_change
 from agent.firewall.rules import CLOUDFLARE, HTTPS_PORT, SSH, Rule, arranged, check, decisive
 from agent.firewall.ufw import (
     CONFIGURATION,
@@ -49,6 +51,12 @@ def ssh_ports(asked: int) -> list[int]:
     return ports
 
 
+def open_ssh_ports() -> set[int]:
+    """The ports on which sshd listens, with those that the last change kept open."""
+    sshd = {listener.port for listener in listeners() if '"sshd"' in listener.programs}
+    return sshd | set(read_change().ssh_ports)
+
+
 def planned(ranges: Ranges, ports: Collection[int], closed: Collection[int]) -> Plan:
     """The files with ufw enabled, closed by default on both IP versions, and with SSH and the ranges let in.
 
@@ -61,6 +69,7 @@ def planned(ranges: Ranges, ports: Collection[int], closed: Collection[int]) -> 
     if value(former, DEFAULTS, "DEFAULT_INPUT_POLICY") == "accept":
         settings.append(Setting(DEFAULTS, "DEFAULT_INPUT_POLICY", '"DROP"'))
     outside = _outside()
+    refuse_bypasses(kernel.versions(), closed, outside)
 
     def choose(ufw: Ufw, version: int, existing: Sequence[Rule]) -> list[Rule]:
         wanted = [*_ssh_rules(ufw, version, ports, existing), *_range_rules(ufw, version, ranges)]

@@ -8,7 +8,7 @@ from agent.errors import HostError
 from agent.files import differing, replaced
 from agent.firewall import confirmation, installation, kernel, record, ufw
 from agent.firewall.docker import refuse_published
-from agent.firewall.plan import Plan, planned_ranges, ssh_ports
+from agent.firewall.plan import Plan, open_ssh_ports, planned_ranges, ssh_ports
 from agent.firewall.refresh import checked_update
 from agent.firewall.request import checked_payload_ranges, checked_request
 from agent.nginx import real_ip
@@ -48,7 +48,7 @@ def firewall_remove(_request: Mapping[str, Any]) -> str:
     confirmation.disarm()
     if installed("ufw") and all(file is not None for file in ufw.current().values()):
         with ufw.locked():
-            _enforce(planned_ranges(None), record.read_change().ssh_ports)
+            _enforce(planned_ranges(None), open_ssh_ports())
     installation.remove()
     record.forget()
     return "port 443 is shut; ufw stays as it is otherwise, with SSH let in"
@@ -61,7 +61,7 @@ def refresh(request: Mapping[str, Any]) -> str:
         plan = planned_ranges(ranges)
         if ufw.value(plan.former, ufw.CONFIGURATION, "ENABLED") != "yes":
             raise HostError("ufw is disabled, so everyone reaches this host; run `ufw enable` on it")
-        _enforce(plan, record.read_change().ssh_ports)
+        _enforce(plan, open_ssh_ports())
     real_ip.install(ranges.ipv4, ranges.ipv6)
     record.write_ranges(ranges)
     return f"Cloudflare has {len(ranges.ipv4)} IPv4 and {len(ranges.ipv6)} IPv6 ranges"

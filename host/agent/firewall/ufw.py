@@ -95,7 +95,7 @@ class Ufw:
 
     def __init__(self, folder: Path, settings: Sequence[Setting]) -> None:
         self._folder = folder
-        shutil.copytree("/etc/ufw", folder / "etc/ufw", symlinks=False)
+        shutil.copytree("/etc/ufw", folder / "etc/ufw", ignore_dangling_symlinks=True)
         (folder / "etc/default").mkdir()
         shutil.copy2(DEFAULTS, folder / "etc/default/ufw")
         for setting in settings:
