@@ -1,15 +1,30 @@
 #!/bin/bash
-# init.sh STATE LAYER NAME -- becomes the host's systemd. up.sh runs it as the first process of new mount, process,
-# name, IPC and control group namespaces. The host's files are this machine's with the layer on top, in memory.
+# init.sh STATE LAYER [CA] -- becomes the host's systemd. up.sh runs it as the first process of new mount, process,
+# name, IPC and control group namespaces. LAYER is the name of the layer that up.sh has unpacked.
+#
+# The host's /usr, /etc and /var are this machine's with the layer and what the host itself writes on top; everything
+# else is its own. One overlay for each, since the kernel refuses an overlay of / whose upper part lies below /.
 set -euo pipefail
-state=$1 layer=$2 name=$3
-root=$state/fs/root
+state=$1 layer=$2 ca=${3:-}
+disk=$state/disk root=$state/disk/root
 mount --make-rprivate /
-mount -t tmpfs -o size=2g,mode=755 tmpfs "$state/fs"
-mkdir "$state"/fs/{layer,upper,work,root}
-tar -C "$state/fs/layer" --xattrs --xattrs-include='trusted.overlay.*' -xf "$layer"
-mount -t overlay overlay -o "lowerdir=$state/fs/layer:/,upperdir=$state/fs/upper,workdir=$state/fs/work" "$root"
+mkdir -p "$root"
+mount --bind "$root" "$root"
+for top in usr etc var bin sbin lib lib32 lib64 libx32; do
+  if [ -L "/$top" ]; then
+    [ -L "$root/$top" ] || cp -P "/$top" "$root/$top"
+  elif [ -d "/$top" ]; then
+    mkdir -p "$root/$top" "$disk/layer/$top" "$disk/upper/$top" "$disk/work/$top"
+    mount -t overlay overlay \
+      -o "lowerdir=$disk/layer/$top:/$top,upperdir=$disk/upper/$top,workdir=$disk/work/$top" "$root/$top"
+  fi
+done
 cd "$root"
+mkdir -p proc sys dev run tmp root home opt srv mnt media
+# What the machine has installed by hand and what it has logged are none of the host's business.
+mkdir -p "$disk/local/bin" "$disk/log"
+mount --bind "$disk/local" usr/local
+mount --bind "$disk/log" var/log
 mount -t proc proc proc
 mount -t sysfs sysfs sys
 mount -t cgroup2 cgroup2 sys/fs/cgroup
@@ -28,53 +43,56 @@ ln -s fd/2 dev/stderr
 mount -t tmpfs -o mode=1777 tmpfs dev/shm
 mount -t tmpfs -o mode=755 tmpfs run
 mount -t tmpfs -o mode=1777 tmpfs tmp
-# The machine's homes and logs are none of the host's business.
-mount -t tmpfs -o mode=700 tmpfs root
-mount -t tmpfs -o mode=755 tmpfs home
-mount -t tmpfs -o mode=755 tmpfs var/log
 mkdir -p var/log/nginx run/sshd
+hostname immich-host
 
-echo "$name" >etc/hostname
-hostname "$name"
-: >etc/fstab
-rm -f etc/resolv.conf etc/machine-id etc/ssh/ssh_host_*
-# An empty id would mean a first boot, on which systemd enables every unit that it finds.
-tr -d - </proc/sys/kernel/random/uuid >etc/machine-id
-{
-  printf '127.0.0.1 localhost %s\n::1 localhost\n' "$name"
-  printf '104.16.0.10 api.cloudflare.com\n2606:4700::10 api.cloudflare.com\n'
-} >etc/hosts
+# An authority is trusted from this boot on, also one that is newer than the disk.
+bundle=etc/ssl/certs/ca-certificates.crt
+source=$disk/layer/$bundle
+[ -e "$source" ] || source=/$bundle
+if [ -n "$ca" ]; then cat "$source" "$ca" >$bundle; fi
 
-cp "$state/host_key" etc/ssh/ssh_host_ed25519_key
-chmod 600 etc/ssh/ssh_host_ed25519_key
-printf 'PermitRootLogin prohibit-password\nUseDNS no\nHostKey /etc/ssh/ssh_host_ed25519_key\n' \
-  >etc/ssh/sshd_config.d/00-immich-access.conf
-for user in deploy nosudo; do useradd --root "$root" -m -s /bin/bash "$user" 2>/dev/null; done
-printf 'deploy ALL=(ALL) NOPASSWD: ALL\n' >etc/sudoers.d/deploy
-chmod 440 etc/sudoers.d/deploy
-for home in root home/deploy home/nosudo; do
-  mkdir -p "$home/.ssh"
-  cp "$state/key.pub" "$home/.ssh/authorized_keys"
-  chown -R --reference="$home" "$home/.ssh"
-  chmod 700 "$home/.ssh"
-done
-if [ -e "$state/../api/ca/public-ca.pem" ]; then
-  cat "$state/../api/ca/public-ca.pem" >>etc/ssl/certs/ca-certificates.crt
+if [ ! -e "$disk/prepared" ]; then
+  echo immich-host >etc/hostname
+  : >etc/fstab
+  rm -f etc/resolv.conf etc/machine-id etc/ssh/ssh_host_*
+  # An empty id would mean a first boot, on which systemd enables every unit that it finds.
+  tr -d - </proc/sys/kernel/random/uuid >etc/machine-id
+  {
+    printf '127.0.0.1 localhost immich-host\n::1 localhost\n'
+    printf '104.16.0.10 api.cloudflare.com\n2606:4700::10 api.cloudflare.com\n'
+  } >etc/hosts
+
+  ssh-keygen -q -t ed25519 -N '' -C immich-host -f etc/ssh/ssh_host_ed25519_key
+  printf 'PermitRootLogin prohibit-password\nUseDNS no\nHostKey /etc/ssh/ssh_host_ed25519_key\n' \
+    >etc/ssh/sshd_config.d/00-immich-access.conf
+  chmod 700 root
+  for user in deploy nosudo; do useradd --root "$root" -m -s /bin/bash "$user" 2>/dev/null; done
+  printf 'deploy ALL=(ALL) NOPASSWD: ALL\n' >etc/sudoers.d/deploy
+  chmod 440 etc/sudoers.d/deploy
+  for home in root home/deploy home/nosudo; do
+    mkdir -p "$home/.ssh"
+    cp "$state/key.pub" "$home/.ssh/authorized_keys"
+    chown -R --reference="$home" "$home/.ssh"
+    chmod 700 "$home/.ssh"
+  done
+
+  # Only what such a server needs; whatever else the machine has enabled is not started.
+  cd etc/systemd/system
+  mkdir -p multi-user.target.wants
+  find . -path '*.wants/*' ! -name ssh.service ! -name nginx.service ! -name ufw.service ! -name cron.service -delete
+  for unit in getty.target systemd-udevd.service systemd-udev-trigger.service systemd-logind.service \
+    systemd-sysctl.service systemd-modules-load.service systemd-binfmt.service dev-hugepages.mount \
+    sys-kernel-debug.mount sys-kernel-tracing.mount sys-fs-fuse-connections.mount dev-mqueue.mount \
+    systemd-firstboot.service systemd-networkd.service systemd-resolved.service apt-daily.timer \
+    apt-daily-upgrade.timer snapd.service; do
+    ln -sf /dev/null "$unit"
+  done
+  ln -sf /lib/systemd/system/multi-user.target default.target
+  cd "$root"
+  echo "$layer" >"$disk/prepared"
 fi
-
-# Only what such a server needs; whatever else the machine has enabled is not started.
-cd etc/systemd/system
-mkdir -p multi-user.target.wants
-find . -path '*.wants/*' ! -name ssh.service ! -name nginx.service ! -name ufw.service ! -name cron.service -delete
-for unit in getty.target systemd-udevd.service systemd-udev-trigger.service systemd-logind.service \
-  systemd-sysctl.service systemd-modules-load.service systemd-binfmt.service dev-hugepages.mount \
-  sys-kernel-debug.mount sys-kernel-tracing.mount sys-fs-fuse-connections.mount dev-mqueue.mount \
-  systemd-firstboot.service systemd-networkd.service systemd-resolved.service apt-daily.timer \
-  apt-daily-upgrade.timer snapd.service; do
-  ln -sf /dev/null "$unit"
-done
-ln -sf /lib/systemd/system/multi-user.target default.target
-cd "$root"
+cp etc/ssh/ssh_host_ed25519_key.pub "$state/host_key.pub"
 mkdir -p .old
 pivot_root . .old
 exec env -i container=immich-access PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot . \

@@ -1,34 +1,60 @@
 #!/bin/bash
-# up.sh N STATE LAYER [NAME] -- boots the host of sandbox N in the network namespace ia<N>-host and waits until systemd
-# is up and sshd answers. STATE gets its keys, its process id and what it said; LAYER comes from layer.sh.
+# up.sh N STATE LAYER [CA] -- boots the host of sandbox N in the network namespace ia<N>-host and waits until systemd
+# is up and sshd answers. LAYER comes from layer.sh; CA is a PEM file of an authority that the host shall trust.
+#
+# STATE gets `key` (root's, to log in with), `host_key.pub`, `pid`, `console` (what the boot said) and `disk`, the
+# host's files, which are kept until the layer is another one. A new disk has a new host key.
 set -euo pipefail
-n=${1:?usage: up.sh N STATE LAYER [NAME]} state=$2 layer=$3 name=${4:-host}
+n=${1:?usage: up.sh N STATE LAYER [CA]} state=$2 layer=$3 ca=${4:-}
 here=$(dirname "$(realpath "$0")")
-mkdir -p "$state/fs"
+mkdir -p "$state"
 chmod 700 "$state"
 state=$(realpath "$state")
+: >"$state/console"
+
+fail() {
+  echo "the sandbox host did not come up: $1: $(tail -n 1 "$state/console")" >&2
+  exit 1
+}
+
+# takes FOLDER: whether the file system of FOLDER can hold the upper part of an overlay on this machine's files
+takes() {
+  mkdir -p "$1/trial/upper" "$1/trial/work" "$1/trial/root"
+  unshare -m mount -t overlay overlay \
+    -o "lowerdir=/usr,upperdir=$1/trial/upper,workdir=$1/trial/work" "$1/trial/root" 2>>"$state/console"
+  local status=$?
+  rm -rf "$1/trial"
+  return "$status"
+}
+
 [ -e "$state/key" ] || ssh-keygen -q -t ed25519 -N '' -C sandbox -f "$state/key"
-[ -e "$state/host_key" ] || ssh-keygen -q -t ed25519 -N '' -C "$name" -f "$state/host_key"
+if [ "$(cat "$state/disk/prepared" 2>/dev/null)" != "$(basename "$layer")" ]; then
+  umount "$state/disk" 2>/dev/null || true
+  rm -rf "$state/disk"
+  mkdir "$state/disk"
+  if ! takes "$state/disk"; then
+    mount -t tmpfs -o size=2g,mode=755 tmpfs "$state/disk"
+    takes "$state/disk" || fail "this kernel has no overlay file system for it (try modprobe overlay)"
+  fi
+  mkdir "$state/disk/layer"
+  tar -C "$state/disk/layer" --xattrs --xattrs-include='trusted.overlay.*' -xf "$layer" 2>>"$state/console" ||
+    fail "its files cannot be unpacked"
+fi
 
 # A control group of its own, so that the inner systemd owns a clean subtree.
-group=$(findmnt -n -t cgroup2 -o TARGET | head -1)/ia$n-$name
+group=$("$here/cgroup.sh")/ia$n-host
 mkdir -p "$group"
 (
   echo "$BASHPID" >"$group/cgroup.procs"
   exec setsid nsenter "--net=/run/netns/ia$n-host" unshare -m -p -u -i -C --fork --kill-child \
-    bash "$here/init.sh" "$state" "$layer" "$name" </dev/null >"$state/console" 2>&1
+    bash "$here/init.sh" "$state" "$(basename "$layer")" "$ca" </dev/null >>"$state/console" 2>&1
 ) &
 outer=$!
 
-fail() {
-  echo "the sandbox host did not come up: $1" >&2
-  tail -5 "$state/console" >&2
-  exit 1
-}
 pid=
 for _ in $(seq 1000); do
   kill -0 "$outer" 2>/dev/null || fail "its first process ended"
-  pid=$(cat "/proc/$outer/task/$outer/children" 2>/dev/null | tr -d ' ')
+  read -r pid _ 2>/dev/null <"/proc/$outer/task/$outer/children" || true
   [ -n "$pid" ] && [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = systemd ] && break
   sleep 0.01
 done

@@ -1,0 +1,129 @@
+// The sandbox's Linux host: boots it, ends it, runs commands on it.
+
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { SandboxError } from "../error.ts";
+import { managementAddress, resetHostNetwork } from "../network/network.ts";
+import { run, type RunOptions } from "../run.ts";
+import type { CommandResult } from "../sandbox.ts";
+
+export interface HostOptions {
+  /** Number of the sandbox, whose networks must be there. */
+  number: number;
+  /** Folder for the host's keys and its disk. */
+  folder: string;
+  /** What layer.ts gives. */
+  layer: string;
+  /** PEM file of an authority that the host shall trust. Default: none. */
+  ca?: string;
+}
+
+export interface SshOptions extends RunOptions {
+  /** root, or one of the host's other users: `deploy` may use sudo, `nosudo` may not. Default: root. */
+  user?: "root" | "deploy" | "nosudo";
+}
+
+/** One host, running or not. What it is told is kept on its disk until `remove`. */
+export class Host {
+  /** Address for SSH. */
+  public readonly address: string;
+  private readonly options: HostOptions;
+
+  public constructor(options: HostOptions) {
+    this.options = options;
+    this.address = managementAddress(options.number);
+  }
+
+  /** Boots the host and waits until systemd is up and sshd answers, usually 2 s. */
+  public async boot(): Promise<void> {
+    const { number, folder, layer, ca } = this.options;
+    const { code, stderr } = await this.script("up.sh", String(number), folder, layer, ...(ca ? [ca] : []));
+    if (code !== 0) {
+      await this.halt();
+      throw new SandboxError(stderr.trim().split("\n").at(-1) ?? "the sandbox host did not come up");
+    }
+    writeFileSync(this.knownHosts, `${this.address} ${this.hostKey}\n`, { mode: 0o600 });
+  }
+
+  /** Ends the host as a power failure would; its disk stays. */
+  public async halt(): Promise<void> {
+    await this.script("down.sh", "--keep", String(this.options.number), this.options.folder);
+  }
+
+  /** Power failure and boot: what was not on disk is gone, among it the firewall in the kernel. */
+  public async reboot(): Promise<void> {
+    await this.halt();
+    await resetHostNetwork(this.options.number);
+    await this.boot();
+  }
+
+  /** Ends the host and removes its folder. */
+  public async remove(): Promise<void> {
+    await this.script("down.sh", String(this.options.number), this.options.folder);
+  }
+
+  /** The process id of the host's systemd on this machine, or undefined when the host does not run. */
+  public get pid(): number | undefined {
+    try {
+      const [pid, started] = readFileSync(join(this.options.folder, "pid"), "utf8").trim().split(" ");
+      return startTime(Number(pid)) === started ? Number(pid) : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** The host's public key, `<type> <base64>`. It is another one exactly when the disk is another one. */
+  public get hostKey(): string {
+    return readFileSync(join(this.options.folder, "host_key.pub"), "utf8").trim().split(" ").slice(0, 2).join(" ");
+  }
+
+  /** Path of the private key that root, deploy and nosudo accept. */
+  public get keyFile(): string {
+    return join(this.options.folder, "key");
+  }
+
+  /** Runs a command line on the host over SSH, through the user's login shell. */
+  public ssh(command: string, { user = "root", ...options }: SshOptions = {}): Promise<CommandResult> {
+    const settings = [
+      "BatchMode=yes",
+      "ConnectTimeout=5",
+      "IdentitiesOnly=yes",
+      "LogLevel=ERROR",
+      "StrictHostKeyChecking=yes",
+      `UserKnownHostsFile=${this.knownHosts}`,
+    ].flatMap((setting) => ["-o", setting]);
+    return run(["ssh", "-F", "none", "-i", this.keyFile, ...settings, `${user}@${this.address}`, command], options);
+  }
+
+  /** Runs a command on the host as root, past SSH and the firewall. */
+  public inside(command: readonly string[], options?: RunOptions): Promise<CommandResult> {
+    const { pid } = this;
+    if (pid === undefined) throw new SandboxError("the sandbox host does not run");
+    const clean = ["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "HOME=/root"];
+    const enter = ["nsenter", "-t", String(pid), "-m", "-n", "-p", "-u", "-i", "-C", "-r", "-w", "--"];
+    return run([...enter, ...clean, ...command], options);
+  }
+
+  /** Whether the host runs and has ever been booted with the disk that it has now. */
+  public get running(): boolean {
+    return this.pid !== undefined && existsSync(this.knownHosts);
+  }
+
+  private get knownHosts(): string {
+    return join(this.options.folder, "known_hosts");
+  }
+
+  private script(name: string, ...args: string[]): Promise<CommandResult> {
+    return run(["bash", join(import.meta.dirname, name), ...args]);
+  }
+}
+
+/** When a process started, in clock ticks since the machine's boot; undefined when there is no such process. */
+export function startTime(pid: number): string | undefined {
+  try {
+    // The second field is the program's name in parentheses and may hold anything.
+    return readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.split(" ")[19];
+  } catch {
+    return undefined;
+  }
+}

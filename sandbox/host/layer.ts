@@ -1,0 +1,82 @@
+// The packages that a sandbox host has on top of this machine's own files. They are fetched once and kept for every
+// checkout of this user; the machine itself gets none of them.
+
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { withLock } from "../../toolchain/lock.ts";
+import { SandboxError } from "../error.ts";
+import { run } from "../run.ts";
+
+/** What a small Debian server has, with what the host agent would install, so that tests need no package archive. */
+const PACKAGES = [
+  ..."systemd systemd-sysv dbus openssh-server cron sudo python3 ca-certificates openssl".split(" "),
+  ..."iproute2 iptables procps passwd curl ufw nginx-light".split(" "),
+];
+
+const DAY = 24 * 3600 * 1000;
+/** Packages get old: security updates, and a mirror that no longer has what they need. */
+const KEPT_DAYS = 30;
+
+const LAYER_SCRIPT = join(import.meta.dirname, "layer.sh");
+
+/** Other packages, another way of installing them, or another machine below them make another layer. */
+function layerName(): string {
+  const hash = createHash("sha256");
+  for (const file of [LAYER_SCRIPT, "/etc/os-release", "/var/lib/dpkg/status"]) hash.update(readFileSync(file));
+  return hash.update(PACKAGES.join(" ")).digest("hex").slice(0, 16);
+}
+
+/**
+ * The path of the layer as a tar file; makes it when there is none of this kind (usually 25 s).
+ * @throws SandboxError when the packages cannot be installed.
+ */
+export async function hostLayer(report: (line: string) => void): Promise<string> {
+  const folder = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "immich-access", "layers");
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const name = layerName();
+  const file = join(folder, `${name}.tar`);
+  const fresh = () => existsSync(file) && Date.now() - statSync(file).mtimeMs < KEPT_DAYS * DAY;
+  if (fresh()) return touched(file);
+  const waiting = (pid: number) => report(`process ${pid} is fetching the sandbox host's packages: waiting for it`);
+  return withLock(
+    join(folder, `${name}.lock`),
+    async () => {
+      if (!fresh()) await build(file, report);
+      removeUnused(folder);
+      return touched(file);
+    },
+    waiting,
+  );
+}
+
+async function build(file: string, report: (line: string) => void): Promise<void> {
+  const started = Date.now();
+  const what = "Fetching the sandbox host's packages (usually 25 s, once; nothing is installed on this machine)";
+  report(what);
+  const tick = setInterval(() => {
+    report(`${what}: ${Math.round((Date.now() - started) / 1000)} s`);
+  }, 10_000);
+  const { code, stderr } = await run(["bash", LAYER_SCRIPT, file, ...PACKAGES], { timeout: 900_000 });
+  clearInterval(tick);
+  if (code === 0) return;
+  const reason =
+    stderr.split("\n").find((line) => /^E: |No space left|cannot|failed|denied/.test(line)) ?? `code ${code}`;
+  throw new SandboxError(
+    `the sandbox host's packages cannot be fetched: ${reason.trim()}; check apt-get update and the free space, then try again`,
+  );
+}
+
+/** The access time says when a layer was last used; the modification time says how old it is. */
+function touched(file: string): string {
+  utimesSync(file, new Date(), statSync(file).mtime);
+  return file;
+}
+
+function removeUnused(folder: string): void {
+  for (const entry of readdirSync(folder).filter((name) => name.endsWith(".tar"))) {
+    const path = join(folder, entry);
+    if (Date.now() - statSync(path).atimeMs > KEPT_DAYS * DAY) rmSync(path);
+  }
+}

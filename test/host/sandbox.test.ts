@@ -1,0 +1,52 @@
+import { existsSync } from "node:fs";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { startTestHost, type TestHost } from "../support/host.ts";
+
+let host: TestHost;
+beforeAll(async () => {
+  host = await startTestHost();
+});
+afterAll(() => host.close());
+
+test("the host is a whole Debian: systemd is content, the distribution's own programs come first", async () => {
+  expect((await host.ssh("systemctl is-system-running")).stdout).toBe("running\n");
+  const { stdout } = await host.ssh("command -v python3 nginx ufw; ls /usr/local/bin | wc -l");
+  expect(stdout).toBe("/usr/bin/python3\n/usr/sbin/nginx\n/usr/sbin/ufw\n0\n");
+});
+
+test("root and deploy may act as root, nosudo may not", async () => {
+  expect((await host.ssh("id -u")).stdout).toBe("0\n");
+  expect((await host.ssh("sudo -n id -u", { user: "deploy" })).stdout).toBe("0\n");
+  expect((await host.ssh("sudo -n id -u", { user: "nosudo" })).code).not.toBe(0);
+});
+
+test("a step runs over SSH with its payload on standard input", async () => {
+  const answer = await host.step("no-such-step", {});
+  expect(answer).toEqual({ code: 1, stdout: "", stderr: "immich-access: the host agent has no step 'no-such-step'\n" });
+});
+
+test("the edge and strangers reach the host over both families", async () => {
+  const ports =
+    'for a in 198.51.100.10 2001:db8:77::10; do timeout 3 bash -c "exec 3<>/dev/tcp/$a/22" && echo "$a"; done';
+  for (const place of [host.fromEdge(ports), host.fromStranger(ports)]) {
+    expect((await place).stdout).toBe("198.51.100.10\n2001:db8:77::10\n");
+  }
+});
+
+test("a reboot keeps files and forgets the kernel's state", async () => {
+  await host.inside("echo kept >/etc/marker; echo lost >/run/marker; iptables -A INPUT -p tcp --dport 9 -j DROP");
+  await host.reboot();
+  expect((await host.ssh("cat /etc/marker /run/marker")).stdout).toBe("kept\n");
+  expect((await host.inside("iptables -S INPUT")).stdout).toBe("-P INPUT ACCEPT\n");
+});
+
+test("nothing of a closed host is left", async () => {
+  const second = await startTestHost();
+  expect(second.number).not.toBe(host.number);
+  await second.inside("setsid sleep 1000 >/dev/null 2>&1 &");
+  await second.close();
+  const names = (await host.fromEdge("ip netns list; ip -br link; cat /proc/mounts; ps ax -o args")).stdout;
+  expect(names).not.toContain(`ia${second.number}-`);
+  expect(names).not.toContain("sleep 1000");
+  expect(existsSync(`/run/immich-access-sandbox/${second.number}`)).toBe(false);
+});

@@ -1,0 +1,95 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { agentBundle, agentCommand } from "../../components/origin-host/agent.ts";
+import { Host, type SshOptions } from "../../sandbox/host/host.ts";
+import { hostLayer } from "../../sandbox/host/layer.ts";
+import { makeNetwork, removeNetwork, runAt } from "../../sandbox/network/network.ts";
+import { abandonedClaims, claimNumber, ownProcess, releaseNumber, type Claim } from "../../sandbox/numbers.ts";
+import type { RunOptions } from "../../sandbox/run.ts";
+import type { CommandResult } from "../../sandbox/sandbox.ts";
+
+/** Checkouts count from 1, test hosts from here. */
+const FIRST_NUMBER = 101;
+
+/** A real host with networks of its own, for one test file. */
+export class TestHost {
+  /** In the names of the namespaces, `ia<number>-…`. */
+  public readonly number: number;
+  /** Address for SSH. */
+  public readonly address: string;
+  private readonly host: Host;
+  private readonly claim: Claim;
+
+  public constructor(host: Host, claim: Claim) {
+    this.host = host;
+    this.claim = claim;
+    this.number = claim.number;
+    this.address = host.address;
+  }
+
+  /** Runs a step of the host agent as the program does: over SSH, with files and payload on standard input. */
+  public step(step: string, payload: unknown, options: Omit<SshOptions, "input"> = {}): Promise<CommandResult> {
+    const input = JSON.stringify({ ...agentBundle(), payload });
+    return this.host.ssh(agentCommand(step), { timeout: 100_000, ...options, input });
+  }
+
+  /** Runs a command line over SSH; as root unless told otherwise. */
+  public ssh(command: string, options?: SshOptions): Promise<CommandResult> {
+    return this.host.ssh(command, options);
+  }
+
+  /** Runs a shell command line on the host as root, past SSH and the firewall. */
+  public inside(command: string, options?: RunOptions): Promise<CommandResult> {
+    return this.host.inside(["sh", "-c", command], options);
+  }
+
+  /** Runs a shell command line of this machine from Cloudflare's place in the networks. */
+  public fromEdge(command: string, options?: RunOptions): Promise<CommandResult> {
+    return runAt(this.number, "edge", ["sh", "-c", command], options);
+  }
+
+  /** Runs a shell command line of this machine from a stranger's place in the networks. */
+  public fromStranger(command: string, options?: RunOptions): Promise<CommandResult> {
+    return runAt(this.number, "out", ["sh", "-c", command], options);
+  }
+
+  /** Power failure and boot: files stay, everything in memory and in the kernel is gone. */
+  public reboot(): Promise<void> {
+    return this.host.reboot();
+  }
+
+  /** Removes the host and its networks. */
+  public close(): Promise<void> {
+    return remove(this.claim);
+  }
+}
+
+/**
+ * Boots a fresh host (usually 2 s; 30 s more when its packages must be fetched first). Close it at the end; one whose
+ * process was killed is removed when the next one starts.
+ */
+export async function startTestHost(): Promise<TestHost> {
+  const layer = await hostLayer((line) => {
+    console.error(line);
+  });
+  for (const claim of abandonedClaims()) await remove(claim);
+  const hostFolder = mkdtempSync(join(tmpdir(), "immich-access-host-"));
+  const claim = await claimNumber(FIRST_NUMBER, { hostFolder, owner: ownProcess() });
+  const host = new Host({ number: claim.number, folder: hostFolder, layer });
+  try {
+    await makeNetwork(claim.number);
+    await host.boot();
+  } catch (error) {
+    await remove(claim);
+    throw error;
+  }
+  return new TestHost(host, claim);
+}
+
+async function remove({ number, hostFolder }: Claim): Promise<void> {
+  await new Host({ number, folder: hostFolder, layer: "" }).remove();
+  await removeNetwork(number);
+  rmSync(hostFolder, { recursive: true, force: true });
+  releaseNumber(number);
+}
