@@ -14,6 +14,8 @@ class CheckedRanges(unittest.TestCase):
 
     def test_refuses_what_would_open_the_host(self) -> None:
         bad = [[], ["0.0.0.0/0"], ["10.0.0.0/8"], ["8.0.0.0/7"], ["<html>"], ["1.2.3.4/8"], ["2400:cb00::/32"]]
+        # Both ends of this one are on the internet; 172.16.0.0/12 lies in between.
+        bad.append(["172.0.0.0/8"])
         for ranges in bad:
             with self.subTest(ranges=ranges), self.assertRaises(HostError):
                 checked_ranges(ranges, 4)

@@ -1,0 +1,39 @@
+import unittest
+from typing import Any
+
+from agent.errors import HostError
+from agent.firewall.request import checked_request
+
+PAYLOAD: dict[str, Any] = {
+    "ranges": {"ipv4": ["173.245.48.0/20"], "ipv6": ["2400:cb00::/32"]},
+    "sshPort": 22,
+    "immichPort": None,
+    "confirmSeconds": 120,
+}
+
+
+class CheckedRequest(unittest.TestCase):
+    def test_reads_a_payload(self) -> None:
+        request = checked_request(PAYLOAD)
+        self.assertEqual((request.ranges.ipv6, request.ssh_port, request.immich_port), (["2400:cb00::/32"], 22, None))
+
+    def test_refuses_what_cannot_be_applied(self) -> None:
+        bad: list[dict[str, Any]] = [
+            {"ranges": None},
+            {"ranges": {"ipv4": ["173.245.48.0/20"]}},
+            {"ranges": {"ipv4": ["173.245.48.0/20"], "ipv6": "2400:cb00::/32"}},
+            {"ranges": {"ipv4": [None], "ipv6": ["2400:cb00::/32"]}},
+            {"sshPort": 0},
+            {"sshPort": True},
+            {"sshPort": "22"},
+            {"immichPort": 65536},
+            {"confirmSeconds": 1},
+            {"confirmSeconds": None},
+        ]
+        for change in bad:
+            with self.subTest(change=change), self.assertRaisesRegex(HostError, "nothing has been changed"):
+                checked_request({**PAYLOAD, **change})
+
+
+if __name__ == "__main__":
+    unittest.main()

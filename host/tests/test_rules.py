@@ -1,0 +1,118 @@
+import unittest
+
+from agent.errors import HostError
+from agent.firewall.bypass import accepting
+from agent.firewall.rules import CLOUDFLARE, SSH, Rule, arranged, check
+
+
+def rule(
+    action: str,
+    ports: str = "any",
+    source: str = "0.0.0.0/0",
+    *,
+    protocol: str = "tcp",
+    interface: str = "",
+    destination: str = "0.0.0.0/0",
+    source_ports: str = "any",
+    incoming: bool = True,
+    comment: str = "",
+) -> Rule:
+    name = f"{action} {ports} from {source}"
+    return Rule(action, protocol, ports, source, destination, source_ports, interface, incoming, comment, name)
+
+
+SSH_RULE = rule("allow", "22", comment=SSH)
+RANGE = rule("allow", "443", "173.245.48.0/20", comment=CLOUDFLARE)
+OTHER_RANGE = rule("allow", "443", "104.16.0.0/13", comment=CLOUDFLARE)
+OURS = [SSH_RULE, RANGE]
+
+
+def checked(*rules: Rule) -> None:
+    check(rules, {22}, {443, 2283}, {"eth0"})
+
+
+class Arranged(unittest.TestCase):
+    def test_keeps_the_users_rules_and_their_order(self) -> None:
+        first, last = rule("allow", "80"), rule("deny", "25")
+        self.assertEqual(arranged([first, OTHER_RANGE, SSH_RULE, last], OURS), [first, SSH_RULE, last, RANGE])
+
+    def test_changes_nothing_where_nothing_is_missing(self) -> None:
+        self.assertEqual(arranged([RANGE, SSH_RULE], OURS), [RANGE, SSH_RULE])
+
+    def test_takes_no_rule_of_the_users_for_ours(self) -> None:
+        same = RANGE._replace(comment="Cloudflare")
+        self.assertEqual(arranged([same], [SSH_RULE]), [same, SSH_RULE])
+
+
+class Check(unittest.TestCase):
+    def test_accepts_rules_that_leave_443_to_cloudflare(self) -> None:
+        harmless = [
+            rule("allow", "80"),
+            rule("allow", "443", "192.168.0.0/16"),
+            rule("allow", "443", protocol="udp"),
+            rule("allow", "443", interface="tailscale0"),
+            rule("allow", "400:442,444"),
+            rule("allow", "443", incoming=False),
+            rule("deny", "any", "198.51.100.7"),
+        ]
+        checked(*harmless, *OURS)
+
+    def test_refuses_rules_that_open_a_closed_port(self) -> None:
+        dangerous = [
+            rule("allow", "443"),
+            rule("limit", "443"),
+            rule("allow", "80,443"),
+            rule("allow", "400:500"),
+            rule("allow", "443", protocol="any"),
+            rule("allow", protocol="any"),
+            rule("allow", "443", "0.0.0.0/1"),
+            rule("allow", "443", interface="eth0"),
+            rule("allow", "443", interface="eth+"),
+            rule("allow", "443", destination="198.51.100.10"),
+            rule("allow", "443", source_ports="53"),
+            rule("allow", "2283"),
+            rule("allow", "443", "::/0", destination="::/0"),
+        ]
+        for one in dangerous:
+            with self.subTest(rule=one), self.assertRaisesRegex(HostError, "to everyone; run `ufw delete (allow|limit) "):
+                checked(*OURS, one)
+
+    def test_an_earlier_denial_for_all_makes_a_later_opening_harmless(self) -> None:
+        checked(*OURS, rule("deny", "443"), rule("deny", "2283"), rule("allow", protocol="any"))
+        with self.assertRaisesRegex(HostError, "port 2283"):
+            checked(*OURS, rule("deny", "443"), rule("allow", protocol="any"))
+
+    def test_refuses_what_would_shut_ssh(self) -> None:
+        with self.assertRaisesRegex(HostError, "no rule lets SSH in on port 22"):
+            checked(RANGE)
+        with self.assertRaisesRegex(HostError, "`deny 22 from 0.0.0.0/0` lets SSH"):
+            checked(rule("deny", "22"), *OURS)
+
+    def test_accepts_the_users_own_ssh_rule(self) -> None:
+        checked(rule("limit", "22"), rule("deny", "22"), RANGE)
+
+    def test_refuses_what_would_keep_cloudflare_out(self) -> None:
+        with self.assertRaisesRegex(HostError, "keep Cloudflare out"):
+            checked(rule("deny", "443"), *OURS)
+
+
+class Accepting(unittest.TestCase):
+    def test_finds_openings_before_ufw_only(self) -> None:
+        listing = [
+            "-P INPUT DROP",
+            "-A INPUT -i lo -j ACCEPT",
+            "-A INPUT -m state --state RELATED,ESTABLISHED -j ACCEPT",
+            "-A INPUT -s 10.0.0.0/8 -p tcp -m tcp --dport 443 -j ACCEPT",
+            "-A INPUT -p tcp -m state --state NEW -m tcp --dport 443 -j ACCEPT",
+            "-A INPUT -j ufw-before-input",
+            "-A INPUT -p tcp -m tcp --dport 443 -j ACCEPT",
+        ]
+        found = [one for one in accepting(listing, "iptables") if one.reaches_strangers({"eth0"})]
+        self.assertEqual(
+            [one.name for one in found],
+            ["iptables -D INPUT -p tcp -m state --state NEW -m tcp --dport 443 -j ACCEPT"],
+        )
+
+
+if __name__ == "__main__":
+    unittest.main()
