@@ -59,7 +59,7 @@ export async function startEdge(options: EdgeOptions): Promise<RunningEdge> {
   const limits = { ...LIMITS, ...options.limits };
   const feed = new Feed(options.apiSocket);
   const pools = new OriginPools({ httpPort: 80, httpsPort: 443, ...options.egress }, limits);
-  const access = new Access();
+  const access = new Access(feed);
   const handler = new Handler({ feed, access, pools, limits, apiSocket: options.apiSocket });
   const certificates = new VisitorCertificates();
 
