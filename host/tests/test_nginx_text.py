@@ -51,6 +51,7 @@ class UnknownNamesText(unittest.TestCase):
             text = unknown_names_text(MODULES, Nginx(version, ipv6=True), ["", "[::]:"], "/dummy.pem")
             self.assertEqual(directives(text, "ssl_reject_handshake"), ["on"], version)
             self.assertNotIn("/dummy.pem", text, version)
+            self.assertEqual(directives(text, "return"), ["444"], version)
 
     def test_closes_the_connection_where_it_cannot(self) -> None:
         for version in ((1, 18, 0), (1, 19, 3)):

@@ -97,7 +97,7 @@ def linked(wanted: Mapping[Path, Path | None]) -> Generator[None, None, None]:
 def _target(link: Path) -> Path | None:
     if link.exists() and not link.is_symlink():
         raise HostError(f"{link} is a file of its own instead of a link; remove it and run `pulumi up` again")
-    return Path(os.readlink(link)) if link.is_symlink() else None
+    return link.readlink() if link.is_symlink() else None
 
 
 def _point(link: Path, target: Path | None) -> None:

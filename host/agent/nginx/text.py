@@ -70,7 +70,7 @@ def unknown_names_text(modules: Mapping[str, str], nginx: Nginx, families: Seque
     refusal = (
         ["ssl_reject_handshake on;"]
         if nginx.rejects_handshakes
-        else [f"ssl_certificate {certificate};", f"ssl_certificate_key {certificate};", "return 444;"]
+        else [f"ssl_certificate {certificate};", f"ssl_certificate_key {certificate};"]
     )
     listen = [f"listen {family}443 ssl default_server;" for family in families]
     return _filled(modules, "unknown_names.conf", listen=_lines(listen), refusal=_lines(refusal))

@@ -1,0 +1,191 @@
+import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import WebSocket from "ws";
+import { newKey, selfSigned } from "../../sandbox/certificates/x509.ts";
+import { EGRESS } from "../../sandbox/network/network.ts";
+import {
+  answer,
+  certificatesPayload,
+  clientCertificate,
+  nginxPayload,
+  Origin,
+  serverCertificate,
+  SITE,
+  VALID,
+} from "./support/origin.ts";
+
+let origin: Origin;
+let line: string;
+
+beforeAll(async () => {
+  origin = await Origin.start();
+  await origin.apply("certificates", certificatesPayload(serverCertificate()));
+  line = await origin.apply("nginx", nginxPayload);
+});
+afterAll(() => origin.close());
+
+test("a second step changes nothing", async () => {
+  expect(line).toMatch(/^nginx serves photos\.home\.localhost for 127\.0\.0\.1:2283, config [0-9a-f]{12}$/);
+  const before = await origin.snapshot();
+  expect(before).toContain(`sites-enabled/immich-access-${SITE}.conf`);
+  expect(await origin.apply("nginx", nginxPayload)).toBe(line);
+  expect(await origin.snapshot()).toBe(before);
+});
+
+describe("who reaches Immich", () => {
+  test.each(["ipv4", "ipv6"] as const)("Cloudflare with its certificate, over %s", async (family) => {
+    expect((await origin.seen("/api/server/ping?a=%2F", { family })).url).toBe("/api/server/ping?a=%2F");
+    expect((await origin.seen("/.well-known/immich", { family })).url).toBe("/.well-known/immich");
+  });
+
+  test("over HTTP/2 where the client can", async () => {
+    const socket = await origin.connect({ protocols: ["h2", "http/1.1"] });
+    expect(socket.alpnProtocol).toBe("h2");
+    socket.destroy();
+  });
+
+  test("nobody without a client certificate, or with another authority's", async () => {
+    const impostor = selfSigned({ subject: [["CN", "pulls authority"]], ...VALID }, newKey("rsa"));
+    for (const client of [null, clientCertificate(impostor)]) {
+      const { status, body } = await origin.get("/", { client });
+      expect(status).toBe(400);
+      expect(body).toMatch(/No required SSL certificate was sent|The SSL certificate error/);
+    }
+  });
+
+  test("nobody who asks for another name or none", async () => {
+    for (const serverName of ["other.home.localhost", `x.${SITE}`, ""]) {
+      await expect(origin.connect({ serverName }), serverName).rejects.toThrow(/unrecognized name/i);
+    }
+    // Named in the handshake, but not in the request
+    await expect(origin.get("/", { headers: { host: "other.home.localhost" } })).rejects.toThrow("socket hang up");
+  });
+
+  test.each(["TLSv1.2", "TLSv1.3"] as const)(
+    "nobody over a session of an earlier connection, in %s",
+    async (version) => {
+      const first = await origin.connect({ version });
+      expect(first.getProtocol()).toBe(version);
+      const sessions: Buffer[] = [];
+      first.on("session", (session) => sessions.push(session)).resume();
+      first.write(`GET / HTTP/1.1\r\nHost: ${SITE}\r\nConnection: close\r\n\r\n`);
+      await once(first, "close");
+      for (const session of sessions) {
+        const again = await origin.connect({ version, session });
+        expect(again.isSessionReused()).toBe(false);
+        again.destroy();
+      }
+    },
+  );
+
+  test("nobody with an older TLS", async () => {
+    await expect(origin.connect({ version: "TLSv1.1" })).rejects.toThrow(/protocol|version|EPROTO/i);
+  });
+});
+
+describe("what Immich gets", () => {
+  test("the visitor's address from Cloudflare, and no header that a visitor could have made up", async () => {
+    const { headers } = await origin.seen("/", {
+      headers: {
+        "cf-connecting-ip": "192.0.2.7",
+        "x-forwarded-for": "10.0.0.1, 192.0.2.7",
+        "x-forwarded-proto": "http",
+        "x-forwarded-host": "evil.example",
+        "x-real-ip": "10.0.0.1",
+        forwarded: "for=10.0.0.1",
+        "cf-access-client-id": "id.access",
+        "cf-access-client-secret": "secret",
+        "cf-access-token": "token",
+        "cf-access-authenticated-user-email": "admin@example.com",
+        "cf-access-jwt-assertion": "a.b.c",
+        cookie: "CF_Authorization=a.b.c; immich=1",
+      },
+    });
+    expect(headers).toMatchObject({
+      host: SITE,
+      "x-real-ip": "192.0.2.7",
+      "x-forwarded-for": "192.0.2.7",
+      "x-forwarded-proto": "https",
+      "cf-access-jwt-assertion": "a.b.c",
+      cookie: "CF_Authorization=a.b.c; immich=1",
+    });
+    const absent = ["client-id", "client-secret", "token", "authenticated-user-email"].map(
+      (name) => `cf-access-${name}`,
+    );
+    expect(Object.keys(headers)).not.toEqual(expect.arrayContaining([expect.toBeOneOf(absent)]));
+    expect(headers["x-forwarded-host"]).toBeUndefined();
+    expect(headers["forwarded"]).toBeUndefined();
+  });
+
+  test("Cloudflare's own address where there is no header", async () => {
+    expect((await origin.seen("/")).headers["x-real-ip"]).toBe(EGRESS.ipv4);
+  });
+
+  test("a websocket, in both directions", async () => {
+    const socket = await origin.connect();
+    const websocket = new WebSocket(`ws://${SITE}/api/socket.io/`, { createConnection: () => socket });
+    await once(websocket, "open");
+    websocket.send("photo");
+    const [data] = (await once(websocket, "message")) as [Buffer];
+    expect(data.toString()).toBe("photo");
+    websocket.terminate();
+  });
+
+  test("an upload as it comes, with nothing on the disk", async () => {
+    const half = Buffer.alloc(32 << 20, 1);
+    const before = origin.received;
+    const request = await origin.request("/api/assets", {
+      method: "POST",
+      headers: { "content-length": 2 * half.length },
+    });
+    request.write(half);
+    await expect.poll(() => origin.received - before, { timeout: 10_000 }).toBeGreaterThan(31 << 20);
+    expect(await openFiles()).toBe("");
+    request.end(half);
+    expect((await answer(request)).status).toBe(200);
+    expect(origin.received - before).toBe(2 * half.length);
+  });
+
+  test("a download to a slow reader, with nothing on the disk", async () => {
+    const socket = await origin.connect();
+    socket.write(`GET /large HTTP/1.1\r\nHost: ${SITE}\r\nConnection: close\r\n\r\n`);
+    await once(socket, "readable");
+    await sleep(500);
+    expect(await openFiles()).toBe("");
+    let size = 0;
+    for await (const chunk of socket) size += (chunk as Buffer).length;
+    expect(size).toBeGreaterThan(64 << 20);
+  });
+
+  /** Files in which nginx has put a body away; it deletes them at once and keeps them open. */
+  async function openFiles(): Promise<string> {
+    const workers = "pgrep -f '^nginx: worker process$'";
+    return origin.run(`for pid in $(${workers}); do ls -l /proc/$pid/fd; done | grep '/var/lib/nginx/' || true`);
+  }
+
+  test("nothing while it is down, and everything when it is back", async () => {
+    const dead = { ...nginxPayload, upstream: "127.0.0.1:9" };
+    expect(await origin.apply("nginx", dead)).toContain("for 127.0.0.1:9,");
+    expect((await origin.get("/share/DEAD-KEY?key=DEAD-KEY")).status).toBe(502);
+    await origin.apply("nginx", nginxPayload);
+    await origin.seen("/");
+  });
+});
+
+test("no log has a shared album's key, a query or a credential", async () => {
+  const headers = {
+    referer: `https://${SITE}/share/KEY-1`,
+    "cf-access-client-secret": "KEY-2",
+    cookie: "CF_Authorization=KEY-3",
+  };
+  for (const path of ["/share/KEY-4/photos/1", "/s/KEY-5", "/%73hare/KEY-6", "/api/assets/1?key=KEY-7"]) {
+    await origin.seen(path, { headers });
+  }
+  await origin.get("/share/KEY-8?key=KEY-9", { client: null });
+  const logs = await origin.run("sleep 0.2; cat /var/log/nginx/*.log");
+  expect(logs).toContain('"GET /share/*** HTTP/1.1" 200 ');
+  expect(logs).toContain('"GET /s/*** HTTP/1.1" 200 ');
+  expect(logs).toContain('"GET /api/assets/1 HTTP/1.1" 200 ');
+  expect(logs).not.toMatch(/KEY/);
+});

@@ -1,0 +1,239 @@
+// A test host with its firewall up, a stand-in Immich on it, and Cloudflare's end of the connections to it.
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import http from "node:http";
+import net from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import tls from "node:tls";
+import { setTimeout as sleep } from "node:timers/promises";
+import { WebSocketServer } from "ws";
+import { issue, type KeyPairPem, newKey, selfSigned } from "../../../sandbox/certificates/x509.ts";
+import { ORIGIN } from "../../../sandbox/network/network.ts";
+import { startTestHost, type TestHost } from "../../support/host.ts";
+
+export const SITE = "photos.home.localhost";
+export const UPSTREAM = "127.0.0.1:2283";
+export const RANGES = { ipv4: ["173.245.48.0/20", "104.16.0.0/13"], ipv6: ["2400:cb00::/32", "2606:4700::/32"] };
+
+const DAY = 86_400_000;
+export const VALID = { notBefore: new Date(Date.now() - DAY), notAfter: new Date(Date.now() + 90 * DAY) };
+
+/** Authorities of a test: whose server certificates the client believes, and whose client certificates nginx. */
+export const ORIGIN_CA = selfSigned({ subject: [["CN", "origin authority"]], ...VALID });
+export const PULLS_CA = selfSigned({ subject: [["CN", "pulls authority"]], ...VALID }, newKey("rsa"));
+
+/** A server certificate for a site, valid now unless `change` says otherwise. */
+export function serverCertificate(site = SITE, change: Partial<Parameters<typeof issue>[1]> = {}): KeyPairPem {
+  const key = newKey("ec");
+  const args = { subject: [["CN", site] as ["CN", string]], publicKey: key.publicKey, hostnames: [site], ...VALID };
+  return { certificate: issue(ORIGIN_CA, { ...args, ...change }), privateKey: key.pem };
+}
+
+/** A client certificate as Cloudflare presents it. */
+export function clientCertificate(authority = PULLS_CA): KeyPairPem {
+  const key = newKey("rsa");
+  const args = { subject: [["CN", "pulls"] as ["CN", string]], publicKey: key.publicKey, ...VALID };
+  return { certificate: issue(authority, { ...args, usages: ["clientAuth"] }), privateKey: key.pem };
+}
+
+/** Payload of the step `certificates`. */
+export function certificatesPayload(server: KeyPairPem, change: Record<string, unknown> = {}) {
+  return {
+    site: SITE,
+    firewall: "firewall",
+    certificate: server.certificate,
+    privateKey: server.privateKey,
+    clientCa: PULLS_CA.certificate,
+    ...change,
+  };
+}
+
+/** Payload of the step `nginx`. */
+export const nginxPayload = { site: SITE, certificates: "certificates", upstream: UPSTREAM };
+
+export interface ConnectOptions {
+  /** Name in the TLS handshake, none if empty. Default: the site. */
+  serverName?: string;
+  /** Default: one of the authority that nginx trusts; null sends none. */
+  client?: KeyPairPem | null;
+  family?: "ipv4" | "ipv6";
+  /** Default: ["http/1.1"]. */
+  protocols?: string[];
+  /** The one TLS version that the client offers. Default: what Node offers. */
+  version?: tls.SecureVersion;
+  /** Session to resume. Default: none. */
+  session?: Buffer;
+}
+
+export interface RequestOptions extends ConnectOptions {
+  method?: string;
+  headers?: http.OutgoingHttpHeaders;
+}
+
+/** What a client gets. */
+export interface Got {
+  status: number;
+  body: string;
+}
+
+/** A request as the stand-in Immich saw it. */
+export interface Seen {
+  url: string;
+  headers: http.IncomingHttpHeaders;
+}
+
+const CLIENT = clientCertificate();
+
+export class Origin {
+  public readonly host: TestHost;
+  /** Bytes of request bodies that have reached the stand-in. */
+  public received = 0;
+  private readonly folder: string;
+  private readonly upstream: http.Server;
+  private readonly relays: ChildProcess[] = [];
+
+  private constructor(host: TestHost) {
+    this.host = host;
+    this.folder = mkdtempSync(join(tmpdir(), "immich-access-origin-"));
+    this.upstream = http.createServer((request, response) => {
+      request.on("data", (chunk: Buffer) => (this.received += chunk.length));
+      request.on("end", () => {
+        if (request.url === "/large") {
+          response.end(Buffer.alloc(64 << 20));
+          return;
+        }
+        response.end(JSON.stringify({ url: request.url, headers: request.headers }));
+      });
+    });
+    const sockets = new WebSocketServer({ server: this.upstream });
+    sockets.on("connection", (socket) => socket.on("message", (data, binary) => socket.send(data, { binary })));
+  }
+
+  /** Boots the host and puts its firewall up. */
+  public static async start(): Promise<Origin> {
+    const origin = new Origin(await startTestHost());
+    try {
+      origin.upstream.listen(join(origin.folder, "immich"));
+      await origin.relay("host", [
+        { listen: { host: "127.0.0.1", port: 2283 }, connect: { path: join(origin.folder, "immich") } },
+      ]);
+      await origin.relay(
+        "edge",
+        Object.entries(ORIGIN).map(([family, host]) => ({
+          listen: { path: join(origin.folder, family) },
+          connect: { host, port: 443 },
+        })),
+      );
+      for (const family of Object.keys(ORIGIN)) await appeared(join(origin.folder, family));
+      await origin.apply("firewall", { ranges: RANGES, sshPort: 22, immichPort: 2283, confirmSeconds: 120 });
+      return origin;
+    } catch (error) {
+      await origin.close();
+      throw error;
+    }
+  }
+
+  /** Runs a step that must succeed; returns its line. */
+  public async apply(step: string, payload: unknown): Promise<string> {
+    const { code, stdout, stderr } = await this.host.step(step, payload);
+    if (code !== 0) throw new Error(`${step}: ${stderr}`);
+    return stdout.trim();
+  }
+
+  /** Runs a step that must fail; returns its error. */
+  public async refuse(step: string, payload: unknown): Promise<string> {
+    const { code, stdout, stderr } = await this.host.step(step, payload);
+    if (code === 0) throw new Error(`${step} did not fail: ${stdout}`);
+    return stderr;
+  }
+
+  /** A shell command line on the host that must succeed; returns what it printed. */
+  public async run(command: string): Promise<string> {
+    const { code, stdout, stderr } = await this.host.inside(command);
+    if (code !== 0) throw new Error(`${command}: ${stderr}`);
+    return stdout.trim();
+  }
+
+  /** Everything below nginx's and our folders with times and content, and nginx's processes: equal if nothing changed. */
+  public snapshot(): Promise<string> {
+    return this.run(
+      "find /etc/nginx /etc/immich-access -printf '%p %y %m %T@ %l\\n' 2>/dev/null | sort; " +
+        "find /etc/nginx /etc/immich-access -type f -exec sha256sum {} + 2>/dev/null | sort; " +
+        "pgrep -f '^nginx: worker process$' || true",
+    );
+  }
+
+  /** Cloudflare's TLS connection to the host. */
+  public async connect(options: ConnectOptions = {}): Promise<tls.TLSSocket> {
+    const { serverName = SITE, client = CLIENT, family = "ipv4", protocols = ["http/1.1"], version, session } = options;
+    const socket = tls.connect({
+      socket: net.connect(join(this.folder, family)),
+      ca: ORIGIN_CA.certificate,
+      checkServerIdentity: () => undefined,
+      ...(serverName && { servername: serverName }),
+      ...(client && { cert: client.certificate, key: client.privateKey }),
+      ALPNProtocols: protocols,
+      ...(version && { minVersion: version, maxVersion: version, ciphers: "DEFAULT:@SECLEVEL=0" }),
+      ...(session && { session }),
+    });
+    await once(socket, "secureConnect");
+    return socket;
+  }
+
+  /** A request over a connection of its own, not yet ended. */
+  public async request(path: string, options: RequestOptions = {}): Promise<http.ClientRequest> {
+    const socket = await this.connect(options);
+    const { method = "GET", headers = {} } = options;
+    return http.request({ path, method, headers: { host: SITE, ...headers }, createConnection: () => socket });
+  }
+
+  public async get(path: string, options?: RequestOptions): Promise<Got> {
+    const request = await this.request(path, options);
+    request.end();
+    return answer(request);
+  }
+
+  /** What the stand-in saw of a request that must reach it. */
+  public async seen(path: string, options?: RequestOptions): Promise<Seen> {
+    const { status, body } = await this.get(path, options);
+    if (status !== 200) throw new Error(`${path}: ${status} ${body}`);
+    return JSON.parse(body) as Seen;
+  }
+
+  /** Ends everything, whatever is there of it. */
+  public async close(): Promise<void> {
+    for (const relay of this.relays) relay.kill();
+    this.upstream.close();
+    this.upstream.closeAllConnections();
+    rmSync(this.folder, { recursive: true, force: true });
+    await this.host.close();
+  }
+
+  private async relay(place: "host" | "edge", routes: object[]): Promise<void> {
+    const program = join(import.meta.dirname, "relay.ts");
+    const space = `ia${this.host.number}-${place}`;
+    const relay = spawn("ip", ["netns", "exec", space, process.execPath, program, JSON.stringify(routes)], {
+      stdio: ["pipe", "ignore", "inherit"],
+    });
+    await once(relay, "spawn");
+    this.relays.push(relay);
+  }
+}
+
+/** The answer to a request. */
+export async function answer(request: http.ClientRequest): Promise<Got> {
+  const [response] = (await once(request, "response")) as [http.IncomingMessage];
+  const chunks: Buffer[] = [];
+  for await (const chunk of response) chunks.push(chunk as Buffer);
+  return { status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString() };
+}
+
+async function appeared(path: string): Promise<void> {
+  for (let tries = 0; !existsSync(path); tries++) {
+    if (tries > 500) throw new Error(`${path} did not appear`);
+    await sleep(20);
+  }
+}

@@ -1,0 +1,26 @@
+// A way between network namespaces, which share the file system: run in one of them, it passes bytes between a socket
+// there and a unix socket. Its argument is a list of `{ listen, connect }` in the form of node:net.
+
+import net from "node:net";
+
+interface Route {
+  listen: net.ListenOptions;
+  connect: net.TcpNetConnectOpts | net.IpcNetConnectOpts;
+}
+
+const routes = JSON.parse(process.argv[2] ?? "[]") as Route[];
+for (const { listen, connect } of routes) {
+  net
+    .createServer({ noDelay: true, allowHalfOpen: true }, (near) => {
+      const far = net.connect({ ...connect, allowHalfOpen: true, noDelay: true } as net.NetConnectOpts);
+      near.pipe(far);
+      far.pipe(near);
+      near.on("error", () => far.destroy());
+      far.on("error", () => near.destroy());
+      near.on("close", () => far.destroy());
+      far.on("close", () => near.destroy());
+    })
+    .listen(listen);
+}
+// Ends with the test, however that ends.
+process.stdin.resume().on("end", () => process.exit());
