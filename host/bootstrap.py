@@ -6,36 +6,42 @@ It is executed with the request in `r`: `modules` maps file names below host/ to
 import importlib.abc
 import importlib.util
 import sys
+from collections.abc import Mapping
+from importlib.machinery import ModuleSpec
+from typing import Any
+
+request: Mapping[str, Any] = globals()["r"]
 
 
 class _Modules(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
     """Imports the agent's modules from the request."""
 
-    def __init__(self, files):
+    def __init__(self, files: Mapping[str, str]) -> None:
         self._files = files
 
-    def _file(self, name):
+    def _file(self, name: str) -> str | None:
         path = name.replace(".", "/")
         for candidate in (path + "/__init__.py", path + ".py"):
             if candidate in self._files:
                 return candidate
         return None
 
-    def find_spec(self, fullname, path=None, target=None):
+    def find_spec(self, fullname: str, _path: object = None, _target: object = None) -> ModuleSpec | None:
         if self._file(fullname) is None:
             return None
         return importlib.util.spec_from_loader(fullname, self)
 
-    def is_package(self, fullname):
+    def is_package(self, fullname: str) -> bool:
         return (self._file(fullname) or "").endswith("/__init__.py")
 
-    def get_source(self, fullname):
-        return self._files[self._file(fullname)]
+    def get_source(self, fullname: str) -> str | None:
+        file = self._file(fullname)
+        return None if file is None else self._files[file]
 
 
 sys.dont_write_bytecode = True
-sys.meta_path.insert(0, _Modules(r["modules"]))  # noqa: F821 -- r is the request, set by the caller
+sys.meta_path.insert(0, _Modules(request["modules"]))
 
 from agent.main import main  # noqa: E402
 
-sys.exit(main(sys.argv[1], r))  # noqa: F821
+sys.exit(main(sys.argv[1], request))

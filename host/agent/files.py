@@ -1,7 +1,7 @@
 """Files that are replaced as wholes: whoever reads them sees the old text or the new one, also after a power cut."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -48,8 +48,8 @@ def differing(wanted: Mapping[Path, File | None]) -> dict[Path, File | None]:
 
 
 @contextmanager
-def replaced(wanted: Mapping[Path, File | None]) -> Iterator[None]:
-    """Puts all files in place for the body to prove; if it raises, or one cannot be written, the former ones come back."""
+def replaced(wanted: Mapping[Path, File | None]) -> Generator[None, None, None]:
+    """Puts all files in place for the body to prove; if it raises, or one cannot be written, the former come back."""
     former = {path: read(path) for path in wanted}
     try:
         for path, file in wanted.items():

@@ -3,7 +3,7 @@
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,7 +13,7 @@ LOCK = Path("/run/immich-access.lock")
 
 
 @contextmanager
-def exclusive(step: str, path: Path = LOCK, patience: float = 30) -> Iterator[None]:
+def exclusive(step: str, path: Path = LOCK, patience: float = 30) -> Generator[None, None, None]:
     """Holds the lock while the body runs; the system lets it go when the process ends, however it ends.
 
     Raises HostError, naming the holder, when somebody else has it for longer than `patience` seconds.
@@ -25,7 +25,8 @@ def exclusive(step: str, path: Path = LOCK, patience: float = 30) -> Iterator[No
             if time.monotonic() >= deadline:
                 holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip() or "another process"
                 raise HostError(
-                    f"{step}: the host is busy with {holder}; wait for it and run `pulumi up` again; nothing has been changed"
+                    f"{step}: the host is busy with {holder}; wait for it and run `pulumi up` again; "
+                    "nothing has been changed"
                 )
             time.sleep(0.1)
         os.ftruncate(descriptor, 0)

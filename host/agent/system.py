@@ -3,6 +3,7 @@
 import os
 import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 
 from agent.errors import HostError
 
@@ -43,4 +44,4 @@ def last_line(result: subprocess.CompletedProcess[str]) -> str:
 
 def installed(program: str) -> bool:
     """Whether the distribution's program is there."""
-    return any(os.access(os.path.join(folder, program), os.X_OK) for folder in ENVIRONMENT["PATH"].split(":"))
+    return any(os.access(Path(folder, program), os.X_OK) for folder in ENVIRONMENT["PATH"].split(":"))

@@ -81,7 +81,7 @@ class Store:
 
     def _target(self) -> str | None:
         try:
-            return os.readlink(self.current)
+            return str(self.current.readlink())
         except FileNotFoundError:
             return None
 
