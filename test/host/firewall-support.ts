@@ -1,0 +1,71 @@
+// What the firewall's tests share.
+import type { CommandResult } from "../../sandbox/sandbox.ts";
+import type { TestHost } from "../support/host.ts";
+
+/** Ranges that hold the sandbox edge's addresses, and some that do not. */
+export const RANGES = {
+  ipv4: ["103.21.244.0/22", "104.16.0.0/13", "173.245.48.0/20"],
+  ipv6: ["2400:cb00::/32", "2606:4700::/32"],
+};
+
+export const PAYLOAD = { ranges: RANGES, sshPort: 22, immichPort: 2283, confirmSeconds: 600 };
+
+export const LINE = (change: number) =>
+  `firewall change ${change}: port 443 is open to 3 IPv4 and 2 IPv6 ranges of Cloudflare, SSH on port 22 to everyone\n`;
+
+/** Has something listen on the ports of nginx and Immich, on every address. */
+export async function listen(host: TestHost): Promise<void> {
+  for (const port of [443, 2283]) {
+    await host.inside(`systemd-run -q --unit listen-${port} /usr/bin/python3 -m http.server -d /run -b :: ${port}`);
+  }
+  const ready = 'until [ "$(ss -Hltn sport = 443 or sport = 2283 | wc -l)" = 2 ]; do sleep 0.1; done';
+  await host.inside(ready, { timeout: 20_000 });
+}
+
+/**
+ * Connects to the host's ports from outside: `open`, or `silent` where no answer comes within a second, or `refused`,
+ * by port and IP version.
+ */
+export async function reach(from: (command: string) => Promise<CommandResult>): Promise<Record<string, string>> {
+  const addresses = { v4: "198.51.100.10", v6: "2001:db8:77::10" };
+  const attempts = Object.entries(addresses).flatMap(([version, address]) =>
+    [22, 80, 443, 2283].map(
+      (port) => `(timeout 1 bash -c 'exec 3<>/dev/tcp/${address}/${port}' 2>/dev/null; echo ${port}-${version} $?) & `,
+    ),
+  );
+  const { stdout } = await from(`${attempts.join("")} wait`);
+  const meaning: Record<string, string> = { 0: "open", 1: "refused", 124: "silent" };
+  return Object.fromEntries(
+    stdout
+      .trim()
+      .split("\n")
+      .map((line) => line.split(" "))
+      .map(([port = "", code = ""]) => [port, meaning[code] ?? code]),
+  );
+}
+
+const both = (port: number, state: string) => ({ [`${port}-v4`]: state, [`${port}-v6`]: state });
+
+/** What a stranger gets of a closed host. */
+export const ONLY_SSH = { ...both(22, "open"), ...both(80, "silent"), ...both(443, "silent"), ...both(2283, "silent") };
+
+/** What Cloudflare gets of it. */
+export const SSH_AND_HTTPS = { ...ONLY_SSH, ...both(443, "open") };
+
+/** What everyone gets without a firewall, when `listen` has been called. */
+export const ALL_OPEN = { ...both(22, "open"), ...both(80, "open"), ...both(443, "open"), ...both(2283, "open") };
+
+/** Everything about the firewall that a step which fails must leave as it was. */
+export async function fingerprint(host: TestHost): Promise<string> {
+  const files = "/etc/ufw/*.rules /etc/ufw/ufw.conf /etc/default/ufw";
+  const kernel = "iptables -S; ip6tables -S; iptables -t nat -S";
+  const ours = "ls -A /var/lib/immich-access; systemctl is-enabled immich-access-undo.service";
+  return (await host.inside(`stat -c '%n %a %U' ${files}; cat ${files}; ${kernel}; ${ours} 2>&1`)).stdout;
+}
+
+/** The user's rules in ufw's files, as text, without ours. */
+export async function foreignRules(host: TestHost): Promise<string> {
+  const { stdout } = await host.inside("cat /etc/ufw/user.rules /etc/ufw/user6.rules");
+  const rules = stdout.match(/^### tuple ###.*\n(?:-A .*\n)*/gm) ?? [];
+  return rules.filter((rule) => !rule.includes(Buffer.from("immich-access: ").toString("hex"))).join("");
+}

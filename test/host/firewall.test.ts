@@ -1,0 +1,126 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { startTestHost, type TestHost } from "../support/host.ts";
+import { foreignRules, LINE, listen, ONLY_SSH, PAYLOAD, RANGES, reach, SSH_AND_HTTPS } from "./firewall-support.ts";
+
+let host: TestHost;
+let usersRules: string;
+beforeAll(async () => {
+  host = await startTestHost();
+  await listen(host);
+  const rules = ["allow 25/tcp", "deny from 198.51.100.77", "allow from 192.168.1.0/24 to any port 443 comment 'mine'"];
+  for (const rule of rules) expect((await host.inside(`ufw ${rule}`)).code).toBe(0);
+  usersRules = await foreignRules(host);
+});
+afterAll(() => host.close());
+
+const fromStranger = () => reach((command) => host.fromStranger(command));
+const fromEdge = () => reach((command) => host.fromEdge(command));
+
+test("the first run leaves SSH to everyone and 443 to Cloudflare, over both IP versions", async () => {
+  expect(await host.step("firewall", PAYLOAD)).toEqual({ code: 0, stdout: LINE(1), stderr: "" });
+  expect(await fromStranger()).toEqual(ONLY_SSH);
+  expect(await fromEdge()).toEqual(SSH_AND_HTTPS);
+  expect(await foreignRules(host)).toBe(usersRules);
+  const { stdout } = await host.inside("systemctl is-enabled ufw immich-access-ranges.timer; ufw status | head -1");
+  expect(stdout).toBe("enabled\nenabled\nStatus: active\n");
+});
+
+test("ufw itself reads the rules back as they are", async () => {
+  const before = (await host.inside("ufw status numbered; cat /etc/ufw/user.rules")).stdout;
+  expect(before).toContain("immich-access: Cloudflare");
+  await host.inside("ufw allow 26/tcp && ufw delete allow 26/tcp");
+  expect((await host.inside("ufw status numbered; cat /etc/ufw/user.rules")).stdout).toBe(before);
+});
+
+test("a second run touches no file and no rule, whoever runs it", async () => {
+  const folders = "/etc/ufw /etc/default/ufw /etc/systemd/system /var/lib/immich-access /usr/local/lib/immich-access";
+  const times = () => host.inside(`find ${folders} -printf '%p %T@ %i\\n' | sort`);
+  const counters = () => host.inside("iptables -nvxL ufw-user-input | grep -w 443");
+  await fromEdge();
+  const before = { times: (await times()).stdout, counters: (await counters()).stdout };
+  // Packets have been counted, so rules that are loaded again would show.
+  expect(before.counters).toMatch(/^ +[1-9]/m);
+  expect(await host.step("firewall", PAYLOAD)).toEqual({ code: 0, stdout: LINE(1), stderr: "" });
+  expect(await host.step("firewall", PAYLOAD, { user: "deploy" })).toEqual({ code: 0, stdout: LINE(1), stderr: "" });
+  expect({ times: (await times()).stdout, counters: (await counters()).stdout }).toEqual(before);
+});
+
+test("a user without sudo gets one clear line", async () => {
+  const answer = await host.step("firewall", PAYLOAD, { user: "nosudo" });
+  expect(answer).toMatchObject({ code: 1, stdout: "" });
+  expect(answer.stderr).toMatch(/^immich-access: sudo asks nosudo for a password; .*\n$/);
+});
+
+test("a range that Cloudflare gave up is shut, and the user's rules stay", async () => {
+  const ranges = { ipv4: ["103.21.244.0/22", "104.16.0.0/13"], ipv6: ["2606:4700::/32"] };
+  expect((await host.step("firewall", { ...PAYLOAD, ranges })).stdout).toMatch(/^firewall change 2: .* 2 IPv4 and 1 /);
+  expect(await fromEdge()).toEqual(ONLY_SSH);
+  expect(await foreignRules(host)).toBe(usersRules);
+  expect((await host.step("firewall", PAYLOAD)).stdout).toBe(LINE(3));
+  expect(await fromEdge()).toEqual(SSH_AND_HTTPS);
+});
+
+test("rules that differ in the kernel alone are healed", async () => {
+  await host.inside("iptables -I ufw-user-input -p tcp --dport 443 -j ACCEPT");
+  await host.inside("ip6tables -D ufw6-user-input -s 2400:cb00::/32 -p tcp --dport 443 -j ACCEPT");
+  expect((await host.step("firewall", PAYLOAD)).stdout).toBe(LINE(4));
+  expect(await fromStranger()).toEqual(ONLY_SSH);
+  expect(await fromEdge()).toEqual(SSH_AND_HTTPS);
+});
+
+test("a firewall that somebody flushed is set up again", async () => {
+  await host.inside("iptables -P INPUT ACCEPT; iptables -F");
+  expect((await host.step("firewall", PAYLOAD)).stdout).toBe(LINE(5));
+  expect(await fromStranger()).toEqual(ONLY_SSH);
+  expect(await fromEdge()).toEqual(SSH_AND_HTTPS);
+});
+
+test("ufw's chains are started anew without any moment in which the host is open or SSH shut", async () => {
+  await host.inside("sed -i 's/^IPV6=.*/IPV6=no/' /etc/default/ufw");
+  const attempt = (port: number) => `timeout 0.3 bash -c 'exec 3<>/dev/tcp/198.51.100.10/${port}' 2>/dev/null`;
+  const watch = host.fromStranger(
+    `end=$(($(date +%s) + 8)); while [ $(date +%s) -lt $end ]; do ` +
+      `${attempt(2283)} && echo open; ${attempt(22)} || { sleep 0.3; ${attempt(22)} || echo shut; }; done`,
+  );
+  expect((await host.step("firewall", PAYLOAD)).stdout).toBe(LINE(6));
+  expect((await watch).stdout).toBe("");
+  expect((await host.inside("grep ^IPV6= /etc/default/ufw; iptables -S | grep -c guard")).stdout).toBe("IPV6=yes\n0\n");
+  expect(await fromStranger()).toEqual(ONLY_SSH);
+  expect(await fromEdge()).toEqual(SSH_AND_HTTPS);
+});
+
+test("a firewall that lets everything in by default is closed", async () => {
+  await host.inside("ufw default allow incoming");
+  expect(await fromStranger()).toMatchObject({ "443-v4": "open", "2283-v6": "open" });
+  expect((await host.step("firewall", PAYLOAD)).stdout).toBe(LINE(7));
+  expect(await fromStranger()).toEqual(ONLY_SSH);
+  expect(await foreignRules(host)).toBe(usersRules);
+});
+
+test("a ufw that is busy is waited for, and then named", async () => {
+  const hold = "import fcntl,time; f=open('/run/ufw.lock','w'); fcntl.lockf(f,2); time.sleep(60)";
+  await host.inside(`systemd-run -q --unit holder /usr/bin/python3 -c "${hold}"; sleep 0.5`);
+  const answer = await host.step("firewall", { ...PAYLOAD, ranges: { ...RANGES, ipv4: ["104.16.0.0/13"] } });
+  await host.inside("systemctl stop holder");
+  expect(answer).toMatchObject({ code: 1, stdout: "" });
+  expect(answer.stderr).toMatch(/^immich-access: ufw is busy: python3 \(process \d+\) holds \/run\/ufw.lock; .*\n$/);
+  expect((await host.step("firewall", PAYLOAD)).stdout).toBe(LINE(7));
+});
+
+test("removal shuts 443, leaves SSH and the user's rules, and nothing of ours", async () => {
+  for (const run of [1, 2]) {
+    const answer = await host.step("firewall-remove", PAYLOAD);
+    expect({ run, ...answer }).toMatchObject({ run, code: 0, stderr: "" });
+    expect(await fromEdge()).toEqual(ONLY_SSH);
+    expect(await foreignRules(host)).toBe(usersRules);
+  }
+  const left = "ls -d /usr/local/lib/immich-access /var/lib/immich-access /etc/systemd/system/immich-access*";
+  expect((await host.inside(`${left}; ufw status | head -1`)).stdout).toBe("Status: active\n");
+  expect((await host.inside("systemctl list-units --all --no-legend 'immich*'")).stdout).toBe("");
+});
+
+test("removal works where ufw is gone", async () => {
+  expect((await host.step("firewall", PAYLOAD)).stdout).toBe(LINE(1));
+  await host.inside("ufw disable; dpkg --purge --force-depends ufw");
+  expect(await host.step("firewall-remove", PAYLOAD)).toMatchObject({ code: 0, stderr: "" });
+});
