@@ -7,8 +7,12 @@ export interface CommandResult {
 
 /** A running sandbox, as the dev stack and the tests see it. */
 export interface Sandbox {
+  /** Tells the sandboxes of one machine apart; in the names and ports of all that belongs to it. */
+  number: number;
   /** Base address of the API double. */
   apiUrl: string;
+  /** Where a browser finds the state, the last requests and the PINs that were not mailed. */
+  statusUrl: string;
   /** The API token that the dev stack uses; secret. */
   token: string;
   /** PEM file of the authority behind the edge's certificates. */
@@ -17,9 +21,13 @@ export interface Sandbox {
   edge: { ipv4: string; ipv6: string };
   origin: { ipv4: string; ipv6: string };
   /** Where and as whom SSH reaches the host. `hostKey` is one authorized_keys line. */
-  sshTarget: { host: string; hostKey: string; privateKey: string };
+  sshTarget: { host: string; hostKey: string; privateKey: string; keyFile: string };
+  /** Where a browser on this machine finds a host name that the edge serves; names below localhost lead here. */
+  browserUrl(hostname: string): string;
   /** Runs a command on the host over SSH. */
   ssh(command: readonly string[]): Promise<CommandResult>;
+  /** Runs a command on the host as root, past SSH and the firewall. */
+  runOnHost(command: readonly string[], options?: { input?: string }): Promise<CommandResult>;
   /** Runs a command from a stranger's place on the internet, or from the edge's. */
   runAsStranger(command: readonly string[], options?: { input?: string }): Promise<CommandResult>;
   runAtEdge(command: readonly string[], options?: { input?: string }): Promise<CommandResult>;

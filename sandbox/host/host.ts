@@ -57,6 +57,12 @@ export class Host {
     await this.boot();
   }
 
+  /** Ends the host for long: unmounts a disk that had to be in memory, and keeps one that lies in the folder. */
+  public async park(): Promise<void> {
+    await this.halt();
+    await run(["umount", "-q", join(this.options.folder, "disk")]);
+  }
+
   /** Ends the host and removes its folder. */
   public async remove(): Promise<void> {
     await this.script("down.sh", String(this.options.number), this.options.folder);

@@ -1,11 +1,12 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { agentBundle, agentCommand } from "../../components/origin-host/agent.ts";
 import { Host, type SshOptions } from "../../sandbox/host/host.ts";
 import { hostLayer } from "../../sandbox/host/layer.ts";
-import { makeNetwork, removeNetwork, runAt } from "../../sandbox/network/network.ts";
-import { abandonedClaims, claimNumber, ownProcess, releaseNumber, type Claim } from "../../sandbox/numbers.ts";
+import { removeClaimed } from "../../sandbox/lifecycle.ts";
+import { makeNetwork, runAt } from "../../sandbox/network/network.ts";
+import { claimNumber, ownProcess, releaseNumber, sweep, type Claim } from "../../sandbox/numbers.ts";
 import type { RunOptions } from "../../sandbox/run.ts";
 import type { CommandResult } from "../../sandbox/sandbox.ts";
 
@@ -73,7 +74,7 @@ export async function startTestHost(): Promise<TestHost> {
   const layer = await hostLayer((line) => {
     console.error(line);
   });
-  for (const claim of abandonedClaims()) await remove(claim);
+  await sweep(removeClaimed);
   const hostFolder = mkdtempSync(join(tmpdir(), "immich-access-host-"));
   const claim = await claimNumber(FIRST_NUMBER, { hostFolder, owner: ownProcess() });
   const host = new Host({ number: claim.number, folder: hostFolder, layer });
@@ -87,9 +88,7 @@ export async function startTestHost(): Promise<TestHost> {
   return new TestHost(host, claim);
 }
 
-async function remove({ number, hostFolder }: Claim): Promise<void> {
-  await new Host({ number, folder: hostFolder, layer: "" }).remove();
-  await removeNetwork(number);
-  rmSync(hostFolder, { recursive: true, force: true });
-  releaseNumber(number);
+async function remove(claim: Claim): Promise<void> {
+  await removeClaimed(claim);
+  releaseNumber(claim.number);
 }
