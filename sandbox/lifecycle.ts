@@ -1,7 +1,7 @@
 // Starts, repairs and ends a sandbox. Everything that it makes lies in the state folder's `sandbox/`, is called
 // ia<N>-…, or is a process that bears the folder's name in its environment.
 
-import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { withLock } from "../toolchain/lock.ts";
 import { endDaemons } from "./daemon.ts";
@@ -133,8 +133,14 @@ async function ownNumber(stateDir: string, kept: boolean): Promise<Claim> {
     await takeDown(one);
     releaseNumber(one.number);
   }
+  if (claim !== undefined) return claim;
   const owner = kept ? undefined : ownProcess();
-  return claim ?? claimNumber(1, { stateDir, hostFolder: hostFolder(stateDir), ...(owner && { owner }) });
+  // With its former number a sandbox keeps its addresses, so that pulumi up finds nothing changed.
+  const file = join(sandboxFolder(stateDir), "number");
+  const former = existsSync(file) ? Number(readFileSync(file, "utf8")) : undefined;
+  const made = await claimNumber(1, { stateDir, hostFolder: hostFolder(stateDir), ...(owner && { owner }) }, former);
+  writeFileSync(file, String(made.number), { mode: 0o600 });
+  return made;
 }
 
 async function takeDown({ number, stateDir, hostFolder: folder }: Claim): Promise<void> {

@@ -49,9 +49,11 @@ export function continueAsRoot(what: string): void {
   }
   if (process.getuid?.() === 0) return;
   if (!isThere("sudo")) {
-    throw new SandboxError(`${what} needs root for network namespaces, mounts and control groups: run it as root`);
+    throw new SandboxError(
+      `${what} needs root (network namespaces, mounts, control groups) and there is no sudo: run this as root`,
+    );
   }
-  console.error(`${what} needs root for network namespaces, mounts and control groups: going on through sudo`);
+  console.error(`${what} needs root (network namespaces, mounts, control groups): going on through sudo`);
   const kept = ["PATH", "HOME", "XDG_CACHE_HOME", "IMMICH_ACCESS_TOOLCHAIN"].flatMap((name) => {
     const value = process.env[name];
     return value === undefined ? [] : [`${name}=${value}`];

@@ -1,16 +1,11 @@
 // `npm run pulumi -- …`: the Pulumi CLI on the dev stack, for instance `npm run pulumi -- preview --diff`.
-import { join } from "node:path";
 import { resolveToolchain } from "../../toolchain/index.ts";
+import { continueAsRoot } from "../prerequisites.ts";
 import { DevStack } from "./stack.ts";
+import { command, projectDir, report, stateDir } from "./terminal.ts";
 
-const projectDir = join(import.meta.dirname, "../..");
-const stateDir = join(projectDir, ".state");
-const toolchain = await resolveToolchain({
-  projectDir,
-  stateDir,
-  report: (line) => {
-    console.error(line);
-  },
+await command(async () => {
+  const toolchain = await resolveToolchain({ projectDir, stateDir, report });
+  continueAsRoot("The dev stack, whose state npm start writes as root,");
+  return new DevStack({ projectDir, stateDir, toolchain }).interactive(process.argv.slice(2));
 });
-const stack = new DevStack({ projectDir, stateDir, toolchain });
-process.exitCode = await stack.interactive(process.argv.slice(2));

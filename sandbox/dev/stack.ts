@@ -77,6 +77,7 @@ export class DevStack {
 
   /** Runs any command of the CLI on this terminal, as if the checkout were the project. Resolves to its exit status. */
   public interactive(args: readonly string[]): Promise<number> {
+    mirrorProject(this.options.projectDir, this.folder);
     const child = spawn(this.options.toolchain.pulumi, args, {
       cwd: this.folder,
       env: this.environment,
