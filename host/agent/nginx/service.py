@@ -38,8 +38,7 @@ def problem() -> str | None:
     result = run(["nginx", "-t"], check=False)
     if result.returncode == 0:
         return None
-    errors = [line.split("] ", 1)[1] for line in result.stderr.splitlines() if "[emerg] " in line or "[alert] " in line]
-    return errors[0] if errors else last_line(result)
+    return _serious(result.stderr) or last_line(result)
 
 
 def refuse_broken(own: str) -> None:
@@ -181,6 +180,10 @@ def _complaint(log_end: int) -> str | None:
         return None
     with ERROR_LOG.open("rb") as log:
         log.seek(log_end)
-        lines = log.read().decode(errors="replace").splitlines()
-    serious = [line.partition("[emerg] ")[2].partition(": ")[2] for line in lines if "[emerg] " in line]
-    return serious[0] if serious else None
+        return _serious(log.read().decode(errors="replace"))
+
+
+def _serious(said: str) -> str | None:
+    """The first of nginx's messages that kept it from doing what it was told."""
+    found = re.search(r"\[emerg\] (?:\d+#\d+: )?(.+)", said)
+    return None if found is None else found[1].strip()

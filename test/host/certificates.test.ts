@@ -1,0 +1,225 @@
+import { createHash, X509Certificate } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type KeyPairPem, newKey, selfSigned } from "../../sandbox/certificates/x509.ts";
+import {
+  certificatesPayload,
+  clientCertificate,
+  nginxPayload,
+  Origin,
+  serverCertificate,
+  SITE,
+  VALID,
+} from "./support/origin.ts";
+
+const DAY = 86_400_000;
+const FOLDER = `/etc/immich-access/${SITE}`;
+
+let origin: Origin;
+let served: KeyPairPem;
+
+beforeAll(async () => {
+  origin = await Origin.start();
+});
+afterAll(() => origin.close());
+
+const fingerprint = (pem: string) => createHash("sha256").update(new X509Certificate(pem).raw).digest("hex");
+
+/** Fingerprint of the certificate that a new connection gets. */
+async function shown(): Promise<string> {
+  const socket = await origin.connect();
+  const { raw } = socket.getPeerCertificate();
+  socket.destroy();
+  return createHash("sha256").update(raw).digest("hex");
+}
+
+async function install(change: Record<string, unknown> = {}): Promise<string> {
+  served = serverCertificate();
+  return origin.apply("certificates", certificatesPayload(served, change));
+}
+
+test("installs all three files, the key for root alone, and changes nothing the second time", async () => {
+  const line = await install();
+  const end = VALID.notAfter.toISOString().slice(0, 10);
+  expect(line).toMatch(
+    new RegExp(
+      `^certificate ${fingerprint(served.certificate).slice(0, 16)} for ${SITE} until ${end}, ` +
+        "clients of authority [0-9a-f]{16}, firewall change \\d+$",
+    ),
+  );
+  expect(await origin.run(`stat -Lc '%n %a %U' ${FOLDER}/current/*`)).toBe(
+    [
+      `${FOLDER}/current/client-ca.pem 644 root`,
+      `${FOLDER}/current/origin.key 600 root`,
+      `${FOLDER}/current/origin.pem 644 root`,
+    ].join("\n"),
+  );
+  expect(`${await origin.run(`cat ${FOLDER}/current/origin.key`)}\n`).toBe(served.privateKey);
+  const before = await origin.snapshot();
+  expect(await origin.apply("certificates", certificatesPayload(served))).toBe(line);
+  expect(await origin.snapshot()).toBe(before);
+});
+
+describe("refuses, and leaves the host as it was:", () => {
+  const good = serverCertificate();
+  const leaf = clientCertificate();
+  const cases: [name: string, error: RegExp, change: () => Record<string, unknown>][] = [
+    ["a key of the same type that is another", /does not belong/, () => ({ privateKey: newKey("ec").pem })],
+    ["a key of another type", /does not belong/, () => ({ privateKey: newKey("rsa").pem })],
+    ["text instead of a key", /not one unencrypted key/, () => ({ privateKey: "-----BEGIN PRIVATE KEY-----" })],
+    ["a certificate for another name", /is not for photos\.home\.localhost/, () => pair("other.home.localhost")],
+    ["an ended certificate", /ended on .* clock/, () => pair(SITE, { notAfter: new Date(Date.now() - 1000) })],
+    ["a future certificate", /begins only on .* clock/, () => pair(SITE, { notBefore: new Date(Date.now() + DAY) })],
+    ["text instead of a certificate", /origin certificate is not in PEM form/, () => ({ certificate: "photos" })],
+    [
+      "a key among the certificates",
+      /not only a certificate/,
+      () => ({ certificate: good.certificate + good.privateKey }),
+    ],
+    ["a leaf as authority", /is no authority/, () => ({ clientCa: leaf.certificate })],
+    ["an ended authority", /authority of the origin pulls ended/, () => ({ clientCa: endedAuthority() })],
+    ["no authority", /'clientCa' is no text/, () => ({ clientCa: "" })],
+    ["a site that leaves its folder", /is no host name/, () => ({ site: "../../etc/cron.d" })],
+  ];
+  test.each(cases)("%s", async (_name, error, change) => {
+    const payload = certificatesPayload(good, change());
+    const before = await origin.snapshot();
+    const said = await origin.refuse("certificates", payload);
+    expect(said).toMatch(error);
+    expect(said).toMatch(/^immich-access: [^\n]*nothing has been changed\n$/);
+    expect(said).not.toContain("PRIVATE KEY");
+    expect(await origin.snapshot()).toBe(before);
+  });
+
+  function pair(site: string, change = {}) {
+    const { certificate, privateKey } = serverCertificate(site, change);
+    return { certificate, privateKey };
+  }
+
+  function endedAuthority() {
+    const period = { notBefore: new Date(Date.now() - 2 * DAY), notAfter: new Date(Date.now() - DAY) };
+    return selfSigned({ subject: [["CN", "pulls"]], ...period }).certificate;
+  }
+});
+
+describe("where nginx serves the site", () => {
+  beforeAll(async () => {
+    await install();
+    await origin.apply("nginx", nginxPayload);
+  });
+
+  test("a renewed certificate is taken over, and no new connection fails meanwhile", async () => {
+    const failures: unknown[] = [];
+    let connections = 0;
+    let over = false;
+    const visits = (async () => {
+      while (!over) {
+        await origin.seen("/").catch((error: unknown) => failures.push(error));
+        connections++;
+        await sleep(2);
+      }
+    })();
+    for (let renewals = 0; renewals < 3; renewals++) {
+      await install();
+      expect(await shown()).toBe(fingerprint(served.certificate));
+    }
+    over = true;
+    await visits;
+    expect(failures).toEqual([]);
+    expect(connections).toBeGreaterThan(50);
+    expect(await origin.run(`ls ${FOLDER}/generations | wc -l`)).toBe("1");
+  });
+
+  test("another authority of the origin pulls is taken over, both during a change of it", async () => {
+    const next = selfSigned({ subject: [["CN", "next"]], ...VALID });
+    const change = { clientCa: `${certificatesPayload(served).clientCa}\n${next.certificate}` };
+    await origin.apply("certificates", certificatesPayload(served, change));
+    expect((await origin.get("/")).status).toBe(200);
+    expect((await origin.get("/", { client: clientCertificate(next) })).status).toBe(200);
+    await origin.apply("certificates", certificatesPayload(served));
+    expect((await origin.get("/", { client: clientCertificate(next) })).status).toBe(400);
+  });
+
+  test("a key that does not match changes nothing there either", async () => {
+    const before = await origin.snapshot();
+    await origin.refuse("certificates", certificatesPayload(served, { privateKey: newKey("rsa").pem }));
+    expect(await origin.snapshot()).toBe(before);
+    expect(await shown()).toBe(fingerprint(served.certificate));
+  });
+
+  test("a configuration that the owner has broken is left alone", async () => {
+    await origin.run("echo 'nonsense;' >/etc/nginx/conf.d/owner.conf");
+    const before = await origin.snapshot();
+    const said = await origin.refuse("certificates", certificatesPayload(serverCertificate()));
+    expect(said).toMatch(/refuses its configuration already: unknown directive "nonsense" in .*owner\.conf:1/);
+    expect(await origin.snapshot()).toBe(before);
+    expect(await shown()).toBe(fingerprint(served.certificate));
+    await origin.run("rm /etc/nginx/conf.d/owner.conf");
+  });
+
+  test("a certificate that nginx does not come to serve is taken back", async () => {
+    // Another server of the owner's takes the connections that the step makes to see the result.
+    await origin.run(
+      "cat >/etc/nginx/conf.d/owner.conf <<'END'\n" +
+        `server { listen 127.0.0.1:443 ssl; server_name ${SITE};\n` +
+        "  ssl_certificate /etc/nginx/owner.pem; ssl_certificate_key /etc/nginx/owner.pem; }\nEND\n" +
+        "openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=owner -keyout /etc/nginx/owner.pem " +
+        "-out /etc/nginx/owner.crt 2>&1 && cat /etc/nginx/owner.crt >>/etc/nginx/owner.pem && systemctl reload nginx",
+    );
+    const target = await origin.run(`readlink ${FOLDER}/current`);
+    const said = await origin.refuse("certificates", certificatesPayload(serverCertificate()));
+    expect(said).toMatch(/nginx does not serve the certificate [0-9a-f]{16} for .*; everything is as before/);
+    expect(await origin.run(`readlink ${FOLDER}/current; ls ${FOLDER}/generations`)).toBe(
+      `${target}\n${target.replace("generations/", "")}`,
+    );
+    expect(await shown()).toBe(fingerprint(served.certificate));
+    await origin.run("rm /etc/nginx/conf.d/owner.conf && nginx -s reload && sleep 0.5");
+    await install();
+  });
+
+  test.each([
+    ["before it changes a file", "[ -e /run/immich-access-nginx ]"],
+    ["while the new files wait", `[ $(ls ${FOLDER}/generations | wc -l) = 2 ]`],
+    ["when the new files are current", `[ $(readlink ${FOLDER}/current) != $former ]`],
+  ])(
+    "a step that is killed %s leaves a pair that nginx can load, and the next one ends well",
+    async (_when, reached) => {
+      const payload = certificatesPayload(serverCertificate());
+      const former = await origin.run(`readlink ${FOLDER}/current`);
+      const killed = origin.run(
+        `former=${former}; until ${reached}; do :; done; kill -KILL $(sed 's/.* \\([0-9]*\\))/\\1/' /run/immich-access.lock)`,
+      );
+      const { code } = await origin.host.step("certificates", payload);
+      await killed;
+      expect(code).not.toBe(0);
+      await origin.run("nginx -t 2>&1");
+      await origin.apply("certificates", payload);
+      expect(await shown()).toBe(fingerprint(payload.certificate));
+      expect(await origin.run(`ls ${FOLDER}/generations | wc -l`)).toBe("1");
+    },
+  );
+
+  test("damaged files are repaired", async () => {
+    await install();
+    await origin.run(`echo >${FOLDER}/current/origin.key; rm ${FOLDER}/current/client-ca.pem`);
+    await origin.apply("certificates", certificatesPayload(served));
+    await origin.run("nginx -t 2>&1");
+    expect((await origin.get("/")).status).toBe(200);
+  });
+
+  test("a certificate that waits for a reload gets one", async () => {
+    const before = await origin.run("pgrep -f '^nginx: worker process$'");
+    await origin.run("touch /run/immich-access-nginx");
+    await origin.apply("certificates", certificatesPayload(served));
+    expect(await origin.run("pgrep -f '^nginx: worker process$'")).not.toBe(before);
+    expect(await origin.run("ls /run/immich-access-nginx 2>&1 || true")).toContain("No such file");
+  });
+
+  test("they are removed only after the site, and once more without complaint", async () => {
+    expect(await origin.refuse("certificates-remove", certificatesPayload(served))).toContain("still uses");
+    await origin.apply("nginx-remove", nginxPayload);
+    expect(await origin.apply("certificates-remove", certificatesPayload(served))).toBe(`no certificates for ${SITE}`);
+    expect(await origin.run("ls /etc/immich-access 2>&1 || true")).toContain("No such file");
+    await origin.apply("certificates-remove", certificatesPayload(served));
+  });
+});
