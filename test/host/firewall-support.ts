@@ -59,8 +59,8 @@ export const ALL_OPEN = { ...both(22, "open"), ...both(80, "open"), ...both(443,
 export async function fingerprint(host: TestHost): Promise<string> {
   const files = "/etc/ufw/*.rules /etc/ufw/ufw.conf /etc/default/ufw";
   const kernel = "iptables -S; ip6tables -S; iptables -t nat -S";
-  const ours = "ls -A /var/lib/immich-access; systemctl is-enabled immich-access-undo.service";
-  return (await host.inside(`stat -c '%n %a %U' ${files}; cat ${files}; ${kernel}; ${ours} 2>&1`)).stdout;
+  const ours = "ls -A /var/lib/immich-access; systemctl is-enabled immich-access-undo.service | grep -x enabled";
+  return (await host.inside(`stat -c '%n %a %U' ${files}; cat ${files}; ${kernel}; ${ours}`)).stdout;
 }
 
 /** The user's rules in ufw's files, as text, without ours. */

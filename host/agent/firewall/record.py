@@ -45,7 +45,7 @@ def read_change() -> Change:
 
 def write_change(change: Change) -> None:
     """Keeps a change, unless it is kept already."""
-    file = _json(change._asdict())
+    file = None if change == Change() else _json(change._asdict())
     if read(CHANGE) != file:
         write(CHANGE, file)
 
