@@ -1,13 +1,16 @@
 import { spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { parse, stringify } from "yaml";
 import type { Toolchain } from "../../toolchain/index.ts";
+import { SandboxError } from "../error.ts";
 import { mirrorProject } from "./project.ts";
 
 const STACK = "dev";
-const NAMESPACE = "immich-access:";
+const PROJECT = "immich-access";
+const NAMESPACE = `${PROJECT}:`;
 
 /** Settings that only the running sandbox knows. */
 export interface SandboxSettings {
@@ -65,13 +68,15 @@ export class DevStack {
       ...(previous.encryptionsalt !== undefined && { encryptionsalt: previous.encryptionsalt }),
       config: { ...source.config, ...Object.fromEntries([...plain, ...encrypted]) },
     });
-    if (previous.encryptionsalt === undefined)
+    if (!existsSync(join(this.options.stateDir, "backend", ".pulumi", "stacks", PROJECT, `${STACK}.json`))) {
       await this.cli(["stack", "init", STACK, "--secrets-provider", "passphrase"]);
+    }
     await this.setSecrets(settings.secret);
   }
 
-  /** Runs `pulumi up` on this terminal. Resolves to its exit status. */
+  /** Runs `pulumi up` on this terminal, also after one that was killed. Resolves to its exit status. */
   public up(): Promise<number> {
+    this.removeDeadLocks();
     return this.interactive(["up", "--stack", STACK, "--yes", "--skip-preview", "--suppress-outputs"]);
   }
 
@@ -95,6 +100,17 @@ export class DevStack {
   public async outputs(): Promise<Record<string, unknown>> {
     const { stdout } = await this.cli(["stack", "output", "--stack", STACK, "--json", "--show-secrets"]);
     return JSON.parse(stdout) as Record<string, unknown>;
+  }
+
+  /** A CLI that was killed leaves the stack locked, although nobody is at work on it any more. */
+  private removeDeadLocks(): void {
+    const folder = join(this.options.stateDir, "backend", ".pulumi", "locks");
+    if (!existsSync(folder)) return;
+    for (const name of readdirSync(folder, { recursive: true, encoding: "utf8" })) {
+      if (!name.endsWith(".json")) continue;
+      const lock = JSON.parse(readFileSync(join(folder, name), "utf8")) as { pid: number; hostname: string };
+      if (lock.hostname === hostname() && !existsSync(`/proc/${lock.pid}`)) rmSync(join(folder, name));
+    }
   }
 
   private async setSecrets(secret: Readonly<Record<string, string>>): Promise<void> {
@@ -143,7 +159,7 @@ export class DevStack {
       child.on("error", reject);
       child.on("close", (code) => {
         if (code === 0) resolve({ stdout });
-        else reject(new Error(`pulumi ${args.slice(0, 2).join(" ")} failed: ${stderr.trim() || stdout.trim()}`));
+        else reject(new SandboxError(`pulumi ${args.slice(0, 2).join(" ")} failed: ${stderr.trim() || stdout.trim()}`));
       });
     });
   }
