@@ -12,6 +12,7 @@ import { apiApp, type World } from "./app.ts";
 import { loadAuthorities } from "./authorities.ts";
 import { Faults } from "./faults.ts";
 import { type ApiContext, Journal } from "./journal.ts";
+import { statusApp } from "./status/page.ts";
 import { Store } from "./store.ts";
 import { devToken, firstState } from "./world.ts";
 
@@ -82,7 +83,7 @@ export async function startApi(options: ApiOptions): Promise<RunningApi> {
   const world = openWorld(options.folder);
   const api = apiApp(world);
 
-  const open = serverFor(new Hono<ApiContext>().route("/", api));
+  const open = serverFor(new Hono<ApiContext>().route("/", statusApp(world)).route("/", api));
   open.listen(options.port, "127.0.0.1");
   try {
     await once(open, "listening");
