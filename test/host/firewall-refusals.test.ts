@@ -1,0 +1,145 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { agentBundle, agentCommand } from "../../components/origin-host/agent.ts";
+import { startTestHost, type TestHost } from "../support/host.ts";
+import { ALL_OPEN, fingerprint, LINE, listen, ONLY_SSH, PAYLOAD, reach } from "./firewall-support.ts";
+
+let host: TestHost;
+let untouched: string;
+beforeAll(async () => {
+  host = await startTestHost();
+  await listen(host);
+  untouched = await fingerprint(host);
+});
+afterAll(() => host.close());
+
+/** Runs the step, which must fail with one line and change nothing, and gives the line. */
+async function refusal(payload: object = PAYLOAD): Promise<string> {
+  const before = await fingerprint(host);
+  const answer = await host.step("firewall", payload);
+  expect(answer).toMatchObject({ code: 1, stdout: "" });
+  expect(answer.stderr).toMatch(/^immich-access: [^\n]+\n$/);
+  expect(await fingerprint(host)).toBe(before);
+  return answer.stderr;
+}
+
+describe("refused before anything changes", () => {
+  // ufw rewrites its files when a rule is made and deleted, so the first state is put back as it was.
+  beforeAll(() => host.inside("cp -a /etc/ufw /etc/ufw.first"));
+  afterEach(async () => {
+    await host.inside("rm -rf /etc/ufw && cp -a /etc/ufw.first /etc/ufw");
+    expect(await fingerprint(host)).toBe(untouched);
+  });
+
+  test("ranges that are none, or would open the host", async () => {
+    const bad = { "0.0.0.0/0": "wider than /8", "10.0.0.0/8": "not on the internet", "<html>": "no address range" };
+    for (const [range, reason] of Object.entries(bad)) {
+      expect(await refusal({ ...PAYLOAD, ranges: { ...PAYLOAD.ranges, ipv4: [range] } })).toContain(reason);
+    }
+    expect(await refusal({ ...PAYLOAD, ranges: { ...PAYLOAD.ranges, ipv6: [] } })).toContain("IPv6 ranges is empty");
+  });
+
+  test("an SSH port on which nothing listens, when the connection's own is not known", async () => {
+    const input = JSON.stringify({ ...agentBundle(), payload: { ...PAYLOAD, sshPort: 2222 } });
+    const answer = await host.inside(agentCommand("firewall"), { input });
+    expect(answer.stderr).toMatch(/^immich-access: nothing listens on port 2222 of this host, .* lock you out/);
+  });
+
+  test.each([
+    ["allow 443", "allow 443"],
+    ["allow 443/tcp comment 'web'", "allow 443/tcp"],
+    ["allow 'Nginx Full'", "allow 'Nginx Full'"],
+    ["allow 400:500/tcp", "allow 400:500/tcp"],
+    ["allow in on wan0 to any port 443 proto tcp", "allow in on wan0 to any port 443 proto tcp"],
+    ["limit 2283/tcp", "limit 2283/tcp"],
+    ["allow to 198.51.100.10", "allow to 198.51.100.10"],
+    ["allow from any to any", "allow to any"],
+  ])("a rule of the user's that opens a closed port: ufw %s", async (rule, name) => {
+    await host.inside(`ufw ${rule}`);
+    expect(await refusal()).toContain(`the rule \`${name}\` opens port `);
+    // The command in the message is the remedy.
+    expect(await host.inside(`ufw delete ${name}`)).toMatchObject({ code: 0 });
+    expect((await host.inside("cat /etc/ufw/user*.rules")).stdout).not.toContain("tuple");
+  });
+
+  test("a rule that would shut SSH", async () => {
+    await host.inside("ufw deny 22/tcp");
+    expect(await refusal()).toContain("the rule `deny 22/tcp` lets SSH in on port 22; run `ufw delete deny 22/tcp`");
+  });
+
+  test("an opening in the kernel before ufw", async () => {
+    await host.inside("ip6tables -A INPUT -p tcp --dport 443 -j ACCEPT");
+    expect(await refusal()).toContain("run `ip6tables -D INPUT -p tcp -m tcp --dport 443 -j ACCEPT` on the host");
+    await host.inside("ip6tables -F INPUT");
+  });
+
+  test("Docker publishing Immich to everyone", async () => {
+    const dnat = "-t nat -A PREROUTING -p tcp --dport 2283 -j DNAT --to-destination";
+    await host.inside(`iptables ${dnat} 172.18.0.2:3001`);
+    const line = await refusal();
+    expect(line).toContain("Docker publishes Immich on port 2283 to everyone");
+    expect(line).toContain('"127.0.0.1:2283:3001"');
+    await host.inside(`iptables -t nat -F; ip6tables ${dnat} '[fd00::2]:2283'`);
+    expect(await refusal()).toContain('"127.0.0.1:2283:2283"');
+    await host.inside("ip6tables -t nat -F");
+  });
+
+  test("a ufw whose insides are others", async () => {
+    const file = "/usr/lib/python3/dist-packages/ufw/backend_iptables.py";
+    await host.inside(`sed -i 's/_write_rules/_renamed/' ${file}`);
+    expect(await refusal()).toMatch(/this host has ufw 0\.36\.\S+, which this program does not know/);
+    await host.inside(`sed -i 's/_renamed/_write_rules/' ${file}`);
+  });
+
+  test("a ufw without its files", async () => {
+    await host.inside("rm /etc/ufw/user6.rules");
+    expect((await host.step("firewall", PAYLOAD)).stderr).toContain("/etc/ufw/user6.rules is missing");
+  });
+});
+
+describe("left as it was when the disk is full", () => {
+  /** Puts a folder on a disk of its own with only `free` KiB left. */
+  const fill = async (folder: string, free: number) => {
+    await host.inside(
+      `mkdir -p ${folder}; cp -a ${folder} /run/kept; mount -t tmpfs -o size=512k,mode=755 full ${folder}; ` +
+        `cp -a /run/kept/. ${folder}/; left=$(df -k --output=avail ${folder} | tail -1); ` +
+        `head -c $((left - ${free}))k /dev/zero >${folder}/filler`,
+    );
+  };
+  // More than one page of rules, so that the disk is full when some files have been replaced already.
+  const ipv4 = Array.from({ length: 40 }, (_, index) => `104.16.${index}.0/24`);
+  const long = { ...PAYLOAD, ranges: { ...PAYLOAD.ranges, ipv4 } };
+
+  test.each([
+    ["/usr/local/lib/immich-access", 8],
+    ["/etc/ufw", 4],
+    ["/etc/ufw", 0],
+    ["/var/lib/immich-access", 4],
+    ["/var/lib/immich-access", 0],
+  ])("%s, %d KiB left", async (folder, free) => {
+    await fill(folder, free);
+    try {
+      expect(await refusal(long)).toContain("No space left on device; free some space and run `pulumi up` again");
+    } finally {
+      await host.inside(`umount ${folder}; rm -rf /run/kept`);
+    }
+    expect(await reach((command) => host.fromStranger(command))).toEqual(ALL_OPEN);
+  });
+});
+
+test("a user's own rule for SSH is enough", async () => {
+  await host.inside("ufw limit 22/tcp");
+  expect((await host.step("firewall", PAYLOAD)).stdout).toBe(LINE(1));
+  expect((await host.inside("cat /etc/ufw/user.rules /etc/ufw/user6.rules | grep -c 'tuple.* 22 '")).stdout).toBe(
+    "2\n",
+  );
+  expect(await reach((command) => host.fromStranger(command))).toEqual(ONLY_SSH);
+  await host.step("firewall-remove", PAYLOAD);
+});
+
+test("a kernel without IPv6 gets IPv4 rules, and the line says so", async () => {
+  await host.inside("ufw --force disable; mount -t tmpfs none /proc/sys/net");
+  expect((await host.step("firewall", PAYLOAD)).stdout).toMatch(
+    /open to 3 IPv4 ranges of Cloudflare, .*; the kernel has no IPv6\n$/,
+  );
+  expect((await host.inside("umount /proc/sys/net; grep -c tuple.*443 /etc/ufw/user.rules")).stdout).toBe("3\n");
+});
