@@ -10,7 +10,7 @@ import type { Expiring } from "./expiring.ts";
 import type { Identity } from "./jwt.ts";
 import { json, originOf, page, problem, redirect, sha256 } from "./replies.ts";
 import { type AppSession, identityDocument, type Sessions, userToken } from "./sessions.ts";
-import type { Visit } from "./visit.ts";
+import { queryOf, type Visit } from "./visit.ts";
 
 /** A login that was made at the team domain, on its way back to the application. */
 export interface Handover {
@@ -86,7 +86,7 @@ export class AppEndpoints {
 
   /** Turns a login into the application's cookie, in the browser in which it began and in no other. */
   async #authorized(visit: Visit, apps: AccessApp[]): Promise<Answer> {
-    const nonce = new URL(visit.url, "https://edge.invalid").searchParams.get("nonce") ?? "";
+    const nonce = queryOf(visit).get("nonce") ?? "";
     const handover = this.#handovers.take(nonce);
     const app = apps.find(({ aud }) => aud === handover?.aud);
     const browser = cookiesOf(visit.request).get(APP_SESSION);

@@ -14,7 +14,7 @@ import { PIN_LIFETIME_MS, Pins } from "./pins.ts";
 import { afterLogin } from "./policies.ts";
 import { json, originOf, problem, redirect } from "./replies.ts";
 import { identityDocument, secondsOf, type Sessions, teamToken } from "./sessions.ts";
-import type { Visit } from "./visit.ts";
+import { queryOf, type Visit } from "./visit.ts";
 
 /** A login under way, as the signed state in its address says. */
 interface Login extends LoginFrame {
@@ -66,7 +66,7 @@ export class TeamDomain {
     const organization = teamOf(visit.edge.state, visit.host);
     const { path, method } = visit;
     const [, place, argument] = /^\/cdn-cgi\/access\/([a-z-]+)(?:\/([\w.-]+))?$/.exec(path) ?? [];
-    const query = new URL(visit.url, "https://edge.invalid").searchParams;
+    const query = queryOf(visit);
     if (organization !== undefined && (method === "GET" || method === "HEAD")) {
       if (place === "certs") return json(200, await certs(organization), { "access-control-allow-origin": "*" });
       if (place === "get-identity") return this.#identity(visit, organization);
@@ -125,8 +125,7 @@ export class TeamDomain {
       return problem(403, "No login", `${login.app.name} allows no identity provider that this account has.`);
     }
     if (others.length === 0 && (login.app.auto_redirect_to_identity || organization.auto_redirect_to_identity)) {
-      const query = new URLSearchParams({ meta: login.meta });
-      return redirect(`/cdn-cgi/access/sso/${first.id}?${query.toString()}`, login.cookies);
+      return redirect(`/cdn-cgi/access/sso/${first.id}?meta=${encodeURIComponent(login.meta)}`, login.cookies);
     }
     return chooser(login, login.providers);
   }

@@ -23,6 +23,9 @@ export interface Visit {
   upgrade: boolean;
 }
 
+/** The fields of the query. */
+export const queryOf = ({ url, path }: Visit): URLSearchParams => new URLSearchParams(url.slice(path.length));
+
 /** Either the request goes on to the origin, or Access answers it. */
 export type Verdict =
   | {

@@ -362,6 +362,9 @@ describe("logging out", () => {
 });
 
 test("the team domain has nothing else", async () => {
+  for (const path of ["/", "//[", "/cdn-cgi/access/", "/cdn-cgi/access/sso?meta=%zz"]) {
+    expect((await fixture.visit(path, { host: TEAM })).status, path).toBeLessThan(500);
+  }
   expect((await fixture.visit("/", { host: TEAM })).status).toBe(404);
   expect((await fixture.visit("/cdn-cgi/access/login", { host: TEAM, method: "DELETE" })).status).toBe(404);
 });
