@@ -86,7 +86,7 @@ class ForeignDefaults(unittest.TestCase):
         ])
         self.assertEqual(foreign_defaults(dump), {"": "/etc/nginx/sites-enabled/blog"})
         self.assertEqual(
-            foreign_defaults("# configuration file /etc/nginx/a.conf:\nlisten [::]:443 default;\nlisten 443 ssl;"),
+            foreign_defaults("# configuration file /etc/nginx/a.conf:\nserver { listen [::]:443\n default; listen 443 ssl; }"),
             {"[::]:": "/etc/nginx/a.conf"},
         )
 

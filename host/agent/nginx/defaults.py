@@ -5,7 +5,7 @@ import re
 from agent.nginx.layout import PREFIX
 
 FILE = re.compile(r"^# configuration file (.+):$")
-LISTEN = re.compile(r"^\s*listen\s+(?P<address>\S+)\s[^#;]*\bdefault(?:_server)?\b[^#;]*;", re.MULTILINE)
+DEFAULT = re.compile(r"\s*listen\s+(?P<address>\S+)\s(?:.*\s)?default(?:_server)?\b", re.DOTALL)
 FAMILIES = {"443": "", "*:443": "", "0.0.0.0:443": "", "[::]:443": "[::]:"}
 
 
@@ -15,11 +15,17 @@ def foreign_defaults(dump: str) -> dict[str, str]:
     `dump` is what `nginx -T` prints. Two default servers of one address would keep nginx from starting, so theirs stays
     and ours is left out.
     """
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     file = ""
     for line in dump.splitlines():
         if header := FILE.match(line):
             file = header[1]
-        elif (listen := LISTEN.match(line)) and listen["address"] in FAMILIES and f"/{PREFIX}" not in file:
-            found[FAMILIES[listen["address"]]] = file
+        else:
+            texts[file] = texts.get(file, "") + line.partition("#")[0] + "\n"
+    found: dict[str, str] = {}
+    for file, text in texts.items():
+        for directive in re.split("[;{}]", text):
+            listen = DEFAULT.match(directive)
+            if listen and listen["address"] in FAMILIES and f"/{PREFIX}" not in file:
+                found[FAMILIES[listen["address"]]] = file
     return found

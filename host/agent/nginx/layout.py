@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from agent.errors import HostError
+from agent.files import File, read, write
 
 CONFIGURATION = Path("/etc/nginx")
 # What the sites of ours share
@@ -77,34 +78,33 @@ def enabled_sites() -> list[str]:
 
 def differing_links(wanted: Mapping[Path, Path | None]) -> dict[Path, Path | None]:
     """Those of the wanted links that are not as they should be; None means that there shall be none."""
-    return {link: target for link, target in wanted.items() if _target(link) != target}
+    return {link: target for link, target in wanted.items() if _state(link) != target}
 
 
 @contextmanager
 def linked(wanted: Mapping[Path, Path | None]) -> Generator[None, None, None]:
-    """Puts the links in place for the body to prove; if it raises, the former ones come back."""
-    former = {link: _target(link) for link in wanted}
+    """Puts the links in place for the body to prove; if it raises, what was there comes back."""
+    former = {link: _state(link) for link in wanted}
     try:
         for link, target in wanted.items():
-            _point(link, target)
+            _put(link, target)
         yield
     except BaseException:
-        for link, target in former.items():
-            _point(link, target)
+        for link, state in former.items():
+            _put(link, state)
         raise
 
 
-def _target(link: Path) -> Path | None:
-    if link.exists() and not link.is_symlink():
-        raise HostError(f"{link} is a file of its own instead of a link; remove it and run `pulumi up` again")
-    return link.readlink() if link.is_symlink() else None
+def _state(link: Path) -> Path | File | None:
+    """A link's target, or the file that an editor has put in the link's place."""
+    return Path(os.readlink(link)) if link.is_symlink() else read(link)
 
 
-def _point(link: Path, target: Path | None) -> None:
-    if target is None:
-        link.unlink(missing_ok=True)
+def _put(link: Path, state: Path | File | None) -> None:
+    if not isinstance(state, Path):
+        write(link, state)
         return
     fresh = link.with_name(f".{link.name}.{os.getpid()}")
     fresh.unlink(missing_ok=True)
-    fresh.symlink_to(target)
+    fresh.symlink_to(state)
     fresh.replace(link)

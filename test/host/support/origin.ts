@@ -60,6 +60,8 @@ export interface ConnectOptions {
   /** Default: one of the authority that nginx trusts; null sends none. */
   client?: KeyPairPem | null;
   family?: "ipv4" | "ipv6";
+  /** Whether to believe only the tests' authority. Default: true. */
+  ca?: boolean;
   /** Default: ["http/1.1"]. */
   protocols?: string[];
   /** The one TLS version that the client offers. Default: what Node offers. */
@@ -117,17 +119,7 @@ export class Origin {
     const origin = new Origin(await startTestHost());
     try {
       origin.upstream.listen(join(origin.folder, "immich"));
-      await origin.relay("host", [
-        { listen: { host: "127.0.0.1", port: 2283 }, connect: { path: join(origin.folder, "immich") } },
-      ]);
-      await origin.relay(
-        "edge",
-        Object.entries(ORIGIN).map(([family, host]) => ({
-          listen: { path: join(origin.folder, family) },
-          connect: { host, port: 443 },
-        })),
-      );
-      for (const family of Object.keys(ORIGIN)) await appeared(join(origin.folder, family));
+      await origin.startRelays();
       await origin.apply("firewall", { ranges: RANGES, sshPort: 22, immichPort: 2283, confirmSeconds: 120 });
       return origin;
     } catch (error) {
@@ -168,10 +160,19 @@ export class Origin {
 
   /** Cloudflare's TLS connection to the host. */
   public async connect(options: ConnectOptions = {}): Promise<tls.TLSSocket> {
-    const { serverName = SITE, client = CLIENT, family = "ipv4", protocols = ["http/1.1"], version, session } = options;
+    const {
+      serverName = SITE,
+      client = CLIENT,
+      ca = true,
+      family = "ipv4",
+      protocols = ["http/1.1"],
+      version,
+      session,
+    } = options;
     const socket = tls.connect({
       socket: net.connect(join(this.folder, family)),
       ca: ORIGIN_CA.certificate,
+      rejectUnauthorized: ca,
       checkServerIdentity: () => undefined,
       ...(serverName && { servername: serverName }),
       ...(client && { cert: client.certificate, key: client.privateKey }),
@@ -210,6 +211,21 @@ export class Origin {
     this.upstream.closeAllConnections();
     rmSync(this.folder, { recursive: true, force: true });
     await this.host.close();
+  }
+
+  /** Puts the ways into the host's and the edge's networks up, also after a reboot, which takes the host's away. */
+  public async startRelays(): Promise<void> {
+    for (const relay of this.relays.splice(0)) relay.kill();
+    for (const family of Object.keys(ORIGIN)) rmSync(join(this.folder, family), { force: true });
+    await this.relay("host", [
+      { listen: { host: "127.0.0.1", port: 2283 }, connect: { path: join(this.folder, "immich") } },
+    ]);
+    const ways = Object.entries(ORIGIN).map(([family, host]) => ({
+      listen: { path: join(this.folder, family) },
+      connect: { host, port: 443 },
+    }));
+    await this.relay("edge", ways);
+    for (const family of Object.keys(ORIGIN)) await appeared(join(this.folder, family));
   }
 
   private async relay(place: "host" | "edge", routes: object[]): Promise<void> {

@@ -1,0 +1,257 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import {
+  certificatesPayload,
+  nginxPayload,
+  Origin,
+  type RequestOptions,
+  serverCertificate,
+  SITE,
+  UPSTREAM,
+} from "./support/origin.ts";
+
+const OWNER = "/etc/nginx/conf.d/owner.conf";
+const ENABLED = `/etc/nginx/sites-enabled/immich-access-${SITE}.conf`;
+const UNKNOWN_NAMES = "/etc/nginx/sites-enabled/immich-access-unknown-names.conf";
+const OTHER = "album.home.localhost";
+
+let origin: Origin;
+
+beforeAll(async () => {
+  origin = await Origin.start();
+  await origin.apply("certificates", certificatesPayload(serverCertificate()));
+  await origin.run(
+    "openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=owner -keyout /etc/ssl/owner.key -out /etc/ssl/owner.pem 2>&1",
+  );
+});
+afterEach(async () => {
+  await origin.run(`rm -f ${OWNER}; systemctl restart nginx`);
+});
+afterAll(() => origin.close());
+
+/** A server of the owner's own; it answers with its name. */
+async function ownersServer(listen: string, name: string, rest = ""): Promise<void> {
+  const config =
+    `server { listen ${listen}; server_name ${name}; ssl_certificate /etc/ssl/owner.pem; ` +
+    `ssl_certificate_key /etc/ssl/owner.key; ${rest} location / { return 200 ${name}; } }`;
+  await origin.run(`echo '${config}' >>${OWNER} && systemctl reload nginx && sleep 0.3`);
+}
+
+/** A visit to the owner's server: no client certificate, and another name. */
+const toOwner = (name: string, change: RequestOptions = {}): RequestOptions => ({
+  serverName: name,
+  client: null,
+  ca: false,
+  headers: { host: name },
+  ...change,
+});
+
+const workers = () => origin.run("pgrep -f '^nginx: worker process$'");
+
+describe("what fails is taken back:", () => {
+  test("a configuration that the owner has broken is left alone", async () => {
+    await origin.run(`echo 'nonsense;' >${OWNER}`);
+    const before = await origin.snapshot();
+    expect(await origin.refuse("nginx", nginxPayload)).toMatch(
+      /^immich-access: nginx refuses its configuration already: unknown directive "nonsense" in .*nothing has been changed\n$/,
+    );
+    expect(await origin.snapshot()).toBe(before);
+  });
+
+  test("an upstream that nginx cannot find", async () => {
+    const before = await files();
+    const said = await origin.refuse("nginx", { ...nginxPayload, upstream: "immich.invalid:2283" });
+    expect(said).toMatch(
+      /refuses its configuration: host not found in upstream "immich\.invalid.*everything is as before\n$/,
+    );
+    expect(await files()).toBe(before);
+  });
+
+  test("a site that another server keeps from its connections", async () => {
+    // An nginx that has the whole port already lets a server with an address of its own precede ours there.
+    await ownersServer("443 ssl; listen 127.0.0.1:443 ssl", "blog.home.localhost");
+    const before = await files();
+    expect(await origin.refuse("nginx", nginxPayload)).toMatch(
+      /nginx does not serve the certificate .* everything is as before\n$/,
+    );
+    expect(await files()).toBe(before);
+    expect((await origin.get("/", toOwner("blog.home.localhost"))).body).toBe("blog.home.localhost");
+  });
+
+  test("a port that another program has", async () => {
+    await origin.run(
+      "systemd-run --quiet --unit owner-https /usr/bin/python3 -c " +
+        "'import socket, time; s = socket.create_server((\"\", 443)); time.sleep(600)'; sleep 0.5",
+    );
+    const before = await files();
+    const running = await workers();
+    expect(await origin.refuse("nginx", nginxPayload)).toMatch(
+      /nginx goes on with its former configuration: bind\(\) to 0\.0\.0\.0:443 failed .*; everything is as before\n$/,
+    );
+    expect(await files()).toBe(before);
+    expect(await workers()).not.toBe("");
+    expect(running).not.toBe("");
+    await origin.run("systemctl stop owner-https");
+  });
+
+  test("a start: nginx is stopped and disabled again", async () => {
+    await ownersServer("127.0.0.1:443 ssl", SITE);
+    await origin.run("systemctl disable --now nginx 2>&1");
+    await origin.refuse("nginx", nginxPayload);
+    expect(await state()).toBe("inactive disabled");
+    await origin.run("systemctl enable nginx 2>&1");
+  });
+
+  test("nothing is tried without certificates or ranges", async () => {
+    const payload = { ...nginxPayload, site: OTHER };
+    expect(await origin.refuse("nginx", payload)).toMatch(/origin\.pem is missing; the certificates step installs it/);
+    await origin.run("mv /etc/nginx/immich-access/cloudflare-ranges.conf /tmp");
+    expect(await origin.refuse("nginx", nginxPayload)).toMatch(/cloudflare-ranges\.conf is missing; the firewall step/);
+    await origin.run("mv /tmp/cloudflare-ranges.conf /etc/nginx/immich-access/");
+  });
+
+  /** Everything in nginx's folders but the times. */
+  const files = () => origin.run("cd /etc/nginx && find . -type f -exec sha256sum {} + | sort; find . -type l | sort");
+});
+
+const state = () =>
+  origin.run("echo $(systemctl is-active nginx || true) $(systemctl is-enabled nginx 2>/dev/null || true)");
+
+describe("what works all the same:", () => {
+  test("nginx stopped and disabled: it is started, now and at boot", async () => {
+    await origin.run("systemctl disable --now nginx 2>&1");
+    await origin.apply("nginx", nginxPayload);
+    expect(await state()).toBe("active enabled");
+    await origin.seen("/");
+  });
+
+  test("a reboot", async () => {
+    await origin.host.reboot();
+    await origin.startRelays();
+    await origin.seen("/");
+    const before = await origin.snapshot();
+    await origin.apply("nginx", nginxPayload);
+    expect(await origin.snapshot()).toBe(before);
+  });
+
+  test("a site that was edited or disabled by hand is put back", async () => {
+    const line = await origin.apply("nginx", nginxPayload);
+    await origin.run(`sed -i 's/ssl_verify_client on/ssl_verify_client off/' ${ENABLED} && systemctl reload nginx`);
+    expect(await origin.apply("nginx", nginxPayload)).toBe(line);
+    expect((await origin.get("/", { client: null })).status).toBe(400);
+    await origin.run(`rm ${ENABLED} && systemctl reload nginx`);
+    expect(await origin.apply("nginx", nginxPayload)).toBe(line);
+    await origin.seen("/");
+  });
+
+  test("files in place that nginx has not loaded yet", async () => {
+    await origin.apply("nginx", nginxPayload);
+    const before = await workers();
+    await origin.run("touch /run/immich-access-nginx");
+    await origin.apply("nginx", nginxPayload);
+    expect(await workers()).not.toBe(before);
+  });
+
+  test("a server of the owner's own beside the site", async () => {
+    await ownersServer("443 ssl", "blog.home.localhost");
+    await origin.apply("nginx", nginxPayload);
+    expect((await origin.get("/", toOwner("blog.home.localhost"))).body).toBe("blog.home.localhost");
+    // Through the owner's server nobody gets to the site.
+    const sneaking = toOwner("blog.home.localhost", { headers: { host: SITE } });
+    expect((await origin.get("/", sneaking)).status).toBe(421);
+  });
+
+  test("a default server of the owner's own, which stays the default", async () => {
+    await origin.apply("nginx-remove", nginxPayload);
+    await ownersServer("443 ssl default_server", "blog.home.localhost", "ssl_verify_client optional_no_ca;");
+    expect(await origin.apply("nginx", nginxPayload)).toMatch(
+      new RegExp(`config [0-9a-f]{12}, unknown names are answered by ${OWNER}$`),
+    );
+    await origin.seen("/");
+    expect((await origin.get("/", toOwner("any.home.localhost"))).body).toBe("blog.home.localhost");
+    await expect(origin.connect({ serverName: "any.home.localhost", family: "ipv6" })).rejects.toThrow(
+      /unrecognized name/i,
+    );
+    // Neither by the request's name alone, with a certificate of one's own or without
+    for (const client of [null, undefined]) {
+      const sneaking = toOwner("", { headers: { host: SITE }, ...(client === null && { client }) });
+      expect((await origin.get("/", sneaking)).status).toSatisfy((status) => status === 400 || status === 421);
+    }
+    await origin.run(`rm ${OWNER}`);
+    expect(await origin.apply("nginx", nginxPayload)).toMatch(/config [0-9a-f]{12}$/);
+    await expect(origin.connect({ serverName: "any.home.localhost" })).rejects.toThrow(/unrecognized name/i);
+  });
+
+  test("an nginx that cannot reject handshakes shows an empty certificate and closes", async () => {
+    // What Ubuntu 22.04 has; the program's own version is believed.
+    await origin.run(
+      "mv /usr/sbin/nginx /usr/sbin/nginx.real && printf '%s\\n' '#!/bin/sh' " +
+        "'[ \"$*\" = -v ] && exec echo nginx version: nginx/1.18.0 >&2' 'exec /usr/sbin/nginx.real \"$@\"' " +
+        ">/usr/sbin/nginx && chmod 755 /usr/sbin/nginx",
+    );
+    const line = await origin.apply("nginx", nginxPayload);
+    expect(await origin.run("stat -c %a /etc/nginx/immich-access/unknown-names.pem")).toBe("600");
+    await origin.seen("/");
+    await expect(origin.get("/", toOwner("any.home.localhost"))).rejects.toThrow("socket hang up");
+    const before = await origin.snapshot();
+    expect(await origin.apply("nginx", nginxPayload)).toBe(line);
+    expect(await origin.snapshot()).toBe(before);
+    await origin.run("mv /usr/sbin/nginx.real /usr/sbin/nginx");
+    await origin.apply("nginx", nginxPayload);
+    expect(await origin.run("ls /etc/nginx/immich-access")).toBe("cloudflare-ranges.conf");
+  });
+});
+
+describe("several sites, and their removal:", () => {
+  const other = { ...nginxPayload, site: OTHER };
+
+  test("two sites share the refusal of unknown names, which goes with the last", async () => {
+    await origin.apply("nginx", nginxPayload);
+    await origin.apply("certificates", certificatesPayload(serverCertificate(OTHER), { site: OTHER }));
+    await origin.apply("nginx", other);
+    await origin.seen("/");
+    await origin.seen("/", { serverName: OTHER, headers: { host: OTHER } });
+
+    expect(await origin.apply("nginx-remove", other)).toBe(`nginx does not serve ${OTHER}`);
+    await expect(origin.connect({ serverName: OTHER })).rejects.toThrow(/unrecognized name/i);
+    await origin.seen("/");
+    await origin.run(`test -e ${UNKNOWN_NAMES}`);
+
+    await ownersServer("127.0.0.1:8443 ssl", "blog.home.localhost");
+    await origin.apply("nginx-remove", nginxPayload);
+    await expect(origin.connect()).rejects.toThrow();
+    expect(await origin.run("find /etc/nginx/ -name '*immich*' ! -type d")).toBe("");
+    expect(await state()).toBe("active enabled");
+    expect(await origin.run("curl -sk https://127.0.0.1:8443/")).toBe("blog.home.localhost");
+  });
+
+  test("once more changes nothing", async () => {
+    const before = await origin.snapshot();
+    expect(await origin.apply("nginx-remove", nginxPayload)).toBe(`nginx does not serve ${SITE}`);
+    expect(await origin.snapshot()).toBe(before);
+  });
+
+  test("a configuration that the owner has broken keeps the site, and says so", async () => {
+    await origin.apply("nginx", nginxPayload);
+    await origin.run(`echo 'nonsense;' >${OWNER}`);
+    expect(await origin.refuse("nginx-remove", nginxPayload)).toMatch(/refuses its configuration already/);
+    await origin.seen("/");
+  });
+
+  test("a stopped nginx stays stopped", async () => {
+    await origin.run("systemctl stop nginx");
+    await origin.apply("nginx-remove", nginxPayload);
+    expect(await state()).toBe("inactive enabled");
+    await origin.run(`test ! -e ${ENABLED}`);
+  });
+
+  test("an nginx that is gone, with its files left", async () => {
+    await origin.apply("nginx", { ...nginxPayload, upstream: UPSTREAM });
+    await origin.run("systemctl stop nginx; mv /usr/sbin/nginx /usr/sbin/nginx.real; mv /etc/nginx/nginx.conf /tmp");
+    await origin.apply("nginx-remove", nginxPayload);
+    await origin.run(`test ! -e ${ENABLED}`);
+    expect(await origin.refuse("nginx", nginxPayload)).toContain(
+      "nginx is not installed; the firewall step installs it",
+    );
+    await origin.run("mv /usr/sbin/nginx.real /usr/sbin/nginx; mv /tmp/nginx.conf /etc/nginx/");
+  });
+});
