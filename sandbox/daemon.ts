@@ -6,6 +6,7 @@ import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, 
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { SandboxError } from "./error.ts";
+import { processState } from "./processes.ts";
 
 const MARK = "IMMICH_ACCESS_DAEMON";
 const LOG_LIMIT = 4 * 1024 * 1024;
@@ -42,11 +43,22 @@ function signal(pid: number, name: NodeJS.Signals): void {
 
 async function end(prefix: string): Promise<void> {
   const deadline = Date.now() + STOP_MS;
-  for (const { pid } of marked(prefix)) signal(pid, "SIGTERM");
+  const seen = new Map<number, string | undefined>();
+  const asked = new Set<number>();
   for (;;) {
-    const left = marked(prefix);
+    for (const { pid } of marked(prefix)) seen.set(pid, processState(pid)?.started);
+    // One that is ending loses its environment before it gives its ports back.
+    const left = [...seen].filter(([pid, started]) => {
+      const state = processState(pid);
+      return state?.alive && state.started === started;
+    });
     if (left.length === 0) return;
-    if (Date.now() > deadline) for (const { pid } of left) signal(pid, "SIGKILL");
+    const late = Date.now() > deadline;
+    for (const [pid] of left) {
+      if (late) signal(pid, "SIGKILL");
+      else if (!asked.has(pid)) signal(pid, "SIGTERM");
+      asked.add(pid);
+    }
     await sleep(20);
   }
 }
@@ -100,13 +112,13 @@ export class Daemon {
       env: { PATH: process.env.PATH, HOME: process.env.HOME, [MARK]: this.prefix + this.options.version },
     });
     closeSync(output);
-    let ended: string | undefined;
-    child.on("error", (error) => (ended = error.message));
-    child.on("exit", () => (ended ??= this.lastWords()));
+    let ended: (() => string) | undefined;
+    child.on("error", ({ message }) => (ended = () => message));
+    child.on("exit", () => (ended = () => this.lastWords()));
     child.unref();
     const deadline = Date.now() + START_MS;
     while (!(await this.options.ready())) {
-      if (ended !== undefined) throw new SandboxError(`the sandbox's ${this.options.name} has ended: ${ended}`);
+      if (ended !== undefined) throw new SandboxError(`the sandbox's ${this.options.name} has ended: ${ended()}`);
       if (Date.now() > deadline) {
         throw new SandboxError(`the sandbox's ${this.options.name} does not answer; see ${this.log}`);
       }

@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, w
 import { join } from "node:path";
 import { withLock } from "../toolchain/lock.ts";
 import { SandboxError } from "./error.ts";
-import { startTime } from "./host/host.ts";
+import { startTime } from "./processes.ts";
 
 const FOLDER = "/run/immich-access-sandbox";
 const HIGHEST = 250;

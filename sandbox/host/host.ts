@@ -4,6 +4,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { SandboxError } from "../error.ts";
 import { managementAddress, resetHostNetwork } from "../network/network.ts";
+import { startTime } from "../processes.ts";
 import { run, type RunOptions } from "../run.ts";
 import type { CommandResult } from "../sandbox.ts";
 
@@ -121,15 +122,5 @@ export class Host {
 
   private script(name: string, ...args: string[]): Promise<CommandResult> {
     return run(["bash", join(import.meta.dirname, name), ...args]);
-  }
-}
-
-/** When a process started, in clock ticks since the machine's boot; undefined when there is no such process. */
-export function startTime(pid: number): string | undefined {
-  try {
-    // The second field is the program's name in parentheses and may hold anything.
-    return readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.split(" ")[19];
-  } catch {
-    return undefined;
   }
 }

@@ -1,6 +1,7 @@
-"""A small stand-in for Immich on 127.0.0.1:2283: what a reverse proxy and a login in front of it can get wrong.
+"""A small stand-in for Immich: what a reverse proxy and a login in front of it can get wrong.
 
-It answers the ping, takes uploads of any size without keeping them, echoes over a websocket, and shows what reached it:
+It listens on 127.0.0.1, port 2283 or the one in its first argument, answers the ping, takes uploads of any size without
+keeping them, echoes over a websocket, and shows what reached it:
 
     GET  /api/server/ping     {"res": "pong"}
     POST /api/assets          counts and hashes the body as it comes
@@ -18,9 +19,10 @@ import threading
 from collections.abc import Iterator
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, BinaryIO, cast
+from io import BufferedIOBase
+from typing import Any
 
-ADDRESS = ("127.0.0.1", 2283)
+PORT = 2283
 BLOCK = 64 * 1024
 KEPT_UPLOADS = 20
 # RFC 6455, section 1.3
@@ -62,7 +64,7 @@ class BadRequestError(Exception):
     """What came is not HTTP as it should be."""
 
 
-def chunks(stream: BinaryIO) -> Iterator[bytes]:
+def chunks(stream: BufferedIOBase) -> Iterator[bytes]:
     """The body of a request with chunked transfer coding (RFC 9112, section 7.1), block by block."""
     while True:
         size = int(stream.readline(1024).split(b";")[0], 16)
@@ -74,10 +76,10 @@ def chunks(stream: BinaryIO) -> Iterator[bytes]:
         stream.readline(8)
 
 
-def exactly(stream: BinaryIO, size: int) -> Iterator[bytes]:
+def exactly(stream: BufferedIOBase, size: int) -> Iterator[bytes]:
     """The next `size` bytes, block by block."""
     while size > 0:
-        block = stream.read(min(BLOCK, size))
+        block = stream.read1(min(BLOCK, size))
         if not block:
             raise BadRequestError("the body ended early")
         size -= len(block)
@@ -95,7 +97,7 @@ def frame(opcode: int, payload: bytes) -> bytes:
     return bytes([0x80 | opcode]) + length + payload
 
 
-def read_frame(stream: BinaryIO) -> tuple[int, bytes]:
+def read_frame(stream: BufferedIOBase) -> tuple[int, bytes]:
     """First byte and unmasked payload of the next frame."""
     first, second = stream.read(2)
     size = second & 127
@@ -116,7 +118,6 @@ class Immich(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     server_version = "Immich"
-    rfile: BinaryIO  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def do_GET(self) -> None:
         """Pages, the ping, the websocket."""
@@ -220,8 +221,9 @@ class Immich(BaseHTTPRequestHandler):
 def main() -> None:
     """Serves until it is ended."""
     ThreadingHTTPServer.daemon_threads = True
-    server = ThreadingHTTPServer(ADDRESS, cast("type[BaseHTTPRequestHandler]", Immich))
-    print(f"Immich listens on {ADDRESS[0]}:{ADDRESS[1]}")
+    port = int(sys.argv[1]) if len(sys.argv) > 1 else PORT
+    server = ThreadingHTTPServer(("127.0.0.1", port), Immich)
+    print(f"Immich listens on port {server.server_port}", flush=True)
     server.serve_forever()
 
 
