@@ -1,10 +1,10 @@
 // tls:index/certRequest:CertRequest
+import { certificateRequest } from "../../x509/request.ts";
 import { difference } from "../sdk/diff.ts";
 import type { Resource } from "../sdk/plugin.ts";
 import { unknown } from "../sdk/values.ts";
 import { readKey, stateId } from "./keys.ts";
 import { altNames, checkNames, nameInputs, subjectName } from "./names.ts";
-import { certificateRequest } from "./x509.ts";
 
 const inputs = { ...nameInputs, privateKeyPem: { type: "string", required: true } } as const;
 

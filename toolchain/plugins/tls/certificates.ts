@@ -1,14 +1,16 @@
 // tls:index/selfSignedCert:SelfSignedCert and tls:index/locallySignedCert:LocallySignedCert
+import { caIssuer, certificate, selfIssuer } from "../../x509/certificate.ts";
+import type { Issuer } from "../../x509/certificate.ts";
+import { readRequest } from "../../x509/request.ts";
+import type { RequestContents } from "../../x509/request.ts";
+import { usages } from "../../x509/usages.ts";
 import { difference } from "../sdk/diff.ts";
 import type { Resource } from "../sdk/plugin.ts";
 import type { Failure, Property } from "../sdk/shape.ts";
 import { unknown } from "../sdk/values.ts";
 import type { Value, Values } from "../sdk/values.ts";
-import { publicDer, readKey } from "./keys.ts";
+import { readKey } from "./keys.ts";
 import { altNames, checkNames, nameInputs, subjectName } from "./names.ts";
-import { usages } from "./usages.ts";
-import { caIssuer, certificate, readRequest, selfIssuer } from "./x509.ts";
-import type { Contents, Issuer } from "./x509.ts";
 
 const hour = 60 * 60 * 1000;
 
@@ -30,7 +32,7 @@ interface Kind {
   /** Name of the output with the signing key's algorithm. */
   algorithmOutput: string;
   parts(wanted: Values): {
-    contents: Pick<Contents, "subject" | "publicKey" | "names">;
+    contents: RequestContents;
     issuer: Issuer;
     algorithm: string;
   };
@@ -152,7 +154,7 @@ export const selfSignedCert = certificateResource({
     const { key, algorithm } = readKey(wanted.privateKeyPem as string, "privateKeyPem");
     const subject = subjectName(wanted);
     return {
-      contents: { subject, publicKey: publicDer(key), names: altNames(wanted) },
+      contents: { subject, publicKey: key, names: altNames(wanted) },
       issuer: selfIssuer(subject, key, wanted.setAuthorityKeyId as boolean),
       algorithm,
     };
@@ -173,8 +175,8 @@ export const locallySignedCert = certificateResource({
   parts(wanted) {
     const { key, algorithm } = readKey(wanted.caPrivateKeyPem as string, "caPrivateKeyPem");
     return {
-      contents: readRequest(wanted.certRequestPem as string),
-      issuer: caIssuer(wanted.caCertPem as string, key),
+      contents: readRequest(wanted.certRequestPem as string, "certRequestPem"),
+      issuer: caIssuer(wanted.caCertPem as string, key, { certificate: "caCertPem", key: "caPrivateKeyPem" }),
       algorithm,
     };
   },

@@ -1,11 +1,11 @@
 // Who a certificate is for: its subject and its alternative names.
 import { isIP } from "node:net";
+import { GeneralName } from "@peculiar/asn1-x509";
+import type { Name } from "@peculiar/asn1-x509";
+import { attribute, distinguishedName, hostName } from "../../x509/names.ts";
 import type { Failure, Property } from "../sdk/shape.ts";
 import { unknown } from "../sdk/values.ts";
 import type { Values } from "../sdk/values.ts";
-import { implicit, oid, sequence, set, tag, text } from "./der.ts";
-import { nameText } from "./x509.ts";
-import type { AltNames } from "./x509.ts";
 
 const string = { type: "string" } as const;
 
@@ -34,51 +34,35 @@ export const nameInputs = {
 
 /** Attributes in the order in which Go's pkix.Name writes them. */
 const attributes = [
-  ["country", "2.5.4.6"],
-  ["organization", "2.5.4.10"],
-  ["organizationalUnit", "2.5.4.11"],
-  ["locality", "2.5.4.7"],
-  ["province", "2.5.4.8"],
-  ["streetAddresses", "2.5.4.9"],
-  ["postalCode", "2.5.4.17"],
-  ["commonName", "2.5.4.3"],
-  ["serialNumber", "2.5.4.5"],
+  ["country", attribute.country],
+  ["organization", attribute.organization],
+  ["organizationalUnit", attribute.organizationalUnit],
+  ["locality", attribute.locality],
+  ["province", attribute.province],
+  ["streetAddresses", attribute.streetAddress],
+  ["postalCode", attribute.postalCode],
+  ["commonName", attribute.commonName],
+  ["serialNumber", attribute.serialNumber],
+  ["emailAddress", attribute.emailAddress],
 ] as const;
 
-/** The subject's distinguished name in DER; empty without a subject. */
-export function subjectName(inputs: Values): Buffer {
+/** The subject's distinguished name; empty without a subject. */
+export function subjectName(inputs: Values): Name {
   const subject = (inputs.subject ?? {}) as Values;
-  const parts = attributes.flatMap(([name, id]) => {
+  const parts = attributes.map(([name, id]): [string, string[]] => {
     const value = (subject[name] ?? []) as string | string[];
-    const values = (Array.isArray(value) ? value : [value]).filter((one) => one !== "");
-    return values.length === 0 ? [] : [set(...values.map((one) => sequence(oid(id), nameText(one))))];
+    return [id, (Array.isArray(value) ? value : [value]).filter((one) => one !== "")];
   });
-  if (subject.emailAddress) {
-    const address = text(tag.ia5, subject.emailAddress as string);
-    parts.push(set(sequence(oid("1.2.840.113549.1.9.1"), address)));
-  }
-  return sequence(...parts);
-}
-
-/** The bytes of an IPv4 or IPv6 address. */
-function addressBytes(address: string): Buffer {
-  if (isIP(address) === 4) return Buffer.from(address.split(".").map(Number));
-  const mixed = /^(.*:)(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(address);
-  const plain = mixed
-    ? mixed[1]! + [2, 4].map((at) => (Number(mixed[at]) * 256 + Number(mixed[at + 1])).toString(16)).join(":")
-    : address;
-  const [before, after] = plain.split("::").map((half) => (half === "" ? [] : half.split(":")));
-  const zeros = after ? Array<string>(8 - before!.length - after.length).fill("0") : [];
-  return Buffer.from([...before!, ...zeros, ...(after ?? [])].map((group) => group.padStart(4, "0")).join(""), "hex");
+  return distinguishedName(parts.filter(([, values]) => values.length > 0));
 }
 
 /** DNS names, addresses and URIs as alternative names. */
-export function altNames(inputs: Values): AltNames {
+export function altNames(inputs: Values): GeneralName[] {
   const list = (name: string) => (inputs[name] ?? []) as string[];
   return [
-    ...list("dnsNames").map((name) => implicit(2, Buffer.from(name))),
-    ...list("ipAddresses").map((address) => implicit(7, addressBytes(address))),
-    ...list("uris").map((uri) => implicit(6, Buffer.from(uri))),
+    ...list("dnsNames").map((dNSName) => new GeneralName({ dNSName })),
+    ...list("ipAddresses").map(hostName),
+    ...list("uris").map((uniformResourceIdentifier) => new GeneralName({ uniformResourceIdentifier })),
   ];
 }
 
