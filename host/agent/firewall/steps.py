@@ -50,6 +50,7 @@ def firewall_remove(_request: Mapping[str, Any]) -> str:
         with ufw.locked():
             _enforce(planned_ranges(None), open_ssh_ports())
     installation.remove()
+    real_ip.remove()
     record.forget()
     return "port 443 is shut; ufw stays as it is otherwise, with SSH let in"
 

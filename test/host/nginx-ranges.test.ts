@@ -1,0 +1,81 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { agentBundle, agentCommand } from "../../components/origin-host/agent.ts";
+import { EGRESS } from "../../sandbox/network/network.ts";
+import { certificatesPayload, nginxPayload, Origin, RANGES, serverCertificate } from "./support/origin.ts";
+
+const FILE = "/etc/nginx/immich-access/cloudflare-ranges.conf";
+const VISITOR = "192.0.2.7";
+/** Without the addresses from which the test's edge comes. */
+const OTHERS = { ipv4: ["104.16.0.0/13"], ipv6: ["2606:4700::/32"] };
+
+let origin: Origin;
+
+beforeAll(async () => {
+  origin = await Origin.start();
+});
+afterAll(() => origin.close());
+
+/** Calls the function that the firewall calls after its own work, without that. */
+function install(ranges: typeof RANGES) {
+  const { bootstrap, modules } = agentBundle();
+  const main =
+    "import sys\nfrom agent.errors import HostError\nfrom agent.nginx import real_ip\n" +
+    "def main(step, r):\n  try:\n    real_ip.install(**r['payload'])\n" +
+    "  except HostError as error:\n    print(error, file=sys.stderr)\n    return 1\n  return 0\n";
+  const input = JSON.stringify({ bootstrap, modules: { ...modules, "agent/main.py": main }, payload: ranges });
+  return origin.host.ssh(agentCommand("ranges"), { input });
+}
+
+async function address(): Promise<unknown> {
+  return (await origin.seen("/", { headers: { "cf-connecting-ip": VISITOR } })).headers["x-real-ip"];
+}
+
+test("the firewall step writes the ranges, with nginx not looked at before there is a site", async () => {
+  expect(await origin.run(`grep -v '^#' ${FILE}`)).toBe(
+    ["104.16.0.0/13", "173.245.48.0/20", "2400:cb00::/32", "2606:4700::/32"]
+      .map((range) => `set_real_ip_from ${range};`)
+      .join("\n"),
+  );
+  await origin.run("echo 'nonsense;' >/etc/nginx/conf.d/owner.conf");
+  expect(await install(OTHERS)).toMatchObject({ code: 0 });
+  await origin.run("rm /etc/nginx/conf.d/owner.conf");
+});
+
+test("other ranges are in use when the call returns, and the same ones reload nothing", async () => {
+  await origin.apply("certificates", certificatesPayload(serverCertificate()));
+  await origin.apply("nginx", nginxPayload);
+  expect(await address()).toBe(EGRESS.ipv4);
+  expect(await install(RANGES)).toMatchObject({ code: 0 });
+  expect(await address()).toBe(VISITOR);
+  const before = await origin.snapshot();
+  expect(await install({ ...RANGES, ipv4: [...RANGES.ipv4].reverse() })).toMatchObject({ code: 0 });
+  expect(await origin.snapshot()).toBe(before);
+});
+
+test("what cannot be used changes nothing", async () => {
+  const before = await origin.snapshot();
+  const everybody = await install({ ...RANGES, ipv4: ["0.0.0.0/0"] });
+  expect(everybody).toMatchObject({ code: 1, stderr: expect.stringContaining("nothing has been changed") as string });
+  expect(await origin.snapshot()).toBe(before);
+});
+
+test("ranges that nginx does not take over, because of somebody else's mistake, are put back", async () => {
+  await origin.run("echo 'nonsense;' >/etc/nginx/conf.d/owner.conf");
+  const before = await origin.run(`sha256sum ${FILE}`);
+  const { code, stderr } = await install(OTHERS);
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/unknown directive "nonsense" in .*owner\.conf:1/);
+  expect(await origin.run(`sha256sum ${FILE}`)).toBe(before);
+  expect(await address()).toBe(VISITOR);
+  await origin.run("rm /etc/nginx/conf.d/owner.conf");
+  expect(await install(RANGES)).toMatchObject({ code: 0 });
+});
+
+test("the ranges stay for as long as a site includes them", async () => {
+  const payload = { ranges: RANGES, sshPort: 22, immichPort: 2283, confirmSeconds: 120 };
+  await origin.apply("firewall-remove", payload);
+  await origin.run(`test -e ${FILE}`);
+  await origin.apply("nginx-remove", nginxPayload);
+  await origin.apply("firewall-remove", payload);
+  await origin.run("test ! -e /etc/nginx/immich-access");
+});
