@@ -1,0 +1,52 @@
+// The lint rule that keeps the development half of the repository out of a deployment.
+import { join } from "node:path";
+import { ESLint, Linter } from "eslint";
+import { describe, expect, it } from "vitest";
+
+const project = join(import.meta.dirname, "../..");
+const eslint = new ESLint({ cwd: project });
+const wanted = ["no-restricted-imports", "no-restricted-syntax"];
+
+/** What these rules, as eslint.config.js sets them for `file`, say about a line of code in it. */
+async function messages(file: string, code: string): Promise<string[]> {
+  const { rules = {} } = (await eslint.calculateConfigForFile(join(project, file))) as Linter.Config;
+  const chosen = Object.entries(rules).filter(([name]) => wanted.includes(name));
+  const config = {
+    rules: Object.fromEntries(chosen),
+    linterOptions: { reportUnusedDisableDirectives: "off" },
+  } as const;
+  return new Linter().verify(code, config).map(({ message }) => message);
+}
+
+const deployment = ["index.ts", "settings.ts", "settings/schema.ts", "components/renewal.ts", "cli/doctor.ts"].concat(
+  "components/origin-host/index.ts",
+  "policy/index.ts",
+);
+
+describe.each(deployment)("in %s", (file) => {
+  it.each([
+    'import "../sandbox/x.ts";',
+    'import { x } from "./sandbox/x.ts";',
+    'import x from "../../toolchain/index.ts";',
+    'export * from "../test/support/host.ts";',
+    'export { x } from "./bench/x.ts";',
+    'await import("../sandbox/x.ts");',
+    "await import(`../${name}/x.ts`);",
+  ])("%s is refused", async (code) => {
+    expect(await messages(file, code)).toEqual([
+      expect.stringContaining("A deployment imports nothing from sandbox/, toolchain/, test/ or bench/."),
+    ]);
+  });
+
+  it.each(['import "./settings.ts";', 'import "../components/sandboxed.ts";', 'await import("@pulumi/pulumi");'])(
+    "%s is allowed",
+    async (code) => {
+      expect(await messages(file, code)).toEqual([]);
+    },
+  );
+});
+
+it("tests and the sandbox import each other", async () => {
+  expect(await messages("test/unit/deployment-imports.test.ts", 'import "../sandbox/x.ts";')).toEqual([]);
+  expect(await messages("sandbox/api/app.ts", 'import "../../toolchain/index.ts";')).toEqual([]);
+});
