@@ -1,5 +1,6 @@
 // One process at a time, also across checkouts.
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { randomUUID } from "node:crypto";
+import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -22,6 +23,28 @@ function holder(path: string): number | undefined {
   }
 }
 
+/** Whether `file` could be made available as `path`, where nothing is yet. */
+function linked(file: string, path: string): boolean {
+  try {
+    linkSync(file, path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+    throw error;
+  }
+}
+
+/** Takes away a lock without a process. Two may try at once: the slower one then holds a lock that is in use again. */
+function clear(path: string, aside: string): void {
+  try {
+    renameSync(path, aside);
+  } catch {
+    return; // somebody else was quicker
+  }
+  if (holder(aside) !== undefined) linked(aside, path);
+  rmSync(aside, { force: true });
+}
+
 /**
  * Runs `work` while this process holds the lock file `path`. A lock whose process has died is taken over.
  * @param waiting is called about every `interval` milliseconds while another process holds it.
@@ -34,25 +57,24 @@ export async function withLock<T>(
   interval = 5000,
 ): Promise<T> {
   mkdirSync(dirname(path), { recursive: true });
-  for (let told = -Infinity; ;) {
-    try {
-      writeFileSync(path, String(process.pid), { flag: "wx" });
-      break;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  const own = `${path}.${randomUUID()}`;
+  try {
+    // A lock is there with its whole content or not at all.
+    writeFileSync(own, String(process.pid));
+    for (let told = -Infinity; !linked(own, path);) {
+      const pid = holder(path);
+      if (pid === undefined) {
+        clear(path, `${own}.stale`);
+        continue;
+      }
+      if (Date.now() - told >= interval) {
+        waiting(pid);
+        told = Date.now();
+      }
+      await sleep(Math.min(interval, 200));
     }
-    const pid = holder(path);
-    if (pid === undefined) {
-      // Between creation and its first byte a lock looks abandoned: look twice before taking it over.
-      await sleep(100);
-      if (holder(path) === undefined) rmSync(path, { force: true });
-      continue;
-    }
-    if (Date.now() - told >= interval) {
-      waiting(pid);
-      told = Date.now();
-    }
-    await sleep(Math.min(interval, 200));
+  } finally {
+    rmSync(own, { force: true });
   }
   const release = () => rmSync(path, { force: true });
   process.once("exit", release);

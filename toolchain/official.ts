@@ -1,6 +1,6 @@
 // On line: the CLI that the npm package `pulumi` installs, and the plugins that the engine fetches.
 import { execFile, spawn } from "node:child_process";
-import { accessSync, constants, readFileSync } from "node:fs";
+import { accessSync, constants, readFileSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { createInterface } from "node:readline";
@@ -74,8 +74,10 @@ export async function officialToolchain(options: Required<ToolchainOptions>): Pr
     await install(join(packageDir, "run.js"), options.report);
     const got = await cliVersion(pulumi).catch((error: Error) => error.message);
     if (got !== version) {
+      // Left there, it would be taken for the right one the next time.
+      rmSync(dirname(dirname(pulumi)), { recursive: true, force: true });
       throw new ToolchainError(
-        `the downloaded Pulumi CLI is not version ${version} (${got}): remove ${dirname(dirname(pulumi))} and try again`,
+        `the downloaded Pulumi CLI is not version ${version} (${got.split("\n")[0]}) and has been removed: try again`,
       );
     }
   }
