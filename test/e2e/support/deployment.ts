@@ -61,19 +61,20 @@ export class Deployment {
     return new Deployment(stack, folder);
   }
 
-  /** Sets settings; lists and objects are given as values, secrets by their keys in `secret`. */
+  /** Sets settings; lists and objects are given as values and replace what was there. */
   public async configure(settings: Readonly<Record<string, unknown>>, secret: Readonly<Record<string, string>> = {}) {
-    for (const [key, value] of Object.entries(settings)) {
-      if (typeof value === "object" && value !== null) {
-        await this.removeSetting(key);
-        for (const [path, leaf] of leaves(value, key)) {
-          await this.stack.setConfig(path, { value: leaf }, true);
-        }
-      } else {
-        await this.stack.setConfig(key, { value: String(value) });
-      }
-    }
-    for (const [key, value] of Object.entries(secret)) await this.stack.setConfig(key, { value, secret: true });
+    const present = await this.stack.getAllConfig();
+    const composed = Object.keys(settings).filter((key) => typeof settings[key] === "object");
+    const replaced = composed.filter((key) => present[`immich-access:${key}`] !== undefined);
+    if (replaced.length > 0) await this.stack.removeAllConfig(replaced);
+    const entries = Object.entries(settings).flatMap(([key, value]) => leaves(value, key));
+    await this.stack.setAllConfig(
+      {
+        ...Object.fromEntries(entries.map(([path, value]) => [path, { value }])),
+        ...Object.fromEntries(Object.entries(secret).map(([key, value]) => [key, { value, secret: true }])),
+      },
+      true,
+    );
   }
 
   /** Takes a setting back to its default. */

@@ -1,0 +1,195 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { DeviceHeaders } from "../../sandbox/dev/probes.ts";
+import { runProbes } from "../../sandbox/dev/probes.ts";
+import { DESIGNED, overlaps, spans } from "./support/order.ts";
+import { startProber } from "./support/prober.ts";
+import { type Outputs, SITE, startWorld, type World } from "./support/world.ts";
+
+let world: World;
+let outputs: Outputs;
+
+beforeAll(async () => {
+  world = await startWorld();
+});
+afterAll(() => world.close());
+
+const device = (name: string): DeviceHeaders => {
+  const found = outputs.devices[name];
+  if (!found) throw new Error(`no device ${name} among ${Object.keys(outputs.devices).join(", ")}`);
+  return found;
+};
+const apiRequests = async (since: number) =>
+  (await world.api.requests(since)).map(({ method, path }) => `${method} ${path}`);
+const lastRequest = async () => (await world.api.requests()).at(-1)?.id ?? 0;
+const pinged = async (name: string, hostname = SITE) =>
+  (await world.visit("/api/server/ping", device(name), hostname)).status;
+
+describe("up", () => {
+  test("puts the site on line in the designed order, and nobody gets in unasked at any time", async () => {
+    const prober = startProber(world.sandbox, SITE);
+    const { steps } = await world.deployment.up();
+    const tried = await prober.stop();
+    outputs = await world.deployment.outputs<Outputs>();
+
+    const ordered = spans(steps);
+    expect(ordered.map(({ part }) => part)).toEqual(DESIGNED);
+    expect(overlaps(ordered)).toEqual([]);
+    for (const [way, answers] of Object.entries(tried)) {
+      expect(answers, way).not.toHaveProperty("pong");
+      expect(Object.keys(answers).length, way).toBeGreaterThan(0);
+    }
+  });
+
+  test("gives every one the answer that is due to them", async () => {
+    const probes = await runProbes(world.sandbox, SITE, device("annas-phone"));
+    expect(probes.filter(({ ok }) => !ok)).toEqual([]);
+    expect(probes).toHaveLength(6);
+  });
+
+  test("tells what a person needs", () => {
+    expect(outputs.url).toBe(`https://${SITE}`);
+    expect(outputs.audience).toMatch(/^[0-9a-f]{64}$/);
+    const days = (time: string | undefined) => (Date.parse(time ?? "") - Date.now()) / 86_400_000;
+    expect(days(outputs.certificateExpiry.origin)).toBeCloseTo(365, 0);
+    expect(days(outputs.certificateExpiry.originPulls)).toBeCloseTo(365, 0);
+    expect(days(outputs.tokenExpiry["frame"])).toBeCloseTo(365, 0);
+    expect(device("frame").clientId).not.toBe(device("annas-phone").clientId);
+  });
+
+  test("a second time changes nothing and asks Cloudflare for nothing but its ranges", async () => {
+    const since = await lastRequest();
+    const { steps, counts } = await world.deployment.up();
+    expect(steps).toEqual([]);
+    expect(Object.keys(counts)).toEqual(["same"]);
+    expect(await apiRequests(since)).toEqual(["GET /client/v4/ips"]);
+  });
+
+  test("a refresh finds nothing out of place", async () => {
+    const { steps, output } = await world.deployment.refresh();
+    expect(steps, output).toEqual([]);
+    expect((await world.deployment.up()).steps).toEqual([]);
+  });
+});
+
+describe("preview", () => {
+  test("tells of a change without making it, and without SSH", async () => {
+    await world.deployment.configure({ sessionDuration: "12h", sshAddress: "192.0.2.1" });
+    const { steps } = await world.deployment.preview();
+    await world.deployment.configure({ sessionDuration: "24h", sshAddress: world.sandbox.sshTarget.host });
+    expect(steps.filter(({ type }) => type.includes(":ZeroTrust")).map(({ name, op }) => [name, op])).toEqual([
+      [`${SITE}-access-people`, "update"],
+      [`${SITE}-access-application`, "update"],
+    ]);
+    expect((await world.deployment.up()).steps).toEqual([]);
+  });
+
+  test("works without any network when the ranges are pinned", async () => {
+    const { ips } = await world.api.state();
+    const since = await lastRequest();
+    const { apiUrl } = world.sandbox;
+    await world.deployment.configure({
+      ipRanges: [...ips.ipv4_cidrs, ...ips.ipv6_cidrs],
+      apiUrl: "http://127.0.0.1:9/client/v4",
+      sshAddress: "192.0.2.1",
+    });
+    await expect(world.deployment.preview()).resolves.toBeDefined();
+    expect(await apiRequests(since)).toEqual([]);
+    await world.deployment.configure({ apiUrl, sshAddress: world.sandbox.sshTarget.host });
+    await world.deployment.removeSetting("ipRanges");
+    expect((await world.deployment.up()).steps).toEqual([]);
+  });
+});
+
+describe("devices", () => {
+  test("one device gets a new secret; its old one works for the grace period, the others notice nothing", async () => {
+    const before = { ...outputs.devices };
+    const previousSecretExpiresAt = new Date(Date.now() + 3600_000).toISOString().replace(/\.\d+/, "");
+    await world.deployment.configure({
+      deviceRotations: { frame: { secretVersion: 2, previousSecretExpiresAt } },
+    });
+    const { steps } = await world.deployment.up();
+    outputs = await world.deployment.outputs<Outputs>();
+    expect(steps.map(({ name }) => name)).toContain(`${SITE}-access-token-frame`);
+    expect(device("frame").clientId).toBe(before["frame"]?.clientId);
+    expect(device("frame").clientSecret).not.toBe(before["frame"]?.clientSecret);
+    expect(device("annas-phone")).toEqual(before["annas-phone"]);
+    expect(await pinged("frame")).toBe(200);
+    expect((await world.visit("/api/server/ping", before["frame"])).status).toBe(200);
+    expect(await pinged("annas-phone")).toBe(200);
+  });
+
+  test("a device that is taken out of the list is cut off at once", async () => {
+    const frame = device("frame");
+    await world.deployment.removeSetting("deviceRotations");
+    await world.deployment.configure({ devices: ["annas-phone"] });
+    await world.deployment.up();
+    outputs = await world.deployment.outputs<Outputs>();
+    expect(Object.keys(outputs.devices)).toEqual(["annas-phone"]);
+    expect((await world.visit("/api/server/ping", frame)).status).toBe(401);
+    expect(await pinged("annas-phone")).toBe(200);
+    expect((await world.api.state()).service_tokens.map(({ name }) => name)).toEqual([`${SITE} annas-phone`]);
+  });
+});
+
+describe("another host name", () => {
+  test("moves the site without ever leaving the old name open", async () => {
+    const moved = "album.home.localhost";
+    const probers = [startProber(world.sandbox, SITE), startProber(world.sandbox, moved)];
+    await world.deployment.configure({ hostname: moved });
+    await world.deployment.up();
+    const tried = await Promise.all(probers.map((prober) => prober.stop()));
+    for (const answers of tried.flatMap((one) => Object.entries(one))) expect(answers[1]).not.toHaveProperty("pong");
+
+    outputs = await world.deployment.outputs<Outputs>();
+    expect(await pinged("annas-phone", moved)).toBe(200);
+    const { access_apps, dns_records } = await world.api.state();
+    expect(access_apps.map(({ domain }) => domain)).toEqual([moved]);
+    expect(new Set(dns_records.map(({ name }) => name))).toEqual(new Set([moved]));
+    const { stdout } = await world.sandbox.ssh(["ls", "/etc/immich-access", "/etc/nginx/sites-enabled"]);
+    expect(stdout).toContain(moved);
+    expect(stdout).not.toContain(SITE);
+  });
+});
+
+describe("destroy", () => {
+  test("takes everything away in the reverse order, and nobody gets in meanwhile", async () => {
+    const prober = startProber(world.sandbox, "album.home.localhost");
+    const { steps } = await world.deployment.destroy();
+    const tried = await prober.stop();
+
+    const ordered = spans(steps);
+    expect(ordered.map(({ part }) => part)).toEqual([...DESIGNED].reverse());
+    expect(overlaps(ordered)).toEqual([]);
+    for (const [way, answers] of Object.entries(tried)) expect(answers, way).not.toHaveProperty("pong");
+
+    const state = await world.api.state();
+    const { access_apps, access_policies, service_tokens, dns_records } = state;
+    expect({ access_apps, access_policies, service_tokens, dns_records }).toEqual({
+      access_apps: [],
+      access_policies: [],
+      service_tokens: [],
+      dns_records: [],
+    });
+    expect(state.identity_providers.map(({ type }) => type)).toEqual(["cloudflare"]);
+    expect(state.origin_certificates.filter(({ revoked_at }) => revoked_at === null)).toEqual([]);
+    expect(state.zones[0]?.origin_pulls).toMatchObject({ hostname_certificates: [], hostnames: [] });
+  });
+
+  test("leaves a host that is closed but for SSH", async () => {
+    const { code, stdout } = await world.sandbox.ssh(["ufw", "status"]);
+    expect(code).toBe(0);
+    expect(stdout).toContain("Status: active");
+    expect(stdout).toMatch(/^22\/tcp +ALLOW/m);
+    expect(stdout).not.toContain("443");
+    const site = await world.sandbox.ssh(["sh", "-c", "'ls /etc/immich-access /etc/nginx/immich-access 2>/dev/null'"]);
+    expect(site.stdout.trim()).toBe("");
+  });
+
+  test("and the next up brings the site back", async () => {
+    await world.deployment.configure({ hostname: SITE });
+    await world.deployment.up();
+    outputs = await world.deployment.outputs<Outputs>();
+    const probes = await runProbes(world.sandbox, SITE, device("annas-phone"));
+    expect(probes.filter(({ ok }) => !ok)).toEqual([]);
+  });
+});

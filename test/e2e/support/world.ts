@@ -1,0 +1,84 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { sandboxApi, type SandboxApi } from "../../../sandbox/api/client.ts";
+import { sandboxSettings } from "../../../sandbox/dev/sandbox-settings.ts";
+import type { DeviceHeaders } from "../../../sandbox/dev/probes.ts";
+import { startSandbox, stopSandbox } from "../../../sandbox/lifecycle.ts";
+import type { Sandbox } from "../../../sandbox/sandbox.ts";
+import { Deployment, PROJECT } from "./deployment.ts";
+
+export const SITE = "photos.home.localhost";
+
+/** The stack's outputs as a person gets them. */
+export interface Outputs {
+  url: string;
+  devices: Record<string, DeviceHeaders & { expiresAt: string }>;
+  audience: string;
+  certificateExpiry: { origin: string; originPulls?: string };
+  tokenExpiry: Record<string, string>;
+}
+
+/** What a request through the edge came to. */
+export interface Got {
+  status: number;
+  body: string;
+}
+
+/** A sandbox and a stack of the whole program, both of this test file alone. */
+export interface World {
+  sandbox: Sandbox;
+  api: SandboxApi;
+  deployment: Deployment;
+  /** A stranger's request to the site through the edge, with a device's headers if there are any. */
+  visit(path: string, headers?: DeviceHeaders, hostname?: string): Promise<Got>;
+  close(): Promise<void>;
+}
+
+/** Starts both, configured as the dev stack is. */
+export async function startWorld(): Promise<World> {
+  const stateDir = mkdtempSync(join(tmpdir(), "immich-access-world-"));
+  const report = (line: string) => {
+    console.log(line);
+  };
+  const sandbox = await startSandbox({ projectDir: PROJECT, stateDir, report });
+  const deployment = await Deployment.create();
+  const { plain, secret } = sandboxSettings(sandbox);
+  await deployment.configure({ ...DEV_SETTINGS, ...plain }, secret);
+
+  return {
+    sandbox,
+    api: sandboxApi(stateDir),
+    deployment,
+    visit: async (path, headers, hostname = SITE) => {
+      const credentials = headers
+        ? `header = "CF-Access-Client-Id: ${headers.clientId}"\nheader = "CF-Access-Client-Secret: ${headers.clientSecret}"\n`
+        : "";
+      const { stdout } = await sandbox.runAsStranger(
+        [
+          ...["curl", "--silent", "--max-time", "5", "--cacert", sandbox.publicCaPath, "--config", "-"],
+          ...["--resolve", `${hostname}:443:${sandbox.edge.ipv4}`, "--write-out", "\n%{http_code}"],
+          `https://${hostname}${path}`,
+        ],
+        { input: credentials },
+      );
+      const end = stdout.lastIndexOf("\n");
+      return { status: Number(stdout.slice(end + 1)), body: stdout.slice(0, end) };
+    },
+    close: async () => {
+      deployment.dispose();
+      await stopSandbox({ stateDir, report });
+      rmSync(stateDir, { recursive: true, force: true });
+    },
+  };
+}
+
+const DEV_SETTINGS = {
+  hostname: SITE,
+  zoneId: "023e105f4ecef8ad9ca31a8372d0c353",
+  accountId: "f037e56e89293a057740de681ac9abbe",
+  originAddresses: ["198.51.100.10", "2001:db8:77::10"],
+  emails: ["anna@example.com"],
+  emailDomains: ["example.org"],
+  devices: ["annas-phone", "frame"],
+};
