@@ -20,7 +20,7 @@ export default defineConfig({
           sequence: { groupOrder: 1 },
           // Each of these has a whole host, an edge and an engine to itself.
           maxWorkers: 1,
-          testTimeout: 120_000,
+          testTimeout: 300_000,
           hookTimeout: 300_000,
         },
       },

@@ -18,7 +18,7 @@ const SCRIPT = `
 while [ ! -e "$0" ]; do
   answer=$(curl --silent --insecure --max-time 1 --write-out ' %{http_code}/%{exitcode}' "$@")
   case $answer in *pong*) echo pong ;; *) echo "\${answer##* }" ;; esac
-  sleep 0.1
+  sleep 0.3
 done`;
 
 /**

@@ -1,0 +1,145 @@
+import { readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import type { State } from "../../sandbox/api/state.ts";
+import type { Outcome } from "./support/deployment.ts";
+import { type Outputs, SITE, startWorld, type World } from "./support/world.ts";
+
+// What each setting changes, seen from outside: in the API's state, on the host and in what visitors get. Settings that
+// have nothing to do with one another are changed together, because each `up` takes seconds.
+
+let world: World;
+let state: State;
+
+beforeAll(async () => {
+  world = await startWorld();
+  await world.deployment.up();
+});
+afterAll(() => world.close());
+beforeEach(async () => {
+  state = await world.api.state();
+});
+
+async function change(settings: Readonly<Record<string, unknown>>): Promise<Outcome> {
+  await world.deployment.configure(settings);
+  const outcome = await world.deployment.up();
+  state = await world.api.state();
+  return outcome;
+}
+
+async function pinged(device = "annas-phone"): Promise<number> {
+  const { devices } = await world.deployment.outputs<Outputs>();
+  return (await world.visit("/api/server/ping", devices[device])).status;
+}
+
+const onHost = async (...command: string[]) => (await world.sandbox.runOnHost(command)).stdout;
+const changed = ({ steps }: Outcome) => steps.map(({ name }) => name).sort();
+const policy = (decision: string) => state.access_policies.find((one) => one.decision === decision);
+const zoneSetting = (id: string) => state.zones[0]?.settings[id]?.value;
+
+test("who may come in, for how long, and with what", async () => {
+  const outcome = await change({
+    emails: ["anna@example.com", "ben@example.com"],
+    emailDomains: ["example.net"],
+    sessionDuration: "12h",
+    tokenDuration: "720h",
+    devices: ["annas-phone", "frame", "bens-phone"],
+    minTlsVersion: "1.3",
+    alwaysUseHttps: false,
+  });
+  expect(policy("allow")?.include).toEqual([
+    { email: { email: "anna@example.com" } },
+    { email: { email: "ben@example.com" } },
+    { email_domain: { domain: "example.net" } },
+  ]);
+  expect(policy("allow")?.session_duration).toBe("12h");
+  expect(state.access_apps[0]?.session_duration).toBe("12h");
+  expect(policy("non_identity")?.include).toHaveLength(3);
+  for (const { expires_at } of state.service_tokens) {
+    expect((Date.parse(expires_at ?? "") - Date.now()) / 86_400_000).toBeCloseTo(30, 0);
+  }
+  expect([zoneSetting("min_tls_version"), zoneSetting("always_use_https")]).toEqual(["1.3", "off"]);
+  expect(await pinged("bens-phone")).toBe(200);
+  expect(changed(outcome).filter((name) => name.endsWith("-command"))).toEqual([]);
+});
+
+test("any service token of the account, and the logins that the account has", async () => {
+  const outcome = await change({ anyServiceToken: true, loginProvider: "account" });
+  expect(policy("non_identity")?.include).toEqual([{ any_valid_service_token: {} }]);
+  expect(state.access_apps[0]?.allowed_idps).toEqual([]);
+  expect(state.identity_providers.map(({ type }) => type)).toEqual(["cloudflare"]);
+  expect(changed(outcome)).toEqual(
+    [`${SITE}-access-application`, `${SITE}-access-devices`, "login", "login-one-time-pin"].filter((name) =>
+      changed(outcome).includes(name),
+    ),
+  );
+  const adopted = state.identity_providers[0]?.id ?? "";
+  await change({ anyServiceToken: false, loginProvider: adopted });
+  expect(policy("non_identity")?.include).toHaveLength(3);
+  expect(state.access_apps[0]?.allowed_idps).toEqual([adopted]);
+});
+
+test("where Immich is, under which addresses the host, and as whom to log in there", async () => {
+  const outcome = await change({
+    immichUpstream: "127.0.0.1:2284",
+    originAddresses: ["198.51.100.10"],
+    sshUser: "deploy",
+    confirmSeconds: 60,
+  });
+  expect(state.dns_records.map(({ type, content, proxied }) => ({ type, content, proxied }))).toEqual([
+    { type: "A", content: "198.51.100.10", proxied: true },
+  ]);
+  expect(await onHost("cat", `/etc/nginx/sites-enabled/${SITE}.conf`)).toContain("proxy_pass http://127.0.0.1:2284;");
+  // Nothing listens there: the site is up and says so.
+  expect(await pinged()).toBe(502);
+  expect(changed(outcome)).toContain("firewall-command");
+  await change({ immichUpstream: "127.0.0.1:2283", sshUser: "root" });
+  expect(await pinged()).toBe(200);
+});
+
+test("shorter certificates with another key are put into use without the site going away", async () => {
+  const before = await onHost("sha256sum", `/etc/immich-access/${SITE}/current/origin.pem`);
+  await change({ certificateValidityDays: 90, originPullsKey: "ECDSA-P256" });
+  const { certificateExpiry } = await world.deployment.outputs<Outputs>();
+  for (const end of Object.values(certificateExpiry)) {
+    expect((Date.parse(end) - Date.now()) / 86_400_000).toBeCloseTo(90, 0);
+  }
+  expect(await onHost("sha256sum", `/etc/immich-access/${SITE}/current/origin.pem`)).not.toBe(before);
+  const [own] = state.origin_certificates.filter(({ revoked_at }) => revoked_at === null);
+  expect(state.origin_certificates.filter(({ revoked_at }) => revoked_at === null)).toHaveLength(1);
+  expect(own?.requested_validity).toBe(90);
+  expect(state.zones[0]?.origin_pulls.hostname_certificates).toHaveLength(1);
+  expect(await pinged()).toBe(200);
+});
+
+test("origin pulls with a certificate for the zone, then with the one that all of Cloudflare's customers share", async () => {
+  await change({ originPulls: "zone" });
+  expect(state.zones[0]?.origin_pulls).toMatchObject({ enabled: true, hostnames: [], hostname_certificates: [] });
+  expect(state.zones[0]?.origin_pulls.certificates).toHaveLength(1);
+  expect(await pinged()).toBe(200);
+
+  const sharedCa = readFileSync(join(dirname(world.sandbox.publicCaPath), "shared-pull-ca.pem"), "utf8");
+  await change({ originPulls: "shared", originPullsCa: sharedCa });
+  expect(zoneSetting("tls_client_auth")).toBe("on");
+  expect(state.zones[0]?.origin_pulls.certificates).toEqual([]);
+  expect(await pinged()).toBe(200);
+
+  await world.deployment.removeSetting("originPullsCa");
+  await change({ originPulls: "hostname" });
+  expect(await pinged()).toBe(200);
+});
+
+test("a pinned list of ranges is what the firewall and nginx go by", async () => {
+  const pinned = ["173.245.48.0/20", "104.16.0.0/13", "2400:cb00::/32"];
+  await change({ ipRanges: pinned });
+  const rules = await onHost("ufw", "status");
+  expect([...rules.matchAll(/^443\/tcp.* ALLOW +(\S+)/gm)].map((match) => match[1]).sort()).toEqual([...pinned].sort());
+  const conf = await onHost("cat", "/etc/nginx/immich-access/cloudflare-ranges.conf");
+  expect([...conf.matchAll(/set_real_ip_from (\S+);/g)].map((match) => match[1]).sort()).toEqual([...pinned].sort());
+  expect(await pinged()).toBe(200);
+});
+
+test("and after all of that there is nothing left to do", async () => {
+  const { steps } = await world.deployment.up();
+  expect(steps).toEqual([]);
+});
