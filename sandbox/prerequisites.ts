@@ -37,6 +37,13 @@ function isThere(program: string): boolean {
   });
 }
 
+/** @throws SandboxError on a system without the kernel features that the sandbox is made of. */
+export function requireLinux(): void {
+  if (process.platform !== "linux") {
+    throw new SandboxError(`the sandbox needs Linux (network namespaces, overlay mounts): ${DEVCONTAINER}`);
+  }
+}
+
 /**
  * Goes on as root: returns if this process is root already, otherwise runs its program again through sudo, on the same
  * terminal, and ends with its exit status.
@@ -44,9 +51,7 @@ function isThere(program: string): boolean {
  * @throws SandboxError when this is not Linux, or there is no sudo.
  */
 export function continueAsRoot(what: string): void {
-  if (process.platform !== "linux") {
-    throw new SandboxError(`the sandbox needs Linux (network namespaces, overlay mounts): ${DEVCONTAINER}`);
-  }
+  requireLinux();
   if (process.getuid?.() === 0) return;
   if (!isThere("sudo")) {
     throw new SandboxError(
@@ -67,8 +72,9 @@ export function continueAsRoot(what: string): void {
  * @throws SandboxError with one line about what is missing.
  */
 export async function prepareMachine(report: (line: string) => void): Promise<void> {
-  if (process.platform !== "linux" || process.getuid?.() !== 0) {
-    throw new SandboxError(`the sandbox needs Linux and root: use sudo, or ${DEVCONTAINER}`);
+  requireLinux();
+  if (process.getuid?.() !== 0) {
+    throw new SandboxError("the sandbox needs root (network namespaces, mounts, control groups): run this as root");
   }
   if (!existsSync("/var/lib/dpkg/status") || !existsSync("/usr/bin/apt-get")) {
     throw new SandboxError(

@@ -2,7 +2,7 @@
 // real `pulumi up` runs on the dev stack, and what came of it is shown and probed.
 import { resolveToolchain } from "../../toolchain/index.ts";
 import { startSandbox } from "../lifecycle.ts";
-import { continueAsRoot } from "../prerequisites.ts";
+import { continueAsRoot, requireLinux } from "../prerequisites.ts";
 import { runProbes } from "./probes.ts";
 import { sandboxSettings } from "./sandbox-settings.ts";
 import { DevStack } from "./stack.ts";
@@ -10,7 +10,8 @@ import { summary, type DevOutputs } from "./summary.ts";
 import { command, projectDir, report, stateDir } from "./terminal.ts";
 
 await command(async () => {
-  // Before root is needed, so that the built CLI is the user's.
+  requireLinux();
+  // Before going on as root, so that the built CLI is the user's.
   const toolchain = await resolveToolchain({ projectDir, stateDir, report });
   continueAsRoot("The sandbox");
   report(toolchain.line);

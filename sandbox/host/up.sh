@@ -37,8 +37,13 @@ if [ "$(cat "$state/disk/prepared" 2>/dev/null)" != "$(basename "$layer")" ]; th
     takes "$state/disk" || fail "this kernel has no overlay file system for it (try modprobe overlay)"
   fi
   mkdir "$state/disk/layer"
-  tar -C "$state/disk/layer" --xattrs --xattrs-include='trusted.overlay.*' -xf "$layer" 2>>"$state/console" ||
-    fail "its files cannot be unpacked"
+  # A full disk would not take the console's words either.
+  if ! said=$(tar -C "$state/disk/layer" --xattrs --xattrs-include='trusted.overlay.*' -xf "$layer" 2>&1); then
+    # tar names one file after another; the reason stands in one of the lines.
+    reason=$(grep -m 1 -o 'No space left on device' <<<"$said") || reason=${said%%$'\n'*}
+    echo "the sandbox host's files cannot be unpacked to $state: $reason" >&2
+    exit 1
+  fi
 fi
 
 # A control group of its own, so that the inner systemd owns a clean subtree.

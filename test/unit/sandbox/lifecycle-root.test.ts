@@ -1,0 +1,44 @@
+import { spawnSync } from "node:child_process";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, expect, test } from "vitest";
+
+const STOP = join(import.meta.dirname, "../../../sandbox/dev/stop.ts");
+const NOBODY = 65534;
+
+// A program that stands for sudo and tells what it was asked to run.
+const folder = mkdtempSync(join(tmpdir(), "immich-access-root-"));
+chmodSync(folder, 0o755);
+writeFileSync(join(folder, "sudo"), '#!/bin/sh\nfor word; do echo "$word"; done\nexit 3\n', { mode: 0o755 });
+afterAll(() => {
+  rmSync(folder, { recursive: true });
+});
+
+const stopAsNobody = (path: string) =>
+  spawnSync(process.execPath, [STOP, "argument"], {
+    encoding: "utf8",
+    uid: NOBODY,
+    gid: NOBODY,
+    env: { PATH: path, HOME: "/nowhere", SECRET: "not for sudo" },
+  });
+
+test("another user goes on through sudo, is told what for, and gets its exit status", () => {
+  const { status, stdout, stderr } = stopAsNobody(folder);
+  expect(stderr).toBe("The sandbox needs root (network namespaces, mounts, control groups): going on through sudo\n");
+  expect(stdout.trim().split("\n")).toEqual([
+    "env",
+    `PATH=${folder}`,
+    "HOME=/nowhere",
+    process.execPath,
+    STOP,
+    "argument",
+  ]);
+  expect(status).toBe(3);
+});
+
+test("without sudo one line says that root is needed", () => {
+  const { status, stderr } = stopAsNobody("/nowhere");
+  expect(stderr).toMatch(/^The sandbox needs root [^\n]* there is no sudo: run this as root\n$/);
+  expect(status).toBe(1);
+});
