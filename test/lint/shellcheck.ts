@@ -1,25 +1,13 @@
-// shellcheck on every shell script that git knows. Where the machine has none, Debian's package is unpacked below
+// shellcheck on every shell script. Where the machine has none, Debian's package is unpacked below
 // .state/ without being installed.
-import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { existsSync, globSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 
 const project = join(import.meta.dirname, "../..");
 const kept = join(project, ".state/lint/shellcheck");
-
-/** Tracked files, and new ones that are not ignored, that end in .sh or begin with a shell's #! line. */
-function scripts(): string[] {
-  const listed = execFileSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], {
-    cwd: project,
-  });
-  return listed
-    .toString()
-    .split("\0")
-    .filter((file) => file !== "" && existsSync(join(project, file)))
-    .filter((file) => file.endsWith(".sh") || (!/\.\w+$/.test(file) && isShell(join(project, file))));
-}
-
-const isShell = (path: string) => /^#!.*\b(?:ba|da)?sh\b/.test(readFileSync(path, "utf8").split("\n")[0] ?? "");
+const scripts = globSync(["**/*.sh", ".ci/*"], { cwd: project, exclude: ["node_modules", ".state"] }).sort();
+if (scripts.length === 0) throw new Error("no shell scripts found");
 
 /** The program: the machine's own, else the one unpacked here. */
 function shellcheck(): string {
@@ -29,30 +17,31 @@ function shellcheck(): string {
   return program;
 }
 
+/** @throws Error with apt's own word on why it cannot be had. */
 function unpack(): void {
   mkdirSync(join(kept, ".."), { recursive: true });
   const folder = mkdtempSync(`${kept}.`);
-  const apt = (...args: string[]) =>
-    execFileSync("apt-get", ["-qq", "-o", `Dir::State::Lists=${join(folder, "lists")}`, ...args], {
-      cwd: folder,
-      stdio: ["ignore", "ignore", "pipe"],
-    });
+  const command = (name: string, ...args: string[]) => {
+    const { status, stderr, error } = spawnSync(name, args, { cwd: folder, encoding: "utf8" });
+    if (status === 0) return;
+    const why = error?.message ?? stderr.split("\n").find((line) => line.startsWith("E:")) ?? stderr.trim();
+    throw new Error(`shellcheck is missing and ${name} cannot get it (${why}): install the package shellcheck`);
+  };
+  // Lists of its own, so that neither root nor a machine with up-to-date lists is needed.
+  const options = ["-qq", "-o", `Dir::State::Lists=${join(folder, "lists")}`, "-o", "APT::Sandbox::User=root"];
   try {
     mkdirSync(join(folder, "lists"));
-    apt("update");
-    apt("download", "shellcheck");
-    const [archive = ""] = readdirSync(folder).filter((name) => name.endsWith(".deb"));
-    execFileSync("dpkg-deb", ["-x", archive, "unpacked"], { cwd: folder });
+    command("apt-get", ...options, "update");
+    command("apt-get", ...options, "download", "shellcheck");
+    const [archive = ""] = globSync("*.deb", { cwd: folder });
+    command("dpkg-deb", "-x", archive, "unpacked");
     renameSync(join(folder, "unpacked"), kept);
-  } catch (error) {
-    console.log(`shellcheck is missing and cannot be had from apt: ${String(error)}; install the package shellcheck`);
-    process.exit(1);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-const { status, stdout, error } = spawnSync(shellcheck(), ["--format=gcc", "--", ...scripts()], { cwd: project });
+const { status, stdout, error } = spawnSync(shellcheck(), ["--format=gcc", "--", ...scripts], { cwd: project });
 if (error) throw error;
 process.stdout.write(stdout);
 process.exitCode = status ?? 1;
