@@ -14,8 +14,9 @@ from agent.system import installed, last_line, run
 # Marks files that nginx may not have loaded. A boot loads them, and empties /run.
 UNFINISHED = Path("/run/immich-access-nginx")
 ERROR_LOG = Path("/var/log/nginx/error.log")
-# nginx gives up a port that is taken after 2.5 seconds.
+# Seconds for new workers to serve on a busy host, and those after which nginx has given up a port that is taken.
 PATIENCE = 15.0
+PATIENCE_AFTER_ERROR = 3.0
 
 
 def require() -> None:
@@ -144,11 +145,11 @@ def _reload() -> None:
 
 
 def _until(done: Callable[[], bool], failure: str, log_end: int) -> None:
-    deadline = time.monotonic() + PATIENCE
+    start = time.monotonic()
     while not done():
-        if time.monotonic() > deadline:
-            reason = _complaint(log_end) or f"see {ERROR_LOG}"
-            raise HostError(f"{failure}: {reason}")
+        reason = _complaint(log_end)
+        if time.monotonic() - start > (PATIENCE if reason is None else PATIENCE_AFTER_ERROR):
+            raise HostError(f"{failure}: {reason or f'see {ERROR_LOG}'}")
         time.sleep(0.02)
 
 
