@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { resolveToolchain } from "../toolchain/index.ts";
+import { installChromium } from "./e2e/support/chromium.ts";
 
 interface Count {
   passed: number;
@@ -20,11 +21,13 @@ interface VitestReport {
 
 const project = join(import.meta.dirname, "..");
 const started = Date.now();
-// The CLI may have to be built first, which takes longer than any test may.
+// The CLI may have to be built first and a browser fetched, which takes longer than any test may.
 const report = (line: string) => {
   console.log(line);
 };
 report((await resolveToolchain({ projectDir: project, stateDir: join(project, ".state"), report })).line);
+// Without a browser, only the tests in it cannot run; they fail for the same reason.
+await installChromium(report).catch((error: unknown) => report((error as Error).message));
 const counts = [await python(), await vitest(process.argv.slice(2))];
 const sum = (key: keyof Count) => counts.reduce((total, count) => total + count[key], 0);
 const skipped = sum("skipped") > 0 ? `, ${sum("skipped").toString()} skipped` : "";
