@@ -9,7 +9,9 @@ from agent.system import installed, run
 
 LISTS = Path("/var/lib/apt/lists")
 
-# Where systemd keeps masks that last until the next boot.
+# Those of our packages whose services listen as soon as they are installed, masked until the next boot at most. A mask
+# leaves no trace on disk if the step is killed, which a policy-rc.d would.
+LISTENING = ("nginx",)
 MASKS = Path("/run/systemd/system")
 
 # apt-get's lists count as stale after a day: the versions in them may be gone from the mirror.
@@ -27,13 +29,13 @@ def missing(programs: Sequence[str]) -> list[str]:
 
 
 def install(packages: Sequence[str]) -> None:
-    """Installs packages without starting their services: nothing may listen before the firewall is in force.
+    """Installs packages without starting what would listen: nothing may before the firewall is in force.
 
-    Services are held back by a mask that lasts until `release`, or until the next boot. Raises HostError when apt-get
-    cannot install them.
+    Call `start_held` then. Raises HostError when apt-get cannot install them.
     """
-    for package in packages:
-        run(["systemctl", "mask", "--runtime", f"{package}.service"])
+    held = [f"{package}.service" for package in packages if package in LISTENING]
+    if held:
+        run(["systemctl", "mask", "--runtime", *held])
     try:
         if time.time() - _lists_time() > FRESH_SECONDS:
             # Old lists may still do: whether they did is told by the installation.
@@ -43,19 +45,23 @@ def install(packages: Sequence[str]) -> None:
             timeout=TIMEOUT_SECONDS,
         )
     except HostError as error:
-        release(packages)
+        if held:
+            run(["systemctl", "unmask", "--runtime", *held])
         names = " ".join(packages)
         raise HostError(
             f"cannot install {names}: {error}; run `apt-get update && apt-get install {names}` on the host to see why"
         ) from None
 
 
-def release(packages: Sequence[str]) -> bool:
-    """Lets the services of installed packages be started; whether any was held back."""
-    held = [package for package in packages if (MASKS / f"{package}.service").is_symlink()]
-    for package in held:
-        run(["systemctl", "unmask", "--runtime", f"{package}.service"])
-    return bool(held)
+def start_held() -> None:
+    """Starts the services that `install` held back, now and at every boot."""
+    for service in (f"{package}.service" for package in LISTENING):
+        if (MASKS / service).is_symlink():
+            run(["systemctl", "unmask", "--runtime", service])
+            # The package could not do it while its service was masked.
+            run(["systemctl", "enable", service])
+            # Not checked: whoever needs the service says what is wrong with it.
+            run(["systemctl", "start", service], check=False)
 
 
 def _lists_time() -> float:

@@ -75,8 +75,11 @@ test("a firewall that somebody flushed is set up again", async () => {
   expect(await fromEdge()).toEqual(SSH_AND_HTTPS);
 });
 
+// Leaves IPv6 shut and IPv4 as it is, so that ufw must be started anew and the step still gets in.
+const UNHOOK = "ip6tables -D INPUT -j ufw6-before-input";
+
 test("ufw's chains are started anew without any moment in which the host is open or SSH shut", async () => {
-  await host.inside("sed -i 's/^IPV6=.*/IPV6=no/' /etc/default/ufw");
+  await host.inside(UNHOOK);
   const attempt = (port: number) => `timeout 0.3 bash -c 'exec 3<>/dev/tcp/198.51.100.10/${port}' 2>/dev/null`;
   const watch = host.fromStranger(
     `end=$(($(date +%s) + 8)); while [ $(date +%s) -lt $end ]; do ` +
@@ -84,7 +87,22 @@ test("ufw's chains are started anew without any moment in which the host is open
   );
   expect((await host.step("firewall", PAYLOAD)).stdout).toBe(LINE(6));
   expect((await watch).stdout).toBe("");
-  expect((await host.inside("grep ^IPV6= /etc/default/ufw; iptables -S | grep -c guard")).stdout).toBe("IPV6=yes\n0\n");
+  expect((await host.inside("iptables -S; ip6tables -S")).stdout).not.toContain("guard");
+  expect(await fromStranger()).toEqual(ONLY_SSH);
+  expect(await fromEdge()).toEqual(SSH_AND_HTTPS);
+});
+
+test("a run that is killed while ufw starts leaves the host shut but for SSH; the next one completes it", async () => {
+  await host.inside(UNHOOK);
+  const killed = host.step("firewall", PAYLOAD);
+  await host.inside(
+    "for i in $(seq 500); do iptables -S INPUT | grep -q immich-access-guard && break; sleep 0.02; done; sleep 0.2; " +
+      "agent=$(sed 's/.*process \\([0-9]*\\).*/\\1/' /run/immich-access.lock); kill -9 $agent; pkill -9 ufw-init",
+  );
+  expect((await killed).code).not.toBe(0);
+  expect((await host.inside("iptables -S")).stdout).toContain("immich-access-guard");
+  expect(await fromStranger()).toEqual(ONLY_SSH);
+  expect((await host.step("firewall", PAYLOAD)).stdout).toBe(LINE(8));
   expect(await fromStranger()).toEqual(ONLY_SSH);
   expect(await fromEdge()).toEqual(SSH_AND_HTTPS);
 });
@@ -92,7 +110,7 @@ test("ufw's chains are started anew without any moment in which the host is open
 test("a firewall that lets everything in by default is closed", async () => {
   await host.inside("ufw default allow incoming");
   expect(await fromStranger()).toMatchObject({ "443-v4": "open", "2283-v6": "open" });
-  expect((await host.step("firewall", PAYLOAD)).stdout).toBe(LINE(7));
+  expect((await host.step("firewall", PAYLOAD)).stdout).toBe(LINE(9));
   expect(await fromStranger()).toEqual(ONLY_SSH);
   expect(await foreignRules(host)).toBe(usersRules);
 });
@@ -104,7 +122,7 @@ test("a ufw that is busy is waited for, and then named", async () => {
   await host.inside("systemctl stop holder");
   expect(answer).toMatchObject({ code: 1, stdout: "" });
   expect(answer.stderr).toMatch(/^immich-access: ufw is busy: python3 \(process \d+\) holds \/run\/ufw.lock; .*\n$/);
-  expect((await host.step("firewall", PAYLOAD)).stdout).toBe(LINE(7));
+  expect((await host.step("firewall", PAYLOAD)).stdout).toBe(LINE(9));
 });
 
 test("removal shuts 443, leaves SSH and the user's rules, and nothing of ours", async () => {

@@ -16,7 +16,7 @@ ADDRESS = "https://api.cloudflare.com/client/v4/ips"
 # The answer has about 1 KB.
 LIMIT_BYTES = 64 * 1024
 TIMEOUT_SECONDS = 15.0
-PAUSES_SECONDS = (0, 5, 30)
+PAUSES_SECONDS = (0, 5, 10)
 
 
 def fetched(pauses: tuple[float, ...] = PAUSES_SECONDS) -> dict[str, list[str]]:

@@ -27,16 +27,13 @@ def firewall(request: Mapping[str, Any]) -> str:
     absent = packages.missing(PROGRAMS)
     if absent:
         packages.install(absent)
-    packages.release(["ufw"])
     with ufw.locked():
         plan, ports = confirmation.prepared(wanted)
         installation.install(request["modules"])
         with confirmation.applied(plan, payload, ports, wanted.confirm_seconds) as number:
             if run(["systemctl", "is-enabled", "ufw.service"], check=False).stdout.strip() != "enabled":
                 run(["systemctl", "enable", "ufw.service"])
-            if packages.release(["nginx"]):
-                # Not checked: nothing of ours is in nginx yet, and the step that needs it says what is wrong with it.
-                run(["systemctl", "start", "nginx.service"], check=False)
+            packages.start_held()
             real_ip.install(wanted.ranges.ipv4, wanted.ranges.ipv6)
             record.write_ranges(wanted.ranges)
             installation.start_timer()
