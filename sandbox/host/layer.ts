@@ -2,7 +2,7 @@
 // checkout of this user; the machine itself gets none of them.
 
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { withLock } from "../../toolchain/lock.ts";
@@ -21,11 +21,33 @@ const KEPT_DAYS = 30;
 
 const LAYER_SCRIPT = join(import.meta.dirname, "layer.sh");
 
-/** Other packages, another way of installing them, or another machine below them make another layer. */
-function layerName(): string {
+/** Other packages, another way of installing them, or another Debian make another layer. */
+function kind(): string {
   const hash = createHash("sha256");
-  for (const file of [LAYER_SCRIPT, "/etc/os-release", "/var/lib/dpkg/status"]) hash.update(readFileSync(file));
+  for (const file of [LAYER_SCRIPT, "/etc/os-release"]) hash.update(readFileSync(file));
   return hash.update(PACKAGES.join(" ")).digest("hex").slice(0, 16);
+}
+
+/** What is installed on this machine, below the layer. */
+function installedHere(): string[] {
+  const entries = readFileSync("/var/lib/dpkg/status", "utf8").split("\n\n");
+  return entries
+    .filter((entry) => /^Status: .* installed$/m.test(entry))
+    .map((entry) => /^Package: (.*)$/m.exec(entry)?.[1] ?? "");
+}
+
+/** The newest layer of the kind that is not too old and whose ground is still there. */
+function usable(folder: string): string | undefined {
+  const file = readdirSync(folder)
+    .filter((name) => name.startsWith(kind()) && name.endsWith(".tar"))
+    .sort()
+    .map((name) => join(folder, name))
+    .at(-1);
+  if (file === undefined || Date.now() - statSync(file).mtimeMs > KEPT_DAYS * DAY) return undefined;
+  const here = new Set(installedHere());
+  const { ground } = JSON.parse(readFileSync(`${file}.json`, "utf8")) as { ground: string[] };
+  // What the machine has got since does no harm; what it lost may be what a package of the layer stands on.
+  return ground.every((name) => here.has(name)) ? touched(file) : undefined;
 }
 
 /**
@@ -35,17 +57,20 @@ function layerName(): string {
 export async function hostLayer(report: (line: string) => void): Promise<string> {
   const folder = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "immich-access", "layers");
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const name = layerName();
-  const file = join(folder, `${name}.tar`);
-  const fresh = () => existsSync(file) && Date.now() - statSync(file).mtimeMs < KEPT_DAYS * DAY;
-  if (fresh()) return touched(file);
+  const present = usable(folder);
+  if (present !== undefined) return present;
   const waiting = (pid: number) => report(`process ${pid} is fetching the sandbox host's packages: waiting for it`);
   return withLock(
-    join(folder, `${name}.lock`),
+    join(folder, "lock"),
     async () => {
-      if (!fresh()) await build(file, report);
-      removeUnused(folder);
-      return touched(file);
+      const meanwhile = usable(folder);
+      if (meanwhile !== undefined) return meanwhile;
+      tidy(folder);
+      // With the time in its name, so that a host on an earlier one is made anew.
+      const file = join(folder, `${kind()}-${Date.now()}.tar`);
+      writeFileSync(`${file}.json`, JSON.stringify({ ground: installedHere() }));
+      await build(file, report);
+      return file;
     },
     waiting,
   );
@@ -74,9 +99,11 @@ function touched(file: string): string {
   return file;
 }
 
-function removeUnused(folder: string): void {
-  for (const entry of readdirSync(folder).filter((name) => name.endsWith(".tar"))) {
-    const path = join(folder, entry);
-    if (Date.now() - statSync(path).atimeMs > KEPT_DAYS * DAY) rmSync(path);
+/** Removes layers that nobody uses, and what a build that was cut short has left. Only for who holds the lock. */
+function tidy(folder: string): void {
+  for (const entry of readdirSync(folder).filter((name) => name.includes(".tar"))) {
+    const tar = join(folder, entry.replace(/\.tar.*/, ".tar"));
+    const unused = !existsSync(tar) || Date.now() - statSync(tar).atimeMs > KEPT_DAYS * DAY;
+    if (unused || !/\.tar(\.json)?$/.test(entry)) rmSync(join(folder, entry));
   }
 }
