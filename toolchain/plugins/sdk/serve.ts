@@ -25,10 +25,10 @@ function refuse(plugin: Plugin<never>, what: string, token: string, have: object
   );
 }
 
+/** The property is named in the text alone: the engine would print its value beside the name, were it secret or not. */
 function checkFailures(failures: Failure[]): rpc.CheckFailure[] {
   return failures.map(({ property, reason }) => {
     const failure = new provider.CheckFailure();
-    failure.setProperty(property);
     failure.setReason(`${property} ${reason}`);
     return failure;
   });
