@@ -8,6 +8,7 @@ import { LanguageRuntimeService } from "@pulumi/pulumi/proto/language_grpc_pb.js
 import language from "@pulumi/pulumi/proto/language_pb.js";
 import type { AboutRequest, GetProgramDependenciesRequest, RunRequest } from "@pulumi/pulumi/proto/language_pb.js";
 import pluginMessages from "@pulumi/pulumi/proto/plugin_pb.js";
+import type { PackageDependency, PluginDependency } from "@pulumi/pulumi/proto/plugin_pb.js";
 import empty from "google-protobuf/google/protobuf/empty_pb.js";
 import { RpcError, serve, unary } from "../rpc.ts";
 import { dependencies, requiredPlugins } from "./dependencies.ts";
@@ -19,6 +20,22 @@ let engine = process.argv.slice(2).findLast((argument) => !argument.startsWith("
 /** Folder of the program, from the first request that names it. */
 function programDirectory(info: { getProgramDirectory(): string } | undefined): string {
   return info?.getProgramDirectory() ?? process.cwd();
+}
+
+type ProgramInfo = Parameters<typeof programDirectory>[0];
+
+/** The plugins of a program, in the engine's old or new message. */
+function required<T extends PackageDependency | PluginDependency>(
+  request: { getInfo(): ProgramInfo },
+  Message: new () => T,
+): T[] {
+  return requiredPlugins(programDirectory(request.getInfo())).map(({ name, version }) => {
+    const dependency = new Message();
+    dependency.setName(name);
+    dependency.setKind("resource");
+    dependency.setVersion(version);
+    return dependency;
+  });
 }
 
 const ownVersion = (
@@ -53,29 +70,13 @@ await serve(LanguageRuntimeService, {
 
   getRequiredPackages: unary((request: InstanceType<typeof language.GetRequiredPackagesRequest>) => {
     const response = new language.GetRequiredPackagesResponse();
-    response.setPackagesList(
-      requiredPlugins(programDirectory(request.getInfo())).map(({ name, version }) => {
-        const dependency = new pluginMessages.PackageDependency();
-        dependency.setName(name);
-        dependency.setKind("resource");
-        dependency.setVersion(version);
-        return dependency;
-      }),
-    );
+    response.setPackagesList(required(request, pluginMessages.PackageDependency));
     return response;
   }),
 
   getRequiredPlugins: unary((request: InstanceType<typeof language.GetRequiredPluginsRequest>) => {
     const response = new language.GetRequiredPluginsResponse();
-    response.setPluginsList(
-      requiredPlugins(programDirectory(request.getInfo())).map(({ name, version }) => {
-        const dependency = new pluginMessages.PluginDependency();
-        dependency.setName(name);
-        dependency.setKind("resource");
-        dependency.setVersion(version);
-        return dependency;
-      }),
-    );
+    response.setPluginsList(required(request, pluginMessages.PluginDependency));
     return response;
   }),
 
