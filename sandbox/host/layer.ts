@@ -28,11 +28,11 @@ function kind(): string {
   return hash.update(PACKAGES.join(" ")).digest("hex").slice(0, 16);
 }
 
-/** What is installed on this machine, below the layer. */
+/** What is installed on this machine, below the layer; what is just being upgraded counts. */
 function installedHere(): string[] {
   const entries = readFileSync("/var/lib/dpkg/status", "utf8").split("\n\n");
   return entries
-    .filter((entry) => /^Status: .* installed$/m.test(entry))
+    .filter((entry) => /^Status: /m.test(entry) && !/^Status: .* (not-installed|config-files)$/m.test(entry))
     .map((entry) => /^Package: (.*)$/m.exec(entry)?.[1] ?? "");
 }
 
