@@ -14,17 +14,27 @@ def run(step: str, modules: dict[str, str]) -> subprocess.CompletedProcess[str]:
     with tempfile.TemporaryDirectory() as empty:
         return subprocess.run(
             [sys.executable, "-I", "-c", LOADER, step],
-            input=json.dumps(request), capture_output=True, text=True, cwd=empty, check=False,
+            input=json.dumps(request),
+            capture_output=True,
+            text=True,
+            cwd=empty,
+            check=False,
         )
 
 
 class Bootstrap(unittest.TestCase):
     def test_imports_the_agent_from_the_request_alone(self) -> None:
-        result = run("firewall", {
-            "agent/__init__.py": "",
-            "agent/words.py": "def say(text): print(text)",
-            "agent/main.py": "from agent.words import say\ndef main(step, r):\n    say(f\"{step} {r['payload']['answer']}\")\n    return 3",
-        })
+        result = run(
+            "firewall",
+            {
+                "agent/__init__.py": "",
+                "agent/words.py": "def say(text): print(text)",
+                "agent/main.py": "from agent.words import say\n"
+                "def main(step, r):\n"
+                "    say(f\"{step} {r['payload']['answer']}\")\n"
+                "    return 3",
+            },
+        )
         self.assertEqual((result.stdout, result.returncode), ("firewall 42\n", 3))
 
     def test_unknown_step_is_one_line(self) -> None:

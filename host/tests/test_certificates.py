@@ -3,6 +3,7 @@ import tempfile
 import time
 import unittest
 from pathlib import Path
+from typing import ClassVar
 
 from agent.certificates.store import Store
 from agent.certificates.x509 import read_certificates, read_private_key
@@ -18,7 +19,9 @@ def openssl(*arguments: str) -> str:
 
 def self_signed(name: str, *extra: str) -> str:
     """A key and its certificate, in one text."""
-    return openssl("req", "-x509", *CURVE, "-nodes", "-days", "2", "-subj", f"/CN={name}", *extra, "-keyout", "-", "-out", "-")
+    return openssl(
+        "req", "-x509", *CURVE, "-nodes", "-days", "2", "-subj", f"/CN={name}", *extra, "-keyout", "-", "-out", "-"
+    )
 
 
 def parts(both: str) -> tuple[str, str]:
@@ -51,7 +54,12 @@ class Reading(unittest.TestCase):
 
     def test_knows_which_names_it_is_for(self) -> None:
         [found] = read_certificates(self.certificate, "certificate")
-        for name, expected in (("photos.example.com", True), ("a.example.org", True), ("a.b.example.org", False), ("example.com", False)):
+        for name, expected in (
+            ("photos.example.com", True),
+            ("a.example.org", True),
+            ("a.b.example.org", False),
+            ("example.com", False),
+        ):
             self.assertEqual(found.names(name), expected, name)
 
     def test_reads_several(self) -> None:
@@ -69,7 +77,10 @@ class Reading(unittest.TestCase):
     def test_refuses_what_is_no_certificate(self) -> None:
         broken = self.certificate[:100] + "AAAA" + self.certificate[104:]
         for text in ("", "photos", self.key, self.certificate + self.key, broken, self.certificate[:-40]):
-            with self.subTest(text=text[:40]), self.assertRaisesRegex(HostError, r"\Athe client CA .* nothing has been changed\Z"):
+            with (
+                self.subTest(text=text[:40]),
+                self.assertRaisesRegex(HostError, r"\Athe client CA .* nothing has been changed\Z"),
+            ):
                 read_certificates(text, "client CA")
 
     def test_a_keys_public_half_is_its_certificates(self) -> None:
@@ -83,19 +94,22 @@ class Reading(unittest.TestCase):
         self.assertTrue(read_private_key(old)[0].startswith("-----BEGIN EC PRIVATE KEY-----"))
 
     def test_refuses_an_unusable_key_without_showing_it(self) -> None:
-        encrypted = openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-aes256", "-pass", "pass:x")
+        encrypted = openssl(
+            "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-aes256", "-pass", "pass:x"
+        )
         broken = self.key[:60] + "!!!!" + self.key[64:]
         for text in ("", self.certificate, encrypted, broken, self.key + self.key):
             with self.subTest(text=text[:40]), self.assertRaises(HostError) as caught:
                 read_private_key(text)
             self.assertEqual(
-                str(caught.exception), "the private key is not one unencrypted key in PEM form; nothing has been changed"
+                str(caught.exception),
+                "the private key is not one unencrypted key in PEM form; nothing has been changed",
             )
 
 
 class Generations(unittest.TestCase):
-    OLD = {"origin.pem": File(b"old certificate"), "origin.key": File(b"old key", 0o600)}
-    NEW = {"origin.pem": File(b"new certificate"), "origin.key": File(b"new key", 0o600)}
+    OLD: ClassVar = {"origin.pem": File(b"old certificate"), "origin.key": File(b"old key", 0o600)}
+    NEW: ClassVar = {"origin.pem": File(b"new certificate"), "origin.key": File(b"new key", 0o600)}
 
     def setUp(self) -> None:
         folder = tempfile.TemporaryDirectory()
@@ -136,7 +150,12 @@ class Generations(unittest.TestCase):
     def test_notices_and_repairs_damage(self) -> None:
         self.install(self.NEW)
         key = self.store.current / "origin.key"
-        for damage in (lambda: key.chmod(0o644), lambda: key.write_bytes(b"x"), key.unlink, lambda: (key.parent / "stray").touch()):
+        for damage in (
+            lambda: key.chmod(0o644),
+            lambda: key.write_bytes(b"x"),
+            key.unlink,
+            (key.parent / "stray").touch,
+        ):
             damage()
             self.assertFalse(self.store.settled_on(self.NEW))
             self.install(self.NEW)

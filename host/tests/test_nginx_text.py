@@ -8,7 +8,9 @@ from agent.nginx.text import Nginx, Site, site_text, unknown_names_text
 
 FOLDER = Path(__file__).parent.parent / "agent/nginx"
 MODULES = {f"agent/nginx/{file.name}": file.read_text() for file in FOLDER.glob("*.conf")}
-SITE = Site("photos.example.com", "127.0.0.1:2283", "/etc/immich-access/photos.example.com/current", "/etc/nginx/ranges.conf")
+SITE = Site(
+    "photos.example.com", "127.0.0.1:2283", "/etc/immich-access/photos.example.com/current", "/etc/nginx/ranges.conf"
+)
 
 
 def directives(text: str, name: str) -> list[str]:
@@ -69,24 +71,28 @@ class UnknownNamesText(unittest.TestCase):
 
 class ForeignDefaults(unittest.TestCase):
     def test_finds_the_owners_default_servers_by_family(self) -> None:
-        dump = "\n".join([
-            "# configuration file /etc/nginx/nginx.conf:",
-            "http { include /etc/nginx/sites-enabled/*; }",
-            "# configuration file /etc/nginx/sites-enabled/blog:",
-            "server {",
-            "  listen 80 default_server;",
-            "  listen 198.51.100.10:443 ssl default_server;",
-            "  # listen [::]:443 ssl default_server;",
-            "  listen *:443 ssl http2 default_server;",
-            "}",
-            "# configuration file /etc/nginx/sites-enabled/immich-access-unknown-names.conf:",
-            "server { ",
-            "  listen [::]:443 ssl default_server;",
-            "}",
-        ])
+        dump = "\n".join(
+            [
+                "# configuration file /etc/nginx/nginx.conf:",
+                "http { include /etc/nginx/sites-enabled/*; }",
+                "# configuration file /etc/nginx/sites-enabled/blog:",
+                "server {",
+                "  listen 80 default_server;",
+                "  listen 198.51.100.10:443 ssl default_server;",
+                "  # listen [::]:443 ssl default_server;",
+                "  listen *:443 ssl http2 default_server;",
+                "}",
+                "# configuration file /etc/nginx/sites-enabled/immich-access-unknown-names.conf:",
+                "server { ",
+                "  listen [::]:443 ssl default_server;",
+                "}",
+            ]
+        )
         self.assertEqual(foreign_defaults(dump), {"": "/etc/nginx/sites-enabled/blog"})
         self.assertEqual(
-            foreign_defaults("# configuration file /etc/nginx/a.conf:\nserver { listen [::]:443\n default; listen 443 ssl; }"),
+            foreign_defaults(
+                "# configuration file /etc/nginx/a.conf:\nserver { listen [::]:443\n default; listen 443 ssl; }"
+            ),
             {"[::]:": "/etc/nginx/a.conf"},
         )
 

@@ -74,7 +74,10 @@ class Check(unittest.TestCase):
             rule("allow", "443", "::/0", destination="::/0"),
         ]
         for one in dangerous:
-            with self.subTest(rule=one), self.assertRaisesRegex(HostError, "to everyone; run `ufw delete (allow|limit) "):
+            with (
+                self.subTest(rule=one),
+                self.assertRaisesRegex(HostError, "to everyone; run `ufw delete (allow|limit) "),
+            ):
                 checked(*OURS, one)
 
     def test_an_earlier_denial_for_all_makes_a_later_opening_harmless(self) -> None:

@@ -11,9 +11,25 @@ class Hostname(unittest.TestCase):
 
     def test_refuses_what_could_leave_its_folder_or_its_line(self) -> None:
         bad = [
-            "..", "../etc", "a/b.example", "/etc/passwd", "photos", "Photos.example.com", "photos.example.com.",
-            "photos..example", "-a.example", "a-.example", "photos.example.com\n", "a.example;", "a.example {", "$host.example",
-            "*.example.com", f"{'a' * 64}.example", ".".join(["a" * 60] * 5), "bücher.example", "unknown-names",
+            "..",
+            "../etc",
+            "a/b.example",
+            "/etc/passwd",
+            "photos",
+            "Photos.example.com",
+            "photos.example.com.",
+            "photos..example",
+            "-a.example",
+            "a-.example",
+            "photos.example.com\n",
+            "a.example;",
+            "a.example {",
+            "$host.example",
+            "*.example.com",
+            f"{'a' * 64}.example",
+            ".".join(["a" * 60] * 5),
+            "bücher.example",
+            "unknown-names",
         ]
         for name in bad:
             with self.subTest(name=name), self.assertRaisesRegex(HostError, "is no host name"):
@@ -27,8 +43,21 @@ class Upstream(unittest.TestCase):
 
     def test_refuses_what_nginx_would_read_as_something_else(self) -> None:
         bad = [
-            "127.0.0.1", "127.0.0.1:0", "127.0.0.1:65536", "256.1.1.1:80", "1.2.3:80", "::1:2283", "[127.0.0.1]:80", "[::g]:80",
-            "http://immich:2283", "immich:2283/api", "immich:2283; return 200", "$host:80", "a b:80", "immich:80\n", "unix:/run/x",
+            "127.0.0.1",
+            "127.0.0.1:0",
+            "127.0.0.1:65536",
+            "256.1.1.1:80",
+            "1.2.3:80",
+            "::1:2283",
+            "[127.0.0.1]:80",
+            "[::g]:80",
+            "http://immich:2283",
+            "immich:2283/api",
+            "immich:2283; return 200",
+            "$host:80",
+            "a b:80",
+            "immich:80\n",
+            "unix:/run/x",
         ]
         for endpoint in bad:
             with self.subTest(endpoint=endpoint), self.assertRaisesRegex(HostError, "is no upstream"):

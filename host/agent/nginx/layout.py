@@ -97,7 +97,7 @@ def linked(wanted: Mapping[Path, Path | None]) -> Generator[None, None, None]:
 
 def _state(link: Path) -> Path | File | None:
     """A link's target, or the file that an editor has put in the link's place."""
-    return Path(os.readlink(link)) if link.is_symlink() else read(link)
+    return link.readlink() if link.is_symlink() else read(link)
 
 
 def _put(link: Path, state: Path | File | None) -> None:
