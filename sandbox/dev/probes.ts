@@ -16,7 +16,9 @@ export interface DeviceHeaders {
   clientSecret: string;
 }
 
-const SECONDS = 3;
+/** Seconds for an answer, and for a connection: packets that are dropped cost the latter, all others take milliseconds. */
+const ANSWER_SECONDS = 5;
+const CONNECT_SECONDS = 2;
 /** curl's exit status when nothing answered in time. */
 const TIMED_OUT = 28;
 
@@ -86,7 +88,9 @@ async function curl(run: Run, args: readonly string[], headers?: DeviceHeaders):
       "curl",
       "--silent",
       "--max-time",
-      SECONDS.toString(),
+      ANSWER_SECONDS.toString(),
+      "--connect-timeout",
+      CONNECT_SECONDS.toString(),
       "--write-out",
       "\n%{http_code} %{redirect_url}",
       "--config",
