@@ -3,20 +3,25 @@
 # name, IPC and control group namespaces. LAYER is the name of the layer that up.sh has unpacked.
 #
 # The host's /usr, /etc and /var are this machine's with the layer and what the host itself writes on top; everything
-# else is its own. One overlay for each, since the kernel refuses an overlay of / whose upper part lies below /.
+# else is its own. One overlay for each, since the kernel refuses an overlay of / whose upper part lies below /. A layer
+# that is a whole system of another release stands on nothing of this machine.
 set -euo pipefail
 state=$1 layer=$2 ca=${3:-}
 disk=$state/disk root=$state/disk/root
 mount --make-rprivate /
 mkdir -p "$root"
 mount --bind "$root" "$root"
+ground=
+if [ -e "$disk/layer/.whole" ]; then ground=$disk/layer; fi
 for top in usr etc var bin sbin lib lib32 lib64 libx32; do
-  if [ -L "/$top" ]; then
-    [ -L "$root/$top" ] || cp -P "/$top" "$root/$top"
-  elif [ -d "/$top" ]; then
+  if [ -L "$ground/$top" ]; then
+    [ -L "$root/$top" ] || cp -P "$ground/$top" "$root/$top"
+  elif [ -d "$ground/$top" ]; then
     mkdir -p "$root/$top" "$disk/layer/$top" "$disk/upper/$top" "$disk/work/$top"
+    lower=$disk/layer/$top
+    if [ -z "$ground" ]; then lower+=:/$top; fi
     mount -t overlay overlay \
-      -o "lowerdir=$disk/layer/$top:/$top,upperdir=$disk/upper/$top,workdir=$disk/work/$top" "$root/$top"
+      -o "lowerdir=$lower,upperdir=$disk/upper/$top,workdir=$disk/work/$top" "$root/$top"
   fi
 done
 cd "$root"

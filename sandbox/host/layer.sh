@@ -1,6 +1,8 @@
 #!/bin/bash
-# layer.sh FILE PACKAGE… -- installs Debian packages on top of this machine's own files without touching the machine,
-# and keeps what they add as the tar FILE. A sandbox host is booted from the machine's files with that on top.
+# layer.sh [--release NAME] FILE PACKAGE… -- installs Debian packages on top of this machine's own files without touching
+# the machine, and keeps what they add as the tar FILE. A sandbox host is booted from the machine's files with that on
+# top. With --release, FILE becomes a whole Debian of that code name instead, from the archives in the machine's apt
+# configuration; where those do not have it, the exit status is 3.
 #
 # It works in a mount namespace of its own, on an overlay. The overlay's upper folder is on a tmpfs, because the kernel
 # refuses one that lies below its own lower folder.
@@ -9,6 +11,8 @@ if [ "${1:-}" != --inside ]; then
   exec unshare --mount --propagation private bash "$0" --inside "$@"
 fi
 shift
+release=
+if [ "$1" = --release ]; then release=$2 && shift 2; fi
 file=$1
 shift
 work=$(mktemp -d)
@@ -30,12 +34,41 @@ chmod 755 "$root/usr/sbin/policy-rc.d"
 export DEBIAN_FRONTEND=noninteractive PATH=/usr/sbin:/usr/bin:/sbin:/bin
 apt=(chroot "$root" apt-get -qq -o DPkg::Lock::Timeout=60 -o Acquire::Retries=2 -o Acquire::http::Timeout=30)
 "${apt[@]}" update </dev/null
-"${apt[@]}" install -y --no-install-recommends "$@" </dev/null
-"${apt[@]}" clean
-rm -f "$root/usr/sbin/policy-rc.d"
-umount -l "$root/proc" "$root/dev" "$root/run" "$root/tmp"
-rm -rf "$work/upper/var/lib/apt/lists" "$work/upper/var/log" "$work/upper/root" "$work/upper/home"
 mkdir -p "$(dirname "$file")"
-# Whiteouts are device files; that a folder hides the one below it is an attribute in the trusted namespace.
-tar -C "$work/upper" --xattrs --xattrs-include='trusted.overlay.*' -cf "$file.$$" .
+
+# archives KEYRING: the machine's archives of Debian itself, in the form of sources.list, for the other release
+archives() {
+  local codename
+  codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
+  # shellcheck disable=SC2016 # These are apt's variables.
+  chroot "$root" apt-get indextargets --format '$(ORIGIN) $(COMPONENT) $(REPO_URI) $(CODENAME)' 'Created-By: Packages' |
+    sed -n "s|^Debian main \([^ ]*\) $codename\([^ ]*\)$|deb [signed-by=$1] \1 $release\2 main|p" | sort -u
+}
+
+if [ -n "$release" ]; then
+  keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+  archives "$keyring" >"$root/tmp/archives"
+  if [ ! -s "$root/tmp/archives" ] || [ ! -e "$keyring" ]; then
+    echo "this machine's apt has no archive of Debian" >&2
+    exit 3
+  fi
+  read -r _ _ uri _ <<<"$(grep -F " $release main" "$root/tmp/archives")"
+  if ! said=$(chroot "$root" /usr/lib/apt/apt-helper download-file "${uri}dists/$release/InRelease" /tmp/release 2>&1); then
+    echo "the Debian archive of this machine's apt has no $release: $(grep -m 1 '^E: ' <<<"$said")" >&2
+    exit 3
+  fi
+  "${apt[@]}" install -y --no-install-recommends mmdebstrap </dev/null
+  # The mark is for init.sh.
+  # shellcheck disable=SC2016 # mmdebstrap's shell knows where the system lies.
+  chroot "$root" mmdebstrap --quiet --mode=root --variant=minbase --format=tar --include="$(IFS=, && echo "$*")" \
+    --customize-hook='touch "$1/.whole"' "$release" - /tmp/archives </dev/null >"$file.$$"
+else
+  "${apt[@]}" install -y --no-install-recommends "$@" </dev/null
+  "${apt[@]}" clean
+  rm -f "$root/usr/sbin/policy-rc.d"
+  umount -l "$root/proc" "$root/dev" "$root/run" "$root/tmp"
+  rm -rf "$work/upper/var/lib/apt/lists" "$work/upper/var/log" "$work/upper/root" "$work/upper/home"
+  # Whiteouts are device files; that a folder hides the one below it is an attribute in the trusted namespace.
+  tar -C "$work/upper" --xattrs --xattrs-include='trusted.overlay.*' -cf "$file.$$" .
+fi
 mv "$file.$$" "$file"

@@ -1,5 +1,5 @@
 // The packages that a sandbox host has on top of this machine's own files. They are fetched once and kept for every
-// checkout of this user; the machine itself gets none of them.
+// checkout of this user; the machine itself gets none of them. A whole Debian of another release is kept the same way.
 
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
@@ -21,11 +21,17 @@ const KEPT_DAYS = 30;
 
 const LAYER_SCRIPT = join(import.meta.dirname, "layer.sh");
 
+/** Exit status of the script where the machine's archives do not have the release. */
+const UNAVAILABLE = 3;
+
+/** This machine's archives of Debian do not have the release that was asked for. */
+export class ReleaseUnavailable extends SandboxError {}
+
 /** Other packages, another way of installing them, or another Debian make another layer. */
-function kind(): string {
+function kindOf(release: string): string {
   const hash = createHash("sha256");
   for (const file of [LAYER_SCRIPT, "/etc/os-release"]) hash.update(readFileSync(file));
-  return hash.update(PACKAGES.join(" ")).digest("hex").slice(0, 16);
+  return hash.update(PACKAGES.join(" ")).update(release).digest("hex").slice(0, 16);
 }
 
 /** What is installed on this machine, below the layer; what is just being upgraded counts. */
@@ -37,9 +43,9 @@ function installedHere(): string[] {
 }
 
 /** The newest layer of the kind that is not too old and whose ground is still there. */
-function usable(folder: string): string | undefined {
+function usable(folder: string, kind: string): string | undefined {
   const file = readdirSync(folder)
-    .filter((name) => name.startsWith(kind()) && name.endsWith(".tar"))
+    .filter((name) => name.startsWith(kind) && name.endsWith(".tar"))
     .sort()
     .map((name) => join(folder, name))
     .at(-1);
@@ -51,45 +57,50 @@ function usable(folder: string): string | undefined {
 }
 
 /**
- * The path of the layer as a tar file; makes it when there is none of this kind (usually 25 s).
- * @throws SandboxError when the packages cannot be installed.
+ * The path of the layer as a tar file; makes it when there is none of this kind (usually 25 s; 75 s with a release).
+ * @param release code name of the Debian that the host shall be, instead of this machine's files with the layer on top.
+ * @throws SandboxError when the packages cannot be installed, as ReleaseUnavailable when the archives lack the release.
  */
-export async function hostLayer(report: (line: string) => void): Promise<string> {
+export async function hostLayer(report: (line: string) => void, release = ""): Promise<string> {
   const folder = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "immich-access", "layers");
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const present = usable(folder);
+  const kind = kindOf(release);
+  const present = usable(folder, kind);
   if (present !== undefined) return present;
   const waiting = (pid: number) => report(`process ${pid} is fetching the sandbox host's packages: waiting for it`);
   return withLock(
     join(folder, "lock"),
     async () => {
-      const meanwhile = usable(folder);
+      const meanwhile = usable(folder, kind);
       if (meanwhile !== undefined) return meanwhile;
       tidy(folder);
       // With the time in its name, so that a host on an earlier one is made anew.
-      const file = join(folder, `${kind()}-${Date.now()}.tar`);
-      writeFileSync(`${file}.json`, JSON.stringify({ ground: installedHere() }));
-      await build(file, report);
+      const file = join(folder, `${kind}-${Date.now()}.tar`);
+      writeFileSync(`${file}.json`, JSON.stringify({ ground: release ? [] : installedHere() }));
+      await build(file, release, report);
       return file;
     },
     waiting,
   );
 }
 
-async function build(file: string, report: (line: string) => void): Promise<void> {
+async function build(file: string, release: string, report: (line: string) => void): Promise<void> {
   const started = Date.now();
-  const what = "Fetching the sandbox host's packages (usually 25 s, once; nothing is installed on this machine)";
+  const [wanted, usual] = release ? [`the packages of Debian ${release}`, 75] : ["the sandbox host's packages", 25];
+  const what = `Fetching ${wanted} (usually ${usual} s, once; nothing is installed on this machine)`;
   report(what);
   const tick = setInterval(() => {
     report(`${what}: ${Math.round((Date.now() - started) / 1000)} s`);
   }, 10_000);
-  const { code, stderr } = await run(["bash", LAYER_SCRIPT, file, ...PACKAGES], { timeout: 900_000 });
+  const choice = release ? ["--release", release] : [];
+  const { code, stderr } = await run(["bash", LAYER_SCRIPT, ...choice, file, ...PACKAGES], { timeout: 900_000 });
   clearInterval(tick);
   if (code === 0) return;
+  if (code === UNAVAILABLE) throw new ReleaseUnavailable(stderr.trim().split("\n").at(-1) ?? "");
   const reason =
     stderr.split("\n").find((line) => /^E: |No space left|cannot|failed|denied/.test(line)) ?? `code ${code}`;
   throw new SandboxError(
-    `the sandbox host's packages cannot be fetched: ${reason.trim()}; check apt-get update and the free space, then try again`,
+    `${wanted} cannot be fetched: ${reason.trim()}; check apt-get update and the free space, then try again`,
   );
 }
 

@@ -66,14 +66,24 @@ export class TestHost {
   }
 }
 
+export interface TestHostOptions {
+  /** Code name of the Debian that the host shall be. Default: whatever this machine is. */
+  release?: string;
+}
+
+/** Fetches what hosts are made of, if it is not there yet, so that no test spends its time on it. See hostLayer. */
+export function prepareTestHosts({ release }: TestHostOptions = {}): Promise<string> {
+  return hostLayer((line) => {
+    console.error(line);
+  }, release);
+}
+
 /**
  * Boots a fresh host (usually 2 s; 30 s more when its packages must be fetched first). Close it at the end; one whose
  * process was killed is removed when the next one starts.
  */
-export async function startTestHost(): Promise<TestHost> {
-  const layer = await hostLayer((line) => {
-    console.error(line);
-  });
+export async function startTestHost(options?: TestHostOptions): Promise<TestHost> {
+  const layer = await prepareTestHosts(options);
   await sweep(removeClaimed);
   const hostFolder = mkdtempSync(join(tmpdir(), "immich-access-host-"));
   const claim = await claimNumber(FIRST_NUMBER, { hostFolder, owner: ownProcess() });

@@ -12,7 +12,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { WebSocketServer } from "ws";
 import { issue, type KeyPairPem, newKey, selfSigned } from "../../../sandbox/certificates/x509.ts";
 import { ORIGIN } from "../../../sandbox/network/network.ts";
-import { startTestHost, type TestHost } from "../../support/host.ts";
+import { startTestHost, type TestHost, type TestHostOptions } from "../../support/host.ts";
 
 export const SITE = "photos.home.localhost";
 export const UPSTREAM = "127.0.0.1:2283";
@@ -115,8 +115,8 @@ export class Origin {
   }
 
   /** Boots the host and puts its firewall up. */
-  public static async start(): Promise<Origin> {
-    const origin = new Origin(await startTestHost());
+  public static async start(options?: TestHostOptions): Promise<Origin> {
+    const origin = new Origin(await startTestHost(options));
     try {
       origin.upstream.listen(join(origin.folder, "immich"));
       await origin.startRelays();
