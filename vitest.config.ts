@@ -18,8 +18,8 @@ export default defineConfig({
           name: "system",
           include: ["test/{conformance,host,e2e}/**/*.test.ts"],
           sequence: { groupOrder: 1 },
-          // Each of these has a whole host, an edge and an engine to itself.
-          maxWorkers: 1,
+          // Each of these has a whole host, an edge and an engine to itself, and often waits for one of them.
+          maxWorkers: 2,
           testTimeout: 300_000,
           hookTimeout: 300_000,
         },

@@ -1,58 +1,67 @@
-import { randomUUID } from "node:crypto";
-import { rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { join } from "node:path";
 import type { Sandbox } from "../../../sandbox/sandbox.ts";
 
-/** What strangers got while they tried all the time: how often each answer came, by the way that was tried. */
-export type Tried = Readonly<Record<string, Readonly<Record<string, number>>>>;
+/** One way on which a stranger may try to reach Immich. */
+export interface Way {
+  way: string;
+  address: string;
+  port: number;
+  tls: boolean;
+}
+
+/** One try: when it began (milliseconds), and what came of it; `pong` means that Immich itself has answered. */
+export interface Attempt {
+  way: string;
+  at: number;
+  answer: string;
+}
 
 /** Strangers who try to reach Immich without credentials, over and over, until `stop` is called. */
 export interface Prober {
-  /** Ends the attempts and tells what came of them. */
-  stop(): Promise<Tried>;
+  /** Ends the attempts and tells of them. Rejects if they did not go on until now. */
+  stop(): Promise<Attempt[]>;
 }
 
-/** One attempt a turn; what it prints is `pong` if Immich itself has answered, else the status or curl's own code. */
-const SCRIPT = `
-while [ ! -e "$0" ]; do
-  answer=$(curl --silent --insecure --max-time 1 --write-out ' %{http_code}/%{exitcode}' "$@")
-  case $answer in *pong*) echo pong ;; *) echo "\${answer##* }" ;; esac
-  sleep 0.3
-done`;
+/** Longer than one try may take: without a try for so long, nobody was watching. */
+const GAP_MS = 10_000;
 
-/**
- * Sends strangers to the site through the edge and to the host itself, over IPv4 and IPv6, with new connections only.
- */
+/** Sends strangers to the site through the edge and to the host itself, over IPv4 and IPv6. */
 export function startProber(sandbox: Sandbox, hostname: string): Prober {
-  const ended = join(tmpdir(), `immich-access-prober-${randomUUID()}`);
-  const ping = "/api/server/ping";
-  const direct = (address: string, port: number) => [
-    "--resolve",
-    `${hostname}:${port}:${address}`,
-    `${port === 443 ? "https" : "http"}://${hostname}:${port}${ping}`,
+  const ways: Way[] = [
+    { way: "through the edge", address: sandbox.edge.ipv4, port: 443, tls: true },
+    { way: "through the edge, IPv6", address: sandbox.edge.ipv6, port: 443, tls: true },
+    { way: "to the host", address: sandbox.origin.ipv4, port: 443, tls: true },
+    { way: "to the host, IPv6", address: sandbox.origin.ipv6, port: 443, tls: true },
+    { way: "to Immich's own port", address: sandbox.origin.ipv4, port: 2283, tls: false },
   ];
-  const ways: Record<string, string[]> = {
-    "through the edge": direct(sandbox.edge.ipv4, 443),
-    "through the edge, IPv6": direct(`[${sandbox.edge.ipv6}]`, 443),
-    "to the host": direct(sandbox.origin.ipv4, 443),
-    "to the host, IPv6": direct(`[${sandbox.origin.ipv6}]`, 443),
-    "to Immich's own port": direct(sandbox.origin.ipv4, 2283),
-  };
-  const runs = Object.entries(ways).map(async ([way, args]) => {
-    const { stdout } = await sandbox.runAsStranger(["sh", "-c", SCRIPT, ended, ...args]);
-    const counts: Record<string, number> = {};
-    for (const answer of stdout.trim().split("\n")) counts[answer] = (counts[answer] ?? 0) + 1;
-    return [way, counts] as const;
+  const program = [
+    process.execPath,
+    "--disable-warning=ExperimentalWarning",
+    join(import.meta.dirname, "strangers.ts"),
+  ];
+  const child = spawn("ip", ["netns", "exec", `ia${sandbox.number}-out`, ...program, hostname, JSON.stringify(ways)], {
+    stdio: ["pipe", "pipe", "inherit"],
   });
+  let output = "";
+  child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()));
+  const closed = once(child, "close");
   return {
     stop: async () => {
-      writeFileSync(ended, "");
-      try {
-        return Object.fromEntries(await Promise.all(runs));
-      } finally {
-        rmSync(ended, { force: true });
+      const stopped = Date.now();
+      child.stdin.end();
+      await closed;
+      const attempts = JSON.parse(output) as Attempt[];
+      for (const { way } of ways) {
+        const times = [...attempts.filter((attempt) => attempt.way === way).map(({ at }) => at), stopped];
+        const gap = Math.max(...times.slice(1).map((time, index) => time - (times[index] ?? 0)));
+        if (times.length < 3 || gap > GAP_MS) throw new Error(`nobody watched the way ${way} for ${gap} ms`);
       }
+      return attempts;
     },
   };
 }
+
+/** The attempts that reached Immich, which none may. */
+export const reached = (attempts: readonly Attempt[]): Attempt[] => attempts.filter(({ answer }) => answer === "pong");
