@@ -48,11 +48,11 @@ archives() {
 if [ -n "$release" ]; then
   keyring=/usr/share/keyrings/debian-archive-keyring.gpg
   archives "$keyring" >"$root/tmp/archives"
-  if [ ! -s "$root/tmp/archives" ] || [ ! -e "$keyring" ]; then
+  uri=$(awk -v release="$release" '$4 == release { print $3; exit }' "$root/tmp/archives")
+  if [ -z "$uri" ] || [ ! -e "$keyring" ]; then
     echo "this machine's apt has no archive of Debian" >&2
     exit 3
   fi
-  read -r _ _ uri _ <<<"$(grep -F " $release main" "$root/tmp/archives")"
   if ! said=$(chroot "$root" /usr/lib/apt/apt-helper download-file "${uri}dists/$release/InRelease" /tmp/release 2>&1); then
     echo "the Debian archive of this machine's apt has no $release: $(grep -m 1 '^E: ' <<<"$said")" >&2
     exit 3

@@ -1,65 +1,20 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { startTestHost, type TestHost } from "../support/host.ts";
 import { LINE, PAYLOAD, RANGES } from "./firewall-support.ts";
-
-// Stands for api.cloudflare.com: answers what lies in the file `answer`, over TLS, at the edge's address.
-const SERVER = `
-import http.server, socket, ssl
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        body = open("answer", "rb").read() if self.path == "/client/v4/ips" else b"not found"
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(body)
-class Server(http.server.ThreadingHTTPServer):
-    address_family = socket.AF_INET6
-server = Server(("::", 443), Handler)
-context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-context.load_cert_chain("certificate.pem", "key.pem")
-server.socket = context.wrap_socket(server.socket, server_side=True)
-server.serve_forever()
-`;
+import { listed, RangesApi } from "./support/ranges-api.ts";
 
 let host: TestHost;
-const folder = mkdtempSync(join(tmpdir(), "immich-access-refresh-"));
-let server: string;
+let api: RangesApi;
 
 beforeAll(async () => {
   host = await startTestHost();
-  writeFileSync(join(folder, "server.py"), SERVER);
-  await host.fromEdge(
-    `cd ${folder}; openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out certificate.pem -days 2 ` +
-      "-subj /CN=api.cloudflare.com -addext subjectAltName=DNS:api.cloudflare.com 2>/dev/null",
-  );
-  await serve();
+  api = await RangesApi.start(host);
   expect((await host.step("firewall", PAYLOAD)).stdout).toBe(LINE(1));
 });
 afterAll(async () => {
-  await stop();
-  rmSync(folder, { recursive: true });
+  await api.close();
   await host.close();
 });
-
-async function serve(): Promise<void> {
-  const start = "setsid /usr/bin/python3 server.py </dev/null >/dev/null 2>&1 & echo $!";
-  server = (await host.fromEdge(`cd ${folder}; ${start}; until ss -Hltn sport = 443 | grep -q .; do sleep 0.1; done`))
-    .stdout;
-}
-const stop = () => host.fromEdge(`kill ${server.trim()}`);
-
-/** Runs the service as the timer does, with this answer of the API, and tells how it ended. */
-async function refresh(answer: string | object) {
-  writeFileSync(join(folder, "answer"), typeof answer === "string" ? answer : JSON.stringify(answer));
-  const since = (await host.inside("date +%s.%N")).stdout.trim();
-  const { code } = await host.inside("systemctl start immich-access-ranges.service", { timeout: 120_000 });
-  const { stdout } = await host.inside(`journalctl -q -o cat -u immich-access-ranges --since @${since} _COMM=python3`);
-  return { code, said: stdout };
-}
-
-const listed = (ipv4: string[], ipv6: string[]) => ({ success: true, result: { ipv4_cidrs: ipv4, ipv6_cidrs: ipv6 } });
 
 /** The ranges in force: in ufw's files, in the kernel, in nginx and in our memory, which must agree. */
 async function ranges(): Promise<string[]> {
@@ -76,30 +31,29 @@ async function ranges(): Promise<string[]> {
 const first = [...RANGES.ipv4, ...RANGES.ipv6];
 
 test("a server that the host does not trust is not believed", async () => {
-  const { code, said } = await refresh(listed(["104.16.0.0/13"], ["2606:4700::/32"]));
+  const { code, said } = await api.refresh(listed(["104.16.0.0/13"], ["2606:4700::/32"]));
   expect(code).not.toBe(0);
   expect(said).toMatch(/^immich-access: cannot fetch https:\/\/api\.cloudflare\.com\/.*certificate verify failed.*\n$/);
   expect(await ranges()).toEqual(first);
   expect((await host.inside("systemctl --failed --no-legend")).stdout).toContain("immich-access-ranges.service");
-  const certificate = (await host.fromEdge(`cat ${folder}/certificate.pem`)).stdout;
-  await host.inside("cat >>/etc/ssl/certs/ca-certificates.crt", { input: certificate });
+  await api.trust();
 });
 
 test("new ranges get in and given-up ones are shut, in ufw and nginx", async () => {
-  const { code, said } = await refresh(
+  const { code, said } = await api.refresh(
     listed(["104.16.0.0/13", "188.114.96.0/20"], ["2400:cb00::/32", "2c0f:f248::/32"]),
   );
   expect({ code, said }).toEqual({ code: 0, said: "Cloudflare has 2 IPv4 and 2 IPv6 ranges\n" });
   expect(await ranges()).toEqual(["104.16.0.0/13", "188.114.96.0/20", "2400:cb00::/32", "2c0f:f248::/32"]);
   expect((await host.inside("systemctl --failed --no-legend")).stdout).toBe("");
-  expect((await refresh(listed(RANGES.ipv4, RANGES.ipv6))).code).toBe(0);
+  expect((await api.refresh(listed(RANGES.ipv4, RANGES.ipv6))).code).toBe(0);
   expect(await ranges()).toEqual(first);
 });
 
 test("the same ranges touch nothing", async () => {
   const times = () => host.inside("stat -c '%n %y %i' /etc/ufw/* /etc/nginx/immich-access/* /var/lib/immich-access/*");
   const before = (await times()).stdout;
-  expect((await refresh(listed(RANGES.ipv4, RANGES.ipv6))).code).toBe(0);
+  expect((await api.refresh(listed(RANGES.ipv4, RANGES.ipv6))).code).toBe(0);
   expect((await times()).stdout).toBe(before);
 });
 
@@ -111,7 +65,7 @@ test.each([
   ["a sharp shrink", listed(["104.16.0.0/13"], RANGES.ipv6), "1 IPv4 ranges instead of 3"],
   ["nothing", listed(RANGES.ipv4, []), "IPv6 ranges is empty"],
 ])("%s is refused, and the last good ranges stay", async (_what, answer, reason) => {
-  const { code, said } = await refresh(answer);
+  const { code, said } = await api.refresh(answer);
   expect(code).not.toBe(0);
   expect(said).toMatch(/^immich-access: [^\n]+\n$/);
   expect(said).toContain(reason);
@@ -120,7 +74,7 @@ test.each([
 
 test("a ufw that somebody disabled is left so, and is an error", async () => {
   await host.inside("ufw disable");
-  const { code, said } = await refresh(listed(RANGES.ipv4, RANGES.ipv6));
+  const { code, said } = await api.refresh(listed(RANGES.ipv4, RANGES.ipv6));
   expect(code).not.toBe(0);
   expect(said).toContain("ufw is disabled, so everyone reaches this host; run `ufw enable` on it");
   expect((await host.inside("ufw status | head -1; ufw --force enable")).stdout).toMatch(/^Status: inactive\n/);
@@ -128,14 +82,14 @@ test("a ufw that somebody disabled is left so, and is an error", async () => {
 
 test("a flushed firewall is set up again by the daily run", async () => {
   await host.inside("iptables -P INPUT ACCEPT; iptables -F");
-  expect((await refresh(listed(RANGES.ipv4, RANGES.ipv6))).code).toBe(0);
+  expect((await api.refresh(listed(RANGES.ipv4, RANGES.ipv6))).code).toBe(0);
   expect(await ranges()).toEqual(first);
   expect((await host.ssh("iptables -S INPUT | head -1")).stdout).toBe("-P INPUT DROP\n");
 });
 
 test("an unreachable API leaves the ranges and fails within the service's time", async () => {
-  await stop();
-  const { code, said } = await refresh("");
+  await api.stop();
+  const { code, said } = await api.refresh("");
   expect(code).not.toBe(0);
   expect(said).toMatch(/^immich-access: cannot fetch .*; the former ranges stay in force\n$/);
   expect(await ranges()).toEqual(first);

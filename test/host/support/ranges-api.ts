@@ -1,0 +1,83 @@
+// Stands for api.cloudflare.com at the edge's addresses: answers over TLS what it is told to.
+
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { TestHost } from "../../support/host.ts";
+
+const SERVER = `
+import http.server, socket, ssl
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = open("answer", "rb").read() if self.path == "/client/v4/ips" else b"not found"
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(body)
+class Server(http.server.ThreadingHTTPServer):
+    address_family = socket.AF_INET6
+server = Server(("::", 443), Handler)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain("certificate.pem", "key.pem")
+server.socket = context.wrap_socket(server.socket, server_side=True)
+server.serve_forever()
+`;
+
+/** As the timer does; but the timer starts it once a day, and systemd refuses a unit that is started too often. */
+const START = "systemctl reset-failed immich-access-ranges.service; systemctl start immich-access-ranges.service";
+
+/** An answer of the API with these ranges. */
+export const listed = (ipv4: string[], ipv6: string[]) => ({
+  success: true,
+  result: { ipv4_cidrs: ipv4, ipv6_cidrs: ipv6 },
+});
+
+export class RangesApi {
+  private readonly host: TestHost;
+  private readonly folder = mkdtempSync(join(tmpdir(), "immich-access-ranges-"));
+  private process = "";
+
+  private constructor(host: TestHost) {
+    this.host = host;
+  }
+
+  /** Starts it, with a certificate that the host does not trust. */
+  public static async start(host: TestHost): Promise<RangesApi> {
+    const api = new RangesApi(host);
+    writeFileSync(join(api.folder, "server.py"), SERVER);
+    const made = await host.fromEdge(
+      `cd ${api.folder}; openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out certificate.pem -days 2 ` +
+        "-subj /CN=api.cloudflare.com -addext subjectAltName=DNS:api.cloudflare.com 2>/dev/null; " +
+        "setsid /usr/bin/python3 server.py </dev/null >/dev/null 2>&1 & echo $!; " +
+        "until ss -Hltn sport = 443 | grep -q .; do sleep 0.1; done",
+    );
+    api.process = made.stdout.trim();
+    return api;
+  }
+
+  /** Makes the host trust its certificate. */
+  public async trust(): Promise<void> {
+    const certificate = (await this.host.fromEdge(`cat ${this.folder}/certificate.pem`)).stdout;
+    await this.host.inside("cat >>/etc/ssl/certs/ca-certificates.crt", { input: certificate });
+  }
+
+  /** Runs the host's service as the timer does, with this answer of the API, and tells how it ended and what it said. */
+  public async refresh(answer: string | object): Promise<{ code: number; said: string }> {
+    writeFileSync(join(this.folder, "answer"), typeof answer === "string" ? answer : JSON.stringify(answer));
+    const since = (await this.host.inside("date +%s.%N")).stdout.trim();
+    const { code } = await this.host.inside(START, { timeout: 120_000 });
+    const journal = `journalctl -q -o cat -u immich-access-ranges --since @${since} _COMM=python3`;
+    return { code, said: (await this.host.inside(journal)).stdout };
+  }
+
+  /** Nobody answers any more. */
+  public async stop(): Promise<void> {
+    if (this.process) await this.host.fromEdge(`kill ${this.process}`);
+    this.process = "";
+  }
+
+  /** Stops it and removes its files. */
+  public async close(): Promise<void> {
+    await this.stop();
+    rmSync(this.folder, { recursive: true });
+  }
+}
