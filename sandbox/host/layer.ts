@@ -57,7 +57,7 @@ function usable(folder: string, kind: string): string | undefined {
 }
 
 /**
- * The path of the layer as a tar file; makes it when there is none of this kind (usually 25 s; 75 s with a release).
+ * The path of the layer as a tar file; makes it when there is none of this kind (usually 25 s; 1 to 2 minutes with a release).
  * @param release code name of the Debian that the host shall be, instead of this machine's files with the layer on top.
  * @throws SandboxError when the packages cannot be installed, as ReleaseUnavailable when the archives lack the release.
  */
@@ -86,8 +86,10 @@ export async function hostLayer(report: (line: string) => void, release = ""): P
 
 async function build(file: string, release: string, report: (line: string) => void): Promise<void> {
   const started = Date.now();
-  const [wanted, usual] = release ? [`the packages of Debian ${release}`, 75] : ["the sandbox host's packages", 25];
-  const what = `Fetching ${wanted} (usually ${usual} s, once; nothing is installed on this machine)`;
+  const [wanted, usual] = release
+    ? [`the packages of Debian ${release}`, "1 to 2 minutes"]
+    : ["the sandbox host's packages", "25 s"];
+  const what = `Fetching ${wanted} (usually ${usual}, once; nothing is installed on this machine)`;
   report(what);
   const tick = setInterval(() => {
     report(`${what}: ${Math.round((Date.now() - started) / 1000)} s`);

@@ -226,6 +226,7 @@ export class Origin {
     }));
     await this.relay("edge", ways);
     for (const family of Object.keys(ORIGIN)) await appeared(join(this.folder, family));
+    await this.run(`until ss -Hltn 'src = ${UPSTREAM}' | grep -q .; do sleep 0.05; done`);
   }
 
   private async relay(place: "host" | "edge", routes: object[]): Promise<void> {
