@@ -57,7 +57,8 @@ function usable(folder: string, kind: string): string | undefined {
 }
 
 /**
- * The path of the layer as a tar file; makes it when there is none of this kind (usually 25 s; 1 to 2 minutes with a release).
+ * The path of the layer as a tar file; makes it when there is none of this kind (usually 25 s; with a release 1 to 2
+ * minutes).
  * @param release code name of the Debian that the host shall be, instead of this machine's files with the layer on top.
  * @throws SandboxError when the packages cannot be installed, as ReleaseUnavailable when the archives lack the release.
  */
