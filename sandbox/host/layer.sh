@@ -1,8 +1,8 @@
 #!/bin/bash
-# layer.sh [--release NAME] FILE PACKAGE… -- installs Debian packages on top of this machine's own files without touching
-# the machine, and keeps what they add as the tar FILE. A sandbox host is booted from the machine's files with that on
-# top. With --release, FILE becomes a whole Debian of that code name instead, from the archives in the machine's apt
-# configuration; where those do not have it, the exit status is 3.
+# layer.sh [--release NAME] FILE PACKAGE… -- installs Debian packages on top of this machine's own files without
+# touching the machine, and keeps what they add as the tar FILE. A sandbox host is booted from the machine's files with
+# that on top. With --release, FILE becomes a whole Debian of that code name instead, from the archives in the machine's
+# apt configuration; where those do not have it, the exit status is 3.
 #
 # It works in a mount namespace of its own, on an overlay. The overlay's upper folder is on a tmpfs, because the kernel
 # refuses one that lies below its own lower folder.
@@ -53,7 +53,8 @@ if [ -n "$release" ]; then
     echo "this machine's apt has no archive of Debian" >&2
     exit 3
   fi
-  if ! said=$(chroot "$root" /usr/lib/apt/apt-helper download-file "${uri}dists/$release/InRelease" /tmp/release 2>&1); then
+  fetch=(/usr/lib/apt/apt-helper download-file "${uri}dists/$release/InRelease" /tmp/release)
+  if ! said=$(chroot "$root" "${fetch[@]}" 2>&1); then
     echo "the Debian archive of this machine's apt has no $release: $(grep -m 1 '^E: ' <<<"$said")" >&2
     exit 3
   fi

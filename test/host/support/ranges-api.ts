@@ -60,7 +60,7 @@ export class RangesApi {
     await this.host.inside("cat >>/etc/ssl/certs/ca-certificates.crt", { input: certificate });
   }
 
-  /** Runs the host's service as the timer does, with this answer of the API, and tells how it ended and what it said. */
+  /** Runs the host's service as the timer does, with this answer of the API; gives its exit status and its words. */
   public async refresh(answer: string | object): Promise<{ code: number; said: string }> {
     writeFileSync(join(this.folder, "answer"), typeof answer === "string" ? answer : JSON.stringify(answer));
     const since = (await this.host.inside("date +%s.%N")).stdout.trim();
