@@ -87,7 +87,15 @@ export async function prepareMachine(report: (line: string) => void): Promise<vo
   if (missing.length === 0) return;
   const packages = [...new Set(missing.map((program) => PROGRAMS[program] ?? program))];
   report(`Installing ${packages.join(", ")}: the sandbox uses ${missing.join(", ")} (usually 20 s)`);
-  const environment = { env: { DEBIAN_FRONTEND: "noninteractive" }, timeout: 600_000 };
+  await installPackages(packages);
+}
+
+/**
+ * Installs Debian packages on this machine.
+ * @throws SandboxError with apt-get's own reason.
+ */
+export async function installPackages(packages: readonly string[]): Promise<void> {
+  const environment = { env: { DEBIAN_FRONTEND: "noninteractive" }, timeout: 900_000 };
   await run(["apt-get", "-qq", "update"], environment);
   const { code, stderr } = await run(
     ["apt-get", "-qq", "install", "-y", "--no-install-recommends", ...packages],

@@ -16,9 +16,19 @@ export interface DeviceHeaders {
   clientSecret: string;
 }
 
-/** Seconds for an answer, and for a connection: packets that are dropped cost the latter, all others take milliseconds. */
+/** A device's headers as `curl --config -` reads them; no secret belongs into its arguments. Empty without a device. */
+export function curlConfig(headers?: DeviceHeaders): string {
+  if (!headers) return "";
+  const { clientId, clientSecret } = headers;
+  return `header = "CF-Access-Client-Id: ${clientId}"\nheader = "CF-Access-Client-Secret: ${clientSecret}"\n`;
+}
+
+/** Seconds for an answer. */
 const ANSWER_SECONDS = 5;
+/** Seconds for a connection with its TLS handshake. */
 const CONNECT_SECONDS = 2;
+/** Seconds for one where packets are dropped, which always takes all of them: ample within one machine. */
+const DROPPED_SECONDS = 1;
 /** curl's exit status when nothing answered in time. */
 const TIMED_OUT = 28;
 
@@ -28,9 +38,12 @@ const TIMED_OUT = 28;
  */
 export function runProbes(sandbox: Sandbox, hostname: string, device: DeviceHeaders | undefined): Promise<Probe[]> {
   const url = `https://${hostname}/api/server/ping`;
-  const throughEdge = ["--resolve", `${hostname}:443:${sandbox.edge.ipv4}`, "--cacert", sandbox.publicCaPath, url];
-  // A packet that is dropped is never answered: a second is ample within one machine.
-  const straight = ["--connect-timeout", "1", "--insecure", "--resolve", `${hostname}:443:${sandbox.origin.ipv4}`, url];
+  const connection = (seconds: number, address: string) => [
+    ...["--connect-timeout", seconds.toString(), "--resolve", `${hostname}:443:${address}`],
+    url,
+  ];
+  const throughEdge = ["--cacert", sandbox.publicCaPath, ...connection(CONNECT_SECONDS, sandbox.edge.ipv4)];
+  const straight = ["--insecure", ...connection(DROPPED_SECONDS, sandbox.origin.ipv4)];
   const wrong = { clientId: device?.clientId ?? `${"0".repeat(32)}.access`, clientSecret: "wrong" };
   return Promise.all([
     probe("a stranger, straight to the host", stranger(straight), (answer) => answer.curl === TIMED_OUT),
@@ -81,24 +94,19 @@ type Run = Sandbox["runAsStranger"];
 
 /** Runs curl somewhere in the sandbox's networks. Headers go through standard input, never through its arguments. */
 async function curl(run: Run, args: readonly string[], headers?: DeviceHeaders): Promise<Answer> {
-  const config = headers
-    ? `header = "CF-Access-Client-Id: ${headers.clientId}"\nheader = "CF-Access-Client-Secret: ${headers.clientSecret}"\n`
-    : "";
   const { code, stdout } = await run(
     [
       "curl",
       "--silent",
       "--max-time",
       ANSWER_SECONDS.toString(),
-      "--connect-timeout",
-      CONNECT_SECONDS.toString(),
       "--write-out",
       "\n%{http_code} %{redirect_url}",
       "--config",
       "-",
       ...args,
     ],
-    { input: config },
+    { input: curlConfig(headers) },
   );
   const lines = stdout.trimEnd().split("\n");
   const [status = "0", location = ""] = (lines.pop() ?? "").split(" ");

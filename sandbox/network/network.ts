@@ -47,6 +47,12 @@ export function removeNetwork(number: number): Promise<void> {
   return script("down.sh", String(number));
 }
 
+/** The command that runs a command of this machine at a place in the networks. */
+export const commandAt = (number: number, place: Place, command: readonly string[]): string[] => [
+  ...["ip", "netns", "exec", `ia${number}-${place}`],
+  ...command,
+];
+
 /** Runs a command of this machine at a place in the networks. */
 export function runAt(
   number: number,
@@ -54,5 +60,5 @@ export function runAt(
   command: readonly string[],
   options?: RunOptions,
 ): Promise<CommandResult> {
-  return run(["ip", "netns", "exec", `ia${number}-${place}`, ...command], options);
+  return run(commandAt(number, place, command), options);
 }

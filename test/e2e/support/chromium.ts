@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type BrowserContext, chromium } from "playwright-core";
+import { installPackages } from "../../../sandbox/prerequisites.ts";
 import { run } from "../../../sandbox/run.ts";
 
 /** Debian's browser, or the one that GitHub's runners have. */
@@ -20,22 +21,17 @@ const installed = (): string | undefined => BROWSERS.find((path) => existsSync(p
  * Installs Debian's Chromium, and the tool that makes it trust an authority, where they are missing: a download of
  * about 100 MB. Tests have time limits that this would break, so `npm test` calls it before them.
  * @returns the browser's path.
- * @throws Error with one line about what apt-get could not do.
+ * @throws SandboxError with one line about what apt-get could not do.
  */
 export async function installChromium(report: (line: string) => void): Promise<string> {
   const packages = [...(installed() ? [] : ["chromium"]), ...(existsSync(CERTUTIL) ? [] : ["libnss3-tools"])];
   if (packages.length > 0) {
     report(`Installing ${packages.join(", ")}: the tests open the site in a browser (usually 30 to 60 s)`);
-    const options = { env: { DEBIAN_FRONTEND: "noninteractive" }, timeout: 900_000 };
-    await run(["apt-get", "-qq", "update"], options);
-    const { stderr } = await run(["apt-get", "-qq", "install", "-y", "--no-install-recommends", ...packages], options);
-    if (!installed() || !existsSync(CERTUTIL)) {
-      const reason = stderr.split("\n").find((line) => line.startsWith("E: ")) ?? "it gives no reason";
-      throw new Error(`apt-get cannot install ${packages.join(", ")}: ${reason}; install them and try again`);
-    }
+    await installPackages(packages);
   }
   const browser = installed();
   if (browser === undefined) throw new Error(`none of ${BROWSERS.join(", ")} is there: install chromium`);
+  if (!existsSync(CERTUTIL)) throw new Error(`${CERTUTIL} is not there: install libnss3-tools`);
   return browser;
 }
 

@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
+import { commandAt } from "../../../sandbox/network/network.ts";
 import type { Sandbox } from "../../../sandbox/sandbox.ts";
 
 /** One way on which a stranger may try to reach Immich. */
@@ -41,9 +42,8 @@ export function startProber(sandbox: Sandbox, hostname: string): Prober {
     "--disable-warning=ExperimentalWarning",
     join(import.meta.dirname, "strangers.ts"),
   ];
-  const child = spawn("ip", ["netns", "exec", `ia${sandbox.number}-out`, ...program, hostname, JSON.stringify(ways)], {
-    stdio: ["pipe", "pipe", "inherit"],
-  });
+  const command = commandAt(sandbox.number, "out", [...program, hostname, JSON.stringify(ways)]);
+  const child = spawn(command[0] ?? "", command.slice(1), { stdio: ["pipe", "pipe", "inherit"] });
   let output = "";
   child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()));
   const closed = once(child, "close");

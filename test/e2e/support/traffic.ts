@@ -6,7 +6,7 @@ import { closeSync, openSync, readFileSync, rmSync, truncateSync, writeFileSync,
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { type ClientOptions, WebSocket } from "ws";
-import type { DeviceHeaders } from "../../../sandbox/dev/probes.ts";
+import { curlConfig, type DeviceHeaders } from "../../../sandbox/dev/probes.ts";
 import { run } from "../../../sandbox/run.ts";
 import type { Sandbox } from "../../../sandbox/sandbox.ts";
 
@@ -49,9 +49,6 @@ const curl = (sandbox: Sandbox, hostname: string, ...args: string[]): string[] =
   ...args,
 ];
 
-const config = ({ clientId, clientSecret }: DeviceHeaders): string =>
-  `header = "CF-Access-Client-Id: ${clientId}"\nheader = "CF-Access-Client-Secret: ${clientSecret}"\n`;
-
 /** How an upload ended. */
 export interface Uploaded {
   status: number;
@@ -81,7 +78,7 @@ export async function upload(
       ...(rate === undefined ? [] : ["--limit-rate", `${rate}M`]),
       `https://${hostname}/api/assets`,
     ),
-    { input: config(headers) },
+    { input: curlConfig(headers) },
   );
   const end = stdout.lastIndexOf("\n");
   return { status: Number(stdout.slice(end + 1)), body: stdout.slice(0, end), began, ended: Date.now() };
@@ -211,7 +208,7 @@ export function startLoad(sandbox: Sandbox, hostname: string, headers: DeviceHea
   ];
   const running = sandbox.runAsStranger(
     ["timeout", String(LONGEST_LOAD), "sh", "-c", LOAD, ended, ...curl(sandbox, hostname, ...args)],
-    { input: config(headers) },
+    { input: curlConfig(headers) },
   );
   return {
     stop: async () => {

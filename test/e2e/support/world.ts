@@ -2,9 +2,11 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { sandboxApi, type SandboxApi } from "../../../sandbox/api/client.ts";
+import { DEV } from "../../../sandbox/api/world.ts";
 import { sandboxSettings } from "../../../sandbox/dev/sandbox-settings.ts";
-import type { DeviceHeaders } from "../../../sandbox/dev/probes.ts";
+import { curlConfig, type DeviceHeaders } from "../../../sandbox/dev/probes.ts";
 import { startSandbox, stopSandbox } from "../../../sandbox/lifecycle.ts";
+import { ORIGIN } from "../../../sandbox/network/network.ts";
 import type { Sandbox } from "../../../sandbox/sandbox.ts";
 import { Deployment, PROJECT } from "./deployment.ts";
 
@@ -51,16 +53,13 @@ export async function startWorld(): Promise<World> {
     api: sandboxApi(stateDir),
     deployment,
     visit: async (path, headers, hostname = SITE) => {
-      const credentials = headers
-        ? `header = "CF-Access-Client-Id: ${headers.clientId}"\nheader = "CF-Access-Client-Secret: ${headers.clientSecret}"\n`
-        : "";
       const { stdout } = await sandbox.runAsStranger(
         [
           ...["curl", "--silent", "--max-time", "5", "--cacert", sandbox.publicCaPath, "--config", "-"],
           ...["--resolve", `${hostname}:443:${sandbox.edge.ipv4}`, "--write-out", "\n%{http_code}"],
           `https://${hostname}${path}`,
         ],
-        { input: credentials },
+        { input: curlConfig(headers) },
       );
       const end = stdout.lastIndexOf("\n");
       return { status: Number(stdout.slice(end + 1)), body: stdout.slice(0, end) };
@@ -75,9 +74,9 @@ export async function startWorld(): Promise<World> {
 
 const DEV_SETTINGS = {
   hostname: SITE,
-  zoneId: "023e105f4ecef8ad9ca31a8372d0c353",
-  accountId: "f037e56e89293a057740de681ac9abbe",
-  originAddresses: ["198.51.100.10", "2001:db8:77::10"],
+  zoneId: DEV.zone,
+  accountId: DEV.account,
+  originAddresses: [ORIGIN.ipv4, ORIGIN.ipv6],
   emails: ["anna@example.com"],
   emailDomains: ["example.org"],
   devices: ["annas-phone", "frame"],

@@ -2,6 +2,7 @@
 // there and a unix socket. Its argument is a list of `{ listen, connect }` in the form of node:net.
 
 import net from "node:net";
+import { passBytes } from "../../../sandbox/api/forward.ts";
 
 interface Route {
   listen: net.ListenOptions;
@@ -13,12 +14,7 @@ for (const { listen, connect } of routes) {
   net
     .createServer({ noDelay: true, allowHalfOpen: true }, (near) => {
       const far = net.connect({ ...connect, allowHalfOpen: true, noDelay: true } as net.NetConnectOpts);
-      near.pipe(far);
-      far.pipe(near);
-      near.on("error", () => far.destroy());
-      far.on("error", () => near.destroy());
-      near.on("close", () => far.destroy());
-      far.on("close", () => near.destroy());
+      passBytes(near, far);
     })
     .listen(listen);
 }
