@@ -4,8 +4,10 @@ import errno
 import os
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from typing import Any
 
+from agent import doctor
 from agent.certificates import steps as certificates
 from agent.errors import HostError
 from agent.firewall import confirmation, steps as firewall
@@ -24,7 +26,11 @@ STEPS: dict[str, Step] = {
     "firewall-undo": confirmation.undo,
     "nginx": nginx.apply,
     "nginx-remove": nginx.remove,
+    "doctor": doctor.examine,
 }
+
+# Steps that only look: they do not wait for others, nor keep them waiting.
+READ_ONLY = {"doctor"}
 
 
 def main(step: str, request: Mapping[str, Any]) -> int:
@@ -34,7 +40,7 @@ def main(step: str, request: Mapping[str, Any]) -> int:
             raise HostError("the host agent needs root")
         if step not in STEPS:
             raise HostError(f"the host agent has no step {step!r}")
-        with exclusive(step):
+        with nullcontext() if step in READ_ONLY else exclusive(step):
             print(STEPS[step](request))
     except HostError as error:
         print(f"immich-access: {error}", file=sys.stderr)

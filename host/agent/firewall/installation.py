@@ -13,12 +13,16 @@ TIMER = "immich-access-ranges.timer"
 UNIT_NAMES = ("immich-access-undo.service", "immich-access-ranges.service", TIMER)
 
 
+def wanted(modules: Mapping[str, str]) -> dict[Path, File | None]:
+    """What shall be on disk of the agent that runs now, with its units."""
+    files: dict[Path, File | None] = {FOLDER / name: File(text.encode()) for name, text in modules.items()}
+    files |= {UNITS / name: File(modules[f"agent/units/{name}"].encode()) for name in UNIT_NAMES}
+    return files | {path: None for path in FOLDER.rglob("*") if path.is_file() and path not in files}
+
+
 def install(modules: Mapping[str, str]) -> None:
     """Makes the copy on disk the agent that runs now, and its units known to systemd."""
-    wanted: dict[Path, File | None] = {FOLDER / name: File(text.encode()) for name, text in modules.items()}
-    wanted |= {UNITS / name: File(modules[f"agent/units/{name}"].encode()) for name in UNIT_NAMES}
-    wanted |= {path: None for path in FOLDER.rglob("*") if path.is_file() and path not in wanted}
-    changed = differing(wanted)
+    changed = differing(wanted(modules))
     with replaced(changed):
         if any(path.parent == UNITS for path in changed):
             run(["systemctl", "daemon-reload"])

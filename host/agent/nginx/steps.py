@@ -28,7 +28,9 @@ from agent.site import checked_hostname, checked_upstream, text
 from agent.system import installed, run
 
 
-class _Plan(NamedTuple):
+class Plan(NamedTuple):
+    """What a site's files and links shall be, and the certificate that nginx shall show."""
+
     site: str
     fingerprint: str
     files: dict[Path, File | None]
@@ -56,11 +58,11 @@ def apply(request: Mapping[str, Any]) -> str:
     service.require()
     store = Store(name)
     service.refuse_broken(str(store.folder))
-    plan = _plan(request["modules"], Site(name, upstream, str(store.current), str(RANGES)))
+    plan = planned(request["modules"], Site(name, upstream, str(store.current), str(RANGES)))
     if not _settled(plan):
         with service.changing(), replaced(differing(plan.files)), linked(differing_links(plan.links)):
             service.load_or_start()
-            _prove(plan)
+            prove(plan)
     return f"nginx serves {name} for {upstream}, {plan.summary}"
 
 
@@ -86,7 +88,8 @@ def remove(request: Mapping[str, Any]) -> str:
     return f"nginx does not serve {name}"
 
 
-def _plan(modules: Mapping[str, str], site: Site) -> _Plan:
+def planned(modules: Mapping[str, str], site: Site) -> Plan:
+    """What shall be on this host for a site whose certificates are installed; raises HostError if they are not."""
     certificate = read(Path(site.certificates) / "origin.pem")
     if certificate is None:
         raise HostError(
@@ -110,7 +113,7 @@ def _plan(modules: Mapping[str, str], site: Site) -> _Plan:
     files[place.file(site.name)] = File(site_text(modules, site, nginx).encode())
     links.update(place.link(site.name))
     leaf = read_certificates(certificate.content.decode(), "installed certificate")[0]
-    return _Plan(site.name, leaf.fingerprint, files, links, foreign)
+    return Plan(site.name, leaf.fingerprint, files, links, foreign)
 
 
 def _dummy_certificate() -> File:
@@ -120,20 +123,21 @@ def _dummy_certificate() -> File:
     return File(made.stdout.encode(), 0o600)
 
 
-def _settled(plan: _Plan) -> bool:
+def _settled(plan: Plan) -> bool:
     """Whether all is in place already and nginx shows it."""
     if differing(plan.files) or differing_links(plan.links) or service.unfinished():
         return False
     if not (service.active() and service.enabled()):
         return False
     try:
-        _prove(plan)
+        prove(plan)
     except HostError:
         return False
     return True
 
 
-def _prove(plan: _Plan) -> None:
+def prove(plan: Plan) -> None:
+    """Raises HostError unless nginx shows the certificate, and nothing to those who must see nothing."""
     probe.require_certificate(plan.site, plan.fingerprint)
     probe.require_client_certificate(plan.site)
     if "" not in plan.foreign:

@@ -1,0 +1,244 @@
+"""The step `doctor`: looks at everything that this program makes on a host, and changes nothing.
+
+It prints one JSON object: `checks`, each with what was found, and `facts` that only other places can judge.
+"""
+
+import fcntl
+import http.client
+import json
+import os
+import re
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from agent.certificates.store import Store
+from agent.certificates.x509 import Certificate, read_certificates, read_private_key
+from agent.errors import HostError
+from agent.files import differing, read
+from agent.firewall import installation, kernel, record, ufw
+from agent.firewall.confirmation import prepared
+from agent.firewall.docker import refuse_published
+from agent.firewall.request import Request, checked_request
+from agent.lock import LOCK
+from agent.nginx import service, steps as nginx
+from agent.nginx.layout import RANGES, differing_links
+from agent.nginx.text import Site
+from agent.ranges import Ranges
+from agent.site import checked_hostname, checked_upstream, text
+from agent.system import last_line, run
+
+REFRESH = "immich-access-ranges.service"
+# systemd's own record of when a persistent timer ran last.
+STAMP = Path("/var/lib/systemd/timers") / f"stamp-{installation.TIMER}"
+# The timer is due every day, at a random time within six hours.
+OVERDUE_SECONDS = 48 * 3600
+IMMICH_SECONDS = 3.0
+
+
+def examine(request: Mapping[str, Any]) -> str:
+    """Everything that can be found out here, as one line of JSON.
+
+    A check is `ok` or `wrong`; `unknown` means that it could not be made.
+    """
+    return json.dumps(_Examination(request).report())
+
+
+class _Examination:
+    def __init__(self, request: Mapping[str, Any]) -> None:
+        payload: Mapping[str, Any] = request["payload"]
+        name = checked_hostname(text(payload, "site"))
+        self._modules: Mapping[str, str] = request["modules"]
+        self._store = Store(name)
+        self._site = Site(name, checked_upstream(text(payload, "upstream")), str(self._store.current), str(RANGES))
+        # The ranges are those that the host has taken over last, which may be newer than the deployment's.
+        ranges = record.read_ranges()
+        self._request = None if ranges is None else checked_request({**payload, "ranges": ranges._asdict()})
+        self._immich_port = payload.get("immichPort")
+
+    def report(self) -> dict[str, object]:
+        checks: dict[str, Callable[[], str]] = {
+            "firewall": self._firewall,
+            "firewall-kernel": self._kernel,
+            "firewall-change": self._change,
+            "docker": self._docker,
+            "nginx": self._nginx,
+            "site": self._site_files,
+            "guard": self._guard,
+            "certificate": self._certificate,
+            "key": self._key,
+            "ranges": self._ranges,
+            "timer": self._timer,
+            "agent": self._agent,
+            "immich": self._immich,
+        }
+        return {"checks": {name: _made(check) for name, check in checks.items()}, "facts": self._facts()}
+
+    def _facts(self) -> dict[str, object]:
+        return {
+            "time": time.time(),
+            "ranges": None if self._request is None else self._request.ranges._asdict(),
+            "clientAuthority": _text(self._store.current / "client-ca.pem"),
+            "certificate": _text(self._store.current / "origin.pem"),
+            "busy": _busy(),
+        }
+
+    def _known(self) -> Request:
+        if self._request is None:
+            raise HostError("the firewall step has never run on this host")
+        return self._request
+
+    def _firewall(self) -> str:
+        wanted = self._known()
+        plan, ports = prepared(wanted)
+        if ufw.value(plan.former, ufw.CONFIGURATION, "ENABLED") != "yes":
+            raise HostError("ufw is disabled, so everyone reaches every port of this host")
+        changed = differing(plan.wanted)
+        if changed:
+            raise HostError(f"{', '.join(str(path) for path in changed)} differ from what was deployed")
+        ssh = " and ".join(str(port) for port in ports)
+        return f"port 443 only from {len(wanted.ranges.ipv4)} + {len(wanted.ranges.ipv6)} ranges, SSH on port {ssh}"
+
+    def _kernel(self) -> str:
+        if not kernel.in_force(ufw.current()):
+            raise HostError("the kernel's rules are not those in ufw's files")
+        return "the kernel filters as ufw's files say"
+
+    def _change(self) -> str:
+        if record.read_armed() is not None:
+            raise HostError("the firewall's last change waits for its confirmation and will be undone without it")
+        change = record.read_change()
+        if change.undone:
+            raise HostError("the firewall's last change was undone, because no new SSH connection confirmed it")
+        return f"change {change.number} is confirmed"
+
+    def _docker(self) -> str:
+        refuse_published(self._immich_port)
+        return "Docker publishes Immich to nobody else" if self._immich_port else "Immich runs on another host"
+
+    def _nginx(self) -> str:
+        service.require()
+        complaint = service.problem()
+        if complaint is not None:
+            raise HostError(f"nginx refuses its configuration: {complaint}")
+        if not service.active():
+            raise HostError("nginx does not run")
+        if not service.enabled():
+            raise HostError("nginx does not start at boot")
+        if service.unfinished():
+            raise HostError("nginx may not have loaded the last change of its files")
+        return "runs, also after a reboot"
+
+    def _site_files(self) -> str:
+        service.require()
+        plan = nginx.planned(self._modules, self._site)
+        changed = [*differing(plan.files), *differing_links(plan.links)]
+        if changed:
+            raise HostError(f"{', '.join(str(path) for path in changed)} differ from what was deployed")
+        return plan.summary
+
+    def _guard(self) -> str:
+        service.require()
+        nginx.prove(nginx.planned(self._modules, self._site))
+        return "turns away whoever has no certificate, and unknown names"
+
+    def _leaf(self) -> Certificate:
+        pem = _text(self._store.current / "origin.pem")
+        if pem is None:
+            raise HostError(f"{self._store.current}/origin.pem is missing")
+        return read_certificates(pem, "origin certificate")[0]
+
+    def _certificate(self) -> str:
+        leaf = self._leaf()
+        if not leaf.names(self._site.name):
+            raise HostError(f"the origin certificate is not for {self._site.name}")
+        if not leaf.valid_at(time.time()):
+            raise HostError(f"the origin certificate is not valid now; it ends on {leaf.end_date}")
+        return f"valid until {leaf.end_date}"
+
+    def _key(self) -> str:
+        path = self._store.current / "origin.key"
+        file = read(path)
+        if file is None:
+            raise HostError(f"{path} is missing")
+        if file.mode & 0o077 or path.stat().st_uid != 0:
+            raise HostError(f"{path} is readable by others: mode {file.mode:04o}, owner {path.stat().st_uid}")
+        if read_private_key(file.content.decode(errors="replace"))[1] != self._leaf().public_key:
+            raise HostError(f"{path} does not belong to the origin certificate")
+        return f"mode {file.mode:04o}, owner root"
+
+    def _ranges(self) -> str:
+        recorded = self._known().ranges
+        if _nginx_ranges() != recorded:
+            raise HostError(f"{RANGES} has other ranges than the firewall")
+        return f"{len(recorded.ipv4)} + {len(recorded.ipv6)} ranges in ufw and nginx"
+
+    def _timer(self) -> str:
+        for verb, trouble in (("is-enabled", "is not enabled"), ("is-active", "does not run")):
+            if run(["systemctl", verb, "--quiet", installation.TIMER], check=False).returncode != 0:
+                raise HostError(f"{installation.TIMER} {trouble}")
+        if run(["systemctl", "is-failed", "--quiet", REFRESH], check=False).returncode == 0:
+            said = run(["journalctl", "-q", "-u", REFRESH, "-o", "cat", "-n", "20", "-t", "python3"], check=False)
+            raise HostError(f"the last refresh failed: {last_line(said)}")
+        since = time.time() - STAMP.stat().st_mtime
+        if since > OVERDUE_SECONDS:
+            raise HostError(f"the last refresh was {int(since / 86400)} days ago")
+        return f"last due {int(since / 3600)} h ago"
+
+    def _agent(self) -> str:
+        changed = differing(installation.wanted(self._modules))
+        if changed:
+            raise HostError(f"{len(changed)} files of {installation.FOLDER} or its units differ from this checkout")
+        return "the refresh runs this checkout's version"
+
+    def _immich(self) -> str:
+        host, _, port = self._site.upstream.rpartition(":")
+        connection = http.client.HTTPConnection(host.strip("[]"), int(port), timeout=IMMICH_SECONDS)
+        try:
+            connection.request("GET", "/api/server/ping")
+            answer = connection.getresponse()
+            body = answer.read(1024)
+        except (OSError, http.client.HTTPException) as error:
+            raise HostError(f"Immich does not answer on {self._site.upstream} ({error})") from None
+        finally:
+            connection.close()
+        if answer.status != 200 or b"pong" not in body:
+            raise HostError(f"what answers on {self._site.upstream} is not Immich (status {answer.status})")
+        return f"answers on {self._site.upstream}"
+
+
+def _made(check: Callable[[], str]) -> dict[str, str]:
+    """One check: what is well, or what is wrong."""
+    try:
+        return {"status": "ok", "says": check()}
+    except HostError as error:
+        # The steps' words for a refusal; nothing was about to be changed here.
+        return {"status": "wrong", "says": str(error).replace("; nothing has been changed", "")}
+    except OSError as error:
+        return {"status": "unknown", "says": str(error)}
+
+
+def _text(path: Path) -> str | None:
+    file = read(path)
+    return None if file is None else file.content.decode(errors="replace")
+
+
+def _nginx_ranges() -> Ranges:
+    """The ranges in the file that our sites include, in its order."""
+    found = re.findall(r"^set_real_ip_from (\S+);$", _text(RANGES) or "", re.MULTILINE)
+    return Ranges([one for one in found if ":" not in one], [one for one in found if ":" in one])
+
+
+def _busy() -> str | None:
+    """The step that is at work on this host right now."""
+    if not LOCK.exists():
+        return None
+    descriptor = os.open(LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return os.pread(descriptor, 200, 0).decode(errors="replace") or "a step"
+    finally:
+        os.close(descriptor)
+    return None
