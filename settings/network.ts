@@ -19,7 +19,8 @@ const UNREACHABLE: readonly (readonly [cidr: string, what: string])[] = [
 
 const family = (address: string) => (isIPv4(address) ? "ipv4" : "ipv6");
 
-function contains(cidr: string, address: string): boolean {
+/** Whether an address lies in a range; an address of the other IP version never does. */
+export function contains(cidr: string, address: string): boolean {
   const [network = "", prefix = ""] = cidr.split("/");
   if (family(network) !== family(address)) return false;
   const list = new BlockList();
