@@ -1,5 +1,5 @@
-import * as cloudflare from "@pulumi/cloudflare";
 import * as pulumi from "@pulumi/pulumi";
+import * as cloudflare from "./cloudflare.ts";
 
 /** Credentials of one device: what goes into the two proxy headers of the Immich app. */
 export interface DeviceCredentials {

@@ -1,6 +1,6 @@
 import { isIPv6 } from "node:net";
-import * as cloudflare from "@pulumi/cloudflare";
 import * as pulumi from "@pulumi/pulumi";
+import * as cloudflare from "./cloudflare.ts";
 
 export interface DnsRecordsArgs {
   zoneId: string;

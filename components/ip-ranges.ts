@@ -1,5 +1,5 @@
 import { isIPv6 } from "node:net";
-import * as cloudflare from "@pulumi/cloudflare";
+import * as cloudflare from "./cloudflare.ts";
 import type { AddressRanges } from "./origin-host/firewall.ts";
 
 /**

@@ -1,7 +1,7 @@
-import * as cloudflare from "@pulumi/cloudflare";
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
 import type { OriginCaValidity } from "../settings/durations.ts";
+import * as cloudflare from "./cloudflare.ts";
 import { renewalPeriod } from "./renewal.ts";
 
 export interface OriginCertificateArgs {

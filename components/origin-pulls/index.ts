@@ -1,6 +1,6 @@
-import * as cloudflare from "@pulumi/cloudflare";
 import * as pulumi from "@pulumi/pulumi";
 import { userError } from "../../settings/error.ts";
+import * as cloudflare from "../cloudflare.ts";
 import { untilActive } from "./activation.ts";
 
 /** The client certificate that Cloudflare shall present; `OriginPullsCertificate` makes one. */
