@@ -2,7 +2,7 @@ import { existsSync, lstatSync, mkdirSync, readlinkSync, rmSync, symlinkSync } f
 import { join, relative } from "node:path";
 
 /** What the engine and the program look up in the project's folder itself; all else they reach through these. */
-const ENTRIES = ["Pulumi.yaml", "package.json", "index.ts", "node_modules"];
+const ENTRIES = ["Pulumi.yaml", "package.json", "index.ts", "node_modules", "policy"];
 
 /**
  * Makes a folder that is the project to the Pulumi CLI, by links, so that the sandbox's stack configuration with its

@@ -2,18 +2,21 @@ import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import type { State } from "../../sandbox/api/state.ts";
-import type { Outcome } from "./support/deployment.ts";
+import { type Outcome, PROJECT } from "./support/deployment.ts";
 import { type Outputs, SITE, startWorld, type World } from "./support/world.ts";
 
 // What each setting changes, seen from outside: in the API's state, on the host and in what visitors get. Settings that
 // have nothing to do with one another are changed together, because each `up` takes seconds.
 
+const PACK = join(PROJECT, "policy");
+
 let world: World;
 let state: State;
+let first: Outcome;
 
 beforeAll(async () => {
   world = await startWorld();
-  await world.deployment.up();
+  first = await world.deployment.up([PACK]);
 });
 afterAll(() => world.close());
 beforeEach(async () => {
@@ -65,6 +68,18 @@ test("who may come in, for how long, and with what", async () => {
   expect([zoneSetting("min_tls_version"), zoneSetting("always_use_https")]).toEqual(["1.3", "off"]);
   expect(await pinged("bens-phone")).toBe(200);
   expect(changed(outcome).filter((name) => name.endsWith("-command"))).toEqual([]);
+});
+
+test("the policy pack passes the program as it is, and stops a preview of settings that it does not allow", async () => {
+  expect(first.output).toMatch(/✅ immich-access@v\S+ \(local: .*policy\)\n\n/);
+
+  await world.deployment.configure({ anyServiceToken: true, certificateValidityDays: 730 });
+  const refusal = await world.deployment.preview([PACK]).then(String, String);
+  await world.deployment.configure({ anyServiceToken: false, certificateValidityDays: 365 });
+  expect(refusal).toMatch(/certificate-lifetime .*OriginCaCertificate/);
+  expect(refusal).toMatch(/certificate-lifetime .*LocallySignedCert/);
+  const violated = [...refusal.matchAll(/\[(\w+)\] +([a-z-]+) /g)].map(([, level, rule]) => `${level} ${rule}`);
+  expect(new Set(violated)).toEqual(new Set(["mandatory access-tokens-named", "mandatory certificate-lifetime"]));
 });
 
 test("any service token of the account, and the logins that the account has", async () => {

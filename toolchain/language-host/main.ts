@@ -12,6 +12,7 @@ import type { PackageDependency, PluginDependency } from "@pulumi/pulumi/proto/p
 import empty from "google-protobuf/google/protobuf/empty_pb.js";
 import { RpcError, serve, unary } from "../rpc.ts";
 import { dependencies, requiredPlugins } from "./dependencies.ts";
+import { runPlugin } from "./plugin.ts";
 import { cancelRuns, runProgram } from "./run.ts";
 
 /** The engine's address: the last argument, replaced by the handshake when there is one. */
@@ -112,7 +113,7 @@ await serve(LanguageRuntimeService, {
     });
   },
   template: notHere("create projects from templates"),
-  runPlugin: notHere("run plugins written as Node packages"),
+  runPlugin,
   generateProgram: notHere("generate programs"),
   generateProject: notHere("generate projects"),
   generatePackage: notHere("generate packages"),

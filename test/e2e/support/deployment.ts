@@ -83,12 +83,14 @@ export class Deployment {
     if (all[`immich-access:${key}`] !== undefined) await this.stack.removeConfig(key);
   }
 
-  public up(): Promise<Outcome> {
-    return watch((onEvent, onOutput) => this.stack.up({ onEvent, onOutput, suppressProgress: true }));
+  /** @param policyPacks folders of the policy packs that have to pass. */
+  public up(policyPacks: string[] = []): Promise<Outcome> {
+    return watch((onEvent, onOutput) => this.stack.up({ onEvent, onOutput, suppressProgress: true, policyPacks }));
   }
 
-  public preview(): Promise<Outcome> {
-    return watch((onEvent, onOutput) => this.stack.preview({ onEvent, onOutput, suppressProgress: true }));
+  /** @param policyPacks folders of the policy packs that have to pass. */
+  public preview(policyPacks: string[] = []): Promise<Outcome> {
+    return watch((onEvent, onOutput) => this.stack.preview({ onEvent, onOutput, suppressProgress: true, policyPacks }));
   }
 
   public refresh(): Promise<Outcome> {

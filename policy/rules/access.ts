@@ -1,0 +1,136 @@
+import * as cloudflare from "@pulumi/cloudflare";
+import {
+  validateResourceOfType,
+  type ResourceValidationArgs,
+  type ResourceValidationPolicy,
+  type StackValidationPolicy,
+} from "@pulumi/policy";
+import { durationSeconds } from "../../settings/durations.ts";
+import { known, ofType } from "./known.ts";
+
+/** Duration of a service token where none is given (cloudflare_zero_trust_access_service_token). */
+const DEFAULT_TOKEN_DURATION = "8760h";
+
+/** What a policy lets in; of the many selectors, the rules look at three. */
+interface Admission {
+  decision?: string;
+  includes?: { everyone?: object; loginMethod?: object; anyValidServiceToken?: object }[];
+}
+
+/** Whom a resource admits: a policy, a group that policies may include, or an application with policies of its own. */
+function admissions(args: ResourceValidationArgs): Admission[] {
+  const single = args.asType(cloudflare.ZeroTrustAccessPolicy) ?? args.asType(cloudflare.ZeroTrustAccessGroup);
+  if (single) return [single as Admission];
+  return (args.asType(cloudflare.ZeroTrustAccessApplication)?.policies ?? []) as Admission[];
+}
+
+/** Selectors of what lets somebody in, without those of a Block policy. */
+const admitted = (args: ResourceValidationArgs) =>
+  admissions(args)
+    .filter(({ decision }) => decision !== "deny")
+    .flatMap(({ includes }) => includes ?? []);
+
+/** No policy lets in everybody. */
+export const noEveryone: ResourceValidationPolicy = {
+  name: "access-no-everyone",
+  description:
+    "Everyone lets in the whole internet, and so does a login method by itself: anybody can have a PIN mailed to them.",
+  validateResource: (args, reportViolation) => {
+    for (const include of admitted(args)) {
+      const found = include.everyone ? "Everyone" : include.loginMethod ? "whoever uses a login method" : undefined;
+      if (found) reportViolation(`It includes ${found}. Include email addresses or email domains instead.`);
+    }
+  },
+};
+
+/** No policy goes around Access. */
+export const noBypass: ResourceValidationPolicy = {
+  name: "access-no-bypass",
+  description: "Bypass switches Access off for whoever matches, and Cloudflare does not even log it.",
+  validateResource: (args, reportViolation) => {
+    if (admissions(args).some(({ decision }) => decision === "bypass")) {
+      reportViolation("Its decision is bypass. Use allow for people and non_identity for devices.");
+    }
+  },
+};
+
+/** Service tokens are let in by name. */
+export const namedTokens: ResourceValidationPolicy = {
+  name: "access-tokens-named",
+  description: "Any valid service token means all of the account's, also those made for other applications and later.",
+  configSchema: {
+    properties: {
+      anyServiceToken: {
+        type: "boolean",
+        default: false,
+        description: "Declares that every service token of the account may come in.",
+      },
+    },
+  },
+  validateResource: (args, reportViolation) => {
+    if (args.getConfig<{ anyServiceToken: boolean }>().anyServiceToken) return;
+    if (admitted(args).some(({ anyValidServiceToken }) => anyValidServiceToken)) {
+      reportViolation(
+        "It includes any valid service token. Name the devices' tokens (setting anyServiceToken false), or declare " +
+          "anyServiceToken in policy/config.json.",
+      );
+    }
+  },
+};
+
+/** Service tokens end. */
+export const tokenLifetime: ResourceValidationPolicy = {
+  name: "token-lifetime",
+  description: "A service token that never ends is one that nobody misses when it is stolen.",
+  configSchema: {
+    properties: { maxHours: { type: "integer", minimum: 24, default: 8760, description: "Longest life in hours." } },
+  },
+  validateResource: validateResourceOfType(
+    cloudflare.ZeroTrustAccessServiceToken,
+    ({ name, duration = DEFAULT_TOKEN_DURATION }, args, reportViolation) => {
+      const { maxHours } = args.getConfig<{ maxHours: number }>();
+      const seconds = durationSeconds(duration);
+      if (seconds === undefined || seconds > maxHours * 3600) {
+        reportViolation(
+          `The token ${name} lasts ${duration}, and ${maxHours.toString()}h are allowed. Lower its duration (setting ` +
+            "tokenDuration), or allow more in policy/config.json.",
+        );
+      }
+    },
+  ),
+};
+
+/** Each application has its policies attached, and each proxied name its application. */
+export const applicationGuarded: StackValidationPolicy = {
+  name: "access-application-guarded",
+  description:
+    "An application admits by the policies that it lists: without the one for people nobody can log in, without the one " +
+    "for devices their tokens are worthless, and a policy that no application lists has no effect.",
+  validateStack: ({ resources }, reportViolation) => {
+    const policies = ofType(resources, cloudflare.ZeroTrustAccessPolicy);
+    const applications = ofType(resources, cloudflare.ZeroTrustAccessApplication);
+    const tokens = ofType(resources, cloudflare.ZeroTrustAccessServiceToken);
+    // A new policy's id is unknown in a preview; that the application's list depends on it is not.
+    const listed = applications.map(({ propertyDependencies }) => new Set(propertyDependencies["policies"] ?? []));
+    applications.forEach(({ name, urn }, index) => {
+      const decisions = policies
+        .filter((policy) => listed[index]?.has(policy))
+        .map(({ props }) => known(() => props["decision"] as string));
+      if (!decisions.includes("allow")) {
+        reportViolation(`${name} lists no policy that lets people in. Add one with decision allow.`, urn);
+      }
+      if (tokens.length > 0 && !decisions.includes("non_identity")) {
+        reportViolation(`${name} lists no policy for the service tokens. Add one with decision non_identity.`, urn);
+      }
+    });
+    for (const policy of policies.filter((one) => !listed.some((list) => list.has(one)))) {
+      reportViolation(`No application lists ${policy.name}, so it does nothing. Add its id to policies.`, policy.urn);
+    }
+    const domains = applications.map(({ props }) => known(() => props["domain"] as string));
+    for (const { props, urn } of ofType(resources, cloudflare.DnsRecord)) {
+      if (props["proxied"] === true && !domains.includes(props["name"] as string)) {
+        reportViolation(`No application guards ${String(props["name"])}. Declare one with it as domain.`, urn);
+      }
+    }
+  },
+};

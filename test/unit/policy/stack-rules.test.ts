@@ -1,0 +1,134 @@
+import type { StackValidationPolicy } from "@pulumi/policy";
+import { describe, expect, it } from "vitest";
+import { applicationGuarded } from "../../../policy/rules/access.ts";
+import { noSecretInCommand } from "../../../policy/rules/commands.ts";
+import { originPullsOn, sslStrict } from "../../../policy/rules/zone.ts";
+import { checkStack, UNKNOWN, type Declared } from "./check.ts";
+
+type Props = Record<string, unknown>;
+
+const zoneId = "023e105f4ecef8ad9ca31a8372d0c353";
+const hostname = "photos.example.com";
+const cloudflare = (type: string, name: string, props: Props, policies: string[] = []): Declared => ({
+  type: `cloudflare:index/${type.replace(/^./, (first) => first.toLowerCase())}:${type}`,
+  name,
+  props,
+  propertyDependencies: { policies },
+});
+
+const record = cloudflare("DnsRecord", "record", { zoneId, name: hostname, type: "A", proxied: true });
+const setting = (settingId: string, value: string, zone = zoneId) =>
+  cloudflare("ZoneSetting", settingId, { zoneId: zone, settingId, value });
+const pulls = (config: Props) =>
+  cloudflare("AuthenticatedOriginPulls", "pulls", { zoneId, configs: [{ certId: UNKNOWN, ...config }] });
+const zonePulls = (enabled: boolean) => cloudflare("AuthenticatedOriginPullsSettings", "pulls", { zoneId, enabled });
+const people = cloudflare("ZeroTrustAccessPolicy", "people", { decision: "allow" });
+const devices = cloudflare("ZeroTrustAccessPolicy", "devices", { decision: "non_identity" });
+const token = cloudflare("ZeroTrustAccessServiceToken", "token", { clientSecret: UNKNOWN });
+const application = (...policies: string[]) =>
+  cloudflare(
+    "ZeroTrustAccessApplication",
+    "application",
+    { domain: hostname, policies: policies.map((_, index) => ({ id: UNKNOWN, precedence: index + 1 })) },
+    policies,
+  );
+
+const PASSWORD = "correct horse battery staple";
+const key = (privateKeyPem: string): Declared => ({
+  type: "tls:index/privateKey:PrivateKey",
+  name: "key",
+  props: { privateKeyPem, publicKeyPem: UNKNOWN },
+});
+const remote = (props: Props, propertyDependencies: Record<string, string[]> = {}): Declared => ({
+  type: "command:remote:Command",
+  name: "command",
+  props: { create: "sh -c 'exec install'", stdin: UNKNOWN, connection: { host: "192.0.2.1" }, ...props },
+  propertyDependencies,
+});
+const local = (props: Props): Declared => ({ type: "command:local:Command", name: "command", props });
+
+type Example = [what: string, stack: Declared[], reported?: RegExp];
+
+/** By rule: stacks that it lets pass, and what it reports about the others. */
+const EXAMPLES: [rule: StackValidationPolicy, examples: Example[]][] = [
+  [
+    sslStrict,
+    [
+      ["strict", [record, setting("ssl", "strict")]],
+      ["no site in the zone", []],
+      ["Full", [record, setting("ssl", "full")], /has SSL mode full\. Set the zone setting ssl to strict\.$/],
+      ["a mode that is not known yet", [setting("ssl", UNKNOWN)], /has SSL mode undefined/],
+      ["no mode", [record], /Nothing sets the SSL mode of the zone/],
+      ["the mode of another zone", [record, setting("ssl", "strict", "0")], /Nothing sets the SSL mode/],
+    ],
+  ],
+  [
+    originPullsOn,
+    [
+      ["for the host name", [record, pulls({ hostname, enabled: true })]],
+      ["for the zone", [record, zonePulls(true)]],
+      ["with the shared certificate", [record, setting("tls_client_auth", "on")]],
+      ["none", [record], /^photos\.example\.com has no origin pulls\. Declare them/],
+      ["disabled for the host name", [record, pulls({ hostname, enabled: false })], /has no origin pulls/],
+      ["for another host name", [record, pulls({ hostname: "a.example.com", enabled: true })], /has no origin pulls/],
+      ["disabled for the zone", [record, zonePulls(false)], /has no origin pulls/],
+      ["shared, but off", [record, setting("tls_client_auth", "off")], /has no origin pulls/],
+    ],
+  ],
+  [
+    applicationGuarded,
+    [
+      ["both policies", [record, people, devices, token, application("devices", "people")]],
+      ["people only, and no devices", [record, people, application("people")]],
+      [
+        "tokens without a policy",
+        [people, token, application("people")],
+        /application lists no policy for the service/,
+      ],
+      ["nobody", [devices, token, application("devices")], /application lists no policy that lets people in/],
+      [
+        "an unlisted policy",
+        [people, devices, application("people")],
+        /No application lists devices, so it does nothing/,
+      ],
+      ["a name without application", [record], /No application guards photos\.example\.com\. Declare one/],
+    ],
+  ],
+  [
+    noSecretInCommand,
+    [
+      ["a secret on standard input", [remote({ stdin: PASSWORD, connection: { password: PASSWORD } })]],
+      ["a path", [remote({ create: "cat /etc/ssl/key.pem" }), key(PASSWORD)]],
+      [
+        "a secret's value",
+        [key(PASSWORD), remote({ update: `echo '${PASSWORD}'` })],
+        /^update holds a secret\. Pass it/,
+      ],
+      ["a connection's password", [remote({ delete: PASSWORD, connection: { password: PASSWORD } })], /^delete holds/],
+      ["a private key", [local({ create: "echo '-----BEGIN EC PRIVATE KEY-----'" })], /^create holds/],
+      ["a token's secret", [remote({ environment: { T: `cfast_${"a".repeat(48)}` } })], /^environment holds/],
+      ["a trigger", [key(PASSWORD), remote({ triggers: [{ pem: PASSWORD }] })], /^triggers holds/],
+      [
+        "a key that is yet to be made",
+        [key(UNKNOWN), remote({ create: UNKNOWN }, { create: ["key"] })],
+        /^create holds/,
+      ],
+      ["a record that is yet to be made", [record, remote({ create: UNKNOWN }, { create: ["record"] })]],
+    ],
+  ],
+];
+
+describe.each(EXAMPLES.map(([rule, examples]) => ({ rule, examples, name: rule.name })))(
+  "$name",
+  ({ rule, examples }) => {
+    it("says why", () => {
+      expect(rule.description.length).toBeGreaterThan(50);
+    });
+
+    it.each(examples)("%s", async (_what, stack, reported) => {
+      const violations = await checkStack(rule, stack);
+      expect(violations).toEqual(reported ? [expect.stringMatching(reported)] : []);
+      expect(violations.join("\n")).not.toContain(PASSWORD);
+    });
+  },
+);
