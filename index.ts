@@ -36,6 +36,7 @@ const connection = {
   user: settings.sshUser,
   privateKey: settings.sshPrivateKey,
   hostKey: settings.sshHostKey,
+  revision: settings.hostRevision,
 };
 
 // 1. Firewall: only Cloudflare may reach port 443.

@@ -19,6 +19,7 @@ const KINDS: Readonly<Record<string, "json" | "integer" | "boolean">> = {
   ipRanges: "json",
   sshPort: "integer",
   confirmSeconds: "integer",
+  hostRevision: "integer",
   certificateValidityDays: "integer",
   anyServiceToken: "boolean",
   alwaysUseHttps: "boolean",

@@ -14,6 +14,7 @@ const FIXES: Readonly<Record<string, string>> = {
     'sshHostKey "$(ssh-keyscan -t ed25519 <address>)"   # compare it with /etc/ssh/ssh_host_ed25519_key.pub on the host',
   immichUpstream: "immichUpstream 127.0.0.1:2283",
   confirmSeconds: "confirmSeconds 120",
+  hostRevision: "hostRevision 0",
   emails: "--path 'emails[0]' you@example.com",
   emailDomains: "--path 'emailDomains[0]' example.com",
   sessionDuration: "sessionDuration 24h",

@@ -124,6 +124,7 @@ export const settingsSchema = z.strictObject({
     unless(parseEndpoint(value) !== undefined, "must be address:port, like 127.0.0.1:2283"),
   ),
   confirmSeconds: integer(30, 600),
+  hostRevision: integer(0, 1_000_000),
 
   emails: uniqueList(z.email({ error: "has an entry that is no email address" })),
   emailDomains: uniqueList(

@@ -2,7 +2,7 @@ import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { agentBundle, agentCommand } from "./agent.ts";
 
-/** How to reach the host over SSH. */
+/** How to reach the host over SSH, and which run of its steps is wanted. */
 export interface HostConnection {
   /** Address or name of the host itself, never the proxied host name. */
   host: string;
@@ -13,6 +13,8 @@ export interface HostConnection {
   privateKey: pulumi.Input<string>;
   /** Public key of the host, `<type> <base64>`. The provider checks nothing at all without it. */
   hostKey: string;
+  /** A step whose revision is another runs again, whatever else is as it was. */
+  revision: number;
 }
 
 /** What a step is given; secrets in it stay secret in the state. */
@@ -32,13 +34,14 @@ export function hostStep(
   payload: StepPayload,
   opts: pulumi.CustomResourceOptions,
 ): command.remote.Command {
+  const { revision, ...ssh } = connection;
   const run = agentCommand(step);
   return new command.remote.Command(
     name,
     {
       connection: {
-        ...connection,
-        privateKey: pulumi.secret(connection.privateKey),
+        ...ssh,
+        privateKey: pulumi.secret(ssh.privateKey),
         // Four attempts in all: enough for a host that is rebooting, too few to be banned by fail2ban.
         dialErrorLimit: 3,
         perDialTimeout: 15,
@@ -46,7 +49,7 @@ export function hostStep(
       create: run,
       update: run,
       delete: agentCommand(`${step}-remove`),
-      stdin: pulumi.secret(pulumi.jsonStringify({ ...agentBundle(), payload })),
+      stdin: pulumi.secret(pulumi.jsonStringify({ ...agentBundle(), revision, payload })),
       // Otherwise the provider hands earlier output to the host as environment variables, which sshd refuses.
       addPreviousOutputInEnv: false,
     },

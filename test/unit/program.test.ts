@@ -229,6 +229,14 @@ describe("the host's steps", () => {
     });
   });
 
+  it("run again when the host's revision is another", async () => {
+    await run({ hostRevision: "7" });
+    for (const { inputs } of ofType("Command")) {
+      expect(JSON.parse(inputs["stdin"] as string)).toMatchObject({ revision: 7 });
+      expect(inputs["connection"]).not.toHaveProperty("revision");
+    }
+  });
+
   it("ask for no Docker check when Immich runs elsewhere", async () => {
     await run({ immichUpstream: "192.168.1.7:2283" });
     expect(payload("firewall-command")["immichPort"]).toBeNull();

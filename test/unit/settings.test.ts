@@ -85,6 +85,7 @@ describe("loadSettings", () => {
     ["ipRanges", '["0.0.0.0/0","2400:cb00::/32"]', /wider than/],
     ["ipRanges", '["173.245.48.0/20"]', /both IPv4 and IPv6/],
     ["confirmSeconds", "5", /between 30 and 600/],
+    ["hostRevision", "-1", /between 0 and 1000000/],
   ])("refuses %s = %s", (key, value, message) => {
     expect(problemsWith({ [key]: value })).toMatch(message);
   });

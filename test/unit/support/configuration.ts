@@ -33,6 +33,7 @@ export const GOOD: Readonly<Record<string, string>> = {
   sshHostKey: HOST_KEY,
   immichUpstream: "127.0.0.1:2283",
   confirmSeconds: "120",
+  hostRevision: "0",
   emails: '["anna@example.com"]',
   emailDomains: '["example.org"]',
   sessionDuration: "24h",
