@@ -1,8 +1,12 @@
 // The program behind ../traces: every resource type and function of the stand-in plugins `tls` and `cloudflare`.
 // `phase` 2 is the program as it was for update.jsonl.
-import * as cloudflare from "@pulumi/cloudflare";
+import { createRequire } from "node:module";
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
+
+// As a whole, but lazily: see components/cloudflare.ts.
+const cloudflare = createRequire(import.meta.url)("@pulumi/cloudflare") as typeof import("@pulumi/cloudflare");
+Reflect.deleteProperty(Error, "prepareStackTrace");
 
 const config = new pulumi.Config();
 const changed = config.require("phase") === "2";
