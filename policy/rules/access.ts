@@ -1,10 +1,11 @@
-import * as cloudflare from "@pulumi/cloudflare";
+import { ZeroTrustAccessGroup } from "@pulumi/cloudflare/zeroTrustAccessGroup.js";
 import {
   validateResourceOfType,
   type ResourceValidationArgs,
   type ResourceValidationPolicy,
   type StackValidationPolicy,
 } from "@pulumi/policy";
+import * as cloudflare from "../../components/cloudflare.ts";
 import { durationSeconds } from "../../settings/durations.ts";
 import { known, ofType } from "./known.ts";
 
@@ -19,7 +20,7 @@ interface Admission {
 
 /** Whom a resource admits: a policy, a group that policies may include, or an application with policies of its own. */
 function admissions(args: ResourceValidationArgs): Admission[] {
-  const single = args.asType(cloudflare.ZeroTrustAccessPolicy) ?? args.asType(cloudflare.ZeroTrustAccessGroup);
+  const single = args.asType(cloudflare.ZeroTrustAccessPolicy) ?? args.asType(ZeroTrustAccessGroup);
   if (single) return [single as Admission];
   return (args.asType(cloudflare.ZeroTrustAccessApplication)?.policies ?? []) as Admission[];
 }

@@ -1,4 +1,3 @@
-import * as cloudflare from "@pulumi/cloudflare";
 import {
   validateResourceOfType,
   type PolicyResource,
@@ -6,6 +5,7 @@ import {
   type StackValidationPolicy,
 } from "@pulumi/policy";
 import * as tls from "@pulumi/tls";
+import * as cloudflare from "../../components/cloudflare.ts";
 import { known } from "./known.ts";
 
 const ADDRESS_TYPES = ["A", "AAAA", "CNAME"];
