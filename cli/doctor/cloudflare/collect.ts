@@ -1,0 +1,188 @@
+import { renewalLeadDays } from "../../../components/renewal.ts";
+import type { SettingsValues } from "../../../settings/schema.ts";
+import { type Check, ending, type Finding, ill, well } from "../finding.ts";
+import type { HostReport } from "../host.ts";
+import { APPLICATION, applications, deviceTokens, STRICT, strictTokens, TOKENS, type WantedAccess } from "./access.ts";
+import { ORIGIN, originCertificate, originPulls, PULLS } from "./certificates.ts";
+import type {
+  Application,
+  DnsRecord,
+  IdentityProvider,
+  Organization,
+  OriginCertificate,
+  OriginPulls,
+  PullCertificate,
+  ServiceToken,
+} from "./facts.ts";
+import { DNS, dnsRecords, SSL, zoneSettings } from "./zone.ts";
+
+/** Reads from Cloudflare's API. Both reject with an `ApiProblem`. */
+export interface ApiReader {
+  /** The result of a GET. */
+  one<T>(path: string): Promise<T>;
+  /** The results of a GET of a list, of all its pages. */
+  all<T>(path: string): Promise<T[]>;
+}
+
+/** Why the API did not answer a question. */
+export class ApiProblem extends Error {
+  /** HTTP status; 0 where there was no answer. */
+  public readonly status: number;
+  public readonly path: string;
+
+  public constructor(status: number, path: string, message: string) {
+    super(message);
+    this.name = "ApiProblem";
+    this.status = status;
+    this.path = path;
+  }
+}
+
+const API: Check = {
+  id: "api-token",
+  place: "cloudflare",
+  title: "API token",
+  why: "Nothing at Cloudflare could be looked at, and the next deployment will fail.",
+  fix: "make a new one (https://dash.cloudflare.com/profile/api-tokens) and `pulumi config set --secret apiToken`",
+};
+
+/** What is needed to judge what the API says. */
+export interface Context {
+  settings: SettingsValues;
+  access: WantedAccess;
+  /** What the host says; `undefined` if it could not be asked. */
+  host: Promise<HostReport | undefined>;
+  now: Date;
+}
+
+/** All findings that come from Cloudflare's API. Where the token may not read something, its checks are unknown. */
+export async function cloudflareFindings(api: ApiReader, context: Context): Promise<Finding[]> {
+  const { settings, access, host, now } = context;
+  const zone = `/zones/${settings.zoneId}`;
+  const account = `/accounts/${settings.accountId}`;
+  const lead = renewalLeadDays(settings.certificateValidityDays);
+  const token = await tokenFinding(api, account, now);
+  if (token.status === "wrong" || token.status === "unknown") return [token];
+
+  const tokens = api.all<ServiceToken>(`${account}/access/service_tokens`);
+  // Two groups wait for it, and one of them may have failed before it does.
+  tokens.catch(() => undefined);
+  const groups = await Promise.all([
+    group(DNS, async () => [
+      dnsRecords(await api.all<DnsRecord>(`${zone}/dns_records?name=${settings.hostname}`), settings.originAddresses),
+    ]),
+    group(SSL, async () => zoneSettings(await readSettings(api, zone), settings)),
+    group(PULLS, async () => {
+      const pulls = await readPulls(api, zone, settings);
+      return originPulls(pulls, (await host)?.facts.clientAuthority ?? undefined, now, lead);
+    }),
+    group(ORIGIN, async () => {
+      const issued = await api.all<OriginCertificate>(`/certificates?zone_id=${settings.zoneId}`);
+      const installed = (await host)?.facts.certificate;
+      return installed ? originCertificate(issued, installed, now, lead) : [];
+    }),
+    group(APPLICATION, async () => {
+      const [apps, providers] = await Promise.all([
+        api.all<Application>(`${account}/access/apps`),
+        api.all<IdentityProvider>(`${account}/access/identity_providers`),
+      ]);
+      return applications(apps, providers, await tokens, access);
+    }),
+    group(TOKENS, async () => deviceTokens(await tokens, access, now)),
+    group(STRICT, async () => [strictTokens(await api.one<Organization>(`${account}/access/organizations`))]),
+  ]);
+  return [token, ...groups.flat()];
+}
+
+async function group(check: Check, work: () => Promise<Finding[]>): Promise<Finding[]> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof ApiProblem)) throw error;
+    if (error.status !== 401 && error.status !== 403) return [ill(check, error.message, AGAIN, "unknown")];
+    const permission = PERMISSIONS.find(([path]) => path.test(error.path))?.[1] ?? "a permission";
+    return [ill(check, `the API token lacks ${permission}`, `add ${permission}, Edit to the token`, "unknown")];
+  }
+}
+
+const AGAIN = "run the doctor again";
+
+/** The permissions that paths need, as the dashboard calls them. */
+const PERMISSIONS: readonly (readonly [path: RegExp, permission: string])[] = [
+  [/\/dns_records/, "Zone, DNS"],
+  [/\/origin_tls_client_auth|^\/certificates/, "Zone, SSL and Certificates"],
+  [/\/settings\//, "Zone, Zone Settings"],
+  [/\/access\/apps/, "Account, Access: Apps and Policies"],
+  [/\/access\/service_tokens/, "Account, Access: Service Tokens"],
+  [/\/access\//, "Account, Access: Organizations, Identity Providers, and Groups"],
+];
+
+async function tokenFinding(api: ApiReader, account: string, now: Date): Promise<Finding> {
+  try {
+    const { expires_on: end } = await verify(api, account);
+    if (end !== undefined) return ending(API, end, now);
+    return well(API, "valid, without an end");
+  } catch (error) {
+    if (!(error instanceof ApiProblem)) throw error;
+    const refused = error.status >= 400 && error.status < 500 && error.status !== 429;
+    return refused
+      ? ill(API, "Cloudflare does not accept it")
+      : ill(
+          API,
+          `the API cannot be asked: ${error.message}`,
+          "look at the network and at https://www.cloudflarestatus.com",
+          "unknown",
+        );
+  }
+}
+
+/** A token belongs to a user or to the account; each is known at its own address only. */
+function verify(api: ApiReader, account: string): Promise<{ expires_on?: string }> {
+  return api.one<{ expires_on?: string }>("/user/tokens/verify").catch((error: unknown) => {
+    if (error instanceof ApiProblem && error.status > 0) return api.one(`${account}/tokens/verify`);
+    throw error;
+  });
+}
+
+const SETTINGS = ["ssl", "ssl_automatic_mode", "min_tls_version", "always_use_https", "websockets", "max_upload"];
+
+async function readSettings(api: ApiReader, zone: string): Promise<Record<string, unknown>> {
+  const read = async (id: string) => [id, (await api.one<{ value: unknown }>(`${zone}/settings/${id}`)).value] as const;
+  return Object.fromEntries(await Promise.all(SETTINGS.map(read)));
+}
+
+/** What Cloudflare presents to the host, by the stack's mode. */
+async function readPulls(
+  api: ApiReader,
+  zone: string,
+  { originPulls: mode, hostname }: SettingsValues,
+): Promise<OriginPulls | undefined> {
+  const base = `${zone}/origin_tls_client_auth`;
+  if (mode === "shared") {
+    const { value } = await api.one<{ value: unknown }>(`${zone}/settings/tls_client_auth`);
+    return { enabled: value === "on" };
+  }
+  if (mode === "zone") {
+    const [{ enabled }, certificates] = await Promise.all([
+      api.one<{ enabled: boolean }>(`${base}/settings`),
+      api.all<PullCertificate>(base),
+    ]);
+    const certificate = lastOf(certificates);
+    return { enabled: enabled && certificate !== undefined, ...(certificate && { certificate }) };
+  }
+  try {
+    const found = await api.one<PullCertificate & { enabled: boolean; cert_status?: string }>(
+      `${base}/hostnames/${hostname}`,
+    );
+    return { enabled: found.enabled, certificate: { ...found, status: found.cert_status ?? found.status } };
+  } catch (error) {
+    if (error instanceof ApiProblem && error.status === 404) return undefined;
+    throw error;
+  }
+}
+
+/** Of several certificates Cloudflare presents the one that was deployed last. */
+function lastOf(certificates: readonly PullCertificate[]): PullCertificate | undefined {
+  const time = ({ uploaded_on: uploaded = "" }: PullCertificate) => uploaded;
+  return certificates.toSorted((one, other) => time(other).localeCompare(time(one)))[0];
+}

@@ -1,0 +1,87 @@
+// What the checks need of the answers of Cloudflare's API, in the API's own words.
+
+/** A DNS record: GET /zones/{zone}/dns_records. */
+export interface DnsRecord {
+  name: string;
+  type: string;
+  content: string;
+  proxied: boolean;
+}
+
+/** One rule of an Access policy: one selector and what it selects. */
+export type Rule = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+
+/** A policy as it is listed in its application. */
+export interface Policy {
+  name: string;
+  decision: string;
+  precedence: number;
+  include: readonly Rule[];
+}
+
+/** An Access application: GET /accounts/{account}/access/apps. */
+export interface Application {
+  id: string;
+  aud: string;
+  name: string;
+  domain?: string;
+  destinations?: readonly { type: string; uri?: string }[];
+  policies?: readonly Policy[];
+  allowed_idps?: readonly string[];
+}
+
+/** A service token: GET /accounts/{account}/access/service_tokens. Its secret is never among the answer. */
+export interface ServiceToken {
+  id: string;
+  name: string;
+  client_id: string;
+  /** Absent for one that never ends. */
+  expires_at?: string;
+  /** Absent where the API does not tell; such a token is enabled. */
+  enabled?: boolean;
+  previous_client_secret_expires_at?: string;
+}
+
+/** GET /accounts/{account}/access/identity_providers. */
+export interface IdentityProvider {
+  id: string;
+  name: string;
+  type: string;
+}
+
+/** GET /accounts/{account}/access/organizations. */
+export interface Organization {
+  auth_domain: string;
+  /** Absent where the organisation is older than the setting. */
+  strict_service_token_auth?: boolean;
+}
+
+/** A certificate that Cloudflare presents to origins: GET /zones/{zone}/origin_tls_client_auth/… */
+export interface PullCertificate {
+  /** PEM. */
+  certificate: string;
+  /** `active` once the edge uses it. */
+  status: string;
+  expires_on: string;
+  uploaded_on?: string;
+}
+
+/** What Cloudflare presents to this site's origin; `undefined` where there is nothing. */
+export interface OriginPulls {
+  enabled: boolean;
+  /** The certificate of our own; absent in the mode `shared`. */
+  certificate?: PullCertificate;
+}
+
+/** An Origin CA certificate: GET /certificates. */
+export interface OriginCertificate {
+  /** PEM. */
+  certificate: string;
+  revoked_at?: string;
+}
+
+/** GET /ips. */
+export interface IpRanges {
+  ipv4_cidrs: readonly string[];
+  ipv6_cidrs: readonly string[];
+}

@@ -1,0 +1,134 @@
+import { isIPv4 } from "node:net";
+import { contains } from "../../../settings/network.ts";
+import { type Check, type Finding, ill, judged, well } from "../finding.ts";
+import type { DnsRecord, IpRanges } from "./facts.ts";
+
+/** Brings Cloudflare back to what the stack says, whoever changed it there. */
+export const REFRESH_UP = "pulumi up --refresh";
+
+/** Stands for the records when they cannot be read. */
+export const DNS: Check = {
+  id: "dns-record",
+  place: "cloudflare",
+  title: "DNS records",
+  why: "Access acts on proxied records only; one that is not shows everybody the host's address.",
+  fix: REFRESH_UP,
+};
+
+/**
+ * Whether the host name's records are those of the stack, all proxied.
+ *
+ * @param addresses the stack's `originAddresses`
+ */
+export function dnsRecords(records: readonly DnsRecord[], addresses: readonly string[]): Finding {
+  const own = records.filter(({ type }) => ["A", "AAAA", "CNAME"].includes(type));
+  const bare = own.filter(({ proxied }) => !proxied);
+  if (bare.length > 0) return ill(DNS, `not proxied: ${list(bare)}`);
+  const missing = addresses.filter((address) => !own.some(({ content }) => sameAddress(content, address)));
+  if (missing.length > 0) return ill(DNS, `no record for ${missing.join(", ")}`);
+  const foreign = own.filter(({ content }) => !addresses.some((address) => sameAddress(content, address)));
+  if (foreign.length > 0) {
+    return ill(DNS, `not of this stack: ${list(foreign)}`, "delete it in the dashboard, DNS, Records");
+  }
+  return well(DNS, `proxied: ${list(own)}`);
+}
+
+const list = (records: readonly DnsRecord[]) => records.map(({ type, content }) => `${type} ${content}`).join(", ");
+
+const canonical = (address: string) =>
+  isIPv4(address) || !URL.canParse(`http://[${address}]`) ? address : new URL(`http://[${address}]`).hostname;
+const sameAddress = (one: string, other: string) => canonical(one) === canonical(other);
+
+const RESOLUTION: Check = {
+  id: "dns-resolution",
+  place: "workstation",
+  title: "Name resolution",
+  why: "Whoever gets the host's own address reaches no site there, or goes around Cloudflare.",
+  fix: "look for the name in your router's or resolver's own entries and in /etc/hosts",
+};
+
+/**
+ * Whether the host name leads to Cloudflare as seen from here.
+ *
+ * @param addresses where the name leads; `undefined` where no resolver answers
+ */
+export function resolution(addresses: readonly string[] | undefined, ranges: IpRanges): Finding {
+  if (!addresses) return ill(RESOLUTION, "no resolver answers", "look at this workstation's network", "unknown");
+  const cloudflare = [...ranges.ipv4_cidrs, ...ranges.ipv6_cidrs];
+  const others = addresses.filter((address) => !cloudflare.some((cidr) => contains(cidr, address)));
+  if (addresses.length === 0) return ill(RESOLUTION, "the name does not resolve from here");
+  return judged(
+    RESOLUTION,
+    others.length === 0 ? undefined : `leads to ${others.join(", ")}, which is not Cloudflare`,
+    `leads to Cloudflare (${addresses.join(", ")})`,
+  );
+}
+
+/** Stands for the zone's settings when they cannot be read. */
+export const SSL: Check = {
+  id: "ssl-mode",
+  place: "cloudflare",
+  title: "SSL mode",
+  why: "In any other mode Cloudflare talks to whoever answers at the host's address, or without encryption.",
+  fix: REFRESH_UP,
+};
+const TLS: Check = {
+  id: "zone-settings",
+  place: "cloudflare",
+  title: "Zone settings",
+  why: "Visitors could come with an outdated TLS or none, or Cloudflare could change the SSL mode by itself.",
+  fix: REFRESH_UP,
+};
+const WEBSOCKETS: Check = {
+  id: "websockets-setting",
+  place: "cloudflare",
+  title: "Websockets allowed",
+  why: "Immich shows itself as offline without them.",
+  fix: REFRESH_UP,
+};
+const UPLOAD: Check = {
+  id: "upload-limit",
+  place: "cloudflare",
+  title: "Upload limit",
+  why: "Cloudflare refuses larger uploads with 413, and Immich does not upload in parts.",
+  fix: "use the app's automatic URL switching to upload large videos at home",
+};
+
+/** A zone's settings by their ids, as far as they could be read. */
+export type ZoneSettings = Readonly<Record<string, unknown>>;
+
+/** What the stack wants of the zone's settings. */
+export interface WantedZone {
+  minTlsVersion: string;
+  alwaysUseHttps: boolean;
+}
+
+/** The four findings about a zone's settings. */
+export function zoneSettings(settings: ZoneSettings, wanted: WantedZone): Finding[] {
+  const expected: Readonly<Record<string, string>> = {
+    ssl_automatic_mode: "custom",
+    min_tls_version: wanted.minTlsVersion,
+    always_use_https: wanted.alwaysUseHttps ? "on" : "off",
+  };
+  const others = Object.entries(expected).filter(([id, value]) => settings[id] !== value);
+  const shown = (id: string) => String(settings[id]);
+  return [
+    judged(SSL, settings["ssl"] === "strict" ? undefined : `is ${shown("ssl")}, not strict`, "Full (strict)"),
+    judged(
+      TLS,
+      others.length === 0 ? undefined : others.map(([id, value]) => `${id} is ${shown(id)}, not ${value}`).join(", "),
+      `TLS ${wanted.minTlsVersion} and newer, always_use_https ${shown("always_use_https")}`,
+    ),
+    judged(WEBSOCKETS, settings["websockets"] === "on" ? undefined : `are ${shown("websockets")}`, "on"),
+    uploadLimit(settings["max_upload"]),
+  ];
+}
+
+/** Megabytes that every plan of Cloudflare passes. */
+const LEAST_UPLOAD = 100;
+
+function uploadLimit(megabytes: unknown): Finding {
+  if (typeof megabytes !== "number") return ill(UPLOAD, "Cloudflare does not tell", UPLOAD.fix, "unknown");
+  const says = `${megabytes.toString()} MB each`;
+  return megabytes < LEAST_UPLOAD ? ill(UPLOAD, says) : well(UPLOAD, says);
+}

@@ -1,0 +1,153 @@
+import { type Check, type Finding, ill, judged, well } from "./finding.ts";
+import { type Answer, attempt, get, type Network } from "./network.ts";
+
+/** The two values of a device's headers; the secret goes nowhere but to the site. */
+export interface DeviceHeaders {
+  clientId: string;
+  clientSecret: string;
+}
+
+const PING = "/api/server/ping";
+// Where Immich's clients open their websocket (engine.io's handshake, protocol version 4).
+const WEBSOCKET = "/api/socket.io/?EIO=4&transport=websocket";
+
+const STRANGER: Check = {
+  id: "stranger",
+  place: "cloudflare",
+  title: "A stranger",
+  why: "Whoever is not logged in must not get as far as Immich.",
+  fix: "pulumi up --refresh",
+};
+const WRONG_TOKEN: Check = { ...STRANGER, id: "wrong-token", title: "A wrong token" };
+const WEBSOCKETS: Check = {
+  id: "websocket",
+  place: "cloudflare",
+  title: "A websocket",
+  why: "Immich shows itself as offline without one.",
+  fix: "pulumi up --refresh",
+};
+const phone = (device: string): Check => ({
+  id: `device-${device}`,
+  place: "cloudflare",
+  title: `The device ${device}`,
+  why: "The app shows the server as offline.",
+  fix: "mend what else is wrong here first, then compare the two headers in the app with `npm run card`",
+});
+
+/** Asks the site as a stranger, with a wrong token, and as each device, all at once. */
+export async function throughCloudflare(
+  network: Network,
+  hostname: string,
+  devices: Readonly<Record<string, DeviceHeaders>>,
+): Promise<Finding[]> {
+  const ask = (path: string, headers: Readonly<Record<string, string>> = {}) =>
+    get(network, new URL(`https://${hostname}${path}`), headers).catch((error: unknown) => reason(error));
+  const all = Object.entries(devices);
+  const [first] = all;
+  const wrong = credentials({ clientId: first?.[1].clientId ?? `${"0".repeat(32)}.access`, clientSecret: "wrong" });
+  return Promise.all([
+    ask(PING).then((answer) => refused(STRANGER, answer)),
+    ask(PING, wrong).then((answer) => refused(WRONG_TOKEN, answer)),
+    ...all.map(async ([device, headers]) => admitted(phone(device), await ask(PING, credentials(headers)))),
+    ...(first ? [ask(WEBSOCKET, { ...credentials(first[1]), ...UPGRADE }).then(opened)] : []),
+  ]);
+}
+
+const credentials = ({ clientId, clientSecret }: DeviceHeaders) => ({
+  "cf-access-client-id": clientId,
+  "cf-access-client-secret": clientSecret,
+});
+
+// The key is any 16 bytes in base64 (RFC 6455, section 4.1); nobody reads what it is answered with.
+const UPGRADE = {
+  connection: "Upgrade",
+  upgrade: "websocket",
+  "sec-websocket-version": "13",
+  "sec-websocket-key": Buffer.from("immich-access-dr").toString("base64"),
+};
+
+/** Why there was no answer, in one line. */
+export function reason(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error.name === "TimeoutError" || error.name === "AbortError") return "no answer in time";
+  const { code } = error as NodeJS.ErrnoException;
+  if (code === "ENOTFOUND" || code === "EAI_AGAIN") return "the name does not resolve";
+  return error.message.split("\n")[0] || code || "no connection";
+}
+
+/** What Access or the edge answered to someone who must not get in. */
+export function refused(check: Check, answer: Answer | string): Finding {
+  if (typeof answer === "string") return ill(check, answer, check.fix, "unknown");
+  const { status, location } = answer;
+  if (status === 302 && location.includes("/cdn-cgi/access/login")) return well(check, "gets the login page");
+  if (status === 401 || status === 403) return well(check, `gets ${status.toString()}`);
+  return ill(check, `${answer.body.includes("pong") ? "reaches Immich" : "gets past Access"} (${inWords(answer)})`);
+}
+
+/** What the site answered to a device. */
+export function admitted(check: Check, answer: Answer | string): Finding {
+  if (typeof answer === "string") return ill(check, answer, check.fix, "unknown");
+  return judged(
+    check,
+    answer.status === 200 && answer.body.includes("pong") ? undefined : `does not reach Immich: ${inWords(answer)}`,
+    "reaches Immich",
+  );
+}
+
+function opened(answer: Answer | string): Finding {
+  if (typeof answer === "string") return ill(WEBSOCKETS, answer, WEBSOCKETS.fix, "unknown");
+  return judged(WEBSOCKETS, answer.status === 101 ? undefined : `does not open: ${inWords(answer)}`, "opens");
+}
+
+/** What a status means on the way through Cloudflare, as its documentation and nginx have it. */
+const MEANINGS: Readonly<Record<number, string>> = {
+  302: "Access sends it to the login page, so no policy admits the token",
+  400: "the host's nginx got no certificate of Cloudflare that it accepts",
+  401: "Access does not know the token",
+  403: "Access knows the token, but no policy admits it",
+  404: "something else than Immich answers",
+  421: "the host's nginx has another site's connection",
+  502: "the host's nginx does not reach Immich",
+  504: "Immich does not answer the host's nginx",
+  520: "the host's answer cannot be read",
+  521: "the host refuses Cloudflare's connection",
+  522: "the host does not answer Cloudflare: firewall or address",
+  523: "Cloudflare has no way to the host's address",
+  524: "the host takes too long",
+  525: "no TLS between Cloudflare and the host",
+  526: "Cloudflare does not accept the host's certificate",
+  530: "Cloudflare cannot resolve the origin",
+};
+
+function inWords({ status }: Answer): string {
+  const meaning = MEANINGS[status];
+  return meaning === undefined ? `status ${status.toString()}` : `${status.toString()}, ${meaning}`;
+}
+
+const DIRECT: Check = {
+  id: "direct",
+  place: "workstation",
+  title: "Straight to the host",
+  why: "Whoever reaches the host past Cloudflare meets no login.",
+  fix: "look at the findings about the host's firewall; is another machine or a router answering at this address?",
+};
+
+/** Whether the host's public addresses refuse this workstation, as they must refuse everyone but Cloudflare. */
+export async function straightToHost(
+  network: Network,
+  addresses: readonly string[],
+  ports: readonly number[],
+): Promise<Finding> {
+  const tries = addresses.flatMap((address) => ports.map((port) => ({ address, port })));
+  const results = await Promise.all(
+    tries.map(async ({ address, port }) => ({ address, port, result: await attempt(network, address, port) })),
+  );
+  const where = (wanted: string) =>
+    results
+      .filter(({ result }) => result === wanted)
+      .map(({ address, port }) => `${address} port ${port.toString()}`)
+      .join(", ");
+  if (where("open") !== "") return ill(DIRECT, `open: ${where("open")}`);
+  if (where("shut") === "") return ill(DIRECT, `no way from here to ${where("impossible")}`, DIRECT.fix, "unknown");
+  return well(DIRECT, `refused: ${where("shut")}`);
+}

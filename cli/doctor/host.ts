@@ -1,0 +1,179 @@
+import { agentBundle, agentCommand } from "../../components/origin-host/agent.ts";
+import { z } from "zod";
+import { type Check, type Finding, ill, judged, well } from "./finding.ts";
+
+/** What the agent's step `doctor` prints: host/agent/doctor.py. */
+const reportSchema = z.object({
+  checks: z.record(z.string(), z.object({ status: z.enum(["ok", "wrong", "unknown"]), says: z.string() })),
+  facts: z.object({
+    /** Seconds since 1970 by the host's clock. */
+    time: z.number(),
+    /** What ufw and nginx take for Cloudflare's ranges; null before the first deployment. */
+    ranges: z.object({ ipv4: z.array(z.string()), ipv6: z.array(z.string()) }).nullable(),
+    /** PEM of the authority whose client certificates nginx accepts. */
+    clientAuthority: z.string().nullable(),
+    /** PEM of the origin certificate. */
+    certificate: z.string().nullable(),
+    /** The step that was at work meanwhile. */
+    busy: z.string().nullable(),
+  }),
+});
+
+export type HostReport = z.output<typeof reportSchema>;
+
+/** What the step is told; nothing of it is secret. */
+export interface HostPayload {
+  site: string;
+  upstream: string;
+  sshPort: number;
+  /** Port of an Immich on the host itself, or null. */
+  immichPort: number | null;
+  confirmSeconds: number;
+}
+
+/** What to run over SSH and what to give it on standard input. A host that lacks Python gets none: nothing changes. */
+export function hostStep(payload: HostPayload): { command: string; input: string } {
+  return {
+    command: `test -x /usr/bin/python3 && ${agentCommand("doctor")}`,
+    input: JSON.stringify({ ...agentBundle(), payload }),
+  };
+}
+
+/**
+ * Reads what the step printed.
+ *
+ * @throws ZodError or SyntaxError for anything else
+ */
+export function readReport(text: string): HostReport {
+  return reportSchema.parse(JSON.parse(text));
+}
+
+/** Runs every step on the host again; without another input the engine sees nothing to do. */
+export const rerun = (revision: number) => `pulumi config set hostRevision ${(revision + 1).toString()} && pulumi up`;
+
+const RERUN = "";
+
+/** The agent's checks, by their names there. A fix of `RERUN` stands for running the steps again. */
+const CHECKS: Readonly<Record<string, Omit<Check, "id" | "place">>> = {
+  firewall: {
+    title: "Firewall",
+    why: "Others than Cloudflare could reach port 443, or SSH be shut at the next start of ufw.",
+    fix: RERUN,
+  },
+  "firewall-kernel": {
+    title: "Firewall in force",
+    why: "What ufw shows is not what the kernel does.",
+    fix: RERUN,
+  },
+  "firewall-change": {
+    title: "Firewall confirmed",
+    why: "An unconfirmed change undoes itself, and the host may be open again.",
+    fix: RERUN,
+  },
+  docker: {
+    title: "Docker",
+    why: "A port that Docker publishes is open to everyone, whatever ufw says.",
+    fix: "change the line and run `docker compose up -d` on the host",
+  },
+  nginx: {
+    title: "nginx",
+    why: "Without it every visitor gets 521 or 522.",
+    fix: RERUN,
+  },
+  site: {
+    title: "nginx site",
+    why: "A changed site may ask for no certificate, or not serve Immich as it needs.",
+    fix: RERUN,
+  },
+  guard: {
+    title: "nginx's guard",
+    why: "Whoever gets through the firewall must not get further without Cloudflare's certificate.",
+    fix: RERUN,
+  },
+  certificate: {
+    title: "Certificate on the host",
+    why: "Cloudflare refuses it: every visitor gets 526.",
+    fix: RERUN,
+  },
+  key: {
+    title: "Private key",
+    why: "Whoever reads it can pose as your server to Cloudflare.",
+    fix: RERUN,
+  },
+  ranges: {
+    title: "Ranges in nginx",
+    why: "nginx takes Cloudflare's addresses for visitors', or believes a stranger's header.",
+    fix: RERUN,
+  },
+  timer: {
+    title: "Daily refresh",
+    why: "Without it new ranges of Cloudflare stay shut out, and withdrawn ones let in.",
+    fix: "run `systemctl start immich-access-ranges.service` on the host, and read `systemctl status` of it",
+  },
+  agent: {
+    title: "Agent on the host",
+    why: "The daily refresh runs another version than this checkout's.",
+    fix: "pulumi up",
+  },
+  immich: {
+    title: "Immich on the host",
+    why: "Every visitor gets 502.",
+    fix: "start Immich (`docker compose up -d`), or set immichUpstream to where it listens and run `pulumi up`",
+  },
+};
+
+/** The findings of the host itself; `revision` is the stack's `hostRevision`. */
+export function hostFindings({ checks, facts }: HostReport, revision: number): Finding[] {
+  const found = Object.entries(CHECKS).map(([name, entry]): Finding => {
+    const fix = entry.fix === RERUN ? rerun(revision) : entry.fix;
+    const check: Check = { id: `host-${name}`, place: "host", ...entry, fix };
+    const result = checks[name];
+    if (!result) return ill(check, "the agent did not look at it", fix, "unknown");
+    return result.status === "ok" ? well(check, result.says) : ill(check, result.says, fix, result.status);
+  });
+  return facts.busy === null ? found : [...found, ill(BUSY, `${facts.busy} is at work`, BUSY.fix, "warning")];
+}
+
+const BUSY: Check = {
+  id: "host-busy",
+  place: "host",
+  title: "Another step",
+  why: "What was found may be a moment in the middle of a change.",
+  fix: "wait for it and run the doctor again",
+};
+
+const SSH: Check = {
+  id: "ssh",
+  place: "host",
+  title: "SSH",
+  why: "Nothing on the host could be looked at, and the next deployment would not get in either.",
+  fix: "compare sshAddress, sshPort, sshUser and sshHostKey of the stack with the host",
+};
+
+/** The one finding in place of all when the host could not be asked. */
+export const hostUnknown = (problem: string): Finding => ill(SSH, problem, SSH.fix, "unknown");
+
+const RANGES: Check = {
+  id: "ranges",
+  place: "host",
+  title: "Cloudflare's ranges",
+  why: "From a new range Cloudflare cannot reach the host (522 for some visitors); a withdrawn one may be a stranger's.",
+  fix: "run `systemctl start immich-access-ranges.service` on the host, and read `systemctl status` of it",
+};
+
+/** Whether the ranges on the host are those that Cloudflare has now; `live` is undefined where it does not tell. */
+export function liveRanges(host: HostReport["facts"]["ranges"], live: readonly string[] | undefined): Finding {
+  if (!live) return ill(RANGES, "Cloudflare's own list could not be read", "run the doctor again", "unknown");
+  const present = host === null ? [] : [...host.ipv4, ...host.ipv6];
+  const lacking = live.filter((cidr) => !present.includes(cidr));
+  const stale = present.filter((cidr) => !live.includes(cidr));
+  const problems = [
+    ...(lacking.length > 0 ? [`lacks ${lacking.join(", ")}`] : []),
+    ...(stale.length > 0 ? [`still has ${stale.join(", ")}`] : []),
+  ];
+  return judged(
+    RANGES,
+    problems.length === 0 ? undefined : `the host ${problems.join(" and ")}`,
+    `the host has all ${live.length.toString()} and no others`,
+  );
+}

@@ -1,0 +1,109 @@
+// Requests that must not go where names and addresses lead by themselves: to a certain edge, or to a stand-in of it.
+
+import https from "node:https";
+import net from "node:net";
+
+/** As curl's --connect-to: requests for one host and port go to another. Empty stands for any, and for the same. */
+export interface Detour {
+  from: { host: string; port: number | undefined };
+  to: { host: string; port: number | undefined };
+}
+
+/** Reads `HOST1:PORT1:HOST2:PORT2`, IPv6 addresses in brackets; `undefined` if the text is none. */
+export function parseDetour(text: string): Detour | undefined {
+  const match = /^(\[[0-9a-f:.]+\]|[^:[\]]+):(\d*):(\[[0-9a-f:.]+\]|[^:[\]]*):(\d*)$/i.exec(text);
+  if (!match) return undefined;
+  const [, from = "", fromPort = "", to = "", toPort = ""] = match;
+  const bare = (host: string) => host.replace(/^\[|\]$/g, "");
+  const port = (digits: string) => (digits === "" ? undefined : Number(digits));
+  return { from: { host: bare(from), port: port(fromPort) }, to: { host: bare(to) || bare(from), port: port(toPort) } };
+}
+
+/** How this workstation reaches others. */
+export interface Network {
+  detours: readonly Detour[];
+  /** Authorities to believe, PEM; `undefined` for the usual ones. */
+  ca: string | undefined;
+}
+
+/** Where a connection to a host and port really goes. */
+export function destination({ detours }: Network, host: string, port: number): { host: string; port: number } {
+  const detour = detours.find(({ from }) => from.host === host && (from.port === undefined || from.port === port));
+  return detour ? { host: detour.to.host, port: detour.to.port ?? port } : { host, port };
+}
+
+/** What came of a request; `error` where there was no answer. */
+export interface Answer {
+  status: number;
+  location: string;
+  /** At most 64 KB. */
+  body: string;
+}
+
+/** Milliseconds for an answer. Cloudflare itself gives an origin 19 s to connect; the doctor does not wait so long. */
+const ANSWER_MS = 8000;
+const BODY_BYTES = 65_536;
+
+/**
+ * One GET over HTTPS on a connection of its own.
+ *
+ * @throws Error of the network, or one named TimeoutError
+ */
+export function get(network: Network, url: URL, headers: Readonly<Record<string, string>>): Promise<Answer> {
+  const port = Number(url.port || 443);
+  return new Promise((resolve, reject) => {
+    const request = https.get({
+      ...destination(network, url.hostname, port),
+      servername: url.hostname,
+      path: url.pathname + url.search,
+      headers: { host: url.host, "user-agent": "immich-access-doctor", ...headers },
+      ...(network.ca !== undefined && { ca: network.ca }),
+      signal: AbortSignal.timeout(ANSWER_MS),
+      agent: false,
+    });
+    request.on("error", reject);
+    request.on("upgrade", (response, socket) => {
+      socket.destroy();
+      resolve({ status: response.statusCode ?? 0, location: "", body: "" });
+    });
+    request.on("response", (response) => {
+      let body = "";
+      const done = () => {
+        resolve({ status: response.statusCode ?? 0, location: response.headers.location ?? "", body });
+      };
+      response.on("data", (chunk: Buffer) => {
+        body += chunk.toString();
+        if (body.length > BODY_BYTES) response.destroy();
+      });
+      response.on("error", done);
+      response.on("close", done);
+    });
+  });
+}
+
+/** What became of a connection: made, refused or unanswered, or not possible from here (no route, no IPv6). */
+export type Attempt = "open" | "shut" | "impossible";
+
+/** Milliseconds until an unanswered connection counts as dropped by a firewall. */
+const DROPPED_MS = 3000;
+
+/** Tries whether a TCP port takes connections. */
+export function attempt(network: Network, host: string, port: number): Promise<Attempt> {
+  return new Promise((resolve) => {
+    const socket = net.connect(destination(network, host, port));
+    const end = (result: Attempt) => {
+      clearTimeout(timer);
+      socket.destroy();
+      resolve(result);
+    };
+    const timer = setTimeout(() => {
+      end("shut");
+    }, DROPPED_MS);
+    socket.on("connect", () => {
+      end("open");
+    });
+    socket.on("error", ({ code }: NodeJS.ErrnoException) => {
+      end(code === "ENETUNREACH" || code === "EADDRNOTAVAIL" ? "impossible" : "shut");
+    });
+  });
+}

@@ -1,0 +1,55 @@
+import { styleText } from "node:util";
+import { exitStatus, type Finding, type Place, type Status } from "./finding.ts";
+
+/** What a run of the doctor came to. */
+export interface Diagnosis {
+  site: string;
+  /** In their order within each place. */
+  findings: readonly Finding[];
+  seconds: number;
+}
+
+const PLACES: Readonly<Record<Place, string>> = {
+  workstation: "From this workstation",
+  host: "On the host",
+  cloudflare: "At Cloudflare, and through it",
+};
+const LABELS: Readonly<Record<Status, string>> = { ok: "ok", warning: "warning", wrong: "WRONG", unknown: "unknown" };
+const COLOURS = { ok: "green", warning: "yellow", wrong: "red", unknown: "yellow" } as const;
+const LABEL_WIDTH = "warning".length;
+
+/**
+ * The table for a person: by place, and under whatever is not well why that matters and what mends it.
+ *
+ * @param stream where it will be written; decides about colours
+ */
+export function table({ site, findings, seconds }: Diagnosis, stream: NodeJS.WritableStream): string {
+  const width = Math.max(...findings.map(({ title }) => title.length));
+  const margin = " ".repeat(LABEL_WIDTH + 4);
+  const row = ({ status, title, says, why, fix }: Finding) => [
+    `  ${styleText(COLOURS[status], LABELS[status].padEnd(LABEL_WIDTH), { stream })}  ${title.padEnd(width)}  ${says}`,
+    ...(why === undefined ? [] : [`${margin}why  ${why}`]),
+    ...(fix === undefined ? [] : [`${margin}fix  ${fix}`]),
+  ];
+  const parts = (Object.keys(PLACES) as Place[]).flatMap((place) => {
+    const rows = findings.filter((finding) => finding.place === place).flatMap(row);
+    return rows.length === 0 ? [] : [PLACES[place], ...rows, ""];
+  });
+  return [site, "", ...parts, `${summary(findings)} (${seconds.toFixed(1)} s)`].join("\n");
+}
+
+function summary(findings: readonly Finding[]): string {
+  const count = (status: Status) => findings.filter((finding) => finding.status === status).length;
+  const rest = [
+    [count("wrong"), "wrong"],
+    [count("warning"), "to look after"],
+    [count("unknown"), "not checked"],
+  ] as const;
+  const bad = rest.filter(([number]) => number > 0).map(([number, what]) => `${number.toString()} ${what}`);
+  return bad.length === 0 ? `All ${findings.length.toString()} checks are well` : `${bad.join(", ")}, the rest is well`;
+}
+
+/** The same for a program: one JSON object with `site`, `exitStatus`, `seconds` and `findings`. */
+export function json({ site, findings, seconds }: Diagnosis): string {
+  return JSON.stringify({ site, exitStatus: exitStatus(findings), seconds, findings }, null, 2);
+}

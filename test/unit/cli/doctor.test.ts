@@ -1,0 +1,343 @@
+import { describe, expect, it } from "vitest";
+import { clockFinding } from "../../../cli/doctor/clock.ts";
+import { applications, deviceTokens, strictTokens, type WantedAccess } from "../../../cli/doctor/cloudflare/access.ts";
+import type { Application, Policy, Rule } from "../../../cli/doctor/cloudflare/facts.ts";
+import { dnsRecords, resolution, zoneSettings } from "../../../cli/doctor/cloudflare/zone.ts";
+import { admitted, refused } from "../../../cli/doctor/edge.ts";
+import { type Check, ending, exitStatus, type Finding, ill, type Status, well } from "../../../cli/doctor/finding.ts";
+import { liveRanges } from "../../../cli/doctor/host.ts";
+import { destination, parseDetour } from "../../../cli/doctor/network.ts";
+import { json, table } from "../../../cli/doctor/report.ts";
+
+const CHECK: Check = { id: "check", place: "host", title: "A check", why: "It matters.", fix: "mend" };
+const HOST = "photos.example.com";
+const NOW = new Date("2026-11-24T12:00:00Z");
+
+const brief = ({ status, says }: Finding) => `${status}: ${says}`;
+
+describe("an end", () => {
+  it.each([
+    ["2027-01-01T00:00:00Z", "ok: until 2027-01-01"],
+    ["2026-12-23T12:00:00Z", "warning: ends on 2026-12-23, in 29 days"],
+    ["2026-11-24T12:00:00Z", "wrong: ended on 2026-11-24"],
+    ["soon", "unknown: has no readable end (soon)"],
+  ])("on %s", (end, expected) => {
+    expect(brief(ending(CHECK, end, NOW))).toBe(expected);
+  });
+
+  it("is due as early as an up renews it", () => {
+    expect(ending(CHECK, "2026-11-29T12:00:00Z", NOW, 3).status).toBe("ok");
+    expect(ending(CHECK, "2026-11-27T11:00:00Z", NOW, 3).status).toBe("warning");
+  });
+});
+
+describe("the DNS records", () => {
+  const record = (content: string, proxied = true, type = "A") => ({ name: HOST, type, content, proxied });
+  const A = "203.0.113.10";
+  const AAAA = "2001:db8::10";
+
+  it.each<[string, ReturnType<typeof record>[], string]>([
+    [
+      "all there",
+      [record(A), record("2001:DB8:0::10", true, "AAAA")],
+      "ok: proxied: A 203.0.113.10, AAAA 2001:DB8:0::10",
+    ],
+    ["one not proxied", [record(A, false), record(AAAA, true, "AAAA")], "wrong: not proxied: A 203.0.113.10"],
+    ["one missing", [record(A)], "wrong: no record for 2001:db8::10"],
+    [
+      "one too many",
+      [record(A), record(AAAA, true, "AAAA"), record("203.0.113.9")],
+      "wrong: not of this stack: A 203.0.113.9",
+    ],
+    [
+      "another kind of record beside",
+      [record(A), record(AAAA, true, "AAAA"), record("v=spf1 -all", false, "TXT")],
+      "ok: proxied: A 203.0.113.10, AAAA 2001:db8::10",
+    ],
+  ])("%s", (_, records, expected) => {
+    expect(brief(dnsRecords(records, [A, AAAA]))).toBe(expected);
+  });
+});
+
+it("knows from a name's addresses whether they are Cloudflare's", () => {
+  const ranges = { ipv4_cidrs: ["104.16.0.0/13"], ipv6_cidrs: ["2606:4700::/32"] };
+  expect(resolution(["104.16.1.1", "2606:4700::1"], ranges).status).toBe("ok");
+  expect(brief(resolution(["104.16.1.1", "203.0.113.10"], ranges))).toMatch(/^wrong: leads to 203\.0\.113\.10,/);
+  expect(resolution([], ranges).status).toBe("wrong");
+  expect(resolution(undefined, ranges).status).toBe("unknown");
+});
+
+it("compares the zone's settings with the stack's", () => {
+  const good = {
+    ssl: "strict",
+    ssl_automatic_mode: "custom",
+    min_tls_version: "1.2",
+    always_use_https: "on",
+    websockets: "on",
+    max_upload: 100,
+  };
+  const status = (change: Readonly<Record<string, unknown>>) =>
+    zoneSettings({ ...good, ...change }, { minTlsVersion: "1.2", alwaysUseHttps: true }).map((found) => found.status);
+  expect(status({})).toEqual(["ok", "ok", "ok", "ok"]);
+  expect(status({ ssl: "full" })).toEqual(["wrong", "ok", "ok", "ok"]);
+  expect(status({ ssl_automatic_mode: "auto" })).toEqual(["ok", "wrong", "ok", "ok"]);
+  expect(status({ min_tls_version: "1.0" })).toEqual(["ok", "wrong", "ok", "ok"]);
+  expect(status({ always_use_https: "off" })).toEqual(["ok", "wrong", "ok", "ok"]);
+  expect(status({ websockets: "off" })).toEqual(["ok", "ok", "wrong", "ok"]);
+  expect(status({ max_upload: 50 })).toEqual(["ok", "ok", "ok", "wrong"]);
+  expect(status({ max_upload: undefined })).toEqual(["ok", "ok", "ok", "unknown"]);
+});
+
+describe("Access", () => {
+  const wanted: WantedAccess = {
+    hostname: HOST,
+    audience: "aud",
+    emails: ["anna@example.com"],
+    emailDomains: ["example.org"],
+    anyServiceToken: false,
+    devices: { phone: "1.access" },
+    loginProvider: "create",
+  };
+  const tokens = [{ id: "token-1", name: "phone", client_id: "1.access", expires_at: "2027-11-24T00:00:00Z" }];
+  const providers = [{ id: "pin", name: "One-time PIN", type: "onetimepin" }];
+  const people: Policy = {
+    name: "people",
+    decision: "allow",
+    precedence: 2,
+    include: [{ email: { email: "Anna@example.com" } }, { email_domain: { domain: "example.org" } }],
+  };
+  const devices: Policy = {
+    name: "devices",
+    decision: "non_identity",
+    precedence: 1,
+    include: [{ service_token: { token_id: "token-1" } }],
+  };
+  const application: Application = {
+    id: "app",
+    aud: "aud",
+    name: "Immich",
+    domain: HOST,
+    destinations: [{ type: "public", uri: HOST }],
+    policies: [devices, people],
+    allowed_idps: ["pin"],
+  };
+  const other = (uri: string, policy: Partial<Policy>): Application => ({
+    ...application,
+    id: "other",
+    name: "Other",
+    domain: uri,
+    destinations: [{ type: "public", uri }],
+    policies: [{ ...people, name: "all", ...policy }],
+  });
+  const found = (all: readonly Application[], change: Partial<WantedAccess> = {}) =>
+    applications(all, providers, tokens, { ...wanted, ...change })
+      .filter(({ status }) => status !== "ok")
+      .map(({ id, says }) => `${id}: ${says}`);
+  const including = (policy: Policy, ...rules: Rule[]): Policy => ({
+    ...policy,
+    include: [...policy.include, ...rules],
+  });
+
+  it("is well as it is deployed", () => {
+    expect(found([application])).toEqual([]);
+  });
+
+  it.each<[string, Application[], string]>([
+    ["no application", [], "access-application: none for photos.example.com"],
+    ["an application for a path only", [other(`${HOST}/api`, {})], "access-application: none for photos.example.com"],
+    [
+      "somebody else's application",
+      [{ ...application, aud: "another" }],
+      "access-application: the one for photos.example.com is not the stack's",
+    ],
+    [
+      "no policy for people",
+      [{ ...application, policies: [devices] }],
+      "access-policies: none for people: nobody can log in",
+    ],
+    [
+      "no policy for devices",
+      [{ ...application, policies: [people] }],
+      "access-policies: none for devices: no phone gets in",
+    ],
+    [
+      "people before devices",
+      [
+        {
+          ...application,
+          policies: [
+            { ...people, precedence: 1 },
+            { ...devices, precedence: 2 },
+          ],
+        },
+      ],
+      "access-policies: the one for people comes first",
+    ],
+    [
+      "one person more",
+      [{ ...application, policies: [devices, including(people, { email: { email: "eve@example.net" } })] }],
+      "access-policies: also admits email eve@example.net",
+    ],
+    [
+      "a token more",
+      [{ ...application, policies: [including(devices, { service_token: { token_id: "9" } }), people] }],
+      "access-policies: also admits service_token 9",
+    ],
+    [
+      "a person less",
+      [{ ...application, policies: [devices, { ...people, include: people.include.slice(1) }] }],
+      "access-policies: does not admit email anna@example.com",
+    ],
+    [
+      "a Bypass on a path",
+      [application, other(`${HOST}/share`, { decision: "bypass" })],
+      "access-holes: policy «all» of «Other» is a Bypass",
+    ],
+    [
+      "Everyone under a wildcard",
+      [application, other("*.example.com", { include: [{ everyone: {} }] })],
+      "access-holes: policy «all» of «Other» admits everyone",
+    ],
+    [
+      "a login that is gone",
+      [{ ...application, allowed_idps: ["gone"] }],
+      "login-provider: the identity provider of the application does not exist any more",
+    ],
+  ])("notices %s", (_, all, expected) => {
+    expect(found(all)).toContain(expected);
+  });
+
+  it("leaves applications alone that have nothing to do with the site", () => {
+    expect(found([application, other("other.example.com", { decision: "bypass" })])).toEqual([]);
+    expect(found([application, other("*.other.example.com", { decision: "bypass" })])).toEqual([]);
+    expect(found([application, other(`${HOST}/share`, { decision: "deny", include: [{ everyone: {} }] })])).toEqual([]);
+  });
+
+  it("takes any service token for a hole, unless the stack wants it", () => {
+    const any = { ...application, policies: [{ ...devices, include: [{ any_valid_service_token: {} }] }, people] };
+    expect(found([any])).toContain(
+      "access-holes: policy «devices» of «Immich» admits every service token of the account",
+    );
+    expect(found([any], { anyServiceToken: true })).toEqual([]);
+  });
+
+  it("tells of each device's token", () => {
+    const told = (change: object) => deviceTokens([{ ...tokens[0]!, ...change }], wanted, NOW).map(brief);
+    expect(told({})).toEqual(["ok: until 2027-11-24"]);
+    expect(told({ client_id: "2.access" })).toEqual(["wrong: does not exist any more"]);
+    expect(told({ enabled: false })).toEqual(["wrong: is disabled"]);
+    expect(told({ expires_at: "2026-11-20T00:00:00Z" })).toEqual(["wrong: ended on 2026-11-20"]);
+    expect(told({ expires_at: undefined })).toEqual(["warning: never ends"]);
+    expect(told({ previous_client_secret_expires_at: "2026-12-01T00:00:00Z" })).toEqual([
+      "ok: until 2027-11-24; its former secret works until 2026-12-01T00:00:00Z",
+    ]);
+    expect(told({ previous_client_secret_expires_at: "2026-11-01T00:00:00Z" })).toEqual(["ok: until 2027-11-24"]);
+  });
+
+  it("warns of an organisation that is not strict", () => {
+    expect(strictTokens({ auth_domain: "x", strict_service_token_auth: true }).status).toBe("ok");
+    expect(strictTokens({ auth_domain: "x", strict_service_token_auth: false }).status).toBe("warning");
+    expect(strictTokens({ auth_domain: "x" }).status).toBe("warning");
+  });
+});
+
+describe("what the site answers", () => {
+  const answer = (status: number, body = "", location = "") => ({ status, body, location });
+  const login = "https://team.cloudflareaccess.com/cdn-cgi/access/login/photos.example.com?kid=1";
+
+  it("to a stranger", () => {
+    expect(brief(refused(CHECK, answer(302, "", login)))).toBe("ok: gets the login page");
+    expect(brief(refused(CHECK, answer(403)))).toBe("ok: gets 403");
+    expect(brief(refused(CHECK, answer(200, '{"res":"pong"}')))).toBe("wrong: reaches Immich (status 200)");
+    expect(brief(refused(CHECK, answer(302, "", "https://elsewhere.example.com/")))).toMatch(
+      /^wrong: gets past Access/,
+    );
+    expect(brief(refused(CHECK, answer(522)))).toBe(
+      "wrong: gets past Access (522, the host does not answer Cloudflare: firewall or address)",
+    );
+    expect(brief(refused(CHECK, "no answer in time"))).toBe("unknown: no answer in time");
+  });
+
+  it("to a device", () => {
+    expect(admitted(CHECK, answer(200, '{"res":"pong"}')).status).toBe("ok");
+    expect(admitted(CHECK, answer(200, "something else")).status).toBe("wrong");
+    expect(brief(admitted(CHECK, answer(526)))).toContain("Cloudflare does not accept the host's certificate");
+  });
+});
+
+it("compares the host's ranges with the live ones", () => {
+  const host = { ipv4: ["104.16.0.0/13", "203.0.113.0/24"], ipv6: ["2606:4700::/32"] };
+  expect(liveRanges(host, ["104.16.0.0/13", "203.0.113.0/24", "2606:4700::/32"]).status).toBe("ok");
+  expect(brief(liveRanges(host, ["104.16.0.0/13", "2606:4700::/32", "2400:cb00::/32"]))).toBe(
+    "wrong: the host lacks 2400:cb00::/32 and still has 203.0.113.0/24",
+  );
+  expect(liveRanges(host, undefined).status).toBe("unknown");
+});
+
+it("tells how far a clock is off", () => {
+  expect(clockFinding("host", 2).status).toBe("ok");
+  expect(brief(clockFinding("host", -90))).toBe("wrong: is 90 s behind Cloudflare's");
+  expect(brief(clockFinding("workstation", 90))).toBe("wrong: is 90 s ahead of Cloudflare's");
+  expect(clockFinding("host", undefined).status).toBe("unknown");
+  expect(clockFinding("host", Number.NaN).status).toBe("unknown");
+});
+
+describe("--connect-to", () => {
+  it("is read as curl reads it", () => {
+    expect(parseDetour("a.example.com:443:127.0.0.1:8443")).toEqual({
+      from: { host: "a.example.com", port: 443 },
+      to: { host: "127.0.0.1", port: 8443 },
+    });
+    expect(parseDetour("[2001:db8::1]::[fd00::1]:")).toEqual({
+      from: { host: "2001:db8::1", port: undefined },
+      to: { host: "fd00::1", port: undefined },
+    });
+    for (const bad of ["", "a", "a:1", "a:1:b", "a:x:b:1", ":1:b:2"]) expect(parseDetour(bad)).toBeUndefined();
+  });
+
+  it("leads only what it names elsewhere", () => {
+    const detours = ["a.example.com:443:127.0.0.1:8443", "b.example.com::127.0.0.2:"].map((text) => parseDetour(text)!);
+    const to = (host: string, port: number) => destination({ detours, ca: undefined }, host, port);
+    expect(to("a.example.com", 443)).toEqual({ host: "127.0.0.1", port: 8443 });
+    expect(to("a.example.com", 80)).toEqual({ host: "a.example.com", port: 80 });
+    expect(to("b.example.com", 80)).toEqual({ host: "127.0.0.2", port: 80 });
+  });
+});
+
+describe("the report", () => {
+  const findings = [well(CHECK, "fine"), ill({ ...CHECK, id: "other", place: "cloudflare", title: "Other" }, "broken")];
+
+  it("says of what is not well why it matters and what mends it", () => {
+    const text = table({ site: HOST, findings, seconds: 1.23 }, process.stdout);
+    expect(text.split("\n").map((line) => line.trimEnd())).toEqual([
+      HOST,
+      "",
+      "On the host",
+      "  ok       A check  fine",
+      "",
+      "At Cloudflare, and through it",
+      "  WRONG    Other    broken",
+      "           why  It matters.",
+      "           fix  mend",
+      "",
+      "1 wrong, the rest is well (1.2 s)",
+    ]);
+  });
+
+  it("is JSON for programs", () => {
+    expect(JSON.parse(json({ site: HOST, findings, seconds: 1.23 }))).toEqual({
+      site: HOST,
+      exitStatus: 1,
+      seconds: 1.23,
+      findings,
+    });
+  });
+
+  it.each<[Status[], number]>([
+    [["ok", "warning"], 0],
+    [["ok", "unknown"], 2],
+    [["unknown", "wrong", "ok"], 1],
+  ])("of %s ends with %i", (statuses, expected) => {
+    expect(exitStatus(statuses.map((status) => ({ ...well(CHECK, ""), status })))).toBe(expected);
+  });
+});
