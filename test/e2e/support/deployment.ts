@@ -26,6 +26,7 @@ export interface Outcome {
   output: string;
 }
 
+const NAMESPACE = "immich-access:";
 const QUIET_OPS = new Set(["same", "read", "refresh"]);
 
 /** A stack of the whole program on the real engine, in a backend of its own. */
@@ -61,26 +62,24 @@ export class Deployment {
     return new Deployment(stack, folder);
   }
 
-  /** Sets settings; lists and objects are given as values and replace what was there. */
+  /** Sets settings; lists and objects replace what was there. */
   public async configure(settings: Readonly<Record<string, unknown>>, secret: Readonly<Record<string, string>> = {}) {
-    const present = await this.stack.getAllConfig();
-    const composed = Object.keys(settings).filter((key) => typeof settings[key] === "object");
-    const replaced = composed.filter((key) => present[`immich-access:${key}`] !== undefined);
-    if (replaced.length > 0) await this.stack.removeAllConfig(replaced);
-    const entries = Object.entries(settings).flatMap(([key, value]) => leaves(value, key));
-    await this.stack.setAllConfig(
-      {
-        ...Object.fromEntries(entries.map(([path, value]) => [path, { value }])),
-        ...Object.fromEntries(Object.entries(secret).map(([key, value]) => [key, { value, secret: true }])),
-      },
-      true,
-    );
+    await this.edit((config) => Object.assign(config, namespaced(settings)));
+    for (const [key, value] of Object.entries(secret)) await this.stack.setConfig(key, { value, secret: true });
   }
 
   /** Takes a setting back to its default. */
   public async removeSetting(key: string): Promise<void> {
-    const all = await this.stack.getAllConfig();
-    if (all[`immich-access:${key}`] !== undefined) await this.stack.removeConfig(key);
+    await this.edit((config) => Reflect.deleteProperty(config, NAMESPACE + key));
+  }
+
+  /** Changes the stack's file as a person with an editor would: a run of the CLI costs a good part of a second. */
+  private async edit(change: (config: Record<string, unknown>) => void): Promise<void> {
+    const { workspace, name } = this.stack;
+    const settings = await workspace.stackSettings(name);
+    const config: Record<string, unknown> = { ...settings.config };
+    change(config);
+    await workspace.saveStackSettings(name, { ...settings, config });
   }
 
   /** @param policyPacks folders of the policy packs that have to pass. */
@@ -142,11 +141,5 @@ async function watch(operation: Watch): Promise<Outcome> {
   return outcome;
 }
 
-/** The leaves of a value with their configuration paths. */
-function leaves(value: unknown, path: string): [path: string, leaf: string][] {
-  if (Array.isArray(value)) return value.flatMap((item, index) => leaves(item, `${path}[${index.toString()}]`));
-  if (typeof value === "object" && value !== null) {
-    return Object.entries(value).flatMap(([key, item]) => leaves(item, `${path}["${key}"]`));
-  }
-  return [[path, String(value)]];
-}
+const namespaced = (settings: Readonly<Record<string, unknown>>) =>
+  Object.fromEntries(Object.entries(settings).map(([key, value]) => [NAMESPACE + key, value]));
