@@ -1,0 +1,99 @@
+/** A header that the Immich app has to send with every request. */
+export interface Header {
+  name: string;
+  value: string;
+}
+
+/** What a person needs to connect one device. It holds the device's secret. */
+export interface Card {
+  device: string;
+  /** Address of the site. */
+  url: string;
+  headers: readonly Header[];
+  /** When the token ends, RFC 3339. */
+  expiresAt: string;
+  /** Until when the secret before the last rotation still works, RFC 3339; absent if there is none any more. */
+  previousSecretUntil?: string;
+}
+
+/** Credentials of a device as the stack's output `devices` has them. */
+export interface DeviceOutput {
+  clientId: string;
+  clientSecret: string;
+  expiresAt: string;
+}
+
+/** The setting `deviceRotations` of one device. */
+export interface Rotation {
+  secretVersion: number;
+  previousSecretExpiresAt: string;
+}
+
+/** The card of a device. */
+export function cardOf(device: string, url: string, output: DeviceOutput, rotation?: Rotation, now = new Date()): Card {
+  const until = rotation?.previousSecretExpiresAt;
+  return {
+    device,
+    url,
+    headers: [
+      { name: "CF-Access-Client-Id", value: output.clientId },
+      { name: "CF-Access-Client-Secret", value: output.clientSecret },
+    ],
+    expiresAt: output.expiresAt,
+    ...(until !== undefined && Date.parse(until) > now.getTime() && { previousSecretUntil: until }),
+  };
+}
+
+/**
+ * The way through the Immich app, in the words on its screens (immich-app/immich, i18n/en.json and
+ * mobile/lib/widgets/forms/login/login_form.dart). Some versions call the entry “Proxy Headers”.
+ */
+export const STEPS: readonly string[] = [
+  "Open the Immich app. On the login screen, tap Settings, Advanced, Custom proxy headers (“Proxy Headers” in some versions). If you are logged in already: your picture, Settings, and on from there.",
+  "Tap + (Add Header) until there are two. Put each name below into “Header name” and the value beside it into “Header value”.",
+  "Go back to the login screen: the app saves the headers as you leave their page.",
+  "Put the address into “Server Endpoint URL”, tap Next, and log in with your Immich account.",
+];
+
+/** What the app shows when something is wrong, and what that means. */
+export const TROUBLES: readonly { shown: string; meaning: string }[] = [
+  {
+    shown: "Could not connect to server.",
+    meaning:
+      "Cloudflare refused the headers (401 or 403) or got none. Compare both, letter by letter and without blanks; then see whether the token has ended or was rotated.",
+  },
+  {
+    shown: "Your app major version is not compatible with the server!",
+    meaning:
+      "The app got Cloudflare's login page and takes it for a server. A header is missing or its name is misspelt.",
+  },
+  {
+    shown: "Error logging you in, check server URL, email and password",
+    meaning: "The headers are right, and Immich does not know this email address with this password.",
+  },
+  {
+    shown: "An upload stays at 100 %, or fails again and again",
+    meaning:
+      "The file has more than the 100 MB that Cloudflare's free plan lets through. Upload it at home: Settings, Networking, Automatic URL switching.",
+  },
+  {
+    shown: "The widget on the home screen shows nothing",
+    meaning: "It keeps the headers that it was made with. After a rotation, remove it and add it again.",
+  },
+];
+
+/** Sentences about the times that matter for a card. */
+export function deadlines({ device, expiresAt, previousSecretUntil }: Card, now = new Date()): string[] {
+  const ended = Date.parse(expiresAt) <= now.getTime();
+  return [
+    ended
+      ? `The token ended on ${day(expiresAt)}. Remove ${device} from the setting devices, run pulumi up, add it again and run it again.`
+      : `The token ends on ${day(expiresAt)}.`,
+    ...(previousSecretUntil === undefined
+      ? []
+      : [`The secret before this one works until ${minute(previousSecretUntil)}: change the headers before that.`]),
+  ];
+}
+
+const day = (time: string) => time.slice(0, 10);
+const minute = (time: string) => `${new Date(time).toISOString().slice(0, 16).replace("T", " ")} UTC`;

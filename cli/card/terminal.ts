@@ -1,0 +1,50 @@
+import { deadlines, STEPS, TROUBLES, type Card } from "./card.ts";
+import { qrLines } from "./qr.ts";
+
+/** Columns that text is wrapped at. */
+const WIDTH = 80;
+
+/** The card as text. `codes` adds the QR codes, for which a terminal with 256 colours and 80 columns is needed. */
+export function cardText(card: Card, codes: boolean): string {
+  const code = (text: string) => (codes ? ["", ...qrLines(text).map((line) => `   ${line}`), ""] : []);
+  return [
+    `${card.device} at ${card.url}`,
+    "",
+    ...STEPS.flatMap((step, index) => wrapped(step, `${(index + 1).toString()}. `)),
+    "",
+    "Server Endpoint URL",
+    `   ${card.url}`,
+    ...code(card.url),
+    ...card.headers.flatMap(({ name, value }) => [
+      "Header name",
+      `   ${name}`,
+      ...code(name),
+      "Header value",
+      `   ${value}`,
+      ...code(value),
+    ]),
+    "",
+    ...deadlines(card).flatMap((sentence) => wrapped(sentence)),
+    "",
+    "What the app shows when something is wrong:",
+    ...TROUBLES.flatMap(({ shown, meaning }) => [...wrapped(shown, "- "), ...wrapped(meaning, "    ", "    ")]),
+    "",
+  ].join("\n");
+}
+
+/** A text in lines of at most `WIDTH` columns, the first one after `first`, the others after `rest`. */
+function wrapped(text: string, first = "", rest = " ".repeat(first.length)): string[] {
+  const lines: string[] = [];
+  let line = first;
+  let empty = true;
+  for (const word of text.split(" ")) {
+    if (!empty && line.length + 1 + word.length > WIDTH) {
+      lines.push(line);
+      line = rest;
+      empty = true;
+    }
+    line += empty ? word : ` ${word}`;
+    empty = false;
+  }
+  return [...lines, line];
+}

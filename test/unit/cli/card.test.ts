@@ -1,0 +1,83 @@
+import jsQR from "jsqr";
+import { describe, expect, it } from "vitest";
+import { cardOf, deadlines } from "../../../cli/card/card.ts";
+import { qrLines } from "../../../cli/card/qr.ts";
+import { cardText } from "../../../cli/card/terminal.ts";
+
+const SECRET = `cfast_${"Ab1".repeat(16)}`;
+const output = { clientId: `${"0f".repeat(16)}.access`, clientSecret: SECRET, expiresAt: "2027-11-24T10:00:00Z" };
+const url = "https://photos.example.com";
+const now = new Date("2026-11-24T10:00:00Z");
+const card = cardOf("annas-phone", url, output, undefined, now);
+
+/** Reads QR codes as a camera does that sees a terminal: half blocks in their own colours, on a dark screen. */
+function readCode(lines: readonly string[]): string | undefined {
+  const rows = lines.flatMap((line) => {
+    const cells = [...line.matchAll(/38;5;(\d+);48;5;(\d+)m▀/g)];
+    return [cells.map(([, upper]) => upper === "16"), cells.map(([, , lower]) => lower === "16")];
+  });
+  const scale = 4;
+  const size = Math.max(rows.length, rows[0]?.length ?? 0) * scale;
+  const pixels = new Uint8ClampedArray(size * size * 4).fill(255);
+  for (let y = 0; y < size; y += 1) {
+    for (let x = 0; x < size; x += 1) {
+      if (rows[Math.floor(y / scale)]?.[Math.floor(x / scale)])
+        pixels.fill(0, (y * size + x) * 4, (y * size + x) * 4 + 3);
+    }
+  }
+  // @ts-expect-error jsqr is CommonJS: its function is the module itself.
+  return (jsQR as typeof jsQR.default)(pixels, size, size, { inversionAttempts: "dontInvert" })?.data;
+}
+
+describe("the card in the terminal", () => {
+  it("has the way through the app, both headers, the address and the end", () => {
+    const text = cardText(card, false);
+    for (const part of [
+      "annas-phone at https://photos.example.com",
+      `Header name\n   CF-Access-Client-Id\nHeader value\n   ${output.clientId}\n`,
+      `Header name\n   CF-Access-Client-Secret\nHeader value\n   ${SECRET}\n`,
+      "Server Endpoint URL\n   https://photos.example.com\n",
+      "The token ends on 2027-11-24.",
+      "Could not connect to server.",
+    ]) {
+      expect(text).toContain(part);
+    }
+    expect(text.replace(/\s+/g, " ")).toContain("tap Settings, Advanced, Custom proxy headers");
+    expect(Math.max(...text.split("\n").map(({ length }) => length))).toBeLessThanOrEqual(80);
+    expect(text).not.toContain("\u001b");
+  });
+
+  it("adds a QR code for each of the five", () => {
+    const lines = cardText(card, true).split("\n");
+    const codes: string[][] = [[]];
+    for (const line of lines) {
+      if (line.includes("▀")) codes.at(-1)?.push(line);
+      else if (codes.at(-1)?.length) codes.push([]);
+    }
+    expect(codes.filter(({ length }) => length > 0).map(readCode)).toEqual([
+      url,
+      ...card.headers.flatMap(({ name, value }) => [name, value]),
+    ]);
+  });
+
+  it("draws codes that are narrower than a terminal", () => {
+    const [first = ""] = qrLines(SECRET);
+    expect(first.match(/▀/g)?.length).toBeLessThan(78);
+  });
+});
+
+describe("the times on the card", () => {
+  it("name the secret before a rotation while it works", () => {
+    const rotation = { secretVersion: 2, previousSecretExpiresAt: "2026-12-01T10:00:00Z" };
+    expect(deadlines(cardOf("frame", url, output, rotation, now), now)).toEqual([
+      "The token ends on 2027-11-24.",
+      "The secret before this one works until 2026-12-01 10:00 UTC: change the headers before that.",
+    ]);
+    const later = new Date("2026-12-02T00:00:00Z");
+    expect(deadlines(cardOf("frame", url, output, rotation, later), later)).toHaveLength(1);
+  });
+
+  it("say what to do once the token has ended", () => {
+    expect(deadlines(card, new Date("2027-11-25T00:00:00Z"))[0]).toMatch(/^The token ended on 2027-11-24\. Remove/);
+  });
+});
