@@ -30,7 +30,7 @@ describe("up", () => {
     const prober = startProber(world.sandbox, SITE);
     const { steps } = await world.deployment.up();
     expect(reached(await prober.stop())).toEqual([]);
-    outputs = await world.deployment.outputs<Outputs>();
+    outputs = world.deployment.outputs<Outputs>();
 
     const ordered = spans(steps);
     expect(ordered.map(({ part }) => part)).toEqual(DESIGNED);
@@ -115,7 +115,7 @@ describe("devices", () => {
       deviceRotations: { frame: { secretVersion: 2, previousSecretExpiresAt } },
     });
     const { steps } = await world.deployment.up();
-    outputs = await world.deployment.outputs<Outputs>();
+    outputs = world.deployment.outputs<Outputs>();
     expect(steps.map(({ name }) => name)).toContain(`${SITE}-access-token-frame`);
     expect(device("frame").clientId).toBe(before["frame"]?.clientId);
     expect(device("frame").clientSecret).not.toBe(before["frame"]?.clientSecret);
@@ -130,7 +130,7 @@ describe("devices", () => {
     await world.deployment.removeSetting("deviceRotations");
     await world.deployment.configure({ devices: ["annas-phone"] });
     await world.deployment.up();
-    outputs = await world.deployment.outputs<Outputs>();
+    outputs = world.deployment.outputs<Outputs>();
     expect(Object.keys(outputs.devices)).toEqual(["annas-phone"]);
     expect((await world.visit("/api/server/ping", frame)).status).toBe(401);
     expect(await pinged("annas-phone")).toBe(200);
@@ -146,7 +146,7 @@ describe("another host name", () => {
     await world.deployment.up();
     for (const prober of probers) expect(reached(await prober.stop())).toEqual([]);
 
-    outputs = await world.deployment.outputs<Outputs>();
+    outputs = world.deployment.outputs<Outputs>();
     expect(await pinged("annas-phone", moved)).toBe(200);
     const { access_apps, dns_records } = await world.api.state();
     expect(access_apps.map(({ domain }) => domain)).toEqual([moved]);
@@ -193,7 +193,7 @@ describe("destroy", () => {
   test("and the next up brings the site back", async () => {
     await world.deployment.configure({ hostname: SITE });
     await world.deployment.up();
-    outputs = await world.deployment.outputs<Outputs>();
+    outputs = world.deployment.outputs<Outputs>();
     const probes = await runProbes(world.sandbox, SITE, device("annas-phone"));
     expect(probes.filter(({ ok }) => !ok)).toEqual([]);
   });

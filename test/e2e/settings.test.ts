@@ -31,7 +31,7 @@ async function change(settings: Readonly<Record<string, unknown>>): Promise<Outc
 }
 
 async function pinged(device = "annas-phone"): Promise<number> {
-  const { devices } = await world.deployment.outputs<Outputs>();
+  const { devices } = world.deployment.outputs<Outputs>();
   return (await world.visit("/api/server/ping", devices[device])).status;
 }
 
@@ -115,7 +115,7 @@ test("where Immich is, under which addresses the host, and as whom to log in the
 test("shorter certificates with another key are put into use without the site going away", async () => {
   const before = await onHost("sha256sum", `/etc/immich-access/${SITE}/current/origin.pem`);
   await change({ certificateValidityDays: 90, originPullsKey: "ECDSA-P256" });
-  const { certificateExpiry } = await world.deployment.outputs<Outputs>();
+  const { certificateExpiry } = world.deployment.outputs<Outputs>();
   for (const end of Object.values(certificateExpiry)) {
     expect((Date.parse(end) - Date.now()) / 86_400_000).toBeCloseTo(90, 0);
   }

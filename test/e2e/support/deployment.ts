@@ -2,7 +2,13 @@ import { randomBytes } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { LocalWorkspace, PulumiCommand, type EngineEvent, type Stack } from "@pulumi/pulumi/automation/index.js";
+import {
+  LocalWorkspace,
+  PulumiCommand,
+  type EngineEvent,
+  type OutputMap,
+  type Stack,
+} from "@pulumi/pulumi/automation/index.js";
 import { mirrorProject } from "../../../sandbox/dev/project.ts";
 import { resolveToolchain } from "../../../toolchain/index.ts";
 
@@ -33,6 +39,7 @@ const QUIET_OPS = new Set(["same", "read", "refresh"]);
 export class Deployment {
   public readonly stack: Stack;
   private readonly folder: string;
+  private lastOutputs: OutputMap = {};
 
   private constructor(stack: Stack, folder: string) {
     this.stack = stack;
@@ -84,7 +91,10 @@ export class Deployment {
 
   /** @param policyPacks folders of the policy packs that have to pass. */
   public up(policyPacks: string[] = []): Promise<Outcome> {
-    return watch((onEvent, onOutput) => this.stack.up({ onEvent, onOutput, suppressProgress: true, policyPacks }));
+    return watch(async (onEvent, onOutput) => {
+      const result = await this.stack.up({ onEvent, onOutput, suppressProgress: true, policyPacks });
+      this.lastOutputs = result.outputs;
+    });
   }
 
   /** @param policyPacks folders of the policy packs that have to pass. */
@@ -100,10 +110,9 @@ export class Deployment {
     return watch((onEvent, onOutput) => this.stack.destroy({ onEvent, onOutput, suppressProgress: true }));
   }
 
-  /** The stack's outputs, secrets in the clear. */
-  public async outputs<T>(): Promise<T> {
-    const outputs = await this.stack.outputs();
-    return Object.fromEntries(Object.entries(outputs).map(([key, { value }]) => [key, value as unknown])) as T;
+  /** The stack's outputs after the last `up` of this object that succeeded, secrets in the clear. */
+  public outputs<T>(): T {
+    return Object.fromEntries(Object.entries(this.lastOutputs).map(([key, { value }]) => [key, value as unknown])) as T;
   }
 
   /** Forgets the stack without touching what it made. */

@@ -3,45 +3,60 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { commandAt } from "../../../sandbox/network/network.ts";
 import type { Sandbox } from "../../../sandbox/sandbox.ts";
+import type { Step } from "./deployment.ts";
 
-/** One way on which a stranger may try to reach Immich. */
-export interface Way {
+/**
+ * Attempts in a row on one way that ended alike.
+ *
+ * Answers are `pong` (Immich itself), a status, `open` (a port that takes connections), `banner` (sshd), `dropped` (no
+ * packet came back), `no answer` (none on a connection that was made), or an error of the connection, like ECONNREFUSED.
+ */
+export interface Attempts {
   way: string;
-  address: string;
-  port: number;
-  tls: boolean;
-}
-
-/** One try: when it began (milliseconds), and what came of it; `pong` means that Immich itself has answered. */
-export interface Attempt {
-  way: string;
-  at: number;
   answer: string;
+  count: number;
+  /** When the first and the last of them began, in milliseconds of `Date.now()`. */
+  at: number;
+  until: number;
 }
 
 /** Strangers who try to reach Immich without credentials, over and over, until `stop` is called. */
 export interface Prober {
   /** Ends the attempts and tells of them. Rejects if they did not go on until now. */
-  stop(): Promise<Attempt[]>;
+  stop(): Promise<Attempts[]>;
 }
 
-/** Longer than one try may take: without a try for so long, nobody was watching. */
-const GAP_MS = 10_000;
+interface Way {
+  way: string;
+  address: string;
+  port: number;
+  kind: "tls" | "http" | "port" | "ssh";
+  every_ms: number;
+}
 
-/** Sends strangers to the site through the edge and to the host itself, over IPv4 and IPv6. */
+/** Longer than a busy machine keeps a process waiting: without a try for so long, nobody was watching. */
+const GAP_MS = 5_000;
+const SSH = "SSH";
+
+/**
+ * Sends strangers to the site through the edge and to the host itself, over IPv4 and IPv6: a new connection every
+ * 2 ms, for about a fifth of a core, the edge's share included.
+ */
 export function startProber(sandbox: Sandbox, hostname: string): Prober {
-  const ways: Way[] = [
-    { way: "through the edge", address: sandbox.edge.ipv4, port: 443, tls: true },
-    { way: "through the edge, IPv6", address: sandbox.edge.ipv6, port: 443, tls: true },
-    { way: "to the host", address: sandbox.origin.ipv4, port: 443, tls: true },
-    { way: "to the host, IPv6", address: sandbox.origin.ipv6, port: 443, tls: true },
-    { way: "to Immich's own port", address: sandbox.origin.ipv4, port: 2283, tls: false },
-  ];
-  const program = [
-    process.execPath,
-    "--disable-warning=ExperimentalWarning",
-    join(import.meta.dirname, "strangers.ts"),
-  ];
+  const ways = (["ipv4", "ipv6"] as const).flatMap((family): Way[] => {
+    const named = (way: string) => (family === "ipv4" ? way : `${way}, IPv6`);
+    const [edge, host] = [sandbox.edge[family], sandbox.origin[family]];
+    return [
+      { way: named("through the edge"), address: edge, port: 443, kind: "tls", every_ms: 100 },
+      { way: named("through the edge, plain"), address: edge, port: 80, kind: "http", every_ms: 50 },
+      { way: named("to the host"), address: host, port: 443, kind: "tls", every_ms: 20 },
+      { way: named("to the host, plain"), address: host, port: 80, kind: "http", every_ms: 20 },
+      { way: named("to Immich's own port"), address: host, port: 2283, kind: "http", every_ms: 20 },
+      { way: named(`${SSH}'s port`), address: host, port: 22, kind: "port", every_ms: 20 },
+      { way: named(SSH), address: host, port: 22, kind: "ssh", every_ms: 1000 },
+    ];
+  });
+  const program = ["/usr/bin/python3", "-IB", join(import.meta.dirname, "strangers.py")];
   const command = commandAt(sandbox.number, "out", [...program, hostname, JSON.stringify(ways)]);
   const child = spawn(command[0] ?? "", command.slice(1), { stdio: ["pipe", "pipe", "inherit"] });
   let output = "";
@@ -49,14 +64,13 @@ export function startProber(sandbox: Sandbox, hostname: string): Prober {
   const closed = once(child, "close");
   return {
     stop: async () => {
-      const stopped = Date.now();
       child.stdin.end();
       await closed;
-      const attempts = JSON.parse(output) as Attempt[];
+      const { gaps, attempts } = JSON.parse(output) as { gaps: Record<string, number>; attempts: Attempts[] };
       for (const { way } of ways) {
-        const times = [...attempts.filter((attempt) => attempt.way === way).map(({ at }) => at), stopped];
-        const gap = Math.max(...times.slice(1).map((time, index) => time - (times[index] ?? 0)));
-        if (times.length < 3 || gap > GAP_MS) throw new Error(`nobody watched the way ${way} for ${gap} ms`);
+        const gap = gaps[way] ?? Infinity;
+        const tried = attempts.some((one) => one.way === way);
+        if (!tried || gap > GAP_MS) throw new Error(`nobody watched the way ${way} for ${gap} ms`);
       }
       return attempts;
     },
@@ -64,4 +78,19 @@ export function startProber(sandbox: Sandbox, hostname: string): Prober {
 }
 
 /** The attempts that reached Immich, which none may. */
-export const reached = (attempts: readonly Attempt[]): Attempt[] => attempts.filter(({ answer }) => answer === "pong");
+export const reached = (attempts: readonly Attempts[]): Attempts[] =>
+  attempts.filter(({ answer }) => answer === "pong");
+
+/** The attempts to which SSH did not answer as it should, which none may. */
+export const lockedOut = (attempts: readonly Attempts[]): Attempts[] =>
+  attempts.filter(({ way, answer }) => way.startsWith(SSH) && answer !== "open" && answer !== "banner");
+
+/** What broke a promise: one line for each, with its time and the steps that were in progress. */
+export function failures(attempts: readonly Attempts[], steps: readonly Step[] = []): string[] {
+  const time = (at: number) => new Date(at).toISOString().slice(11, 23);
+  return [...reached(attempts), ...lockedOut(attempts)].map(({ way, answer, count, at, until }) => {
+    const during = steps.filter(({ beganAt, doneAt }) => beganAt <= until && at <= doneAt);
+    const named = during.map(({ op, name }) => `${op} ${name}`).join(", ") || "no step";
+    return `${way}: ${answer}, ${count} times from ${time(at)} to ${time(until)}, during ${named}`;
+  });
+}
