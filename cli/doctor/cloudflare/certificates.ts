@@ -14,7 +14,7 @@ export const PULLS: Check = {
 const PULLS_END: Check = {
   id: "origin-pulls-end",
   place: "cloudflare",
-  title: "Origin-pull certificate",
+  title: "Origin pulls' end",
   why: "From its end on the host refuses Cloudflare: every visitor gets 400.",
   fix: "pulumi up",
 };
@@ -63,7 +63,7 @@ export const ORIGIN: Check = {
 const ORIGIN_END: Check = {
   id: "origin-certificate-end",
   place: "cloudflare",
-  title: "Its end",
+  title: "Origin certificate's end",
   why: "From its end on Cloudflare refuses the host: every visitor gets 526.",
   fix: "pulumi up",
 };
