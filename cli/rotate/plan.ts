@@ -1,4 +1,5 @@
 import type { Rotation } from "../card/card.ts";
+import { CommandError } from "../card/deployed.ts";
 
 const HOUR = 3600_000;
 const UNITS: Readonly<Record<string, number>> = { h: HOUR, d: 24 * HOUR };
@@ -7,18 +8,15 @@ const UNITS: Readonly<Record<string, number>> = { h: HOUR, d: 24 * HOUR };
 const SHORTEST = HOUR;
 const LONGEST = 30 * 24 * HOUR;
 
-/** A rotation that must not be made, in one line. */
-export class RotationError extends Error {}
-
 /**
  * Milliseconds in a grace period like `7d` or `12h`.
- * @throws RotationError unless it is one from an hour to 30 days.
+ * @throws CommandError unless it is one from an hour to 30 days.
  */
 export function graceMilliseconds(text: string): number {
   const [, amount, unit = ""] = /^(\d+)([hd])$/.exec(text) ?? [];
   const grace = Number(amount) * (UNITS[unit] ?? NaN);
   if (grace >= SHORTEST && grace <= LONGEST) return grace;
-  throw new RotationError(`--grace ${text} is no time from 1h to 30d: give hours or days, like 12h or 7d`);
+  throw new CommandError(`--grace ${text} is no time from 1h to 30d: give hours or days, like 12h or 7d`);
 }
 
 export interface RotationArgs {
@@ -38,14 +36,14 @@ export interface RotationArgs {
  * The entry of `deviceRotations` that gives the device a new secret. Where an earlier rotation was configured and never
  * deployed, its version is kept and only the time renewed, so that a second run makes up for a first one that failed.
  *
- * @throws RotationError while the secret before the present one still works: Cloudflare keeps only one, so a device that
+ * @throws CommandError while the secret before the present one still works: Cloudflare keeps only one, so a device that
  *   has not changed over yet would be cut off.
  */
 export function nextRotation({ device, configured, deployedVersion, grace, now, force }: RotationArgs): Rotation {
   const pending = configured !== undefined && configured.secretVersion > deployedVersion;
   const until = configured === undefined ? 0 : Date.parse(configured.previousSecretExpiresAt);
   if (!pending && !force && until > now.getTime()) {
-    throw new RotationError(
+    throw new CommandError(
       `${device} has been rotated already, and its secret before that works until ${rfc3339(until)}: another rotation ` +
         "would end it now. Wait until then, or add --force",
     );

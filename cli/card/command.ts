@@ -1,0 +1,13 @@
+import { CommandError } from "./deployed.ts";
+
+/** Runs a command's work; its result is the exit status. A problem that the user can mend is one line, status 1. */
+export async function runCommand(work: () => Promise<number>): Promise<void> {
+  try {
+    process.exitCode = await work();
+  } catch (error) {
+    const isUsage = error instanceof TypeError && "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS");
+    if (!isUsage && !(error instanceof CommandError)) throw error;
+    console.error(error.message);
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,129 @@
+import { spawn } from "node:child_process";
+import type { DeviceOutput, Rotation } from "./card.ts";
+
+/** Something that the user can mend, in one line. */
+export class CommandError extends Error {}
+
+/** What a stack's outputs have for devices. */
+export interface DeployedDevices {
+  url: string;
+  devices: Readonly<Record<string, DeviceOutput>>;
+}
+
+/** A resource in an exported stack, as far as it is looked at here. */
+interface ExportedResource {
+  type: string;
+  urn: string;
+  inputs?: { clientSecretVersion?: number };
+}
+
+const SERVICE_TOKEN = "cloudflare:index/zeroTrustAccessServiceToken:ZeroTrustAccessServiceToken";
+
+/** A stack of the project in the working directory, by way of the Pulumi CLI on the PATH. */
+export class DeployedStack {
+  public readonly name: string;
+
+  private constructor(name: string) {
+    this.name = name;
+  }
+
+  /**
+   * @param name the stack; by default the one that is selected.
+   * @throws CommandError if there is none, or no CLI.
+   */
+  public static async open(name?: string): Promise<DeployedStack> {
+    return new DeployedStack(name ?? (await capture(["stack", "--show-name"])).trim());
+  }
+
+  /** The stack's devices with their secrets. */
+  private async devices(): Promise<DeployedDevices> {
+    const outputs = JSON.parse(
+      await this.run("stack", "output", "--json", "--show-secrets"),
+    ) as Partial<DeployedDevices>;
+    if (outputs.url !== undefined && outputs.devices !== undefined)
+      return { url: outputs.url, devices: outputs.devices };
+    throw new CommandError(`the stack ${this.name} has not been deployed: run pulumi up first`);
+  }
+
+  /** The setting `deviceRotations`. */
+  public async rotations(): Promise<Readonly<Record<string, Rotation>>> {
+    const config = JSON.parse(await this.run("config", "--json")) as Record<string, { value?: string }>;
+    const [, { value = "{}" } = {}] = Object.entries(config).find(([key]) => key.endsWith(":deviceRotations")) ?? [];
+    return JSON.parse(value) as Record<string, Rotation>;
+  }
+
+  /**
+   * A device's credentials.
+   * @throws CommandError that names the devices which there are.
+   */
+  public async device(name: string | undefined): Promise<{ device: string; url: string; output: DeviceOutput }> {
+    const { url, devices } = await this.devices();
+    const output = devices[name ?? ""];
+    if (name !== undefined && output) return { device: name, url, output };
+    const problem = name === undefined ? "--device is missing" : `there is no device ${name}`;
+    throw new CommandError(`${problem}; the stack ${this.name} has ${Object.keys(devices).join(", ") || "none yet"}`);
+  }
+
+  /** Version of a device's secret as it was last deployed. */
+  public async secretVersion(device: string): Promise<number> {
+    const exported = JSON.parse(await this.run("stack", "export")) as {
+      deployment: { resources?: ExportedResource[] };
+    };
+    const token = exported.deployment.resources?.find(
+      ({ type, urn }) => type === SERVICE_TOKEN && urn.endsWith(`-access-token-${device}`),
+    );
+    return token?.inputs?.clientSecretVersion ?? 1;
+  }
+
+  /** Sets a device's entry of `deviceRotations`. */
+  public async rotate(device: string, { secretVersion, previousSecretExpiresAt }: Rotation): Promise<void> {
+    const path = `deviceRotations["${device}"]`;
+    const values = [
+      `${path}.secretVersion=${secretVersion.toString()}`,
+      `${path}.previousSecretExpiresAt=${previousSecretExpiresAt}`,
+    ];
+    await this.run("config", "set-all", "--path", ...values.flatMap((value) => ["--plaintext", value]));
+  }
+
+  /** Runs `pulumi up` on this terminal. Resolves to its exit status. */
+  public up(yes: boolean): Promise<number> {
+    const args = ["up", "--stack", this.name, "--suppress-outputs", ...(yes ? ["--yes"] : [])];
+    const child = spawn("pulumi", args, { stdio: "inherit" });
+    return new Promise((resolve, reject) => {
+      child.on("error", reject);
+      child.on("exit", (code) => {
+        resolve(code ?? 1);
+      });
+    });
+  }
+
+  private run(...args: string[]): Promise<string> {
+    return capture([...args, "--stack", this.name]);
+  }
+}
+
+/** What a command of the CLI prints. */
+function capture(args: readonly string[]): Promise<string> {
+  const child = spawn("pulumi", [...args, "--non-interactive"], { stdio: ["ignore", "pipe", "pipe"] });
+  let output = "";
+  let said = "";
+  child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()));
+  child.stderr.on("data", (chunk: Buffer) => (said += chunk.toString()));
+  return new Promise((resolve, reject) => {
+    child.on("error", ({ message }) => {
+      reject(new CommandError(`pulumi cannot be run (${message}): run \`npm ci\` first`));
+    });
+    child.on("close", (code) => {
+      if (code === 0) resolve(output);
+      else
+        reject(
+          new CommandError(
+            said
+              .trim()
+              .replace(/^error: /, "")
+              .replace(/\s*\n\s*/g, " "),
+          ),
+        );
+    });
+  });
+}

@@ -1,0 +1,125 @@
+import { existsSync, readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { type Browser, chromium, type Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { installChromium } from "../e2e/support/chromium.ts";
+import { Deployment } from "../e2e/support/deployment.ts";
+import type { CommandResult } from "../../sandbox/sandbox.ts";
+import { runCli } from "./support/cli.ts";
+import { importDevices } from "./support/devices.ts";
+import { readQrCode } from "./support/qr.ts";
+
+// The card of a stack whose state was imported: nothing is deployed for it.
+
+const URL = "https://photos.home.localhost";
+const SECRET = `cfast_${"Ab1".repeat(16)}`;
+const CLIENT_ID = `${"0f".repeat(16)}.access`;
+
+let deployment: Deployment;
+let shown: CommandResult;
+let browser: Browser;
+
+const card = (...args: string[]) => runCli(deployment, "card", args);
+const folder = () => join(deployment.stack.workspace.workDir, ".cards");
+
+beforeAll(async () => {
+  deployment = await Deployment.create();
+  await importDevices(deployment, URL, {
+    "annas-phone": { clientId: CLIENT_ID, clientSecret: SECRET, expiresAt: "2099-11-24T10:00:00Z" },
+  });
+  await deployment.configure({
+    deviceRotations: { "annas-phone": { secretVersion: 2, previousSecretExpiresAt: "2099-01-01T10:00:00Z" } },
+  });
+  shown = await card("--device", "annas-phone");
+  browser = await chromium.launch({
+    executablePath: await installChromium(console.log),
+    args: ["--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND"],
+  });
+});
+afterAll(async () => {
+  await browser.close();
+  deployment.dispose();
+});
+
+test("shows the way, the address, both headers and the times", () => {
+  expect(shown).toMatchObject({ code: 0, stderr: "" });
+  for (const part of [
+    `annas-phone at ${URL}`,
+    `CF-Access-Client-Id\nHeader value\n   ${CLIENT_ID}\n`,
+    `CF-Access-Client-Secret\nHeader value\n   ${SECRET}\n`,
+    "The token ends on 2099-11-24.",
+    "The secret before this one works until 2099-01-01 10:00 UTC",
+  ]) {
+    expect(shown.stdout).toContain(part);
+  }
+});
+
+describe("the page", () => {
+  const asked: string[] = [];
+  const said: string[] = [];
+  let page: Page;
+
+  beforeAll(async () => {
+    page = await browser.newPage({ permissions: ["clipboard-read", "clipboard-write"] });
+    page.on("request", (request) => asked.push(request.url()));
+    page.on("console", (message) => said.push(message.text()));
+    const [name = ""] = readdirSync(folder());
+    await page.goto(pathToFileURL(join(folder(), name)).href);
+  });
+
+  test("is readable by its owner alone", () => {
+    const [name = ""] = readdirSync(folder());
+    expect(name).toBe("test-annas-phone.html");
+    expect((statSync(join(folder(), name)).mode & 0o777).toString(8)).toBe("600");
+    expect((statSync(folder()).mode & 0o777).toString(8)).toBe("700");
+  });
+
+  test("has what is to be typed as text and as a QR code", async () => {
+    const texts = await page.locator("code").allTextContents();
+    expect(texts).toEqual([URL, "CF-Access-Client-Id", CLIENT_ID, "CF-Access-Client-Secret", SECRET]);
+    const reader = await browser.newPage();
+    const read: unknown[] = [];
+    for (const code of await page.getByRole("img").all()) read.push(await readQrCode(reader, await code.screenshot()));
+    expect(read).toEqual(texts);
+  });
+
+  test("copies one of them", async () => {
+    const button = page.getByRole("button", { name: "Copy" }).last();
+    await button.click();
+    expect(await page.getByRole("button").last().textContent()).toBe("Copied");
+    expect(await page.evaluate("navigator.clipboard.readText()")).toBe(SECRET);
+  });
+
+  test("loads nothing, and could not send anything", async () => {
+    expect(asked).toEqual([page.url()]);
+    await page.evaluate(`
+      document.body.append(Object.assign(document.createElement("img"), { src: "https://photos.home.localhost/x.png" }));
+      fetch("https://photos.home.localhost/").catch(() => undefined);
+    `);
+    const refused = () => said.filter((line) => line.includes("Content Security Policy")).join("\n");
+    await expect.poll(refused).toContain("https://photos.home.localhost/x.png");
+    await expect.poll(refused).toContain("https://photos.home.localhost/'");
+  });
+
+  test("is deleted on request, also when the device is gone", async () => {
+    const deleted = await card("--device", "annas-phone", "--delete");
+    expect(deleted.stdout).toMatch(/^Deleted .*\.cards\/test-annas-phone\.html\n$/);
+    expect(existsSync(join(folder(), "test-annas-phone.html"))).toBe(false);
+    expect((await card("--device", "bens-phone", "--delete")).stdout).toBe("There is no page for bens-phone.\n");
+  });
+});
+
+describe("in one line and with status 1, it names", () => {
+  test.each([
+    ["the devices, where none is asked for", [], "--device is missing; the stack test has annas-phone\n"],
+    ["a stack that is not there", ["--stack", "nothing", "--device", "x"], /no stack named 'nothing' found/],
+    ["an option that it does not know", ["--devise", "x"], /^Unknown option '--devise'/],
+    ["a page outside its folder", ["--device", "../x", "--delete"], "--delete needs --device with a device's name\n"],
+  ])("%s", async (_what, args, problem) => {
+    const { code, stdout, stderr } = await card(...args);
+    expect([code, stdout]).toEqual([1, ""]);
+    expect(stderr).toMatch(typeof problem === "string" ? new RegExp(`^${problem.replaceAll(".", "\\.")}$`) : problem);
+    expect(stderr.trim()).not.toContain("\n");
+  });
+});
