@@ -23,6 +23,9 @@ export interface Step {
   /** Place among the events at which the engine began it, and at which it was done. */
   began: number;
   done: number;
+  /** When the engine told of both, in milliseconds of `Date.now()`. */
+  beganAt: number;
+  doneAt: number;
 }
 
 /** What an operation did: its steps that changed something, and how often each kind of step happened. */
@@ -124,25 +127,22 @@ export class Deployment {
 type Watch = (onEvent: (event: EngineEvent) => void, onOutput: (text: string) => void) => Promise<unknown>;
 
 async function watch(operation: Watch): Promise<Outcome> {
-  const began = new Map<string, number>();
+  const began = new Map<string, { place: number; at: number }>();
   const outcome: Outcome = { steps: [], counts: {}, output: "" };
   let place = 0;
   const onEvent = (event: EngineEvent): void => {
     place += 1;
     const pre = event.resourcePreEvent?.metadata;
     const done = event.resOutputsEvent?.metadata;
-    if (pre) began.set(`${pre.op} ${pre.urn}`, place);
+    const now = { place, at: Date.now() };
+    if (pre) began.set(`${pre.op} ${pre.urn}`, now);
     if (done) {
       outcome.counts[done.op] = (outcome.counts[done.op] ?? 0) + 1;
       if (!QUIET_OPS.has(done.op)) {
         const name = done.urn.split("::").at(-1) ?? "";
-        outcome.steps.push({
-          name,
-          type: done.type,
-          op: done.op,
-          began: began.get(`${done.op} ${done.urn}`) ?? place,
-          done: place,
-        });
+        const { place: start, at } = began.get(`${done.op} ${done.urn}`) ?? now;
+        const step = { name, type: done.type, op: done.op };
+        outcome.steps.push({ ...step, began: start, done: place, beganAt: at, doneAt: now.at });
       }
     }
   };
