@@ -8,7 +8,7 @@ import type { Access } from "../access/access.ts";
 import type { Visit } from "../access/visit.ts";
 import { type Answer, errorAnswer, send } from "./answers.ts";
 import { type EdgeState, type Feed, overSocket } from "./feed.ts";
-import type { RequestFacts } from "./headers.ts";
+import { type RequestFacts, valuesOf } from "./headers.ts";
 import type { Limits } from "./limits.ts";
 import type { OriginPools } from "./origin.ts";
 import { originPlan } from "./origin-plan.ts";
@@ -40,8 +40,9 @@ const newRay = (): string => `${randomBytes(8).toString("hex")}-SBX`;
 const addressOf = (request: IncomingMessage): string =>
   (request.socket.remoteAddress ?? "127.0.0.1").replace(/^::ffff:/, "");
 
-/** Host name and port of a request, or undefined if it names none. */
+/** Host name and port of a request, or undefined if it names none, or more than one (RFC 9112, section 3.2). */
 function hostOf(request: IncomingMessage): { host: string; port: string } | undefined {
+  if (valuesOf(request, "host").length > 1) return undefined;
   const authority = String(request.headers[":authority"] ?? request.headers.host ?? "").toLowerCase();
   const match = /^([a-z0-9._-]+?)\.?(:\d{1,5})?$/.exec(authority);
   return match?.[1] === undefined ? undefined : { host: match[1], port: match[2] ?? "" };
@@ -107,7 +108,7 @@ export class Handler {
     const edge = this.#parts.feed.current;
     const name = hostOf(request);
     if (edge === undefined) return errorAnswer(request, 503, "The edge has no configuration yet", ray);
-    if (name === undefined) return errorAnswer(request, 400, "The request names no host", ray);
+    if (name === undefined) return errorAnswer(request, 400, "The request names no host, or several", ray);
     const url = request.url ?? "/";
     if (url.length > MAX_URL) return errorAnswer(request, 414, "URI Too Long", ray);
     if (!url.startsWith("/")) return errorAnswer(request, 400, "Bad request", ray);
