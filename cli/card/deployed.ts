@@ -5,16 +5,14 @@ import type { DeviceOutput, Rotation } from "./card.ts";
 export class CommandError extends Error {}
 
 /** What a stack's outputs have for devices. */
-export interface DeployedDevices {
+interface Outputs {
   url: string;
   devices: Readonly<Record<string, DeviceOutput>>;
 }
 
-/** A resource in an exported stack, as far as it is looked at here. */
-interface ExportedResource {
-  type: string;
-  urn: string;
-  inputs?: { clientSecretVersion?: number };
+/** An exported stack, as far as it is looked at here. */
+interface Exported {
+  deployment: { resources?: { type: string; urn: string; inputs?: { clientSecretVersion?: number } }[] };
 }
 
 const SERVICE_TOKEN = "cloudflare:index/zeroTrustAccessServiceToken:ZeroTrustAccessServiceToken";
@@ -35,14 +33,16 @@ export class DeployedStack {
     return new DeployedStack(name ?? (await capture(["stack", "--show-name"])).trim());
   }
 
-  /** The stack's devices with their secrets. */
-  private async devices(): Promise<DeployedDevices> {
-    const outputs = JSON.parse(
-      await this.run("stack", "output", "--json", "--show-secrets"),
-    ) as Partial<DeployedDevices>;
-    if (outputs.url !== undefined && outputs.devices !== undefined)
-      return { url: outputs.url, devices: outputs.devices };
-    throw new CommandError(`the stack ${this.name} has not been deployed: run pulumi up first`);
+  /**
+   * The credentials of a device, with the site's address.
+   * @throws CommandError that names the devices which there are.
+   */
+  public async device(name: string | undefined): Promise<{ url: string; output: DeviceOutput }> {
+    const outputs = JSON.parse(await this.run("stack", "output", "--json", "--show-secrets")) as Partial<Outputs>;
+    const { url, devices = {} } = outputs;
+    const output = devices[this.chosen(name, Object.keys(devices))];
+    if (url !== undefined && output !== undefined) return { url, output };
+    throw new CommandError(`the outputs of the stack ${this.name} are incomplete: run pulumi up`);
   }
 
   /** The setting `deviceRotations`. */
@@ -53,26 +53,16 @@ export class DeployedStack {
   }
 
   /**
-   * A device's credentials.
+   * Version of a device's secret as it was last deployed.
    * @throws CommandError that names the devices which there are.
    */
-  public async device(name: string | undefined): Promise<{ device: string; url: string; output: DeviceOutput }> {
-    const { url, devices } = await this.devices();
-    const output = devices[name ?? ""];
-    if (name !== undefined && output) return { device: name, url, output };
-    const problem = name === undefined ? "--device is missing" : `there is no device ${name}`;
-    throw new CommandError(`${problem}; the stack ${this.name} has ${Object.keys(devices).join(", ") || "none yet"}`);
-  }
-
-  /** Version of a device's secret as it was last deployed. */
-  public async secretVersion(device: string): Promise<number> {
-    const exported = JSON.parse(await this.run("stack", "export")) as {
-      deployment: { resources?: ExportedResource[] };
-    };
-    const token = exported.deployment.resources?.find(
-      ({ type, urn }) => type === SERVICE_TOKEN && urn.endsWith(`-access-token-${device}`),
+  public async secretVersion(name: string | undefined): Promise<number> {
+    const { deployment } = JSON.parse(await this.run("stack", "export")) as Exported;
+    const versions = (deployment.resources ?? []).flatMap(({ type, urn, inputs }): [string, number][] =>
+      type === SERVICE_TOKEN ? [[urn.replace(/^.*-access-token-/, ""), inputs?.clientSecretVersion ?? 1]] : [],
     );
-    return token?.inputs?.clientSecretVersion ?? 1;
+    const byDevice = Object.fromEntries(versions);
+    return byDevice[this.chosen(name, Object.keys(byDevice))] ?? 1;
   }
 
   /** Sets a device's entry of `deviceRotations`. */
@@ -85,9 +75,9 @@ export class DeployedStack {
     await this.run("config", "set-all", "--path", ...values.flatMap((value) => ["--plaintext", value]));
   }
 
-  /** Runs `pulumi up` on this terminal. Resolves to its exit status. */
+  /** Runs `pulumi up` on this terminal, with a preview and a question unless `yes`. Resolves to its exit status. */
   public up(yes: boolean): Promise<number> {
-    const args = ["up", "--stack", this.name, "--suppress-outputs", ...(yes ? ["--yes"] : [])];
+    const args = ["up", "--stack", this.name, "--suppress-outputs", ...(yes ? ["--yes", "--skip-preview"] : [])];
     const child = spawn("pulumi", args, { stdio: "inherit" });
     return new Promise((resolve, reject) => {
       child.on("error", reject);
@@ -95,6 +85,12 @@ export class DeployedStack {
         resolve(code ?? 1);
       });
     });
+  }
+
+  private chosen(name: string | undefined, there: readonly string[]): string {
+    if (name !== undefined && there.includes(name)) return name;
+    const problem = name === undefined ? "--device is missing" : `there is no device ${name}`;
+    throw new CommandError(`${problem}; the stack ${this.name} has ${there.join(", ") || "none yet"}`);
   }
 
   private run(...args: string[]): Promise<string> {

@@ -21,12 +21,12 @@ await runCommand(async () => {
     console.log(deleted === undefined ? `There is no page for ${named}.` : `Deleted ${deleted}`);
     return 0;
   }
-  const { device, url, output } = await stack.device(values.device);
-  const card = cardOf(device, url, output, (await stack.rotations())[device]);
+  const { url, output } = await stack.device(values.device);
+  const card = cardOf(named, url, output, (await stack.rotations())[named]);
   console.log(cardText(card, process.stdout.isTTY));
   console.log(
-    `The same as a page that only you can read: ${writePage(process.cwd(), stack.name, device, cardPage(card))}`,
+    `The same as a page that only you can read: ${writePage(process.cwd(), stack.name, named, cardPage(card))}`,
   );
-  console.log(`When the device works, delete it: npm run card -- --device ${device} --delete`);
+  console.log(`When the device works, delete it: npm run card -- --device ${named} --delete`);
   return 0;
 });

@@ -17,11 +17,12 @@ await runCommand(async () => {
   });
   const grace = graceMilliseconds(values.grace);
   const stack = await DeployedStack.open(values.stack);
-  const { device } = await stack.device(values.device);
+  const deployedVersion = await stack.secretVersion(values.device);
+  const { device = "" } = values;
   const rotation = nextRotation({
     device,
     configured: (await stack.rotations())[device],
-    deployedVersion: await stack.secretVersion(device),
+    deployedVersion,
     grace,
     now: new Date(),
     force: values.force,

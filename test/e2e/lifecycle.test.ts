@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { DeviceHeaders } from "../../sandbox/dev/probes.ts";
 import { runProbes } from "../../sandbox/dev/probes.ts";
+import { runCli } from "../cli/support/cli.ts";
 import { DESIGNED, overlaps, spans } from "./support/order.ts";
 import { reached, startProber } from "./support/prober.ts";
 import { type Outputs, SITE, startWorld, type World } from "./support/world.ts";
@@ -110,13 +111,11 @@ describe("preview", () => {
 describe("devices", () => {
   test("one device gets a new secret; its old one works for the grace period, the others notice nothing", async () => {
     const before = { ...outputs.devices };
-    const previousSecretExpiresAt = new Date(Date.now() + 3600_000).toISOString().replace(/\.\d+/, "");
-    await world.deployment.configure({
-      deviceRotations: { frame: { secretVersion: 2, previousSecretExpiresAt } },
-    });
-    const { steps } = await world.deployment.up();
+    const rotate = await runCli(world.deployment, "rotate", ["--device", "frame", "--grace", "1h", "--yes"]);
+    expect(rotate.code, rotate.stdout + rotate.stderr).toBe(0);
+    await world.deployment.readOutputs();
     outputs = world.deployment.outputs<Outputs>();
-    expect(steps.map(({ name }) => name)).toContain(`${SITE}-access-token-frame`);
+    expect(rotate.stdout).not.toContain(device("frame").clientSecret);
     expect(device("frame").clientId).toBe(before["frame"]?.clientId);
     expect(device("frame").clientSecret).not.toBe(before["frame"]?.clientSecret);
     expect(device("annas-phone")).toEqual(before["annas-phone"]);

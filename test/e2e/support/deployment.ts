@@ -113,6 +113,11 @@ export class Deployment {
     return watch((onEvent, onOutput) => this.stack.destroy({ onEvent, onOutput, suppressProgress: true }));
   }
 
+  /** Asks for the stack's outputs after an `up` of somebody else. */
+  public async readOutputs(): Promise<void> {
+    this.lastOutputs = await this.stack.outputs();
+  }
+
   /** The stack's outputs after the last `up` of this object that succeeded, secrets in the clear. */
   public outputs<T>(): T {
     return Object.fromEntries(Object.entries(this.lastOutputs).map(([key, { value }]) => [key, value as unknown])) as T;
