@@ -1,4 +1,4 @@
-// The site as people and phones use it: in a browser, and under load.
+// The site as people and phones use it, in a browser and under load, and as attackers find it.
 
 import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from "jose";
 import type { Page } from "playwright-core";
@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { WebSocket } from "ws";
 import { DEV } from "../../sandbox/api/world.ts";
 import type { DeviceHeaders } from "../../sandbox/dev/probes.ts";
+import { attack, ATTACKS, type Results } from "./attacks/attack.ts";
 import { type Browser, openBrowser } from "./support/chromium.ts";
 import {
   echo,
@@ -209,5 +210,25 @@ describe("a phone", () => {
     await expect(openWebsocket(world.sandbox, SITE)).rejects.toThrow("302");
     const wrong = { ...phone, clientSecret: "wrong" };
     await expect(openWebsocket(world.sandbox, SITE, wrong)).rejects.toThrow("401");
+  });
+});
+
+// The last: the attacks change what Cloudflare has.
+describe("an attack", () => {
+  let results: Results;
+
+  beforeAll(async () => {
+    results = await attack(world, outputs);
+  });
+
+  test.each(ATTACKS)("$name: $gets", ({ name, gets, sees = {} }) => {
+    const { got, logged, seen } = results.of.get(name) ?? { got: "not made", logged: [], seen: {} };
+    expect({ got, logged }).toEqual({ got: gets, logged: [] });
+    expect(Object.fromEntries(Object.keys(sees).map((header) => [header, seen[header]]))).toEqual(sees);
+  });
+
+  test("reaches Immich only where it may", () => {
+    expect(results.of.size).toBe(ATTACKS.length);
+    expect(results.reached).toBe(ATTACKS.filter(({ sees }) => sees !== undefined).length);
   });
 });

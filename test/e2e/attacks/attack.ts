@@ -1,0 +1,96 @@
+import { join } from "node:path";
+import { runAt } from "../../../sandbox/network/network.ts";
+import type { Outputs, World } from "../support/world.ts";
+import { AT_THE_EDGE } from "./at-the-edge.ts";
+import type { Shot } from "./attacker.ts";
+import { collect } from "./ammunition.ts";
+import { CREDENTIALS } from "./credentials.ts";
+import { FORWARDED } from "./forwarded.ts";
+import { ON_THE_HOST } from "./on-the-host.ts";
+import { type Attack, summary } from "./shots.ts";
+
+const under = (heading: string, attacks: readonly Attack[]): Attack[] =>
+  attacks.map((attack) => ({ ...attack, name: `${heading}: ${attack.name}` }));
+
+/** All attacks on a site. */
+export const ATTACKS: readonly Attack[] = [
+  ...under("straight to the host", ON_THE_HOST),
+  ...under("forwarded by the edge", FORWARDED),
+  ...under("at the login", CREDENTIALS),
+  ...under("through the edge", AT_THE_EDGE),
+];
+
+/** What came of an attack. */
+export interface Result {
+  /** The answer, as `summary` tells it. */
+  got: string;
+  /** Lines in Immich's log that are of this attack alone. */
+  logged: string[];
+  /** The headers that Immich saw, by name, if it answered with them. */
+  seen: Record<string, string>;
+}
+
+/** What came of all of them. */
+export interface Results {
+  /** By the attack's name. */
+  of: ReadonlyMap<string, Result>;
+  /** How many requests have reached Immich, whoever's. */
+  reached: number;
+}
+
+const pathOf = (index: number): string => `/attack/${index}/`;
+
+/** Attacks the site with all at the same time, and reads afterwards what Immich has got of it. */
+export async function attack(world: World, outputs: Outputs): Promise<Results> {
+  const ammunition = await collect(world, outputs);
+  const shots = ATTACKS.map(({ shot }, index) => shot(ammunition, pathOf(index)));
+  const log = await startLog(world);
+  const answers = new Map<number, string>();
+  await Promise.all(
+    (["out", "edge"] as const).map(async (place) => {
+      const own = ATTACKS.flatMap(({ from }, index) => (from === place ? [index] : []));
+      const got = await fire(
+        world,
+        place,
+        own.map((index) => shots[index] as Shot),
+      );
+      own.forEach((index, position) => answers.set(index, got[position] ?? ""));
+    }),
+  );
+  const lines = await log.end();
+  const results = ATTACKS.map(({ name }, index): [string, Result] => {
+    const answer = answers.get(index) ?? "";
+    const logged = lines.filter((line) => line.includes(pathOf(index)));
+    return [name, { got: summary(answer), logged, seen: seenBy(answer) }];
+  });
+  return { of: new Map(results), reached: lines.length };
+}
+
+/** Sends shots from a place; secrets among them go through standard input. */
+async function fire({ sandbox }: World, place: Attack["from"], shots: Shot[]): Promise<string[]> {
+  const program = [process.execPath, "--disable-warning=ExperimentalWarning", join(import.meta.dirname, "attacker.ts")];
+  const input = JSON.stringify(shots);
+  const { code, stdout, stderr } = await runAt(sandbox.number, place, program, { input });
+  if (code !== 0) throw new Error(`the attacker has failed: ${stderr}`);
+  return JSON.parse(stdout) as string[];
+}
+
+/** Immich's log from now on; `end` gives its lines. */
+async function startLog({ sandbox }: World) {
+  const journal = async (...args: string[]) => {
+    await sandbox.runOnHost(["journalctl", "--sync"]);
+    const { stdout } = await sandbox.runOnHost(["journalctl", "--unit=immich", "--output=cat", "--quiet", ...args]);
+    return stdout.trim().split("\n");
+  };
+  const cursor = /^-- cursor: (.*)$/.exec((await journal("--lines=1", "--show-cursor")).at(-1) ?? "")?.[1];
+  if (cursor === undefined) throw new Error("Immich has no log");
+  return { end: async () => (await journal(`--after-cursor=${cursor}`)).filter((line) => line !== "") };
+}
+
+/** The headers in an answer of Immich's mirror. */
+function seenBy(answer: string): Record<string, string> {
+  const json = /\{"method": .*\}/.exec(answer)?.[0];
+  if (json === undefined) return {};
+  const { headers } = JSON.parse(json) as { headers: [string, string][] };
+  return Object.fromEntries(headers.map(([name, value]) => [name.toLowerCase(), value]));
+}
