@@ -29,6 +29,8 @@ export interface HostPayload {
   /** Port of an Immich on the host itself, or null. */
   immichPort: number | null;
   confirmSeconds: number;
+  /** Whether nginx asks for a token of Access. */
+  tokenCheck: boolean;
 }
 
 /** What to run over SSH and what to give it on standard input. A host that lacks Python gets none: nothing changes. */

@@ -1,7 +1,6 @@
 // `npm run doctor`: what is well and what is wrong with a deployed site, seen from here, on the host and through
 // Cloudflare. Changes nothing.
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { apiReader } from "./cloudflare/api.ts";
 import { examine } from "./examine.ts";
@@ -14,7 +13,6 @@ import { DoctorError, readStack } from "./stack.ts";
 const USAGE = `usage: npm run doctor -- [--stack NAME] [--json] …
 
   --stack NAME               stack to look at; default: the selected one
-  --cwd FOLDER               folder with the stack's Pulumi.yaml; default: this project
   --json                     print one JSON object instead of the table
   --connect-to H1:P1:H2:P2   have connections to host H1, port P1 go to H2, port P2, as in curl; may be repeated
   --cacert FILE              believe the authorities in this PEM file too
@@ -36,7 +34,7 @@ async function main(): Promise<number> {
     return 0;
   }
   const started = performance.now();
-  const { settings, outputs } = await readStack(options.stack, options.cwd);
+  const { settings, outputs } = await readStack(options.stack);
   const findings = await examine({
     settings,
     outputs,
@@ -55,7 +53,6 @@ function readArguments() {
     ({ values } = parseArgs({
       options: {
         stack: { type: "string", short: "s" },
-        cwd: { type: "string", short: "C", default: join(import.meta.dirname, "../..") },
         json: { type: "boolean", default: false },
         "connect-to": { type: "string", multiple: true, default: [] },
         cacert: { type: "string" },

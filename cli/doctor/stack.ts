@@ -14,20 +14,18 @@ export class DoctorError extends Error {
 const NAMESPACE = "immich-access:";
 
 /**
- * Reads a stack's settings and outputs through the Pulumi CLI, without running the program.
+ * Reads a stack's settings and outputs through the Pulumi CLI on the PATH, without running the program.
  *
  * @param stack its name; `undefined` for the selected one
- * @param cwd the project's folder
  * @throws DoctorError with the CLI's own words, or with all problems of the settings
  */
 export async function readStack(
   stack: string | undefined,
-  cwd: string,
 ): Promise<{ settings: SettingsValues; outputs: Outputs | undefined }> {
   const chosen = stack === undefined ? [] : ["--stack", stack];
   const [config, outputs] = await Promise.all([
-    pulumi<Record<string, { value?: string; objectValue?: unknown }>>(["config", ...chosen], cwd),
-    pulumi<Partial<Outputs>>(["stack", "output", ...chosen], cwd),
+    pulumi<Record<string, { value?: string; objectValue?: unknown }>>(["config", ...chosen]),
+    pulumi<Partial<Outputs>>(["stack", "output", ...chosen]),
   ]);
   const texts = Object.entries(config)
     .filter(([key]) => key.startsWith(NAMESPACE))
@@ -42,9 +40,8 @@ export async function readStack(
 const isComplete = (outputs: Partial<Outputs>): outputs is Outputs =>
   outputs.url !== undefined && outputs.audience !== undefined && outputs.devices !== undefined;
 
-function pulumi<T>(args: readonly string[], cwd: string): Promise<T> {
+function pulumi<T>(args: readonly string[]): Promise<T> {
   const child = spawn("pulumi", [...args, "--json", "--show-secrets", "--non-interactive"], {
-    cwd,
     stdio: ["ignore", "pipe", "pipe"],
   });
   let stdout = "";

@@ -1,7 +1,20 @@
 import { X509Certificate } from "node:crypto";
-import { type Check, ending, type Finding, ill, judged, well } from "../finding.ts";
+import type { SettingsValues } from "../../../settings/schema.ts";
+import { type Check, ending, type Finding, ill, well } from "../finding.ts";
+import { rerun } from "../host.ts";
 import type { OriginCertificate, OriginPulls } from "./facts.ts";
 import { REFRESH_UP } from "./zone.ts";
+
+/** What certificates are judged by. */
+export interface Wanted {
+  settings: Pick<SettingsValues, "hostname" | "originPulls" | "hostRevision">;
+  now: Date;
+  /** Days before its end at which an `up` renews a certificate. */
+  lead: number;
+}
+
+/** Makes a resource of the site anew, with all that hangs on it. */
+const anew = (hostname: string, resource: string) => `--replace '**::${hostname}-${resource}'`;
 
 /** Stands for the origin pulls when they cannot be read. */
 export const PULLS: Check = {
@@ -22,28 +35,29 @@ const PULLS_END: Check = {
 /**
  * Whether Cloudflare presents a certificate to the host, whether the host accepts it, and for how long.
  *
+ * @param pulls what the API says of the stack's mode; `undefined` if there is nothing
  * @param authority the authority that nginx on the host trusts, PEM; `undefined` if the host could not be asked
- * @param lead days before its end at which an `up` renews the certificate
  */
-export function originPulls(
-  pulls: OriginPulls | undefined,
-  authority: string | undefined,
-  now: Date,
-  lead: number,
-): Finding[] {
-  if (!pulls?.enabled) return [ill(PULLS, "are off for this host name")];
+export function originPulls(pulls: OriginPulls | undefined, authority: string | undefined, wanted: Wanted): Finding[] {
+  const { hostname, originPulls: mode, hostRevision } = wanted.settings;
+  const renew = anew(hostname, "origin-pulls-certificate-leaf");
+  // A refresh does not see that a host name's certificate is switched off: the provider does not read the switch.
+  const off = mode === "hostname" ? `pulumi up ${renew}` : REFRESH_UP;
+  if (!pulls?.enabled) return [ill(PULLS, "are off", off)];
   const { certificate } = pulls;
-  if (!certificate) return [well(PULLS, "on, with the certificate that all of Cloudflare shares")];
-  const problem =
-    certificate.status !== "active"
-      ? `the certificate's status is ${certificate.status}, so the edge does not use it`
-      : authority !== undefined && !issuedBy(certificate.certificate, authority)
-        ? "the certificate is not of the authority that the host trusts"
-        : undefined;
-  return [
-    judged(PULLS, problem, authority === undefined ? "on" : "on, with a certificate that the host trusts"),
-    ending(PULLS_END, certificate.expires_on, now, lead),
-  ];
+  if (!certificate) return [well(PULLS, "on, with the certificate that all of Cloudflare's customers share")];
+  const end = ending(PULLS_END, certificate.expires_on, wanted.now, wanted.lead);
+  if (certificate.status !== "active") {
+    return [
+      ill(PULLS, `the certificate is not in use, its status is ${certificate.status}`, `pulumi up ${renew}`),
+      end,
+    ];
+  }
+  if (authority !== undefined && !issuedBy(certificate.certificate, authority)) {
+    const both = `${rerun(hostRevision)} ${renew}`;
+    return [ill(PULLS, "the certificate is not of the authority that the host trusts", both), end];
+  }
+  return [well(PULLS, authority === undefined ? "on" : "on, with a certificate that the host trusts"), end];
 }
 
 function issuedBy(pem: string, authority: string): boolean {
@@ -59,7 +73,6 @@ export const ORIGIN: Check = {
   why: "In Full (strict) Cloudflare refuses a revoked certificate of the host: every visitor gets 526.",
   fix: REFRESH_UP,
 };
-
 const ORIGIN_END: Check = {
   id: "origin-certificate-end",
   place: "cloudflare",
@@ -73,21 +86,17 @@ const ORIGIN_END: Check = {
  *
  * @param issued the zone's certificates by the API
  * @param installed the host's, PEM
- * @param lead days before its end at which an `up` renews the certificate
  */
 export function originCertificate(
   issued: readonly OriginCertificate[],
   installed: string,
-  now: Date,
-  lead: number,
+  { settings: { hostname }, now, lead }: Wanted,
 ): Finding[] {
-  const certificate = new X509Certificate(installed);
-  return [standing(issued, certificate), ending(ORIGIN_END, certificate.validTo, now, lead)];
-}
-
-function standing(issued: readonly OriginCertificate[], { fingerprint256 }: X509Certificate): Finding {
+  const { fingerprint256, validTo } = new X509Certificate(installed);
   const known = issued.find(({ certificate }) => new X509Certificate(certificate).fingerprint256 === fingerprint256);
-  if (!known) return ill(ORIGIN, "the host's is not among those that Cloudflare lists as valid");
-  if (known.revoked_at !== undefined) return ill(ORIGIN, `the host's was revoked on ${known.revoked_at.slice(0, 10)}`);
-  return well(ORIGIN, "Cloudflare stands behind the host's");
+  const fix = `pulumi up ${anew(hostname, "origin-certificate-key")}`;
+  const end = ending(ORIGIN_END, validTo, now, lead);
+  if (!known) return [ill(ORIGIN, "the host's is not among those that Cloudflare lists as valid", fix), end];
+  if (known.revoked_at !== undefined) return [ill(ORIGIN, "the host's is revoked", fix), end];
+  return [well(ORIGIN, "Cloudflare stands behind the host's"), end];
 }

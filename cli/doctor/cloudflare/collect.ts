@@ -60,7 +60,7 @@ export async function cloudflareFindings(api: ApiReader, context: Context): Prom
   const { settings, access, host, now } = context;
   const zone = `/zones/${settings.zoneId}`;
   const account = `/accounts/${settings.accountId}`;
-  const lead = renewalLeadDays(settings.certificateValidityDays);
+  const wanted = { settings, now, lead: renewalLeadDays(settings.certificateValidityDays) };
   const token = await tokenFinding(api, account, now);
   if (token.status === "wrong" || token.status === "unknown") return [token];
 
@@ -74,12 +74,12 @@ export async function cloudflareFindings(api: ApiReader, context: Context): Prom
     group(SSL, async () => zoneSettings(await readSettings(api, zone), settings)),
     group(PULLS, async () => {
       const pulls = await readPulls(api, zone, settings);
-      return originPulls(pulls, (await host)?.facts.clientAuthority ?? undefined, now, lead);
+      return originPulls(pulls, (await host)?.facts.clientAuthority ?? undefined, wanted);
     }),
     group(ORIGIN, async () => {
       const issued = await api.all<OriginCertificate>(`/certificates?zone_id=${settings.zoneId}`);
       const installed = (await host)?.facts.certificate;
-      return installed ? originCertificate(issued, installed, now, lead) : [];
+      return installed ? originCertificate(issued, installed, wanted) : [];
     }),
     group(APPLICATION, async () => {
       const [apps, providers] = await Promise.all([

@@ -1,0 +1,317 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { State } from "../../sandbox/api/state.ts";
+import { DEV } from "../../sandbox/api/world.ts";
+import { managementAddress } from "../../sandbox/network/network.ts";
+import type { CommandResult } from "../../sandbox/sandbox.ts";
+import { type Outputs, SITE, startWorld, type World } from "../e2e/support/world.ts";
+import { runCli } from "./support/cli.ts";
+
+// One deployment. Each test breaks things that have nothing to do with one another, and the doctor has to name each and
+// nothing else; then they are mended as it says.
+
+interface Finding {
+  id: string;
+  status: string;
+  says: string;
+  why?: string;
+  fix?: string;
+}
+
+let world: World;
+/** All that the doctor has printed. */
+let printed = "";
+
+beforeAll(async () => {
+  world = await startWorld();
+  await world.deployment.up();
+});
+afterAll(() => world.close());
+
+/** Where the sandbox's edge and host are for this machine, which is no part of its internet. */
+function detours(edge = `127.0.0.1:${new URL(world.sandbox.browserUrl(SITE)).port}`): string[] {
+  const host = managementAddress(world.sandbox.number);
+  const ipv6 = `fd77:${world.sandbox.number.toString()}::2`;
+  return [
+    `${SITE}:443:${edge}`,
+    `${world.sandbox.origin.ipv4}::${host}:`,
+    `[${world.sandbox.origin.ipv6}]::[${ipv6}]:`,
+  ].flatMap((detour) => ["--connect-to", detour]);
+}
+
+async function doctor(...args: string[]): Promise<CommandResult> {
+  const result = await runCli(world.deployment, "doctor", [
+    ...["--stack", "test", "--cacert", world.sandbox.publicCaPath],
+    ...args,
+  ]);
+  printed += result.stdout + result.stderr;
+  return result;
+}
+
+async function examined(args = detours()): Promise<{ code: number; seconds: number; findings: Finding[] }> {
+  const { code, stdout, stderr } = await doctor("--json", ...args);
+  if (stdout === "") throw new Error(stderr);
+  return { code, ...(JSON.parse(stdout) as { seconds: number; findings: Finding[] }) };
+}
+
+/** What is not well, by id: the status and what is said. */
+const ill = (findings: readonly Finding[]): Record<string, string> =>
+  Object.fromEntries(
+    findings.filter(({ status }) => status !== "ok").map(({ id, status, says }) => [id, `${status}: ${says}`]),
+  );
+
+/** Expects exactly these to be not well, each with the given words in what is said. */
+function expectIll(findings: readonly Finding[], expected: Readonly<Record<string, string>>): void {
+  const found = ill(findings);
+  expect(Object.keys(found).sort()).toEqual(Object.keys(expected).sort());
+  for (const [id, words] of Object.entries(expected)) expect(found[id], id).toContain(words);
+}
+
+async function onHost(script: string): Promise<string> {
+  const { code, stdout, stderr } = await world.sandbox.runOnHost(["sh", "-ec", script]);
+  if (code !== 0) throw new Error(`${script}: ${stderr}`);
+  return stdout;
+}
+
+/** Changes what Cloudflare has, past its API. */
+async function atCloudflare(change: (state: State) => void): Promise<void> {
+  const state = await world.api.state();
+  change(state);
+  await world.api.alter(state);
+}
+
+/** Everything on the host that a look must leave alone. */
+const snapshot = () =>
+  onHost(
+    "find /etc /usr/local/lib/immich-access /var/lib/immich-access -type f -printf '%p %m %T@\\n' | sort; " +
+      "iptables -S; ip6tables -S; pgrep -f '^nginx: worker process$'",
+  );
+
+const first = <T>(list: readonly T[], what: string): T => {
+  const [one] = list;
+  if (one === undefined) throw new Error(`no ${what}`);
+  return one;
+};
+
+test("a site as it was deployed is well, and looking at it changes nothing", async () => {
+  const before = await snapshot();
+  const { id: last } = (await world.api.requests()).at(-1) ?? { id: 0 };
+  const { code, seconds, findings } = await examined();
+  expectIll(findings, {});
+  expect(code).toBe(0);
+  expect(findings).toHaveLength(40);
+  expect(seconds).toBeLessThan(15);
+  expect(await snapshot()).toBe(before);
+  const methods = (await world.api.requests(last)).map(({ method }) => method);
+  expect(new Set(methods)).toEqual(new Set(["GET"]));
+});
+
+describe("each broken thing is named, and nothing else", () => {
+  let broken: Finding[];
+
+  test("changed by hand, on the host and in the dashboard", async () => {
+    await onHost(
+      [
+        "ufw delete allow proto tcp from 131.0.72.0/22 to any port 443 >/dev/null",
+        "iptables -D ufw-user-input 2",
+        `sed -i 's/"undone": false/"undone": true/' /var/lib/immich-access/firewall-change.json`,
+        "iptables -t nat -A PREROUTING -p tcp --dport 2283 -j DNAT --to-destination 172.18.0.2:2283",
+        "systemctl disable -q nginx",
+        `sed -i 's/ssl_verify_client on/ssl_verify_client off/' /etc/nginx/sites-available/immich-access-${SITE}.conf`,
+        "systemctl reload nginx",
+        `chmod 0644 /etc/immich-access/${SITE}/current/origin.key`,
+        "sed -i '$d' /etc/nginx/immich-access/cloudflare-ranges.conf",
+        "systemctl disable -q --now immich-access-ranges.timer",
+        "touch /usr/local/lib/immich-access/agent/stray.py",
+        "systemctl stop immich",
+      ].join("\n"),
+    );
+    await atCloudflare((state) => {
+      const zone = first(state.zones, "zone");
+      Object.assign(zone.settings, {
+        ssl: { value: "full", modified_on: null },
+        min_tls_version: { value: "1.0", modified_on: null },
+        websockets: { value: "off", modified_on: null },
+        max_upload: { value: 50, modified_on: null },
+      });
+      for (const entry of zone.origin_pulls.hostnames) entry.enabled = false;
+      for (const certificate of state.origin_certificates) certificate.revoked_at = "2026-11-24T00:00:00Z";
+      state.ips.ipv4_cidrs.push("199.27.128.0/21");
+      const people = first(
+        state.access_policies.filter(({ decision }) => decision === "allow"),
+        "policy for people",
+      );
+      people.include.push({ email: { email: "eve@example.net" } });
+      state.access_policies.push({
+        ...people,
+        id: "open",
+        name: "open",
+        decision: "bypass",
+        include: [{ everyone: {} }],
+      });
+      const uri = `${SITE}/share`;
+      state.access_apps.push({
+        ...first(state.access_apps, "application"),
+        ...{ id: "share", aud: "share", name: "Share", domain: uri, destinations: [{ type: "public", uri }] },
+        policies: [{ id: "open", precedence: 1 }],
+      });
+      state.identity_providers = state.identity_providers.filter(({ type }) => type !== "onetimepin");
+      for (const token of state.service_tokens) if (token.name.endsWith(" frame")) token.enabled = false;
+      for (const token of state.api_tokens) token.expires_on = new Date(Date.now() + 10.5 * 86_400_000).toISOString();
+    });
+    await world.api.organization({ strict_service_token_auth: false });
+
+    const { code, seconds, findings } = await examined();
+    broken = findings;
+    expectIll(findings, {
+      "host-firewall": "wrong: /etc/ufw/user.rules differ",
+      "host-firewall-kernel": "wrong: the kernel's rules are not those in ufw's files",
+      "host-firewall-change": "was undone",
+      "host-docker": 'write "127.0.0.1:2283:2283"',
+      "host-nginx": "wrong: nginx does not start at boot",
+      "host-site": `immich-access-${SITE}.conf differ`,
+      "host-guard": "does not ask clients of photos.home.localhost for a certificate",
+      "host-key": "is readable by others: mode 0644",
+      "host-ranges": "has other ranges than the firewall",
+      "host-timer": "is not enabled",
+      "host-agent": "1 files",
+      "host-immich": "does not answer on 127.0.0.1:2283",
+      ranges: "wrong: the host lacks 199.27.128.0/21",
+      "api-token": "in 10 days",
+      "ssl-mode": "wrong: is full, not strict",
+      "zone-settings": "wrong: min_tls_version is 1.0, not 1.2",
+      "websockets-setting": "wrong: are off",
+      "upload-limit": "wrong: 50 MB each",
+      "origin-pulls": "wrong: are off",
+      "origin-certificate": "wrong: the host's is not among those that Cloudflare lists as valid",
+      "access-holes": "wrong: policy «open» of «Share» is a Bypass",
+      "access-policies": "wrong: also admits email eve@example.net",
+      "login-provider": "does not exist any more",
+      "token-frame": "wrong: is disabled",
+      "strict-tokens": "warning: off",
+      "device-annas-phone": "502, the host's nginx does not reach Immich",
+      "device-frame": "wrong: does not reach Immich: ",
+      websocket: "wrong: does not open: ",
+    });
+    expect(code).toBe(1);
+    expect(seconds).toBeLessThan(15);
+    for (const { status, why, fix } of findings) {
+      expect([why, fix].every((text) => (text ?? "") !== "")).toBe(status !== "ok");
+    }
+  });
+
+  test("is mended by the commands that it gives, as far as they are commands", async () => {
+    const fixes = new Set(broken.flatMap(({ fix }) => fix ?? []));
+    const leaf = `**::${SITE}-origin-pulls-certificate-leaf`;
+    expect(fixes).toContain("pulumi config set hostRevision 1 && pulumi up");
+    expect(fixes).toContain("pulumi up --refresh");
+    expect(fixes).toContain(`pulumi up --replace '${leaf}'`);
+    await onHost(
+      "iptables -t nat -D PREROUTING -p tcp --dport 2283 -j DNAT --to-destination 172.18.0.2:2283; systemctl start immich",
+    );
+    await atCloudflare((state) => {
+      Object.assign(first(state.zones, "zone").settings, { max_upload: { value: 100, modified_on: null } });
+      state.access_apps = state.access_apps.filter(({ id }) => id !== "share");
+      for (const token of state.service_tokens) token.enabled = true;
+      for (const token of state.api_tokens) token.expires_on = null;
+      for (const certificate of state.origin_certificates) certificate.revoked_at = null;
+    });
+    await world.api.organization({ strict_service_token_auth: true });
+    await world.deployment.configure({ hostRevision: 1 });
+    await world.deployment.stack.up({ refresh: true, replace: [leaf], suppressProgress: true });
+    expectIll((await examined()).findings, {});
+  });
+
+  test("an open host, a site without a login, a record that is not proxied", async () => {
+    await onHost(
+      [
+        "ufw --force disable >/dev/null",
+        "cd /tmp",
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 90 -subj /CN=other -keyout k -out c 2>&1",
+        `cp c /etc/immich-access/${SITE}/current/origin.pem`,
+      ].join("\n"),
+    );
+    await atCloudflare((state) => {
+      state.access_apps = [];
+      for (const record of state.dns_records) if (record.type === "AAAA") record.proxied = false;
+    });
+    const { code, findings } = await examined();
+    expectIll(findings, {
+      direct: "wrong: open: 198.51.100.10 port 443, 2001:db8:77::10 port 443",
+      "host-firewall": "ufw is disabled",
+      "host-certificate": `is not for ${SITE}`,
+      "host-key": "does not belong to the origin certificate",
+      "host-guard": "does not serve the certificate",
+      "host-nginx": "key values mismatch",
+      "origin-certificate": "is not among",
+      "dns-record": "wrong: not proxied: AAAA 2001:db8:77::10",
+      "access-application": `wrong: none for ${SITE}`,
+      stranger: "reaches Immich",
+      "wrong-token": "reaches Immich",
+    });
+    expect(code).toBe(1);
+  });
+});
+
+describe("a place that cannot be reached costs its own findings only", () => {
+  test("a token that may read little, another host key, an edge that does not answer", async () => {
+    const { token } = await world.api.createToken({
+      name: "little",
+      permissions: ["Zone Read", "DNS Write"],
+      zones: [DEV.zone],
+      accounts: [DEV.account],
+    });
+    const other = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGJyYW5kLW5ldy1rZXktb2Ytbm9ib2R5LWF0LWFsbCEh";
+    await world.deployment.configure({ sshHostKey: other }, { apiToken: token });
+    const { findings } = await examined(detours("127.0.0.1:1"));
+    const unknown = findings.filter(({ status }) => status === "unknown").map(({ id, says }) => `${id}: ${says}`);
+    for (const line of [
+      /^ssh: root@.*:22: Host denied/,
+      /^ssl-mode: the API token lacks Zone, Zone Settings$/,
+      /^origin-pulls: the API token lacks Zone, SSL and Certificates$/,
+      /^origin-certificate: the API token lacks Zone, SSL and Certificates$/,
+      /^access-application: the API token lacks Account, Access: /,
+      /^device-tokens: the API token lacks Account, Access: Service Tokens$/,
+      /^strict-tokens: the API token lacks Account, Access: Organizations,/,
+      /^stranger: .*ECONNREFUSED/,
+      /^websocket: .*ECONNREFUSED/,
+    ]) {
+      expect(unknown).toContainEqual(expect.stringMatching(line));
+    }
+    expect(findings.filter(({ id }) => id.startsWith("host-")).map(({ id }) => id)).toEqual([]);
+    expect(findings.find(({ id }) => id === "dns-record")?.status).toBe("wrong");
+  });
+
+  test("Cloudflare's API does not answer: one line in the table, with what to do", async () => {
+    await world.deployment.configure({ apiUrl: "http://127.0.0.1:17999/client/v4" });
+    const { code, stdout } = await doctor(...detours());
+    expect(stdout).toMatch(/ unknown +API token +the API cannot be asked: .*ECONNREFUSED/);
+    expect(stdout).toMatch(/ unknown +Clock +Cloudflare's time is not known/);
+    expect(stdout).toMatch(/ WRONG +A stranger +reaches Immich/);
+    expect(code).toBe(1);
+  });
+});
+
+test("settings that are wrong are told as the program tells them", async () => {
+  await world.deployment.configure({ originPulls: "sometimes" });
+  const { code, stdout, stderr } = await doctor();
+  expect(stdout).toBe("");
+  expect(stderr).toContain("originPulls must be one of hostname, zone, shared");
+  expect(stderr).toContain("pulumi config set originPulls hostname");
+  expect(code).toBe(2);
+  const unusable = await doctor("--connect-to", "nowhere");
+  expect(unusable.code).toBe(2);
+  expect(unusable.stderr).toContain("HOST1:PORT1:HOST2:PORT2");
+});
+
+test("nothing that it printed is a secret", async () => {
+  const { devices } = world.deployment.outputs<Outputs>();
+  const { privateKey } = world.sandbox.sshTarget;
+  const secrets = [
+    world.sandbox.token,
+    ...Object.values(devices).map(({ clientSecret }) => clientSecret),
+    ...privateKey.split("\n").filter((line) => line.length > 30),
+  ];
+  expect(printed).toContain(SITE);
+  expect(secrets.length).toBeGreaterThan(5);
+  expect(secrets.filter((secret) => printed.includes(secret))).toEqual([]);
+});
