@@ -82,24 +82,31 @@ export class DevStack {
 
   /** Runs any command of the CLI on this terminal, as if the checkout were the project. Resolves to its exit status. */
   public interactive(args: readonly string[]): Promise<number> {
-    mirrorProject(this.options.projectDir, this.folder);
-    const child = spawn(this.options.toolchain.pulumi, args, {
-      cwd: this.folder,
-      env: this.environment,
-      stdio: "inherit",
-    });
-    return new Promise((resolve, reject) => {
-      child.on("error", reject);
-      child.on("exit", (code) => {
-        resolve(code ?? 1);
-      });
-    });
+    return this.attended(this.options.toolchain.pulumi, args);
+  }
+
+  /** Runs a command line tool of cli/ on this terminal, as if the dev stack were the checkout's. */
+  public tool(name: string, args: readonly string[]): Promise<number> {
+    const program = join(this.options.projectDir, "cli", name, "main.ts");
+    if (!existsSync(program)) throw new SandboxError(`cli/ has no tool «${name}»: name one of its folders`);
+    return this.attended(process.execPath, [program, ...args]);
   }
 
   /** The stack's outputs, secrets in the clear. */
   public async outputs(): Promise<Record<string, unknown>> {
     const { stdout } = await this.cli(["stack", "output", "--stack", STACK, "--json", "--show-secrets"]);
     return JSON.parse(stdout) as Record<string, unknown>;
+  }
+
+  private attended(file: string, args: readonly string[]): Promise<number> {
+    mirrorProject(this.options.projectDir, this.folder);
+    const child = spawn(file, args, { cwd: this.folder, env: this.environment, stdio: "inherit" });
+    return new Promise((resolve, reject) => {
+      child.on("error", reject);
+      child.on("exit", (code) => {
+        resolve(code ?? 1);
+      });
+    });
   }
 
   /** A CLI that was killed leaves the stack locked, although nobody is at work on it any more. */

@@ -11,11 +11,14 @@ let deployment: Deployment;
 
 const rotate = (...args: string[]) => runCli(deployment, "rotate", ["--no-up", ...args]);
 
+type Rotations = Record<string, { secretVersion: number; previousSecretExpiresAt: string }>;
+
 /** The setting `deviceRotations` in the stack's file. */
-async function configured(): Promise<Record<string, { secretVersion: number; previousSecretExpiresAt: string }>> {
+async function configured(): Promise<Rotations> {
   const { workspace, name } = deployment.stack;
   const { config } = await workspace.stackSettings(name);
-  return config?.["immich-access:deviceRotations"] ?? {};
+  const rotations: unknown = config?.["immich-access:deviceRotations"] ?? {};
+  return rotations as Rotations;
 }
 
 const inFuture = (hours: number) => new Date(Date.now() + hours * HOUR).toISOString();
