@@ -1,7 +1,6 @@
 import unittest
 
 from agent.errors import HostError
-from agent.firewall.bypass import accepting
 from agent.firewall.rules import CLOUDFLARE, SSH, Rule, arranged, check
 
 
@@ -91,30 +90,22 @@ class Check(unittest.TestCase):
         with self.assertRaisesRegex(HostError, "`deny 22 from 0.0.0.0/0` lets SSH"):
             checked(rule("deny", "22"), *OURS)
 
+    def test_refuses_what_would_shut_the_owner_out(self) -> None:
+        denial = rule("deny", "any", "203.0.113.0/24", protocol="any")
+        with self.assertRaisesRegex(HostError, "shuts out 203.0.113.5, .*; run `ufw delete deny any from 203.0.113.0"):
+            check([denial, *OURS], {22}, {443}, {"eth0"}, "203.0.113.5")
+        friend = rule("allow", "22", "203.0.113.5")
+        for harmless in ([friend, denial, *OURS], [*OURS, denial], [denial._replace(interface="wg0"), *OURS]):
+            check(harmless, {22}, {443}, {"eth0"}, "203.0.113.5")
+        for client in ("203.0.114.5", "2001:db8::5", None):
+            check([denial, *OURS], {22}, {443}, {"eth0"}, client)
+
     def test_accepts_the_users_own_ssh_rule(self) -> None:
         checked(rule("limit", "22"), rule("deny", "22"), RANGE)
 
     def test_refuses_what_would_keep_cloudflare_out(self) -> None:
         with self.assertRaisesRegex(HostError, "keep Cloudflare out"):
             checked(rule("deny", "443"), *OURS)
-
-
-class Accepting(unittest.TestCase):
-    def test_finds_openings_before_ufw_only(self) -> None:
-        listing = [
-            "-P INPUT DROP",
-            "-A INPUT -i lo -j ACCEPT",
-            "-A INPUT -m state --state RELATED,ESTABLISHED -j ACCEPT",
-            "-A INPUT -s 10.0.0.0/8 -p tcp -m tcp --dport 443 -j ACCEPT",
-            "-A INPUT -p tcp -m state --state NEW -m tcp --dport 443 -j ACCEPT",
-            "-A INPUT -j ufw-before-input",
-            "-A INPUT -p tcp -m tcp --dport 443 -j ACCEPT",
-        ]
-        found = [one for one in accepting(listing, "iptables") if one.reaches_strangers({"eth0"})]
-        self.assertEqual(
-            [one.name for one in found],
-            ["iptables -D INPUT -p tcp -m state --state NEW -m tcp --dport 443 -j ACCEPT"],
-        )
 
 
 if __name__ == "__main__":

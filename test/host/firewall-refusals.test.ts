@@ -66,6 +66,36 @@ describe("refused before anything changes", () => {
     expect(await refusal()).toContain("the rule `deny 22/tcp` lets SSH in on port 22; run `ufw delete deny 22/tcp`");
   });
 
+  test("a rule that would shut out the owner alone", async () => {
+    await host.inside("ufw deny from 10.77.0.0/16");
+    expect(await refusal()).toMatch(
+      /the rule `deny from 10\.77\.0\.0\/16` shuts out 10\.77\.\d+\.1, where you connect from;/,
+    );
+  });
+
+  test("a rule that would keep Cloudflare out", async () => {
+    await host.inside("ufw deny 443/tcp");
+    expect(await refusal()).toContain("the rule `deny 443/tcp` would keep Cloudflare out of port 443; run `ufw delete");
+  });
+
+  test.each([
+    ["before.rules", "ufw-before-input -p tcp --dport 443 -j ACCEPT", "opens port 443 to everyone"],
+    [
+      "before6.rules",
+      "ufw6-before-input -p tcp -m multiport --dports 80,https -j ACCEPT",
+      "opens port 443 to everyone",
+    ],
+    ["after6.rules", "ufw6-after-input -i wan0 -j ACCEPT", "opens port 443 to everyone"],
+    ["before.rules", "ufw-before-input -p tcp --dport 22 -j DROP", "shuts SSH on port 22"],
+  ])("a line in /etc/ufw/%s: -A %s", async (file, rule, trouble) => {
+    await host.inside(`sed -i '/^COMMIT/i -A ${rule}' /etc/ufw/${file}`);
+    const line = (await host.inside(`grep -n '^-A ${rule}' /etc/ufw/${file}`)).stdout.split(":")[0] ?? "";
+    expect(await refusal()).toBe(
+      `immich-access: line ${line} of /etc/ufw/${file}, \`-A ${rule}\`, ${trouble}; ` +
+        "delete it and run `pulumi up` again; nothing has been changed\n",
+    );
+  });
+
   test("an opening in the kernel before ufw", async () => {
     await host.inside("ip6tables -A INPUT -p tcp --dport 443 -j ACCEPT");
     expect(await refusal()).toContain("run `ip6tables -D INPUT -p tcp -m tcp --dport 443 -j ACCEPT` on the host");

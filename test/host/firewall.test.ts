@@ -68,6 +68,22 @@ test("rules that differ in the kernel alone are healed", async () => {
   expect(await fromEdge()).toEqual(SSH_AND_HTTPS);
 });
 
+test.each([
+  ["behind ufw's chains", "", "INPUT -p tcp -m tcp --dport 443 -j ACCEPT"],
+  ["in ufw's file and loaded", "/etc/ufw/before.rules", "ufw-before-input -p tcp -m tcp --dport 443 -j ACCEPT"],
+])("an opening in the kernel %s is refused, and its remedy works", async (_where, file, rule) => {
+  if (file) await host.inside(`cp ${file} /run/kept && sed -i '/^COMMIT/i -A ${rule}' ${file}`);
+  await host.inside(`iptables -A ${rule}`);
+  expect(await fromStranger()).toMatchObject({ "443-v4": "open" });
+  const { code, stderr } = await host.step("firewall", PAYLOAD);
+  expect({ code, stderr }).toMatchObject({ code: 1, stderr: expect.stringContaining(file) as string });
+  const remedy = /run `(iptables -D [^`]+)` on the host/.exec(stderr)?.[1] ?? "no remedy";
+  expect((await host.inside(remedy)).code).toBe(0);
+  if (file) await host.inside(`cp /run/kept ${file}`);
+  expect(await fromStranger()).toEqual(ONLY_SSH);
+  expect((await host.step("firewall", PAYLOAD)).stdout).toBe(LINE(4));
+});
+
 test("a firewall that somebody flushed is set up again", async () => {
   await host.inside("iptables -P INPUT ACCEPT; iptables -F");
   expect((await host.step("firewall", PAYLOAD)).stdout).toBe(LINE(5));

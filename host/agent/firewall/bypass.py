@@ -1,54 +1,70 @@
-"""Rules in the kernel's own INPUT chain, which packets meet before they come to ufw."""
+"""What could let strangers in, or shut SSH, beside the rules that ufw manages."""
 
-import shlex
+import re
 from collections.abc import Collection, Sequence
+from pathlib import Path
 
 from agent.errors import HostError
-from agent.firewall.rules import ANYWHERE, Rule
+from agent.firewall.chains import Entry, by_chain, denial, entries, opening
 from agent.system import run
 
-# Matches that do not keep anyone out. A rule with another one is taken to be narrower.
-TRANSPARENT = {"tcp", "multiport", "comment", "conntrack", "state"}
+TOOL = {4: "iptables", 6: "ip6tables"}
+
+# ufw's own chains, which it fills itself.
+MANAGED = re.compile(r"ufw6?-(user|track|reject|skip-to-policy)-")
+
+# The files around ufw's own rules, which are people's to edit: ufw-framework(8).
+FRAMES = {
+    4: (Path("/etc/ufw/before.rules"), Path("/etc/ufw/after.rules")),
+    6: (Path("/etc/ufw/before6.rules"), Path("/etc/ufw/after6.rules")),
+}
 
 
-def accepting(listing: Sequence[str], tool: str) -> list[Rule]:
-    """The rules before ufw's that accept new TCP connections, in what `iptables -S INPUT` lists."""
-    found: list[Rule] = []
-    for line in listing:
-        words = shlex.split(line)
-        if "ufw-before-input" in words or "ufw6-before-input" in words:
-            break
-        options = {word: words[at + 1] for at, word in enumerate(words[:-1])}
-        modules = {words[at + 1] for at, word in enumerate(words[:-1]) if word == "-m"}
-        states = options.get("--ctstate", options.get("--state", "NEW"))
-        if options.get("-j") != "ACCEPT" or "!" in words or modules - TRANSPARENT or "NEW" not in states:
-            continue
-        found.append(
-            Rule(
-                action="allow",
-                protocol=options.get("-p", "any"),
-                ports=options.get("--dport", options.get("--dports", "any")),
-                source=options.get("-s", ANYWHERE[tool == "ip6tables"]),
-                destination="any",
-                source_ports="any",
-                interface=options.get("-i", ""),
-                incoming=True,
-                comment="",
-                name=f"{tool} -D{line[2:]}",
-            )
-        )
-    return found
-
-
-def refuse_bypasses(versions: Sequence[int], closed: Collection[int], outside: Collection[str]) -> None:
-    """Raises HostError when such a rule lets everyone reach one of the `closed` ports."""
+def refuse_bypasses(
+    versions: Sequence[int], ssh_ports: Collection[int], closed: Collection[int], outside: Collection[str]
+) -> None:
+    """Raises HostError when the kernel, or ufw at its next start, lets everyone reach one of the `closed` ports past
+    ufw's rules, or nobody reach SSH.
+    """
     for version in versions:
-        tool = "iptables" if version == 4 else "ip6tables"
-        for rule in accepting(run([tool, "-w", "10", "-S", "INPUT"]).stdout.splitlines(), tool):
-            for port in sorted(closed):
-                if rule.matches_port(port) and rule.reaches_strangers(outside):
-                    raise HostError(
-                        f"a rule in the kernel, outside ufw, opens port {port} to everyone; run `{rule.name}` on the "
-                        "host, remove it from where it is set at boot, and run `pulumi up` again; "
-                        "nothing has been changed"
-                    )
+        tool = TOOL[version]
+        kernel = entries(run([tool, "-w", "10", "-S"]).stdout.splitlines(), tool)
+        frames = [entry for path in FRAMES[version] for entry in _framed(path, tool)]
+        for port in sorted(closed):
+            now = kernel_opening(kernel, port, outside)
+            _refuse_frame(_frame_opening(frames, version, port, outside), now, f"opens port {port} to everyone")
+            if now is not None:
+                raise HostError(
+                    f"a rule in the kernel, outside ufw, opens port {port} to everyone; run `{now.rule.name}` on the "
+                    "host, remove it from where it is set at boot, and run `pulumi up` again; nothing has been changed"
+                )
+        for port in sorted(ssh_ports):
+            chain = by_chain(frames).get(f"{_prefix(version)}-before-input", [])
+            _refuse_frame(denial(chain, port), None, f"shuts SSH on port {port}")
+
+
+def kernel_opening(listed: Sequence[Entry], port: int, outside: Collection[str]) -> Entry | None:
+    """The rule in the kernel, beside those that ufw manages, that lets everyone reach a port."""
+    chains = by_chain([entry for entry in listed if not MANAGED.match(entry.chain)])
+    return opening(chains, ["INPUT"], port, outside)
+
+
+def _framed(path: Path, tool: str) -> list[Entry]:
+    return entries(path.read_text(errors="replace").splitlines(), tool, str(path)) if path.exists() else []
+
+
+def _frame_opening(frames: Sequence[Entry], version: int, port: int, outside: Collection[str]) -> Entry | None:
+    starts = [f"{_prefix(version)}-{place}-input" for place in ("before-logging", "before", "after", "after-logging")]
+    return opening(by_chain(frames), ["INPUT", *starts], port, outside)
+
+
+def _refuse_frame(frame: Entry | None, now: Entry | None, trouble: str) -> None:
+    if frame is None:
+        return
+    # Not `ufw reload`, during which the host is open.
+    kernel = "" if now is None else f", run `{now.rule.name}` on the host,"
+    raise HostError(f"{frame.place} {trouble}; delete it{kernel} and run `pulumi up` again; nothing has been changed")
+
+
+def _prefix(version: int) -> str:
+    return "ufw" if version == 4 else "ufw6"

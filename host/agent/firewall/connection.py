@@ -28,8 +28,15 @@ def listeners() -> list[Listener]:
     return found
 
 
-def server_port() -> int | None:
-    """The host's own port of this SSH connection, or None where the agent was not started over SSH.
+class Connection(NamedTuple):
+    """The two ends of an SSH connection, as the host sees them."""
+
+    client: str
+    port: int
+
+
+def this_connection() -> Connection | None:
+    """The SSH connection through which the agent runs, or None where it was not started over SSH.
 
     sudo takes SSH_CONNECTION out of the environment, but not out of that of the processes above it.
     """
@@ -41,7 +48,7 @@ def server_port() -> int | None:
         for entry in environment:
             words = entry.decode(errors="replace").removeprefix("SSH_CONNECTION=").split()
             if entry.startswith(b"SSH_CONNECTION=") and len(words) == 4 and words[3].isdigit():
-                return int(words[3])
+                return Connection(words[0], int(words[3]))
     return None
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from agent.errors import HostError
 from agent.firewall import kernel
 from agent.firewall.bypass import refuse_bypasses
-from agent.firewall.connection import listeners, server_port
+from agent.firewall.connection import listeners, this_connection
 from agent.firewall.record import read_change
 from agent.firewall.rules import CLOUDFLARE, HTTPS_PORT, SSH, Rule, arranged, check, decisive
 from agent.firewall.ufw import (
@@ -42,7 +42,8 @@ def ssh_ports(asked: int) -> list[int]:
     knows the host's. Raises HostError when nothing listens on either.
     """
     listening = {listener.port for listener in listeners()}
-    ports = sorted({asked, server_port() or asked} & listening)
+    connection = this_connection()
+    ports = sorted({asked, asked if connection is None else connection.port} & listening)
     if not ports:
         raise HostError(
             f"nothing listens on port {asked} of this host, so enabling the firewall would lock you out; "
@@ -69,12 +70,14 @@ def planned(ranges: Ranges, ports: Collection[int], closed: Collection[int]) -> 
     if value(former, DEFAULTS, "DEFAULT_INPUT_POLICY") == "accept":
         settings.append(Setting(DEFAULTS, "DEFAULT_INPUT_POLICY", '"DROP"'))
     outside = _outside()
-    refuse_bypasses(kernel.versions(), closed, outside)
+    connection = this_connection()
+    client = None if connection is None else connection.client
+    refuse_bypasses(kernel.versions(), ports, closed, outside)
 
     def choose(ufw: Ufw, version: int, existing: Sequence[Rule]) -> list[Rule]:
         wanted = [*_ssh_rules(ufw, version, ports, existing), *_range_rules(ufw, version, ranges)]
         rules = arranged(existing, wanted)
-        check(rules, ports, closed, outside)
+        check(rules, ports, closed, outside, client)
         return rules
 
     return _plan(former, settings, choose)

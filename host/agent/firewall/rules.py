@@ -63,6 +63,11 @@ class Rule(NamedTuple):
             and self.interface == ""
         )
 
+    def covers(self, client: str) -> bool:
+        """Whether the rule is about all that one address sends to the host."""
+        address, source = ipaddress.ip_address(client), ipaddress.ip_network(self.source, strict=False)
+        return address in source and self.destination in ANYWHERE and self.source_ports == "any" and not self.interface
+
     def reaches_strangers(self, outside: Collection[str]) -> bool:
         """Whether somebody on the internet, at will, can match the rule.
 
@@ -90,17 +95,35 @@ def decisive(rules: Sequence[Rule], port: int) -> Rule | None:
     return next((rule for rule in rules if rule.matches_port(port) and rule.covers_everyone), None)
 
 
-def check(rules: Sequence[Rule], ssh_ports: Collection[int], closed: Collection[int], outside: Collection[str]) -> None:
+def turning_away(rules: Sequence[Rule], port: int, client: str) -> Rule | None:
+    """The rule that keeps one client from a port, unless an earlier one lets it in.
+
+    A rule for one interface is passed over: through which one the client comes, the rules do not tell.
+    """
+    rule = next((rule for rule in rules if rule.matches_port(port) and rule.covers(client)), None)
+    return None if rule is None or rule.lets_in else rule
+
+
+def check(
+    rules: Sequence[Rule],
+    ssh_ports: Collection[int],
+    closed: Collection[int],
+    outside: Collection[str],
+    client: str | None = None,
+) -> None:
     """Refuses rules under which the host would be open or its owner outside.
 
-    `closed` are ports that nobody on the internet may reach, but for the ranges of our own rules. Raises HostError
-    that names the rule and how to delete it.
+    `closed` are ports that nobody on the internet may reach, but for the ranges of our own rules; `client` is the
+    owner's own address, where it is known. Raises HostError that names the rule and how to delete it.
     """
     for port in sorted(ssh_ports):
         rule = decisive(rules, port)
         if rule is None or not rule.lets_in:
             name = "no rule" if rule is None else f"the rule `{rule.name}`"
             raise HostError(f"{name} lets SSH in on port {port}{_remedy(rule)}")
+        denied = None if client is None else turning_away(rules, port, client)
+        if denied is not None:
+            raise HostError(f"the rule `{denied.name}` shuts out {client}, where you connect from{_remedy(denied)}")
     for port in sorted(closed):
         for rule in rules:
             if not rule.matches_port(port) or rule.ours:

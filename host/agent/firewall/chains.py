@@ -1,0 +1,133 @@
+"""Rules as iptables words them: what they match, and whether a chain lets strangers in."""
+
+import contextlib
+import ipaddress
+import shlex
+import socket
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
+
+from agent.firewall.rules import ANYWHERE, Rule
+
+# Matches that let everyone meet the rule, and those by which everyone does up to a rate. Another one makes it narrower.
+TRANSPARENT = {"tcp", "multiport", "comment", "conntrack", "state"}
+LIMITING = {"limit", "hashlimit", "connlimit"}
+
+# Longer names of options, which iptables itself never prints but people write.
+SHORT = {
+    "--append": "-A", "--insert": "-I", "--protocol": "-p", "--source": "-s", "--src": "-s", "--destination": "-d",
+    "--dst": "-d", "--in-interface": "-i", "--match": "-m", "--jump": "-j", "--goto": "-j", "-g": "-j",
+    "--destination-port": "--dport", "--destination-ports": "--dport", "--dports": "--dport", "--ports": "--dport",
+    "--source-port": "--sport", "--source-ports": "--sport", "--sports": "--sport",
+}  # fmt: skip
+
+
+class Entry(NamedTuple):
+    """One rule of a chain."""
+
+    chain: str
+    target: str
+    # What it matches in ufw's words, as far as it can be said in them.
+    rule: Rule
+    # Its matches that those words leave out.
+    others: frozenset[str]
+    # Where it stands, for people.
+    place: str
+
+
+def entries(lines: Sequence[str], tool: str, place: str = "") -> list[Entry]:
+    """The rules in what `iptables -S` lists, or in a file for iptables-restore, with the numbers of their lines.
+
+    Of a file, only the table `filter` counts.
+    """
+    found: list[Entry] = []
+    table = "*filter"
+    for number, line in enumerate(lines, 1):
+        if line.startswith("*"):
+            table = line.strip()
+        elif table == "*filter" and line.startswith(("-A ", "-I ", "--append ", "--insert ")):
+            # What iptables would not take, such as a port or a source that is none, is no rule.
+            with contextlib.suppress(ValueError, OSError):
+                found += _read(line.strip(), tool, f"line {number} of {place}, `{line.strip()}`,")
+    return found
+
+
+def opening(
+    chains: Mapping[str, Sequence[Entry]], starts: Sequence[str], port: int, outside: Collection[str]
+) -> Entry | None:
+    """The first rule by which a stranger's new connection to a port is accepted, in the chains that it comes through.
+
+    What denies is not looked at, so a rule behind a denial counts too.
+    """
+    waiting = list(starts)
+    for chain in waiting:
+        for entry in chains.get(chain, ()):
+            met = entry.rule.matches_port(port) and entry.rule.reaches_strangers(outside)
+            if not met or entry.others - LIMITING:
+                continue
+            if entry.target == "ACCEPT":
+                return entry
+            if entry.target not in waiting:
+                waiting.append(entry.target)
+    return None
+
+
+def denial(chain: Sequence[Entry], port: int) -> Entry | None:
+    """The rule of a chain that denies a port to everyone, unless an earlier one accepts it."""
+    for entry in chain:
+        if entry.rule.matches_port(port) and entry.rule.covers_everyone and not entry.others:
+            if entry.target == "ACCEPT":
+                return None
+            if entry.target in ("DROP", "REJECT"):
+                return entry
+    return None
+
+
+def by_chain(found: Sequence[Entry]) -> dict[str, list[Entry]]:
+    """The rules of each chain, in order."""
+    chains: dict[str, list[Entry]] = {}
+    for entry in found:
+        chains.setdefault(entry.chain, []).append(entry)
+    return chains
+
+
+def _read(line: str, tool: str, place: str) -> list[Entry]:
+    """The rule on a line, once for each of its sources; raises ValueError or OSError for what is none."""
+    words = [SHORT.get(word, word) for word in shlex.split(line)]
+    options = {word: words[at + 1] for at, word in enumerate(words[:-1])}
+    others = {words[at + 1] for at, word in enumerate(words[:-1]) if word == "-m"} - TRANSPARENT
+    # Of what a connection was before it came here, only its state says nothing about who opened it.
+    others |= {word for word in words if word == "!" or (word.startswith("--ct") and word != "--ctstate")}
+    if "NEW" not in options.get("--ctstate", options.get("--state", "NEW")):
+        return []
+    anywhere = ANYWHERE[tool == "ip6tables"]
+    protocol = {"6": "tcp", "all": "any", "0": "any"}.get(options.get("-p", "any"), options.get("-p", "any"))
+    rule = Rule(
+        action="allow",
+        protocol=protocol,
+        ports=_ports(options["--dport"]) if protocol == "tcp" and "--dport" in options else "any",
+        source=anywhere,
+        destination=options.get("-d", anywhere),
+        source_ports=options.get("--sport", "any"),
+        interface=options.get("-i", ""),
+        incoming=True,
+        comment="",
+        name=f"{tool} -D {shlex.join(shlex.split(line)[1:])}",
+    )
+    chain, target = options.get("-A", options.get("-I", "")), options.get("-j", "")
+    return [
+        Entry(chain, target, rule._replace(source=str(source)), frozenset(others), place)
+        for source in [ipaddress.ip_network(text, strict=False) for text in options.get("-s", anywhere).split(",")]
+    ]
+
+
+def _ports(text: str) -> str:
+    """Ports as in "22,6000:6007", whatever names and open ends they are written with."""
+    parts = [part.split(":") for part in text.split(",")]
+    return ",".join(":".join(str(_number(end, at)) for at, end in enumerate(part)) for part in parts)
+
+
+def _number(text: str, at: int) -> int:
+    if text == "":
+        return 65535 if at else 0
+    return int(text) if text.isdigit() else socket.getservbyname(text, "tcp")
