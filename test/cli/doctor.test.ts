@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { State } from "../../sandbox/api/state.ts";
 import { DEV } from "../../sandbox/api/world.ts";
-import { managementAddress } from "../../sandbox/network/network.ts";
+import { connectTo } from "../../sandbox/dev/connect-to.ts";
 import type { CommandResult } from "../../sandbox/sandbox.ts";
 import { type Outputs, SITE, startWorld, type World } from "../e2e/support/world.ts";
 import { runCli } from "./support/cli.ts";
@@ -27,16 +27,7 @@ beforeAll(async () => {
 });
 afterAll(() => world.close());
 
-/** Where the sandbox's edge and host are for this machine, which is no part of its internet. */
-function detours(edge = `127.0.0.1:${new URL(world.sandbox.browserUrl(SITE)).port}`): string[] {
-  const host = managementAddress(world.sandbox.number);
-  const ipv6 = `fd77:${world.sandbox.number.toString()}::2`;
-  return [
-    `${SITE}:443:${edge}`,
-    `${world.sandbox.origin.ipv4}::${host}:`,
-    `[${world.sandbox.origin.ipv6}]::[${ipv6}]:`,
-  ].flatMap((detour) => ["--connect-to", detour]);
-}
+const detours = (edge?: string) => connectTo(world.sandbox, SITE, edge);
 
 async function doctor(...args: string[]): Promise<CommandResult> {
   const result = await runCli(world.deployment, "doctor", [
@@ -303,7 +294,7 @@ test("settings that are wrong are told as the program tells them", async () => {
   expect(unusable.stderr).toContain("HOST1:PORT1:HOST2:PORT2");
 });
 
-test("nothing that it printed is a secret", async () => {
+test("nothing that it printed is a secret", () => {
   const { devices } = world.deployment.outputs<Outputs>();
   const { privateKey } = world.sandbox.sshTarget;
   const secrets = [
