@@ -129,7 +129,7 @@ export const applicationGuarded: StackValidationPolicy = {
     }
     const domains = applications.map(({ props }) => known(() => props["domain"] as string));
     for (const { props, urn } of ofType(resources, cloudflare.DnsRecord)) {
-      if (props["proxied"] === true && !domains.includes(props["name"] as string)) {
+      if (known(() => props["proxied"] === true) && !domains.includes(props["name"] as string)) {
         reportViolation(`No application guards ${String(props["name"])}. Declare one with it as domain.`, urn);
       }
     }

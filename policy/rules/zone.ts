@@ -18,8 +18,9 @@ export const recordsProxied: ResourceValidationPolicy = {
   name: "dns-records-proxied",
   description:
     "Only proxied records pass Access; any other tells everybody the host's address and leads straight to it.",
-  validateResource: validateResourceOfType(cloudflare.DnsRecord, ({ name, type, proxied }, _args, reportViolation) => {
-    if (ADDRESS_TYPES.includes(type) && proxied !== true) {
+  validateResource: validateResourceOfType(cloudflare.DnsRecord, (record, _args, reportViolation) => {
+    const { name, type } = record;
+    if (ADDRESS_TYPES.includes(type) && known(() => record.proxied) !== true) {
       reportViolation(`The ${type} record ${name} is not proxied. Set proxied: true.`);
     }
   }),
@@ -103,7 +104,7 @@ function tooLong(property: string, days: number, most: number): string {
 function proxiedRecords(resources: readonly PolicyResource[]): { name: string; zoneId: string; urn: string }[] {
   return resources.flatMap((resource) => {
     const record = resource.asType(cloudflare.DnsRecord);
-    if (!record || !ADDRESS_TYPES.includes(record.type) || record.proxied !== true) return [];
+    if (!record || !ADDRESS_TYPES.includes(record.type) || !known(() => record.proxied)) return [];
     return [{ name: record.name, zoneId: record.zoneId, urn: resource.urn }];
   });
 }

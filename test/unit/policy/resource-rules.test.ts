@@ -57,6 +57,7 @@ const EXAMPLES: [rule: ResourceValidationPolicy, examples: Example[]][] = [
       [record({ proxied: false }), /^The A record photos\.example\.com is not proxied\. Set proxied: true\.$/],
       [record({ type: "AAAA" }), /The AAAA record/],
       [record({ type: "CNAME" }), /The CNAME record/],
+      [record({ proxied: UNKNOWN }), /is not proxied/],
     ],
   ],
   [

@@ -91,6 +91,7 @@ const EXAMPLES: [rule: StackValidationPolicy, examples: Example[]][] = [
         [people, devices, application("people")],
         /No application lists devices, so it does nothing/,
       ],
+      ["a record of which nothing is known yet", [{ ...record, props: { ...record.props, proxied: UNKNOWN } }]],
       ["a name without application", [record], /No application guards photos\.example\.com\. Declare one/],
     ],
   ],
