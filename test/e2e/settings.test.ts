@@ -74,7 +74,7 @@ test("the policy pack passes the program as it is, and stops a preview of settin
   expect(first.output).toMatch(/✅ immich-access@v\S+ \(local: .*policy\)\n\n/);
 
   await world.deployment.configure({ anyServiceToken: true, certificateValidityDays: 730 });
-  const refusal = await world.deployment.preview([PACK]).then(String, String);
+  const refusal = await world.deployment.preview({ policyPacks: [PACK] }).then(String, String);
   await world.deployment.configure({ anyServiceToken: false, certificateValidityDays: 365 });
   expect(refusal).toMatch(/certificate-lifetime .*OriginCaCertificate/);
   expect(refusal).toMatch(/certificate-lifetime .*LocallySignedCert/);
@@ -154,7 +154,13 @@ test("a pinned list of ranges is what the firewall and nginx go by", async () =>
   expect(await pinged()).toBe(200);
 });
 
-test("and after all of that there is nothing left to do", async () => {
-  const { steps } = await world.deployment.up();
-  expect(steps).toEqual([]);
+test("and after all of that, a look for drift finds none, until somebody changes something in the dashboard", async () => {
+  const look = () => world.deployment.preview({ refresh: true, expectNoChanges: true });
+  expect((await look()).steps).toEqual([]);
+
+  const { zones } = await world.api.state();
+  const altered = structuredClone(zones);
+  Object.assign(altered[0]?.settings["ssl"] ?? {}, { value: "full" });
+  await world.api.alter({ zones: altered });
+  await expect(look()).rejects.toThrow(/zone-tls-ssl/);
 });

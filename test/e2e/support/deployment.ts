@@ -7,6 +7,7 @@ import {
   PulumiCommand,
   type EngineEvent,
   type OutputMap,
+  type PreviewOptions,
   type Stack,
 } from "@pulumi/pulumi/automation/index.js";
 import { mirrorProject } from "../../../sandbox/dev/project.ts";
@@ -100,9 +101,8 @@ export class Deployment {
     });
   }
 
-  /** @param policyPacks folders of the policy packs that have to pass. */
-  public preview(policyPacks: string[] = []): Promise<Outcome> {
-    return watch((onEvent, onOutput) => this.stack.preview({ onEvent, onOutput, suppressProgress: true, policyPacks }));
+  public preview(options: Pick<PreviewOptions, "policyPacks" | "refresh" | "expectNoChanges"> = {}): Promise<Outcome> {
+    return watch((onEvent, onOutput) => this.stack.preview({ onEvent, onOutput, suppressProgress: true, ...options }));
   }
 
   public refresh(): Promise<Outcome> {
