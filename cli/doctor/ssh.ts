@@ -24,8 +24,21 @@ export async function askHost(connection: Connection, payload: HostPayload): Pro
       ?.replace(/^immich-access: /, "");
     throw new Error(said ? `the host says: ${said}` : "/usr/bin/python3 is missing on the host");
   }
-  return readReport(stdout);
+  try {
+    // The host's own login scripts may have said something before.
+    return readReport(stdout.trim().split("\n").at(-1) ?? "");
+  } catch {
+    throw new Error("the host's answer cannot be read");
+  }
 }
+
+/** What ssh2 says, and what that means here. */
+const MEANINGS: readonly (readonly [said: RegExp, means: string])[] = [
+  [/Host denied/, "it shows another host key than the stack's sshHostKey"],
+  [/no matching host key/, "it has no host key of the kind of the stack's sshHostKey"],
+  [/authentication methods failed/, "it does not take the stack's sshPrivateKey"],
+  [/Timed out/, "no answer in time"],
+];
 
 function execute(connection: Connection, command: string, input: string) {
   const { sshAddress: host, sshPort: port, sshUser: username, sshPrivateKey: privateKey, sshHostKey } = connection;
@@ -41,8 +54,8 @@ function execute(connection: Connection, command: string, input: string) {
     const timer = setTimeout(() => {
       fail(`no answer within ${(ANSWER_MS / 1000).toString()} s`);
     }, ANSWER_MS);
-    client.on("error", (error) => {
-      fail(`${error.message}${/authentication/i.test(error.message) ? "; is the key in authorized_keys?" : ""}`);
+    client.on("error", ({ message }) => {
+      fail(MEANINGS.find(([said]) => said.test(message))?.[1] ?? message);
     });
     client.on("ready", () => {
       client.exec(command, (error, channel) => {
@@ -61,12 +74,17 @@ function execute(connection: Connection, command: string, input: string) {
         channel.end(input);
       });
     });
-    client.connect({
-      ...{ host, port, username, privateKey },
-      readyTimeout: LOGIN_MS,
-      // The server shall show the key that is pinned, not another one that it also has.
-      algorithms: { serverHostKey: [type as "ssh-ed25519"] },
-      hostVerifier: (key: Buffer) => key.equals(Buffer.from(pinned, "base64")),
-    });
+    try {
+      client.connect({
+        ...{ host, port, username, privateKey },
+        readyTimeout: LOGIN_MS,
+        // The server shall show the key that is pinned, not another one that it also has.
+        algorithms: { serverHostKey: [type as "ssh-ed25519"] },
+        hostVerifier: (key: Buffer) => key.equals(Buffer.from(pinned, "base64")),
+      });
+    } catch {
+      // Its words could quote the key.
+      fail("the stack's sshPrivateKey cannot be used");
+    }
   });
 }

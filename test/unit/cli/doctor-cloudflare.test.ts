@@ -1,0 +1,153 @@
+import { once } from "node:events";
+import http from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { apiReader } from "../../../cli/doctor/cloudflare/api.ts";
+import { originCertificate, originPulls } from "../../../cli/doctor/cloudflare/certificates.ts";
+import { deployed } from "../../../cli/doctor/deployed.ts";
+import type { Finding } from "../../../cli/doctor/finding.ts";
+import { checkSettings } from "../../../settings/check.ts";
+import { issue, newKey, selfSigned } from "../../../sandbox/certificates/x509.ts";
+import { GOOD } from "../support/configuration.ts";
+
+const { values } = checkSettings(GOOD);
+if (!values) throw new Error("the good configuration is not good");
+const settings = values;
+
+const brief = ({ status, says }: Finding) => `${status}: ${says}`;
+const DAY = 86_400_000;
+const now = new Date("2026-11-24T12:00:00Z");
+
+/** A certificate of an authority, with days until its end. */
+function certificate(authority: ReturnType<typeof selfSigned>, days: number): string {
+  const validity = { notBefore: new Date(now.getTime() - 90 * DAY), notAfter: new Date(now.getTime() + days * DAY) };
+  return issue(authority, { subject: [["CN", "one"]], publicKey: newKey("ec").publicKey, ...validity });
+}
+const authority = (name: string) =>
+  selfSigned({
+    subject: [["CN", name]],
+    notBefore: new Date(now.getTime() - DAY),
+    notAfter: new Date(now.getTime() + 3650 * DAY),
+  });
+
+describe("certificates", () => {
+  const [own, other] = [authority("own"), authority("other")];
+  const wanted = { settings, now, lead: 30 };
+  const pulls = (days: number, status = "active") => ({
+    enabled: true,
+    certificate: {
+      certificate: certificate(own, days),
+      status,
+      expires_on: new Date(now.getTime() + days * DAY).toISOString(),
+    },
+  });
+
+  it("of origin pulls have to be in use, of the host's authority, and not at their end", () => {
+    const told = (...args: [Parameters<typeof originPulls>[0], string | undefined]) =>
+      originPulls(...args, wanted).map(brief);
+    expect(told(pulls(90), own.certificate)).toEqual([
+      "ok: on, with a certificate that the host trusts",
+      "ok: until 2027-02-22",
+    ]);
+    expect(told(pulls(90), undefined)).toEqual(["ok: on", "ok: until 2027-02-22"]);
+    expect(told(pulls(90), other.certificate)[0]).toMatch(/^wrong: .* not of the authority that the host trusts/);
+    expect(told(pulls(90, "pending_deployment"), own.certificate)[0]).toMatch(
+      /^wrong: .* status is pending_deployment/,
+    );
+    expect(told(pulls(10), own.certificate)[1]).toBe("warning: ends on 2026-12-04, in 10 days");
+    expect(told(pulls(-1), own.certificate)[1]).toBe("wrong: ended on 2026-11-23");
+    expect(told(undefined, own.certificate)).toEqual(["wrong: are off"]);
+    expect(told({ ...pulls(90), enabled: false }, own.certificate)).toEqual(["wrong: are off"]);
+    expect(told({ enabled: true }, own.certificate)).toEqual([
+      "ok: on, with the certificate that all of Cloudflare's customers share",
+    ]);
+  });
+
+  it("of origin pulls are switched on again in a way that the provider sees", () => {
+    const fix = (mode: "hostname" | "zone") =>
+      originPulls(undefined, undefined, { ...wanted, settings: { ...settings, originPulls: mode } })[0]?.fix;
+    expect(fix("hostname")).toBe("pulumi up --replace '**::photos.example.com-origin-pulls-certificate-leaf'");
+    expect(fix("zone")).toBe("pulumi up --refresh");
+  });
+
+  it("of the host have to be among Cloudflare's, not revoked, and not at their end", () => {
+    const [long, short] = [certificate(own, 90), certificate(own, 10)];
+    const told = (...args: [Parameters<typeof originCertificate>[0], string]) =>
+      originCertificate(...args, wanted).map(brief);
+    expect(told([{ certificate: short }, { certificate: long }], long)).toEqual([
+      "ok: Cloudflare stands behind the host's",
+      "ok: until 2027-02-22",
+    ]);
+    expect(told([{ certificate: short }], long)[0]).toMatch(/^wrong: .* not among/);
+    expect(told([{ certificate: long, revoked_at: "2026-11-01T00:00:00Z" }], long)[0]).toBe(
+      "wrong: the host's is revoked",
+    );
+    expect(told([{ certificate: short }], short)[1]).toBe("warning: ends on 2026-12-04, in 10 days");
+  });
+});
+
+it("knows what the last up has left to do", () => {
+  const devices = { "annas-phone": { clientId: "1", clientSecret: "s" }, frame: { clientId: "2", clientSecret: "s" } };
+  const outputs = { url: "https://photos.example.com", audience: "aud", devices };
+  const { frame, ...rest } = devices;
+  expect(brief(deployed(settings, outputs))).toBe("ok: https://photos.example.com with 2 devices");
+  expect(brief(deployed(settings, undefined))).toBe("wrong: has no outputs: no `up` has gone through yet");
+  expect(brief(deployed(settings, { ...outputs, url: "https://other.example.com" }))).toMatch(/^wrong: serves/);
+  expect(brief(deployed(settings, { ...outputs, devices: rest }))).toBe("wrong: has no token yet for frame");
+  expect(brief(deployed(settings, { ...outputs, devices: { ...devices, tablet: frame } }))).toBe(
+    "wrong: still has the token of tablet",
+  );
+});
+
+describe("the API", () => {
+  const asked: string[] = [];
+  const server = http.createServer((request, response) => {
+    const url = new URL(request.url ?? "/", "http://localhost");
+    asked.push(`${request.headers.authorization ?? ""} ${request.url ?? ""}`);
+    const send = (status: number, body: unknown) => {
+      response.writeHead(status, { "content-type": "application/json" });
+      response.end(typeof body === "string" ? body : JSON.stringify(body));
+    };
+    const page = Number(url.searchParams.get("page"));
+    if (url.pathname === "/list") send(200, { result: [page], result_info: { page, total_pages: 3 } });
+    else if (url.pathname === "/denied")
+      send(403, { result: null, errors: [{ code: 10000, message: "Authentication error" }] });
+    else if (url.pathname === "/once" && asked.length === 1) send(503, "<html>");
+    else if (url.pathname === "/broken") send(502, "<html>");
+    else send(200, { result: { found: url.pathname } });
+  });
+  let base: string;
+
+  beforeAll(async () => {
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    base = `http://127.0.0.1:${(server.address() as AddressInfo).port.toString()}`;
+  });
+  afterAll(() => server.close());
+
+  it("is read with the token, all pages of a list", async () => {
+    asked.length = 0;
+    expect(await apiReader(base, "token").all<number>("/list?name=x")).toEqual([1, 2, 3]);
+    expect(asked[0]).toBe("Bearer token /list?name=x&page=1&per_page=50");
+  });
+
+  it("is asked once more where it fails by itself, not where it refuses", async () => {
+    asked.length = 0;
+    expect(await apiReader(base, "token").one("/once")).toEqual({ found: "/once" });
+    expect(asked).toHaveLength(2);
+    await expect(apiReader(base, "token").one("/denied")).rejects.toMatchObject({
+      status: 403,
+      path: "/denied",
+      message: "it answers 403, Authentication error",
+    });
+    expect(asked).toHaveLength(3);
+  });
+
+  it("may be something else, or not there", async () => {
+    await expect(apiReader(base, "token").one("/broken")).rejects.toMatchObject({ status: 502 });
+    await expect(apiReader("http://127.0.0.1:17999", "token").one("/x")).rejects.toMatchObject({
+      status: 0,
+      message: expect.stringContaining("ECONNREFUSED") as string,
+    });
+  });
+});
