@@ -4,7 +4,8 @@ import type { DeviceHeaders } from "../../sandbox/dev/probes.ts";
 import { runProbes } from "../../sandbox/dev/probes.ts";
 import { runCli } from "../cli/support/cli.ts";
 import { DESIGNED, overlaps, spans } from "./support/order.ts";
-import { reached, startProber } from "./support/prober.ts";
+import { openEverything } from "./support/opened.ts";
+import { failures, lockedOut, reached, startProber } from "./support/prober.ts";
 import { type Outputs, SITE, startWorld, type World } from "./support/world.ts";
 
 let world: World;
@@ -30,7 +31,7 @@ describe("up", () => {
   test("puts the site on line in the designed order, and nobody gets in unasked at any time", async () => {
     const prober = startProber(world.sandbox, SITE);
     const { steps } = await world.deployment.up();
-    expect(reached(await prober.stop())).toEqual([]);
+    expect(failures(await prober.stop(), steps)).toEqual([]);
     outputs = world.deployment.outputs<Outputs>();
 
     const ordered = spans(steps);
@@ -38,16 +39,21 @@ describe("up", () => {
     expect(overlaps(ordered)).toEqual([]);
   });
 
-  test("is watched by strangers who would notice an open site", async () => {
-    const { access_apps } = await world.api.state();
-    await world.api.alter({ access_apps: [] });
+  test("is watched by strangers who would notice an open way, and SSH that is shut", async () => {
+    const opened = await openEverything(world);
     const prober = startProber(world.sandbox, SITE);
-    await sleep(3000);
+    await sleep(2000);
     const attempts = await prober.stop();
-    await world.api.alter({ access_apps });
-    expect(new Set(reached(attempts).map(({ way }) => way))).toEqual(
-      new Set(["through the edge", "through the edge, IPv6"]),
-    );
+    await opened.close();
+    const waysOf = (some: readonly { way: string }[]) => [...new Set(some.map(({ way }) => way))].sort();
+    const found = [...reached(attempts), ...lockedOut(attempts)];
+    expect(waysOf(found)).toEqual(waysOf(attempts));
+    expect(waysOf(lockedOut(attempts))).toHaveLength(4);
+
+    const step = { name: "dns-a", type: "", op: "create", began: 0, done: 0 };
+    const lines = failures(attempts, [{ ...step, beganAt: 0, doneAt: Date.now() }]);
+    expect(lines).toHaveLength(found.length);
+    expect(lines[0]).toMatch(/^through the edge: pong, \d+ times from [\d:.]{12} to [\d:.]{12}, during create dns-a$/);
   });
 
   test("gives every one the answer that is due to them", async () => {
@@ -142,8 +148,8 @@ describe("another host name", () => {
     const moved = "album.home.localhost";
     const probers = [startProber(world.sandbox, SITE), startProber(world.sandbox, moved)];
     await world.deployment.configure({ hostname: moved });
-    await world.deployment.up();
-    for (const prober of probers) expect(reached(await prober.stop())).toEqual([]);
+    const { steps } = await world.deployment.up();
+    for (const prober of probers) expect(failures(await prober.stop(), steps)).toEqual([]);
 
     outputs = world.deployment.outputs<Outputs>();
     expect(await pinged("annas-phone", moved)).toBe(200);
@@ -160,7 +166,7 @@ describe("destroy", () => {
   test("takes everything away in the reverse order, and nobody gets in meanwhile", async () => {
     const prober = startProber(world.sandbox, "album.home.localhost");
     const { steps } = await world.deployment.destroy();
-    expect(reached(await prober.stop())).toEqual([]);
+    expect(failures(await prober.stop(), steps)).toEqual([]);
 
     const ordered = spans(steps);
     expect(ordered.map(({ part }) => part)).toEqual([...DESIGNED].reverse());

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { WebSocket } from "ws";
 import { DEV } from "../../sandbox/api/world.ts";
 import type { DeviceHeaders } from "../../sandbox/dev/probes.ts";
-import { attack, ATTACKS, type Results } from "./attacks/attack.ts";
+import { attack, ATTACKS, page, type Results } from "./attacks/attack.ts";
 import { type Browser, openBrowser } from "./support/chromium.ts";
 import {
   echo,
@@ -225,6 +225,10 @@ describe("an attack", () => {
     const { got, logged, seen } = results.of.get(name) ?? { got: "not made", logged: [], seen: {} };
     expect({ got, logged }).toEqual({ got: gets, logged: [] });
     expect(Object.fromEntries(Object.keys(sees).map((header) => [header, seen[header]]))).toEqual(sees);
+  });
+
+  test("is told of in the page for people", async () => {
+    await expect(page()).toMatchFileSnapshot("../../docs/attacks.md");
   });
 
   test("reaches Immich only where it may", () => {

@@ -9,16 +9,46 @@ import { FORWARDED } from "./forwarded.ts";
 import { ON_THE_HOST } from "./on-the-host.ts";
 import { type Attack, summary } from "./shots.ts";
 
-const under = (heading: string, attacks: readonly Attack[]): Attack[] =>
-  attacks.map((attack) => ({ ...attack, name: `${heading}: ${attack.name}` }));
+const SECTIONS: Readonly<Record<string, readonly Attack[]>> = {
+  "straight to the host": ON_THE_HOST,
+  "forwarded by the edge": FORWARDED,
+  "at the login": CREDENTIALS,
+  "through the edge": AT_THE_EDGE,
+};
 
 /** All attacks on a site. */
-export const ATTACKS: readonly Attack[] = [
-  ...under("straight to the host", ON_THE_HOST),
-  ...under("forwarded by the edge", FORWARDED),
-  ...under("at the login", CREDENTIALS),
-  ...under("through the edge", AT_THE_EDGE),
-];
+export const ATTACKS: readonly Attack[] = Object.entries(SECTIONS).flatMap(([section, attacks]) =>
+  attacks.map((attack) => ({ ...attack, name: `${section}: ${attack.name}` })),
+);
+
+/** The attacks as a page for people. */
+export function page(): string {
+  const sections = Object.entries(SECTIONS).map(([section, attacks]) => {
+    const rows = attacks.map(({ name, from, gets, sees, why }) => [
+      name,
+      from === "out" ? "a stranger" : "Cloudflare",
+      sees === undefined ? gets : `${gets}, from Immich`,
+      why,
+    ]);
+    return `## ${section.charAt(0).toUpperCase()}${section.slice(1)}\n\n${table(["Attack", "Address", "Answer", "Why"], rows)}`;
+  });
+  return `${[INTRODUCTION, ...sections].join("\n\n")}\n`;
+}
+
+const INTRODUCTION = `# Attacks
+
+Every test run makes these attacks on a deployed site, and looks into Immich's log for what has come through. They come
+from a stranger's address or from one of Cloudflare's, as every customer of theirs can have one for a while. \`dropped\`
+means that no packet comes back, \`closed\` that the connection ends without an answer.
+
+\`npx vitest run test/e2e/site.test.ts --update\` writes this page from the tables in test/e2e/attacks.`;
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const width = (column: number) => Math.max(...[head, ...rows].map((row) => row[column]?.length ?? 0));
+  const line = (cells: readonly string[]) =>
+    `| ${cells.map((cell, column) => cell.padEnd(width(column))).join(" | ")} |`;
+  return [line(head), line(head.map((_, column) => "-".repeat(width(column)))), ...rows.map(line)].join("\n");
+}
 
 /** What came of an attack. */
 export interface Result {

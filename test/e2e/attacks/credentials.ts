@@ -5,7 +5,7 @@ const STRICT = "strict service tokens: who shows credentials stands and falls wi
 const NO_LOGIN = "a token that Access has not signed for this site is no login";
 const cookie = (jwt: string): string => `Cookie: CF_Authorization=${jwt}`;
 
-/** Attacks on the login: through the edge, with credentials that are none. Answers as in facts/edge.md, section 8.2. */
+/** Attacks on the login: through the edge, with credentials that are none. */
 export const CREDENTIALS: readonly Attack[] = [
   {
     name: "no credentials",

@@ -7,7 +7,7 @@ const NO_CERTIFICATE = "nginx asks every client for a certificate of our own aut
 const OTHER_CERTIFICATE = "nginx trusts our own authority and no other";
 const UNKNOWN_NAME = "the server for unknown names ends the handshake, without showing a certificate";
 
-/** Attacks that go straight to the host, past Cloudflare. Statuses and reasons as measured with nginx (facts/edge.md). */
+/** Attacks that go straight to the host, past Cloudflare's edge. */
 export const ON_THE_HOST: readonly Attack[] = [
   // --- from a stranger's address ------------------------------------------------------------------------------------
   {
@@ -18,7 +18,7 @@ export const ON_THE_HOST: readonly Attack[] = [
     why: FIREWALL,
   },
   {
-    name: "the same over IPv6",
+    name: "a stranger at the host's port 443 over IPv6, with the same certificate",
     from: "out",
     shot: ({ certificates: { own } }, path) => ({ ...toHost(get(path), { client: own }), address: ORIGIN.ipv6 }),
     gets: "dropped",

@@ -20,8 +20,8 @@ import time
 from collections.abc import Generator
 from typing import Any
 
-# Seconds for an answer to the first packet, and for all that follows. Where packets are dropped the first is all that is
-# waited for, and the kernel would send a second one only after 1 s.
+# Seconds for an answer to the first packet, and for all that follows. Where packets are dropped, the first is all that
+# is waited for: the kernel would send a second one only after 1 s.
 FIRST = {"tls": 0.25, "http": 0.25, "port": 0.9, "ssh": 3.0}
 REST = 10.0
 # Attempts on one way at a time. sshd turns some away from ten on that have not logged in (MaxStartups).
