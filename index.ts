@@ -7,7 +7,7 @@ import { DnsRecords } from "./components/dns-records.ts";
 import { cloudflareRanges } from "./components/ip-ranges.ts";
 import { LoginProvider } from "./components/login-provider.ts";
 import { OriginCertificate } from "./components/origin-certificate.ts";
-import { HostCertificates, HostFirewall, HostNginx } from "./components/origin-host/index.ts";
+import { HostAccess, HostCertificates, HostFirewall, HostNginx } from "./components/origin-host/index.ts";
 import { OriginPullsCertificate } from "./components/origin-pulls/certificate.ts";
 import { OriginPulls } from "./components/origin-pulls/index.ts";
 import { ZoneTls } from "./components/zone-tls.ts";
@@ -89,7 +89,13 @@ const originPulls = new OriginPulls(
 // 4. nginx: the site, for clients with that certificate only.
 const nginx = new HostNginx(
   site("nginx"),
-  { connection, hostname, upstream: settings.immichUpstream, certificates: certificates.summary },
+  {
+    connection,
+    hostname,
+    upstream: settings.immichUpstream,
+    tokenCheck: settings.originJwtCheck,
+    certificates: certificates.summary,
+  },
   { dependsOn: originPulls },
 );
 
@@ -123,8 +129,21 @@ const access = new AccessApplication(
   { provider, dependsOn: zoneTls },
 );
 
-// 7. DNS, last: from here on the name leads to the site.
-new DnsRecords(site("dns"), { zoneId, hostname, addresses: settings.originAddresses }, { provider, dependsOn: access });
+// 7. Token check: nginx has let nobody in so far, and now lets in whom Access lets through.
+const tokenCheck = settings.originJwtCheck
+  ? new HostAccess(
+      site("token-check"),
+      { connection, hostname, audience: access.audience, teamDomain: settings.teamDomain },
+      { dependsOn: access },
+    )
+  : undefined;
+
+// 8. DNS, last: from here on the name leads to the site.
+new DnsRecords(
+  site("dns"),
+  { zoneId, hostname, addresses: settings.originAddresses },
+  { provider, dependsOn: tokenCheck ?? access },
+);
 
 /** Address of the site. */
 export const url = `https://${hostname}`;

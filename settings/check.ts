@@ -15,6 +15,7 @@ const KINDS: Readonly<Record<string, "json" | "integer" | "boolean">> = {
   certificateValidityDays: "integer",
   anyServiceToken: "boolean",
   alwaysUseHttps: "boolean",
+  originJwtCheck: "boolean",
 };
 
 /** Settings that passed every check, or all that is wrong with them. */

@@ -23,6 +23,8 @@ const FIXES: Readonly<Record<string, string>> = {
   deviceRotations: "--path 'deviceRotations.<device>.secretVersion' 2   # and .previousSecretExpiresAt <time>",
   tokenDuration: "tokenDuration 8760h",
   anyServiceToken: "anyServiceToken false",
+  originJwtCheck: "originJwtCheck true",
+  teamDomain: "teamDomain <team>.cloudflareaccess.com   # in the Zero Trust dashboard under Settings",
   certificateValidityDays: "certificateValidityDays 365",
   originPulls: "originPulls hostname",
   originPullsKey: "originPullsKey RSA-2048",

@@ -147,6 +147,13 @@ export const settingsSchema = z.strictObject({
   tokenDuration: duration(DAY, 8760 * 3600, "from 24h to 8760h", "; a token that never expires is never missed either"),
   anyServiceToken: z.boolean({ error: "must be true or false" }),
 
+  originJwtCheck: z.boolean({ error: "must be true or false" }),
+  teamDomain: z.string().superRefine((value, context) => {
+    if (value !== "" && !isHostname(value, 3)) {
+      context.addIssue({ code: "custom", message: "must be a domain like my-team.cloudflareaccess.com" });
+    }
+  }),
+
   certificateValidityDays: certificateValidity,
   originPulls: oneOf(["hostname", "zone", "shared"]),
   originPullsKey: oneOf(["RSA-2048", "RSA-4096", "ECDSA-P256"]),
@@ -193,6 +200,9 @@ export function crossProblems(raw: Readonly<Record<string, unknown>>): CrossProb
       key: "sshAddress",
       message: "is the proxied host name, which Cloudflare answers and SSH does not pass; use the host's own address",
     });
+  }
+  if (raw["originJwtCheck"] === true && raw["teamDomain"] === "") {
+    problems.push({ key: "teamDomain", message: "is missing; originJwtCheck needs it" });
   }
   if (raw["originPullsCa"] !== "" && raw["originPullsCa"] !== undefined && raw["originPulls"] !== "shared") {
     problems.push({ key: "originPullsCa", message: "is only for originPulls shared" });

@@ -38,6 +38,7 @@ export async function examine({ settings, outputs, network, api, askHost }: Pati
     sshPort: settings.sshPort,
     immichPort,
     confirmSeconds: settings.confirmSeconds,
+    tokenCheck: settings.originJwtCheck,
   }).then(
     (report) => ({ report, at: Date.now() / 1000 }),
     (error: unknown) => reason(error),

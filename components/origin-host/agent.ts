@@ -15,7 +15,7 @@ export interface AgentBundle {
  */
 export function agentBundle(folder = HOST_FOLDER): AgentBundle {
   const files = readdirSync(join(folder, "agent"), { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && /\.(py|service|timer|conf)$/.test(entry.name))
+    .filter((entry) => entry.isFile() && /\.(py|service|timer|path|socket|conf)$/.test(entry.name))
     .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1))
     // Sorted, because the text is an input of resources: another order would look like a change.
     .sort();

@@ -29,7 +29,7 @@ export type StepPayload = Readonly<Record<string, pulumi.Input<unknown>>>;
  */
 export function hostStep(
   name: string,
-  step: "firewall" | "certificates" | "nginx",
+  step: "firewall" | "certificates" | "nginx" | "access",
   connection: HostConnection,
   payload: StepPayload,
   opts: pulumi.CustomResourceOptions,

@@ -7,6 +7,11 @@ export interface HostNginxArgs {
   hostname: string;
   /** Where Immich is, as address:port. */
   upstream: string;
+  /**
+   * Whether a request needs a token of the site's Access application. Then nobody gets in before `HostAccess` has named
+   * that.
+   */
+  tokenCheck: boolean;
   /** Summary of the certificates step. */
   certificates: pulumi.Input<string>;
 }
@@ -25,7 +30,12 @@ export class HostNginx extends pulumi.ComponentResource {
       `${name}-command`,
       "nginx",
       args.connection,
-      { site: args.hostname, certificates: args.certificates, upstream: args.upstream },
+      {
+        site: args.hostname,
+        certificates: args.certificates,
+        upstream: args.upstream,
+        tokenCheck: args.tokenCheck,
+      },
       { parent: this },
     );
     this.summary = step.stdout;

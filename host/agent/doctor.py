@@ -17,16 +17,16 @@ from agent.certificates.store import Store
 from agent.certificates.x509 import Certificate, read_certificates, read_private_key
 from agent.errors import HostError
 from agent.files import differing, read
-from agent.firewall import installation, kernel, record, ufw
+from agent.firewall import docker_user, installation, kernel, record, ufw
 from agent.firewall.confirmation import prepared
 from agent.firewall.docker import refuse_published
-from agent.firewall.request import Request, checked_request
+from agent.firewall.request import DROP, Request, checked_request
 from agent.lock import LOCK
 from agent.nginx import service, steps as nginx
 from agent.nginx.layout import RANGES, differing_links
 from agent.nginx.text import Site
 from agent.ranges import Ranges
-from agent.site import checked_hostname, checked_upstream, text
+from agent.site import checked_hostname, checked_upstream, flag, text
 from agent.system import last_line, run
 
 REFRESH = "immich-access-ranges.service"
@@ -51,11 +51,14 @@ class _Examination:
         name = checked_hostname(text(payload, "site"))
         self._modules: Mapping[str, str] = request["modules"]
         self._store = Store(name)
-        self._site = Site(name, checked_upstream(text(payload, "upstream")), str(self._store.current), str(RANGES))
+        upstream = checked_upstream(text(payload, "upstream"))
+        token_check = flag(payload, "tokenCheck")
+        self._site = Site(name, upstream, str(self._store.current), str(RANGES), token_check)
         # The ranges are those that the host has taken over last, which may be newer than the deployment's.
         ranges = record.read_ranges()
         self._request = None if ranges is None else checked_request({**payload, "ranges": ranges._asdict()})
         self._immich_port = payload.get("immichPort")
+        self._dropped_port = self._immich_port if payload.get("dockerPublishedPort") == DROP else None
 
     def report(self) -> dict[str, object]:
         checks: dict[str, Callable[[], str]] = {
@@ -114,7 +117,10 @@ class _Examination:
         return f"change {change.number} is confirmed"
 
     def _docker(self) -> str:
-        refuse_published(self._immich_port)
+        dropped = self._dropped_port
+        refuse_published(self._immich_port, dropped)
+        if dropped is not None and not docker_user.in_force(dropped):
+            raise HostError(f"the rule for port {dropped} is not the first in Docker's chain {docker_user.CHAIN}")
         return "Docker publishes Immich to nobody else" if self._immich_port else "Immich runs on another host"
 
     def _nginx(self) -> str:
@@ -133,7 +139,8 @@ class _Examination:
     def _site_files(self) -> str:
         service.require()
         plan = nginx.planned(self._modules, self._site)
-        changed = [*differing(plan.files), *differing_links(plan.links)]
+        # Whether nginx has the firewall's ranges is a check of its own.
+        changed = [*(path for path in differing(plan.files) if path != RANGES), *differing_links(plan.links)]
         if changed:
             raise HostError(f"{', '.join(str(path) for path in changed)} differ from what was deployed")
         return plan.summary

@@ -8,9 +8,10 @@ from contextlib import nullcontext
 from typing import Any
 
 from agent import doctor
+from agent.access import steps as access
 from agent.certificates import steps as certificates
 from agent.errors import HostError
-from agent.firewall import confirmation, steps as firewall
+from agent.firewall import confirmation, docker_user, steps as firewall
 from agent.lock import exclusive
 from agent.nginx import steps as nginx
 
@@ -18,9 +19,12 @@ Step = Callable[[Mapping[str, Any]], str]
 
 # Steps by the word on the command line. Each gets the whole request and returns its one line.
 STEPS: dict[str, Step] = {
+    "access": access.apply,
+    "access-remove": access.remove,
     "certificates": certificates.apply,
     "certificates-remove": certificates.remove,
     "firewall": firewall.firewall,
+    "firewall-docker-user": docker_user.reinstate,
     "firewall-refresh": firewall.refresh,
     "firewall-remove": firewall.firewall_remove,
     "firewall-undo": confirmation.undo,
@@ -29,18 +33,21 @@ STEPS: dict[str, Step] = {
     "doctor": doctor.examine,
 }
 
-# Steps that only look: they do not wait for others, nor keep them waiting.
-READ_ONLY = {"doctor"}
+# Steps that do not wait for others, nor keep them waiting: the one only looks, and for the other Docker waits, which
+# would not start after half a minute. What that changes is one transaction.
+UNLOCKED = {"doctor", "firewall-docker-user"}
 
 
 def main(step: str, request: Mapping[str, Any]) -> int:
     """Runs one step with the request; returns the exit status and prints one line."""
+    # Folders that others have to read are so whatever the login's own mask is; files have their modes anyway.
+    os.umask(0o022)
     try:
         if os.geteuid() != 0:
             raise HostError("the host agent needs root")
         if step not in STEPS:
             raise HostError(f"the host agent has no step {step!r}")
-        with nullcontext() if step in READ_ONLY else exclusive(step):
+        with nullcontext() if step in UNLOCKED else exclusive(step):
             print(STEPS[step](request))
     except HostError as error:
         print(f"immich-access: {error}", file=sys.stderr)

@@ -20,6 +20,14 @@ def text(payload: Mapping[str, Any], name: str) -> str:
     return value
 
 
+def flag(payload: Mapping[str, Any], name: str) -> bool:
+    """One yes or no of the payload; raises HostError if it is missing or neither."""
+    value = payload.get(name)
+    if not isinstance(value, bool):
+        raise HostError(f"the payload's {name!r} is neither true nor false; nothing has been changed")
+    return value
+
+
 def checked_hostname(name: str) -> str:
     """The site's host name: lower case, at least two labels. It names folders and files, so nothing else passes."""
     if len(name) > 253 or "." not in name or not HOSTNAME.fullmatch(name):

@@ -9,7 +9,11 @@ from agent.nginx.text import Nginx, Site, site_text, unknown_names_text
 FOLDER = Path(__file__).parent.parent / "agent/nginx"
 MODULES = {f"agent/nginx/{file.name}": file.read_text() for file in FOLDER.glob("*.conf")}
 SITE = Site(
-    "photos.example.com", "127.0.0.1:2283", "/etc/immich-access/photos.example.com/current", "/etc/nginx/ranges.conf"
+    "photos.example.com",
+    "127.0.0.1:2283",
+    "/etc/immich-access/photos.example.com/current",
+    "/etc/nginx/ranges.conf",
+    token_check=False,
 )
 
 
@@ -19,6 +23,14 @@ def directives(text: str, name: str) -> list[str]:
 
 
 class SiteText(unittest.TestCase):
+    def test_asks_for_a_token_where_it_shall(self) -> None:
+        nginx = Nginx((1, 22, 1), ipv6=True)
+        self.assertEqual(directives(site_text(MODULES, SITE, nginx), "auth_request"), [])
+        text = site_text(MODULES, SITE._replace(token_check=True), nginx)
+        self.assertEqual(directives(text, "auth_request"), ["/.immich-access/token", "off"])
+        # The whole token: another one could end in the same signature.
+        self.assertEqual(directives(text, "proxy_cache_key"), ["$http_cf_access_jwt_assertion"])
+
     def test_says_http2_as_the_version_wants_it(self) -> None:
         for version in ((1, 18, 0), (1, 22, 1), (1, 25, 0)):
             text = site_text(MODULES, SITE, Nginx(version, ipv6=True))

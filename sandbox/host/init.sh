@@ -57,17 +57,18 @@ source=$disk/layer/$bundle
 [ -e "$source" ] || source=/$bundle
 if [ -n "$ca" ]; then cat "$source" "$ca" >$bundle; fi
 
+# Where the edge is, which has both of Cloudflare's names that the host asks.
+{
+  printf '127.0.0.1 localhost immich-host\n::1 localhost\n'
+  printf '%s api.cloudflare.com home.cloudflareaccess.localhost\n' 104.16.0.10 2606:4700::10
+} >etc/hosts
+
 if [ ! -e "$disk/prepared" ]; then
   echo immich-host >etc/hostname
   : >etc/fstab
   rm -f etc/resolv.conf etc/machine-id etc/ssh/ssh_host_*
   # An empty id would mean a first boot, on which systemd enables every unit that it finds.
   tr -d - </proc/sys/kernel/random/uuid >etc/machine-id
-  {
-    printf '127.0.0.1 localhost immich-host\n::1 localhost\n'
-    printf '104.16.0.10 api.cloudflare.com\n2606:4700::10 api.cloudflare.com\n'
-  } >etc/hosts
-
   ssh-keygen -q -t ed25519 -N '' -C immich-host -f etc/ssh/ssh_host_ed25519_key
   printf 'PermitRootLogin prohibit-password\nUseDNS no\nHostKey /etc/ssh/ssh_host_ed25519_key\n' \
     >etc/ssh/sshd_config.d/00-immich-access.conf

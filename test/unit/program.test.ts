@@ -195,7 +195,7 @@ describe("the host's steps", () => {
     await run();
     const steps = ofType("Command");
     expect(new Set(steps.map(({ name }) => name))).toEqual(
-      new Set(["firewall-command", site("certificates-command"), site("nginx-command")]),
+      new Set(["firewall-command", ...["certificates", "nginx", "token-check"].map((step) => site(`${step}-command`))]),
     );
     for (const { secrets, inputs } of steps) {
       expect(secrets).toEqual(expect.arrayContaining(["stdin", "connection"]));
@@ -226,7 +226,19 @@ describe("the host's steps", () => {
       site: "photos.example.com",
       certificates: "done",
       upstream: "127.0.0.1:2283",
+      tokenCheck: true,
     });
+    expect(payload(site("token-check-command"))).toEqual({
+      site: "photos.example.com",
+      audience: "AUDIENCE",
+      teamDomain: "team.cloudflareaccess.com",
+    });
+  });
+
+  it("leave the token check out when told so", async () => {
+    await run({ originJwtCheck: "false", teamDomain: "" });
+    expect(payload(site("nginx-command"))).toMatchObject({ tokenCheck: false });
+    expect(ofType("HostAccess")).toEqual([]);
   });
 
   it("run again when the host's revision is another", async () => {

@@ -84,6 +84,9 @@ describe("loadSettings", () => {
     ["minTlsVersion", "1.4", /must be one of/],
     ["ipRanges", '["0.0.0.0/0","2400:cb00::/32"]', /wider than/],
     ["ipRanges", '["173.245.48.0/20"]', /both IPv4 and IPv6/],
+    ["originJwtCheck", "yes", /must be true or false/],
+    ["teamDomain", "", /teamDomain is missing; originJwtCheck needs it/],
+    ["teamDomain", "https://team.cloudflareaccess.com", /must be a domain like/],
     ["confirmSeconds", "5", /between 30 and 600/],
     ["hostRevision", "-1", /between 0 and 1000000/],
   ])("refuses %s = %s", (key, value, message) => {

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from contextlib import nullcontext
+from pathlib import Path
 
 from agent.files import File, differing, replaced
+from agent.firewall import record
 from agent.nginx import service
 from agent.nginx.layout import OWN, RANGES, enabled_sites
 from agent.ranges import checked_ranges
@@ -15,9 +17,7 @@ def install(ipv4: Sequence[str], ipv6: Sequence[str]) -> None:
 
     Raises HostError, with the former ranges back in place, if they are no good or nginx refuses them.
     """
-    ranges = [*checked_ranges(ipv4, 4), *checked_ranges(ipv6, 6)]
-    text = "# Cloudflare's addresses. Written by immich-access, daily.\n"
-    wanted = {RANGES: File((text + "".join(f"set_real_ip_from {network};\n" for network in ranges)).encode())}
+    wanted = _wanted(ipv4, ipv6)
     used = installed("nginx") and bool(enabled_sites())
     if not differing(wanted) and not (used and service.unfinished()):
         return
@@ -26,9 +26,21 @@ def install(ipv4: Sequence[str], ipv6: Sequence[str]) -> None:
             service.load()
 
 
+def recorded() -> dict[Path, File | None]:
+    """The file with the ranges that the firewall has taken over last; empty before the first time."""
+    ranges = record.read_ranges()
+    return {} if ranges is None else _wanted(*ranges)
+
+
 def remove() -> None:
     """Removes the ranges, unless a site still includes them."""
     if not enabled_sites():
         RANGES.unlink(missing_ok=True)
         if OWN.exists() and not any(OWN.iterdir()):
             OWN.rmdir()
+
+
+def _wanted(ipv4: Sequence[str], ipv6: Sequence[str]) -> dict[Path, File | None]:
+    ranges = [*checked_ranges(ipv4, 4), *checked_ranges(ipv6, 6)]
+    text = "# Cloudflare's addresses. Written by immich-access, daily.\n"
+    return {RANGES: File((text + "".join(f"set_real_ip_from {network};\n" for network in ranges)).encode())}

@@ -34,6 +34,19 @@ def capabilities() -> Nginx:
     return Nginx(tuple(int(part) for part in found.groups()), Path("/proc/net/if_inet6").exists())
 
 
+def built_with(module: str) -> bool:
+    """Whether nginx has one of its own modules compiled in."""
+    return f" --with-{module}" in run(["nginx", "-V"]).stderr
+
+
+def worker_user() -> str:
+    """The user as whom nginx's workers run."""
+    found = re.search(r"^\s*user\s+([^\s;]+)", configuration(), re.MULTILINE) or re.search(
+        r" --user=(\S+)", run(["nginx", "-V"]).stderr
+    )
+    return "nobody" if found is None else found[1]
+
+
 def problem() -> str | None:
     """Why nginx refuses the files as they are, in its own words, or None."""
     result = run(["nginx", "-t"], check=False)

@@ -1,11 +1,13 @@
 """The steps `nginx` and `nginx-remove`."""
 
+import shutil
 from collections.abc import Mapping
 from contextlib import nullcontext
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from agent.access import client, installation
 from agent.certificates.store import Store
 from agent.certificates.x509 import read_certificates
 from agent.errors import HostError
@@ -23,8 +25,8 @@ from agent.nginx.layout import (
     layout,
     linked,
 )
-from agent.nginx.text import Site, site_text, unknown_names_text
-from agent.site import checked_hostname, checked_upstream, text
+from agent.nginx.text import Site, site_text, token_cache, unknown_names_text
+from agent.site import checked_hostname, checked_upstream, flag, text
 from agent.system import installed, run
 
 
@@ -58,11 +60,15 @@ def apply(request: Mapping[str, Any]) -> str:
     service.require()
     store = Store(name)
     service.refuse_broken(str(store.folder))
-    plan = planned(request["modules"], Site(name, upstream, str(store.current), str(RANGES)))
+    token_check = flag(payload, "tokenCheck")
+    plan = planned(request["modules"], Site(name, upstream, str(store.current), str(RANGES), token_check))
+    if token_check:
+        installation.install(request["modules"])
     if not _settled(plan):
         with service.changing(), replaced(differing(plan.files)), linked(differing_links(plan.links)):
             service.load_or_start()
             prove(plan)
+    _forget_tokens()
     return f"nginx serves {name} for {upstream}, {plan.summary}"
 
 
@@ -85,6 +91,7 @@ def remove(request: Mapping[str, Any]) -> str:
         with guard, linked(differing_links(links)), replaced(differing(files)):
             if running:
                 service.load()
+    _forget_tokens()
     return f"nginx does not serve {name}"
 
 
@@ -114,6 +121,21 @@ def planned(modules: Mapping[str, str], site: Site) -> Plan:
     links.update(place.link(site.name))
     leaf = read_certificates(certificate.content.decode(), "installed certificate")[0]
     return Plan(site.name, leaf.fingerprint, files, links, foreign)
+
+
+def _forget_tokens() -> None:
+    """Removes what checks tokens when no site asks for that any more."""
+    asking = {name for place in LAYOUTS for name in enabled_sites() if _asks(place.file(name))}
+    for folder in Path("/run").glob("immich-access-tokens-*"):
+        if str(folder) not in {token_cache(name) for name in asking}:
+            shutil.rmtree(folder)
+    if not asking:
+        installation.remove()
+
+
+def _asks(file: Path) -> bool:
+    found = read(file)
+    return found is not None and client.SOCKET.encode() in found.content
 
 
 def _dummy_certificate() -> File:

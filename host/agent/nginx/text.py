@@ -30,6 +30,8 @@ class Site(NamedTuple):
     certificates: str
     # File with Cloudflare's ranges
     ranges: str
+    # Whether a request needs a token of Access, which the verifier judges
+    token_check: bool
 
 
 class Nginx(NamedTuple):
@@ -54,15 +56,23 @@ def site_text(modules: Mapping[str, str], site: Site, nginx: Nginx) -> str:
     """The server for the site."""
     directive = nginx.version >= HTTP2_DIRECTIVE
     listen = [f"listen {family}443 ssl{'' if directive else ' http2'};" for family in nginx.families]
-    return _filled(
+    return filled(
         modules,
-        "site.conf",
+        "agent/nginx/site.conf",
         site=site.name,
         upstream=site.upstream,
         certificates=site.certificates,
         ranges=site.ranges,
         listen=_lines([*listen, "http2 on;"] if directive else listen),
+        cache=_token_part(modules, site, "cache"),
+        check=_token_part(modules, site, "check"),
     )
+
+
+def _token_part(modules: Mapping[str, str], site: Site, part: str) -> str:
+    if not site.token_check:
+        return ""
+    return filled(modules, f"agent/nginx/token_{part}.conf", site=site.name, cache=token_cache(site.name))
 
 
 def unknown_names_text(modules: Mapping[str, str], nginx: Nginx, families: Sequence[str], certificate: str) -> str:
@@ -73,11 +83,16 @@ def unknown_names_text(modules: Mapping[str, str], nginx: Nginx, families: Seque
         else [f"ssl_certificate {certificate};", f"ssl_certificate_key {certificate};"]
     )
     listen = [f"listen {family}443 ssl default_server;" for family in families]
-    return _filled(modules, "unknown_names.conf", listen=_lines(listen), refusal=_lines(refusal))
+    return filled(modules, "agent/nginx/unknown_names.conf", listen=_lines(listen), refusal=_lines(refusal))
 
 
-def _filled(modules: Mapping[str, str], template: str, **values: str) -> str:
-    path = f"agent/nginx/{template}"
+def token_cache(site: str) -> str:
+    """The folder in which nginx keeps for a moment which tokens are good."""
+    return f"/run/immich-access-tokens-{site}"
+
+
+def filled(modules: Mapping[str, str], path: str, **values: str) -> str:
+    """A template of the agent with its variables filled in; the path is its name below host/."""
     if path not in modules:
         raise HostError(f"the request has no {path}; nothing has been changed")
     return _Template(modules[path]).substitute(values)

@@ -2,7 +2,7 @@ import type { Step } from "./deployment.ts";
 
 /**
  * The parts of a deployment in the order that keeps the site safe (DESIGN: firewall, certificates, origin pulls, nginx,
- * strict, Access, DNS), by the names of their resources.
+ * strict, Access, DNS), with the token check after Access, by the names of their resources.
  */
 const PARTS: readonly (readonly [part: string, names: RegExp])[] = [
   ["firewall", /^firewall-command$/],
@@ -11,6 +11,7 @@ const PARTS: readonly (readonly [part: string, names: RegExp])[] = [
   ["nginx", /-nginx-command$/],
   ["strict", /^zone-tls-/],
   ["Access", /^(login|.*-access)-/],
+  ["token check", /-token-check-command$/],
   ["DNS", /-dns-/],
 ];
 

@@ -76,6 +76,7 @@ const DEV_SETTINGS = {
   hostname: SITE,
   zoneId: DEV.zone,
   accountId: DEV.account,
+  teamDomain: DEV.teamDomain,
   originAddresses: [ORIGIN.ipv4, ORIGIN.ipv6],
   emails: ["anna@example.com"],
   emailDomains: ["example.org"],

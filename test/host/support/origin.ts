@@ -52,7 +52,7 @@ export function certificatesPayload(server: KeyPairPem, change: Record<string, u
 }
 
 /** Payload of the step `nginx`. */
-export const nginxPayload = { site: SITE, certificates: "certificates", upstream: UPSTREAM };
+export const nginxPayload = { site: SITE, certificates: "certificates", upstream: UPSTREAM, tokenCheck: false };
 
 export interface ConnectOptions {
   /** Name in the TLS handshake, none if empty. Default: the site. */
@@ -91,6 +91,8 @@ const CLIENT = clientCertificate();
 
 export class Origin {
   public readonly host: TestHost;
+  /** Requests that have reached the stand-in, websockets not counted. */
+  public requests = 0;
   /** Bytes of request bodies that have reached the stand-in. */
   public received = 0;
   private readonly folder: string;
@@ -101,6 +103,7 @@ export class Origin {
     this.host = host;
     this.folder = mkdtempSync(join(tmpdir(), "immich-access-origin-"));
     this.upstream = http.createServer((request, response) => {
+      this.requests += 1;
       request.on("data", (chunk: Buffer) => (this.received += chunk.length));
       request.on("end", () => {
         if (request.url === "/large") {
@@ -229,7 +232,8 @@ export class Origin {
     await this.run(`until ss -Hltn 'src = ${UPSTREAM}' | grep -q .; do sleep 0.05; done`);
   }
 
-  private async relay(place: "host" | "edge", routes: object[]): Promise<void> {
+  /** Passes bytes from sockets in the host's or the edge's network to sockets elsewhere, until the next reboot. */
+  public async relay(place: "host" | "edge", routes: object[]): Promise<void> {
     const program = join(import.meta.dirname, "relay.ts");
     const space = `ia${this.host.number}-${place}`;
     const relay = spawn("ip", ["netns", "exec", space, process.execPath, program, JSON.stringify(routes)], {

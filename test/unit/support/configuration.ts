@@ -42,6 +42,8 @@ export const GOOD: Readonly<Record<string, string>> = {
   deviceRotations: "{}",
   tokenDuration: "8760h",
   anyServiceToken: "false",
+  originJwtCheck: "true",
+  teamDomain: "team.cloudflareaccess.com",
   certificateValidityDays: "365",
   originPulls: "hostname",
   originPullsKey: "RSA-2048",

@@ -1,0 +1,19 @@
+"""The verifier and the refresh of its keys, as systemd starts them: /usr/bin/python3 -I -B FOLDER verify|refresh."""
+
+import sys
+from pathlib import Path
+
+# Instead of this folder, whose files are no modules of their own.
+sys.path[0] = str(Path(__file__).resolve().parents[2])
+
+from agent.access import refresh, verifier  # noqa: E402
+from agent.errors import HostError  # noqa: E402
+
+try:
+    if sys.argv[1] == "verify":
+        verifier.run()
+    else:
+        print(refresh.run())
+except HostError as error:
+    print(f"immich-access: {error}", file=sys.stderr)
+    sys.exit(1)

@@ -1,0 +1,61 @@
+"""Asks the verifier how things stand, as nginx would ask it."""
+
+import http.client
+import os
+import pwd
+import socket
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any, cast
+
+from agent.access.encoding import json_object
+from agent.errors import HostError
+
+SOCKET = "/run/immich-access-verifier.sock"
+# systemd may have to start it first.
+TIMEOUT_SECONDS = 15.0
+
+
+class _Connection(http.client.HTTPConnection):
+    """HTTP over the verifier's socket."""
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(SOCKET)
+
+
+def status(user: str) -> dict[str, Any]:
+    """The verifier's answer to a user of this host; raises HostError where there is none."""
+    connection = _Connection("verifier", timeout=TIMEOUT_SECONDS)
+    try:
+        with _acting_as(user):
+            connection.connect()
+        connection.request("GET", "/")
+        return json_object(connection.getresponse().read())
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise HostError(
+            f"the verifier of Access's tokens does not answer {user} ({error}); "
+            "`systemctl status immich-access-verifier` on the host tells why"
+        ) from None
+    finally:
+        connection.close()
+
+
+def sites(user: str) -> dict[str, dict[str, Any]]:
+    """What the verifier knows about each site, as agent.access.verifier tells it."""
+    return cast("dict[str, dict[str, Any]]", status(user)["sites"])
+
+
+@contextmanager
+def _acting_as(user: str) -> Generator[None, None, None]:
+    """Has the body run with the user's rights to files."""
+    own = os.geteuid()
+    try:
+        os.seteuid(pwd.getpwnam(user).pw_uid)
+    except KeyError:
+        raise HostError(f"nginx's user {user} does not exist on this host") from None
+    try:
+        yield
+    finally:
+        os.seteuid(own)

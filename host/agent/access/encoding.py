@@ -1,0 +1,40 @@
+"""The forms in which JSON Web Tokens and keys come, read without leniency."""
+
+import base64
+import json
+import re
+from typing import Any, NoReturn, cast
+
+BASE64URL = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def base64url(text: object) -> bytes:
+    """The bytes of unpadded base64url (RFC 7515, section 2); raises ValueError for anything else."""
+    if not isinstance(text, str) or not BASE64URL.fullmatch(text):
+        raise ValueError("no base64url")
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def json_object(data: bytes) -> dict[str, Any]:
+    """A JSON object whose names are unique at every depth; raises ValueError for anything else.
+
+    Two values of one name are what two readers understand differently.
+    """
+    try:
+        value: object = json.loads(data, object_pairs_hook=_unique, parse_constant=_refused)
+    except RecursionError:
+        raise ValueError("JSON nested too deeply") from None
+    if not isinstance(value, dict):
+        raise ValueError("no JSON object")
+    return cast("dict[str, Any]", value)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name occurs twice")
+    return found
+
+
+def _refused(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")

@@ -1,0 +1,65 @@
+"""The units that check tokens, on the host's disk and at work."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from agent.access import client, revision
+from agent.errors import HostError
+from agent.files import File, differing, replaced, write
+from agent.nginx import service
+from agent.nginx.text import filled
+from agent.system import run
+
+UNITS = Path("/etc/systemd/system")
+SOCKET = "immich-access-verifier.socket"
+VERIFIER = "immich-access-verifier.service"
+REFRESH = "immich-access-keys.service"
+TIMER = "immich-access-keys.timer"
+# Those that start with the host and start the others.
+STARTING = (SOCKET, TIMER, "immich-access-keys.path")
+NAMES = (*STARTING, VERIFIER, REFRESH)
+
+
+def wanted(modules: Mapping[str, str], user: str) -> dict[Path, File | None]:
+    """What the units shall be where nginx runs as `user`; raises HostError if it cannot ask about tokens."""
+    if not service.built_with("http_auth_request_module"):
+        raise HostError(
+            "this host's nginx cannot ask about tokens: `nginx -V` does not list --with-http_auth_request_module; "
+            "install the distribution's nginx, or set originJwtCheck to false; nothing has been changed"
+        )
+    texts = {name: modules[f"agent/units/{name}"] for name in NAMES}
+    texts[SOCKET] = filled(modules, f"agent/units/{SOCKET}", user=user)
+    return {UNITS / name: File(text.encode()) for name, text in texts.items()}
+
+
+def install(modules: Mapping[str, str]) -> None:
+    """Has the verifier answer nginx, in the version of this agent. It refuses a site until its application is known."""
+    user = service.worker_user()
+    changed = differing(wanted(modules, user))
+    with replaced(changed):
+        if changed:
+            run(["systemctl", "daemon-reload"])
+            # A socket takes another owner only when nobody listens on it.
+            run(["systemctl", "stop", SOCKET, VERIFIER])
+        for verb in ("enable", "start"):
+            run(["systemctl", verb, "--quiet", *STARTING])
+        if client.status(user).get("version") != revision.of(modules):
+            run(["systemctl", "restart", VERIFIER])
+            if client.status(user).get("version") != revision.of(modules):
+                raise HostError(
+                    "the verifier of Access's tokens runs another version than this one; "
+                    "raise hostRevision and run `pulumi up` again"
+                )
+
+
+def remove() -> None:
+    """Ends and removes the units, as far as they are there."""
+    present = [name for name in NAMES if (UNITS / name).exists()]
+    if not present:
+        return
+    run(["systemctl", "disable", "--now", "--quiet", *present])
+    for name in NAMES:
+        write(UNITS / name, None)
+    run(["systemctl", "daemon-reload"])
+    # A failed refresh would otherwise stay in the list of failed units.
+    run(["systemctl", "reset-failed", *NAMES], check=False)

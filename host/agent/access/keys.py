@@ -1,0 +1,59 @@
+"""The keys by which Access signs: judges them, and brings them into the form in which they are kept."""
+
+import json
+from typing import TYPE_CHECKING, Any, cast
+
+from agent.access.encoding import base64url, json_object
+from agent.access.rs256 import PublicKey
+from agent.files import File
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# An answer has two keys and two certificates, 6 KB.
+LIMIT_BYTES = 64 * 1024
+MOST_KEYS = 20
+
+
+def keys_in(body: bytes) -> dict[str, PublicKey]:
+    """The usable keys in a JSON Web Key Set (RFC 7517), by their ids; raises ValueError if there is none."""
+    return {kid: key for kid, (key, _) in _usable(body).items()}
+
+
+def kept(body: bytes) -> File:
+    """What is kept of Access's answer: the usable keys, in an order of their own since Access is free to change its.
+
+    Raises ValueError if there is none.
+    """
+    entries = [entry for _, (_, entry) in sorted(_usable(body).items())]
+    return File(f"{json.dumps({'keys': entries})}\n".encode())
+
+
+def _usable(body: bytes) -> dict[str, tuple[PublicKey, dict[str, str]]]:
+    if len(body) > LIMIT_BYTES:
+        raise ValueError("it is too long")
+    entries = json_object(body).get("keys")
+    if not isinstance(entries, list):
+        raise ValueError("it has no list of keys")
+    found: dict[str, tuple[PublicKey, dict[str, str]]] = {}
+    for entry in cast("list[object]", entries)[:MOST_KEYS]:
+        key = _key(entry)
+        if key is not None:
+            found.setdefault(key[0], key[1:])
+    if not found:
+        raise ValueError("it has no RSA key for RS256")
+    return found
+
+
+def _key(entry: object) -> tuple[str, PublicKey, dict[str, str]] | None:
+    """One key with its id and its entry, or None where it is for something else or too weak."""
+    if not isinstance(entry, dict):
+        return None
+    jwk = cast("Mapping[str, Any]", entry)
+    kid, n, e = jwk.get("kid"), jwk.get("n"), jwk.get("e")
+    if jwk.get("kty") != "RSA" or jwk.get("alg", "RS256") != "RS256" or jwk.get("use", "sig") != "sig":
+        return None
+    if not isinstance(kid, str) or not isinstance(n, str) or not isinstance(e, str):
+        return None
+    key = PublicKey(int.from_bytes(base64url(n), "big"), int.from_bytes(base64url(e), "big"))
+    return (kid, key, {"kid": kid, "kty": "RSA", "n": n, "e": e}) if key.strong else None

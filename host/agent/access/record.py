@@ -1,0 +1,85 @@
+"""What the host keeps for the verifier, in /var/lib/immich-access/access/: public, but only root may change it."""
+
+import json
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from agent.access.encoding import json_object
+from agent.errors import HostError
+from agent.files import File, read
+
+FOLDER = Path("/var/lib/immich-access/access")
+SITES = FOLDER / "sites"
+KEYS = FOLDER / "keys"
+
+# Access's are 64 hexadecimal digits; nothing says that they have to be.
+AUDIENCE = re.compile(r"[0-9A-Za-z._-]{1,256}")
+
+
+class Application(NamedTuple):
+    """The Access application whose tokens open a site."""
+
+    audience: str
+    team_domain: str
+
+    @property
+    def issuer(self) -> str:
+        """The `iss` claim of its tokens."""
+        return f"https://{self.team_domain}"
+
+    @property
+    def file(self) -> File:
+        """How it is kept."""
+        return File(f"{json.dumps({'audience': self.audience, 'teamDomain': self.team_domain})}\n".encode())
+
+
+def application_in(body: bytes) -> Application:
+    """An application as it is kept; raises ValueError for anything else."""
+    kept = json_object(body)
+    audience, team_domain = kept.get("audience"), kept.get("teamDomain")
+    if not isinstance(audience, str) or not isinstance(team_domain, str):
+        raise ValueError("it lacks audience or teamDomain")
+    return Application(audience, team_domain)
+
+
+def site_path(site: str) -> Path:
+    """The file of a site's application; the name must have been checked."""
+    return SITES / f"{site}.json"
+
+
+def keys_path(team_domain: str) -> Path:
+    """The file of a team's keys; the name must have been checked."""
+    return KEYS / f"{team_domain}.json"
+
+
+def checked_audience(audience: str) -> str:
+    """An audience tag; raises HostError for what can be none."""
+    if not AUDIENCE.fullmatch(audience):
+        raise HostError(f"{audience[:80]!r} is no audience tag of an Access application; nothing has been changed")
+    return audience
+
+
+def teams() -> set[str]:
+    """The team domains of all sites; raises HostError for a damaged file."""
+    return {application.team_domain for application in map(_application, SITES.glob("*.json")) if application}
+
+
+def _application(path: Path) -> Application | None:
+    """The application in a file, or None if the site has just been taken out."""
+    file = read(path)
+    try:
+        return None if file is None else application_in(file.content)
+    except ValueError as error:
+        raise HostError(f"{path} is damaged ({error}); raise hostRevision and run `pulumi up`") from None
+
+
+def prune() -> None:
+    """Removes the keys that no site needs, and folders that have become empty."""
+    needed = {keys_path(team) for team in teams()}
+    for path in KEYS.glob("*.json"):
+        if path not in needed:
+            path.unlink()
+    for folder in (SITES, KEYS, FOLDER):
+        if folder.exists() and not any(folder.iterdir()):
+            folder.rmdir()

@@ -1,0 +1,41 @@
+"""RS256 signatures: RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017, section 8.2.2), with the standard library alone."""
+
+from hashlib import sha256
+from typing import NamedTuple
+
+# The DER of DigestInfo up to the digest itself (RFC 8017, section 9.2, note 1)
+SHA256_INFO = bytes.fromhex("3031300d060960864801650304020105000420")
+SMALLEST_BITS = 2048
+# A larger key would only cost time.
+LARGEST_BITS = 8192
+# A smaller exponent makes more of the mistakes in padding fatal.
+SMALLEST_EXPONENT = 65537
+
+
+class PublicKey(NamedTuple):
+    """An RSA public key."""
+
+    modulus: int
+    exponent: int
+
+    @property
+    def strong(self) -> bool:
+        """Whether it is fit to be trusted: of a usual size and form."""
+        sized = SMALLEST_BITS <= self.modulus.bit_length() <= LARGEST_BITS
+        odd = self.modulus % 2 == 1 and self.exponent % 2 == 1
+        return sized and odd and SMALLEST_EXPONENT <= self.exponent < 1 << 32
+
+
+def signed(key: PublicKey, message: bytes, signature: bytes) -> bool:
+    """Whether the signature of the message is by the key's owner.
+
+    The encoded message is made anew and compared as a whole: whoever parses the padding instead, and skips a part of
+    it, takes forgeries.
+    """
+    size = (key.modulus.bit_length() + 7) // 8
+    number = int.from_bytes(signature, "big")
+    if len(signature) != size or number >= key.modulus:
+        return False
+    info = SHA256_INFO + sha256(message).digest()
+    encoded = b"\x00\x01" + b"\xff" * (size - len(info) - 3) + b"\x00" + info
+    return pow(number, key.exponent, key.modulus).to_bytes(size, "big") == encoded

@@ -1,0 +1,179 @@
+"""Answers nginx whether a request carries a token of the site's Access application.
+
+It asks with `GET /<site>` and the token as a header on a unix socket of systemd's; the answer is 204 or 403. `GET /`
+tells how things stand. It changes nothing, has no network and runs as a user of its own: what it goes by lies in the
+files of agent.access.record, and a refresh of the keys it can only ask systemd for.
+"""
+
+import asyncio
+import json
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from agent.access import record, revision
+from agent.access.keys import keys_in
+from agent.access.record import Application, application_in
+from agent.access.rs256 import PublicKey
+from agent.access.tokens import RefusedError, UnknownKeyError, checked
+
+TOKEN_HEADER = b"cf-access-jwt-assertion"
+LONGEST_REQUEST = 32 * 1024
+REQUEST_SECONDS = 5.0
+
+# How long nginx may go by an answer, so that a page of thumbnails asks once.
+CACHED_SECONDS = 5
+
+# For the first file descriptor that systemd passes: sd_listen_fds(3)
+FIRST_DESCRIPTOR = 3
+
+# The path unit watches this file in the service's runtime folder.
+SIGNAL = "unknown-key"
+# Anybody can name a key that does not exist, and no more than one of them a minute makes us ask Cloudflare.
+SIGNAL_SECONDS = 60.0
+# How long a request waits for the refresh that it has caused.
+REFRESH_SECONDS = 5.0
+
+Value = TypeVar("Value")
+
+
+class _Watched(Generic[Value]):
+    """Files that are read again when they have changed; whoever replaces one need not tell us."""
+
+    def __init__(self, read: Callable[[bytes], Value]) -> None:
+        self._read = read
+        self._known: dict[Path, tuple[tuple[int, int, int], Value]] = {}
+
+    def value(self, path: Path) -> Value:
+        """What the file says now; raises OSError or ValueError if it says nothing."""
+        stat = path.stat()
+        mark = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
+        known = self._known.get(path)
+        if known is None or known[0] != mark:
+            known = self._known[path] = (mark, self._read(path.read_bytes()))
+        return known[1]
+
+
+class Verifier:
+    """What the verifier knows."""
+
+    def __init__(self, runtime: Path, version: str) -> None:
+        self._signal = runtime / SIGNAL
+        self._version = version
+        self._applications = _Watched(application_in)
+        self._keys = _Watched(keys_in)
+        self._signalled = -SIGNAL_SECONDS
+
+    async def decide(self, site: str, token: str) -> float:
+        """When the token ends; raises RefusedError. A key that is not known yet is waited for."""
+        application = self._application(site)
+        keys = self._team_keys(application)
+        try:
+            return self._checked(application, token, keys)
+        except UnknownKeyError:
+            deadline = self._asked_for_keys() + REFRESH_SECONDS
+            while time.monotonic() < deadline:
+                await asyncio.sleep(0.1)
+                fresh = self._team_keys(application)
+                if fresh is not keys:
+                    return self._checked(application, token, fresh)
+            raise
+
+    def status(self) -> str:
+        """How things stand, as JSON: the version of the program, and each site's application and number of keys."""
+        sites = {path.stem: self._known(path.stem) for path in record.SITES.glob("*.json")}
+        return json.dumps({"version": self._version, "sites": sites})
+
+    def _known(self, site: str) -> dict[str, object]:
+        try:
+            application = self._application(site)
+            return {
+                "audience": application.audience,
+                "teamDomain": application.team_domain,
+                "keys": len(self._team_keys(application)),
+            }
+        except RefusedError as error:
+            return {"problem": str(error)}
+
+    def _application(self, site: str) -> Application:
+        try:
+            return self._applications.value(record.site_path(site))
+        except FileNotFoundError:
+            raise RefusedError("the site has no Access application yet") from None
+        except (OSError, ValueError) as error:
+            raise RefusedError(f"the site's application cannot be read ({error})") from None
+
+    def _team_keys(self, application: Application) -> dict[str, PublicKey]:
+        try:
+            return self._keys.value(record.keys_path(application.team_domain))
+        except (OSError, ValueError) as error:
+            raise RefusedError(f"there are no keys of {application.team_domain} ({error})") from None
+
+    def _checked(self, application: Application, token: str, keys: Mapping[str, PublicKey]) -> float:
+        return checked(token, application.audience, application.issuer, keys, time.time())
+
+    def _asked_for_keys(self) -> float:
+        """Has the keys refreshed unless that was asked for a short while ago; returns when it was."""
+        now = time.monotonic()
+        if now - self._signalled >= SIGNAL_SECONDS:
+            self._signalled = now
+            self._signal.write_text("", encoding="ascii")
+        return self._signalled
+
+
+async def _serve(verifier: Verifier, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        request = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), REQUEST_SECONDS)
+        writer.write(await _answer(verifier, request))
+        await writer.drain()
+    except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.TimeoutError, ConnectionError):
+        # No answer is a refusal too.
+        pass
+    finally:
+        writer.close()
+
+
+async def _answer(verifier: Verifier, request: bytes) -> bytes:
+    line, *headers = request[:-4].split(b"\r\n")
+    method, _, rest = line.decode(errors="replace").partition(" ")
+    path = rest.partition(" ")[0]
+    if method != "GET" or not path.startswith("/") or "/" in path[1:] or ".." in path:
+        return _response("400 Bad Request")
+    if path == "/":
+        return _response("200 OK", body=verifier.status())
+    named = (header.partition(b":") for header in headers)
+    tokens = [value.strip().decode(errors="replace") for name, _, value in named if name.lower() == TOKEN_HEADER]
+    try:
+        if len(tokens) != 1:
+            raise RefusedError("it has no token")
+        ends = await verifier.decide(path[1:], tokens[0])
+    except RefusedError as error:
+        print(f"{path[1:]}: a request was refused: {error}", file=sys.stderr, flush=True)
+        return _response("403 Forbidden")
+    return _response("204 No Content", cached=max(0, min(CACHED_SECONDS, int(ends - time.time()))))
+
+
+def _response(status: str, cached: int = 0, body: str = "") -> bytes:
+    content = body.encode()
+    head = f"HTTP/1.0 {status}\r\nX-Accel-Expires: {cached}\r\nContent-Length: {len(content)}\r\n\r\n"
+    return head.encode() + content
+
+
+async def _run() -> None:
+    verifier = Verifier(Path(os.environ["RUNTIME_DIRECTORY"]), revision.of_disk())
+    server = await asyncio.start_unix_server(
+        lambda reader, writer: _serve(verifier, reader, writer),
+        sock=socket.socket(fileno=FIRST_DESCRIPTOR),
+        limit=LONGEST_REQUEST,
+        backlog=socket.SOMAXCONN,
+    )
+    await server.serve_forever()
+
+
+def run() -> None:
+    """Serves on the socket that systemd passes, for ever."""
+    asyncio.run(_run())

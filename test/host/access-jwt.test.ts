@@ -1,0 +1,272 @@
+import { once } from "node:events";
+import { SignJWT, UnsecuredJWT } from "jose";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import WebSocket from "ws";
+import { answer, certificatesPayload, nginxPayload, Origin, serverCertificate, SITE } from "./support/origin.ts";
+import { AUDIENCE, newTeamKey, Team, TEAM, type TokenChange } from "./support/team.ts";
+
+const checkedPayload = { ...nginxPayload, tokenCheck: true };
+const accessPayload = { site: SITE, audience: AUDIENCE, teamDomain: TEAM };
+const KEYS_FILE = `/var/lib/immich-access/access/keys/${TEAM}.json`;
+
+let origin: Origin;
+let team: Team;
+
+beforeAll(async () => {
+  origin = await Origin.start();
+  team = await Team.start(origin);
+  await origin.apply("certificates", certificatesPayload(serverCertificate()));
+  await origin.apply("nginx", checkedPayload);
+});
+afterAll(async () => {
+  team.close();
+  await origin.close();
+});
+
+/** The status of a request with a token, and whether it has reached Immich. */
+async function visit(token?: string): Promise<{ status: number; reached: boolean }> {
+  const before = origin.requests;
+  const headers = token === undefined ? {} : { "cf-access-jwt-assertion": token };
+  const { status } = await origin.get("/api/server/ping", { headers });
+  return { status, reached: origin.requests > before };
+}
+
+const visitWith = async (change?: TokenChange) => visit(await team.token(change));
+
+const IN = { status: 200, reached: true };
+const OUT = { status: 403, reached: false };
+const DOWN = { status: 500, reached: false };
+
+const failedUnits = () => origin.run("systemctl --failed --no-legend --plain | cut -d' ' -f1");
+const mainPid = () => origin.run("systemctl show -p MainPID --value immich-access-verifier");
+
+describe("the site's opening", () => {
+  test("waits for the application: nobody gets in before, whatever they show", async () => {
+    expect(await visit()).toEqual(OUT);
+    expect(await visitWith()).toEqual(OUT);
+  });
+
+  test("is refused, with nothing changed, where the keys cannot be had from whom they must be", async () => {
+    expect(await origin.refuse("access", accessPayload)).toMatch(
+      /^immich-access: cannot fetch https:\/\/home\.cloudflareaccess\.localhost\/cdn-cgi\/access\/certs: .*certificate verify failed.*; nothing has been changed\n$/,
+    );
+    await team.trustedBy(origin);
+    team.answer = "<html>no such team</html>";
+    expect(await origin.refuse("access", accessPayload)).toContain("is teamDomain right?; nothing has been changed");
+    delete team.answer;
+    expect(await visitWith()).toEqual(OUT);
+  });
+
+  test("lets in whom Access lets through: people and devices", async () => {
+    expect(await origin.apply("access", accessPayload)).toBe(
+      `${SITE} opens for tokens of ${TEAM} for the application ${AUDIENCE.slice(0, 16)}`,
+    );
+    expect(await visitWith()).toEqual(IN);
+    const device = { aud: AUDIENCE, sub: "", common_name: "0123.access" };
+    expect(await visitWith({ claims: device, without: ["email", "nbf", "identity_nonce"] })).toEqual(IN);
+  });
+
+  test("a second time changes nothing", async () => {
+    const looked = async () => [await origin.snapshot(), await mainPid(), await origin.run(`stat -c %y ${KEYS_FILE}`)];
+    const [before, asked] = [await looked(), team.asked];
+    await origin.apply("nginx", checkedPayload);
+    await origin.apply("access", accessPayload);
+    expect(await looked()).toEqual(before);
+    expect(team.asked).toBe(asked);
+  });
+});
+
+describe("tokens", () => {
+  test("of a key that is newer than the last refresh get in at once; those of a withdrawn key do not", async () => {
+    const former = team.keys[0] ?? newTeamKey();
+    team.keys = [newTeamKey(), newTeamKey()];
+    expect(await visitWith()).toEqual(IN);
+    expect(await visitWith({ key: former })).toEqual(OUT);
+  });
+
+  test("of made-up keys do not make the host ask Cloudflare again and again", async () => {
+    const asked = team.asked;
+    for (let tries = 0; tries < 5; tries += 1) expect(await visitWith({ key: newTeamKey() })).toEqual(OUT);
+    expect(team.asked).toBe(asked);
+  });
+
+  test("may be a minute early or late by this host's clock", async () => {
+    expect(await visitWith({ shift: 50 })).toEqual(IN);
+    expect(await visitWith({ shift: -3650 })).toEqual(IN);
+  });
+
+  test.each<[string, () => string | undefined | Promise<string>]>([
+    ["none", () => undefined],
+    ["something else", () => "Bearer x"],
+    ["one that is not valid yet", () => team.token({ shift: 120 })],
+    ["an expired one", () => team.token({ shift: -3720 })],
+    ["one for another application", () => team.token({ claims: { aud: ["b".repeat(64)] } })],
+    ["one of another team", () => team.token({ claims: { iss: "https://other.cloudflareaccess.com" } })],
+    ["one for the team domain", () => team.token({ claims: { aud: TEAM, type: "org" } })],
+    ["one without an end", () => team.token({ without: ["exp"] })],
+    ["one signed by somebody else under a known key's name", () => team.token({ key: newTeamKey(), kid: kid() })],
+    ["one that is not signed", () => unsigned()],
+    ["one signed with the public key as if that were a secret", () => symmetric()],
+    ["one whose end was cut off", async () => (await team.token()).slice(0, -3)],
+    ["one with other claims under a good signature", () => altered()],
+  ])("%s: refused, and Immich sees nothing", async (_what, token) => {
+    expect(await visit(await token())).toEqual(OUT);
+  });
+
+  const kid = () => team.keys[0]?.kid ?? "";
+  const claims = () => ({ aud: [AUDIENCE], iss: `https://${TEAM}`, iat: now(), exp: now() + 3600 });
+  const now = () => Math.floor(Date.now() / 1000);
+  const unsigned = () => new UnsecuredJWT(claims()).encode();
+  const symmetric = () => {
+    const pem = team.keys[0]?.publicKey.export({ type: "spki", format: "pem" }) ?? "";
+    const secret = Buffer.from(pem);
+    return new SignJWT(claims()).setProtectedHeader({ alg: "HS256", kid: kid() }).sign(secret);
+  };
+  const altered = async () => {
+    const [good, other] = [await team.token(), await team.token({ claims: { email: "mallory@example.net" } })];
+    expect(await visit(good)).toEqual(IN);
+    const [[head, , signature], [, body]] = [good.split("."), other.split(".")];
+    return [head, body, signature].join(".");
+  };
+});
+
+describe("with a token, as without the check,", () => {
+  test("a websocket passes, in both directions, and not without one", async () => {
+    const opened = async (headers: Record<string, string>) => {
+      const socket = await origin.connect();
+      return new WebSocket(`ws://${SITE}/api/socket.io/`, { createConnection: () => socket, headers });
+    };
+    const websocket = await opened({ "cf-access-jwt-assertion": await team.token() });
+    await once(websocket, "open");
+    websocket.send("photo");
+    const [data] = (await once(websocket, "message")) as [Buffer];
+    expect(data.toString()).toBe("photo");
+    websocket.terminate();
+    await expect(opened({}).then((refused) => once(refused, "open"))).rejects.toThrow("403");
+  });
+
+  test("an upload passes as it comes, with nothing on the disk", async () => {
+    const half = Buffer.alloc(32 << 20, 1);
+    const before = origin.received;
+    const request = await origin.request("/api/assets", {
+      method: "POST",
+      headers: { "content-length": 2 * half.length, "cf-access-jwt-assertion": await team.token() },
+    });
+    request.write(half);
+    await expect.poll(() => origin.received - before, { timeout: 10_000 }).toBeGreaterThan(31 << 20);
+    const workers = "pgrep -f '^nginx: worker process$'";
+    const files = `for pid in $(${workers}); do ls -l /proc/$pid/fd; done | grep '/var/lib/nginx/' || true`;
+    expect(await origin.run(files)).toBe("");
+    request.end(half);
+    expect((await answer(request)).status).toBe(200);
+    expect(origin.received - before).toBe(2 * half.length);
+  });
+});
+
+describe("the verifier", () => {
+  test("is a user of its own, whom only nginx reaches", async () => {
+    const user = await origin.run(`stat -c %u /proc/${await mainPid()}`);
+    expect(Number(user)).toBeGreaterThan(60_000);
+    expect(await origin.run(`grep CapBnd /proc/${await mainPid()}/status`)).toMatch(/\t0+$/);
+    const ask = "curl -s --unix-socket /run/immich-access-verifier.sock -o /dev/null -w '%{http_code}' http://x/";
+    expect(await origin.run(`runuser -u www-data -- ${ask}`)).toBe("200");
+    expect((await origin.host.inside(`runuser -u deploy -- ${ask}`)).stdout).toBe("000");
+  });
+
+  test("is back at once when it is killed; who asks meanwhile waits, and is judged", async () => {
+    const before = await mainPid();
+    await origin.run("systemctl kill --signal=KILL immich-access-verifier");
+    expect(await Promise.all([visitWith(), visit()])).toEqual([
+      IN,
+      { ...OUT, reached: expect.any(Boolean) as boolean },
+    ]);
+    expect(await mainPid()).not.toBe(before);
+  });
+
+  test("is asked once in five seconds about the same token, and without it nobody else gets in", async () => {
+    const token = await team.token();
+    expect(await visit(token)).toEqual(IN);
+    const since = Date.now();
+    await origin.run("systemctl stop immich-access-verifier.socket immich-access-verifier.service");
+    expect(await visit(token)).toEqual(IN);
+    expect(await visitWith()).toEqual(DOWN);
+    await expect.poll(() => visit(token), { timeout: 8000, interval: 500 }).toEqual(DOWN);
+    expect(Date.now() - since).toBeGreaterThan(4000);
+    await origin.apply("nginx", checkedPayload);
+    expect(await visitWith()).toEqual(IN);
+  });
+});
+
+describe("the keys", () => {
+  const refresh = () => origin.host.inside("systemctl start immich-access-keys.service");
+
+  test("stay in use while Access does not answer, which shows in the failed units", async () => {
+    await team.shut();
+    expect((await refresh()).code).not.toBe(0);
+    expect(await failedUnits()).toBe("immich-access-keys.service");
+    const said = await origin.run("journalctl -q -o cat -u immich-access-keys -n 20 -t python3");
+    expect(said).toMatch(/^immich-access: cannot fetch .*; the former keys stay in use$/m);
+    expect(await visitWith()).toEqual(IN);
+  });
+
+  test("also through a reboot", async () => {
+    await origin.host.reboot();
+    await origin.startRelays();
+    expect(await visitWith()).toEqual(IN);
+    expect(await visit()).toEqual(OUT);
+  });
+
+  test("let nobody in when there are none at all", async () => {
+    await origin.run(`rm ${KEYS_FILE}`);
+    expect(await visitWith()).toEqual(OUT);
+  });
+
+  test("come back with the hourly refresh", async () => {
+    await team.open();
+    await origin.relay("edge", [team.route]);
+    expect((await refresh()).code).toBe(0);
+    expect(await visitWith()).toEqual(IN);
+    expect(await failedUnits()).toBe("");
+    const timer = "systemctl show immich-access-keys.timer -p ActiveState -p RandomizedDelayUSec -p Persistent";
+    expect(await origin.run(timer)).toBe("RandomizedDelayUSec=30min\nPersistent=yes\nActiveState=active");
+  });
+
+  test.each(["", "{}", '{"keys":[]}', '{"keys":[{"kid":"x","kty":"RSA","n":"AQAB","e":"AQAB"}]}'])(
+    "are not replaced by %j",
+    async (document) => {
+      team.answer = document;
+      expect((await refresh()).code).not.toBe(0);
+      expect(await visitWith()).toEqual(IN);
+      delete team.answer;
+    },
+  );
+});
+
+describe("afterwards", () => {
+  test("a new application of the site is followed, and the old one's tokens are good no more", async () => {
+    const audience = "c".repeat(64);
+    await origin.apply("access", { ...accessPayload, audience });
+    expect(await visitWith()).toEqual(OUT);
+    expect(await visitWith({ claims: { aud: [audience] } })).toEqual(IN);
+  });
+
+  test("the site is shut when its application goes, and open again without the check", async () => {
+    const token = await team.token({ claims: { aud: ["c".repeat(64)] } });
+    await origin.apply("access-remove", accessPayload);
+    expect(await visit(token)).toEqual(OUT);
+    await origin.apply("nginx", nginxPayload);
+    expect(await visit()).toEqual(IN);
+  });
+
+  test("nothing of it is left on the host", async () => {
+    await origin.apply("nginx", checkedPayload);
+    await origin.apply("access", accessPayload);
+    await origin.apply("access-remove", accessPayload);
+    await origin.apply("nginx-remove", checkedPayload);
+    const left = "ls -d /run/immich-access-* /etc/systemd/system/*immich-access* /var/lib/immich-access/* 2>&1 | sort";
+    const rest = (await origin.run(left)).split("\n").filter((line) => !/ranges|undo|firewall|No such file/.test(line));
+    expect(rest).toEqual([]);
+    expect(await failedUnits()).toBe("");
+    expect(await origin.run("systemctl list-units --no-legend --plain 'immich-access-[kv]*' --all")).toBe("");
+  });
+});
