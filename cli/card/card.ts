@@ -29,9 +29,23 @@ export interface Rotation {
   previousSecretExpiresAt: string;
 }
 
+/** What is known about a device's secrets. */
+export interface Secrets {
+  /** The last rotation in the settings, whether or not it was deployed. */
+  rotation?: Rotation | undefined;
+  /** Version of the secret that is deployed. */
+  deployedVersion: number;
+}
+
 /** The card of a device. */
-export function cardOf(device: string, url: string, output: DeviceOutput, rotation?: Rotation, now = new Date()): Card {
-  const until = rotation?.previousSecretExpiresAt;
+export function cardOf(
+  device: string,
+  url: string,
+  output: DeviceOutput,
+  { rotation, deployedVersion }: Secrets,
+  now = new Date(),
+): Card {
+  const until = rotation && rotation.secretVersion <= deployedVersion ? rotation.previousSecretExpiresAt : undefined;
   return {
     device,
     url,

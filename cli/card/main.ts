@@ -21,8 +21,12 @@ await runCommand(async () => {
     console.log(deleted === undefined ? `There is no page for ${named}.` : `Deleted ${deleted}`);
     return 0;
   }
-  const { url, output } = await stack.device(values.device);
-  const card = cardOf(named, url, output, (await stack.rotations())[named]);
+  const [{ url, output }, rotations, deployedVersion] = await Promise.all([
+    stack.device(values.device),
+    stack.rotations(),
+    stack.secretVersion(values.device),
+  ]);
+  const card = cardOf(named, url, output, { rotation: rotations[named], deployedVersion });
   console.log(cardText(card, process.stdout.isTTY));
   console.log(
     `The same as a page that only you can read: ${writePage(process.cwd(), stack.name, named, cardPage(card))}`,

@@ -17,11 +17,11 @@ await runCommand(async () => {
   });
   const grace = graceMilliseconds(values.grace);
   const stack = await DeployedStack.open(values.stack);
-  const deployedVersion = await stack.secretVersion(values.device);
+  const [deployedVersion, rotations] = await Promise.all([stack.secretVersion(values.device), stack.rotations()]);
   const { device = "" } = values;
   const rotation = nextRotation({
     device,
-    configured: (await stack.rotations())[device],
+    configured: rotations[device],
     deployedVersion,
     grace,
     now: new Date(),

@@ -26,7 +26,7 @@ const folder = () => join(deployment.stack.workspace.workDir, ".cards");
 beforeAll(async () => {
   deployment = await Deployment.create();
   await importDevices(deployment, URL, {
-    "annas-phone": { clientId: CLIENT_ID, clientSecret: SECRET, expiresAt: "2099-11-24T10:00:00Z" },
+    "annas-phone": { clientId: CLIENT_ID, clientSecret: SECRET, expiresAt: "2099-11-24T10:00:00Z", secretVersion: 2 },
   });
   await deployment.configure({
     deviceRotations: { "annas-phone": { secretVersion: 2, previousSecretExpiresAt: "2099-01-01T10:00:00Z" } },

@@ -8,7 +8,7 @@ const SECRET = `cfast_${"Ab1".repeat(16)}`;
 const output = { clientId: `${"0f".repeat(16)}.access`, clientSecret: SECRET, expiresAt: "2027-11-24T10:00:00Z" };
 const url = "https://photos.example.com";
 const now = new Date("2026-11-24T10:00:00Z");
-const card = cardOf("annas-phone", url, output, undefined, now);
+const card = cardOf("annas-phone", url, output, { deployedVersion: 1 }, now);
 
 /** Reads QR codes as a camera does that sees a terminal: half blocks in their own colours, on a dark screen. */
 function readCode(lines: readonly string[]): string | undefined {
@@ -69,12 +69,15 @@ describe("the card in the terminal", () => {
 describe("the times on the card", () => {
   it("name the secret before a rotation while it works", () => {
     const rotation = { secretVersion: 2, previousSecretExpiresAt: "2026-12-01T10:00:00Z" };
-    expect(deadlines(cardOf("frame", url, output, rotation, now), now)).toEqual([
+    const secrets = { rotation, deployedVersion: 2 };
+    expect(deadlines(cardOf("frame", url, output, secrets, now), now)).toEqual([
       "The token ends on 2027-11-24.",
       "The secret before this one works until 2026-12-01 10:00 UTC: change the headers before that.",
     ]);
     const later = new Date("2026-12-02T00:00:00Z");
-    expect(deadlines(cardOf("frame", url, output, rotation, later), later)).toHaveLength(1);
+    expect(deadlines(cardOf("frame", url, output, secrets, later), later)).toHaveLength(1);
+    const undeployed = { rotation, deployedVersion: 1 };
+    expect(deadlines(cardOf("frame", url, output, undeployed, now), now)).toHaveLength(1);
   });
 
   it("say what to do once the token has ended", () => {
