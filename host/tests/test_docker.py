@@ -17,26 +17,42 @@ HOOKS = [
 ]
 
 
-class Exposed(unittest.TestCase):
-    def port(self, rules: list[str], listening: list[Listener] | None = None) -> int | None:
-        found = exposed(publications([*HOOKS, *rules]), listening or [], 2283)
-        return None if found is None else found.port
+PROXY = Listener("0.0.0.0", 2283, 'users:(("docker-proxy",pid=7,fd=4))')
 
+
+def port(rules: list[str], listening: list[Listener] | None = None, dropped: int | None = None) -> int | None:
+    """The port on which strangers get to Immich."""
+    ipv4 = publications([*HOOKS, *(rule for rule in rules if rule != EVERYWHERE_6)], 4)
+    ipv6 = publications([rule for rule in rules if rule == EVERYWHERE_6], 6)
+    found = exposed([*ipv4, *ipv6], listening or [], 2283, dropped)
+    return None if found is None else found.port
+
+
+class Exposed(unittest.TestCase):
     def test_accepts_what_stays_on_the_host(self) -> None:
-        self.assertIsNone(self.port([LOCAL, OTHER_CONTAINER]))
-        self.assertIsNone(self.port([LOCAL], [Listener("127.0.0.1", 2283, "docker-proxy")]))
-        self.assertIsNone(self.port([], [Listener("0.0.0.0", 2283, "node")]))
+        self.assertIsNone(port([LOCAL, OTHER_CONTAINER]))
+        self.assertIsNone(port([LOCAL], [PROXY._replace(address="127.0.0.1")]))
+        self.assertIsNone(port([], [Listener("0.0.0.0", 2283, "node")]))
 
     def test_finds_what_goes_past_the_firewall(self) -> None:
-        self.assertEqual(self.port([EVERYWHERE]), 2283)
-        self.assertEqual(self.port([EVERYWHERE_6]), 2283)
-        self.assertEqual(self.port([LOCAL, OTHER_PORT]), 8080)
-        self.assertEqual(self.port([], [Listener("*", 2283, 'users:(("docker-proxy",pid=7,fd=4))')]), 2283)
-        self.assertEqual(self.port([], [Listener("::", 2283, 'users:(("docker-proxy",pid=7,fd=4))')]), 2283)
+        self.assertEqual(port([EVERYWHERE]), 2283)
+        self.assertEqual(port([EVERYWHERE_6]), 2283)
+        self.assertEqual(port([LOCAL, OTHER_PORT]), 8080)
+        self.assertEqual(port([], [PROXY]), 2283)
+        self.assertEqual(port([], [PROXY._replace(address="::")]), 2283)
+        self.assertEqual(port([], [PROXY._replace(address="*")]), 2283)
 
-    def test_knows_the_containers_port(self) -> None:
-        found = publications([EVERYWHERE_6.replace("2]:2283", "2]:3001")])[0]
-        self.assertEqual((found.container_port, found.only_local), (3001, False))
+    def test_a_rule_in_docker_user_closes_its_own_port_only(self) -> None:
+        self.assertIsNone(port([EVERYWHERE, EVERYWHERE_6], [PROXY], 2283))
+        self.assertEqual(port([EVERYWHERE, OTHER_PORT], [PROXY], 2283), 8080)
+
+    def test_without_dnat_there_is_no_docker_user(self) -> None:
+        self.assertEqual(port([], [PROXY], 2283), 2283)
+        self.assertEqual(port([LOCAL], [PROXY], 2283), 2283)
+
+    def test_knows_the_containers_port_and_the_ip_version(self) -> None:
+        found = publications([EVERYWHERE_6.replace("2]:2283", "2]:3001")], 6)[0]
+        self.assertEqual((found.container_port, found.only_local, found.version), (3001, False, 6))
 
 
 if __name__ == "__main__":

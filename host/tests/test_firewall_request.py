@@ -17,6 +17,14 @@ class CheckedRequest(unittest.TestCase):
         request = checked_request(PAYLOAD)
         self.assertEqual((request.ranges.ipv6, request.ssh_port, request.immich_port), (["2400:cb00::/32"], 22, None))
 
+    def test_drops_a_published_port_only_where_that_is_asked_for(self) -> None:
+        here = {**PAYLOAD, "immichPort": 2283}
+        for published, dropped in (("refuse", None), ("drop", 2283)):
+            self.assertEqual(checked_request({**here, "dockerPublishedPort": published}).dropped_port, dropped)
+        self.assertIsNone(checked_request({**PAYLOAD, "dockerPublishedPort": "drop"}).dropped_port)
+        # As earlier versions of the program have left it on the host.
+        self.assertIsNone(checked_request(here).dropped_port)
+
     def test_refuses_what_cannot_be_applied(self) -> None:
         bad: list[dict[str, Any]] = [
             {"ranges": None},
@@ -29,6 +37,7 @@ class CheckedRequest(unittest.TestCase):
             {"immichPort": 65536},
             {"confirmSeconds": 1},
             {"confirmSeconds": None},
+            {"dockerPublishedPort": "accept"},
         ]
         for change in bad:
             with self.subTest(change=change), self.assertRaisesRegex(HostError, "nothing has been changed"):

@@ -23,14 +23,17 @@ class RangesIn(unittest.TestCase):
 
 
 class CheckedUpdate(unittest.TestCase):
-    def test_accepts_growth_and_the_loss_of_half(self) -> None:
+    def test_accepts_growth_and_the_loss_of_some(self) -> None:
         more = FORMER._replace(ipv4=[*FORMER.ipv4, "188.114.96.0/20"])
         self.assertEqual(checked_update(more, FORMER), more)
-        half = FORMER._replace(ipv4=FORMER.ipv4[:2])
-        self.assertEqual(checked_update(half, FORMER), half)
+        fewer = FORMER._replace(ipv4=FORMER.ipv4[:2])
+        self.assertEqual(checked_update(fewer, FORMER), fewer)
         self.assertEqual(checked_update(FORMER, None), FORMER)
 
-    def test_refuses_a_sharp_shrink(self) -> None:
+    def test_refuses_half_of_them(self) -> None:
+        four = FORMER._replace(ipv4=[*FORMER.ipv4, "188.114.96.0/20"])
+        with self.assertRaisesRegex(HostError, "2 IPv4 ranges instead of 4"):
+            checked_update(FORMER._replace(ipv4=FORMER.ipv4[:2]), four)
         with self.assertRaisesRegex(HostError, "1 IPv4 ranges instead of 3"):
             checked_update(FORMER._replace(ipv4=["104.16.0.0/13"]), FORMER)
 

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from agent.errors import HostError
+from agent.firewall import docker_user, kernel
 from agent.firewall.connection import Listener, listeners
+from agent.firewall.request import DROP
+from agent.firewall.rules import ANYWHERE
 from agent.system import installed, run
 
 
@@ -22,12 +25,16 @@ class Publication(NamedTuple):
         return int(self.container.rpartition(":")[2])
 
     @property
+    def version(self) -> int:
+        return ipaddress.ip_network(self.address).version
+
+    @property
     def only_local(self) -> bool:
         return ipaddress.ip_network(self.address).is_loopback
 
 
-def publications(listing: Sequence[str]) -> list[Publication]:
-    """The DNAT rules for TCP in what `iptables -t nat -S` or `ip6tables -t nat -S` lists."""
+def publications(listing: Sequence[str], version: int) -> list[Publication]:
+    """The DNAT rules for TCP in what `iptables -t nat -S`, or ip6tables for version 6, lists."""
     found: list[Publication] = []
     for line in listing:
         words = shlex.split(line)
@@ -36,37 +43,53 @@ def publications(listing: Sequence[str]) -> list[Publication]:
         port = options.get("--dport", "")
         if options.get("-p") != "tcp" or not port.isdigit() or not target.rpartition(":")[2].isdigit():
             continue
-        everything = "::/0" if line.count(":") > 1 else "0.0.0.0/0"
-        found.append(Publication(options.get("-d", everything), int(port), target))
+        found.append(Publication(options.get("-d", ANYWHERE[version == 6]), int(port), target))
     return found
 
 
-def refuse_published(immich_port: int | None) -> None:
-    """Raises HostError when Docker lets the world reach Immich: what it publishes never passes ufw's rules."""
+def refuse_published(immich_port: int | None, dropped_port: int | None) -> None:
+    """Raises HostError when Docker lets the world reach Immich: what it publishes never passes ufw's rules.
+
+    What the rule for `dropped_port` in the chain DOCKER-USER closes is no error, where packets do come there.
+    """
     if immich_port is None:
         return
-    listing: list[str] = []
-    for tool in ("iptables", "ip6tables"):
+    published: list[Publication] = []
+    for version in (4, 6):
+        tool = kernel.TOOL[version]
         if installed(tool):
             # A kernel without IPv6, or without NAT for it, publishes nothing that way.
-            listing += run([tool, "-w", "10", "-t", "nat", "-S"], check=False).stdout.splitlines()
-    found = exposed(publications(listing), listeners(), immich_port)
+            listing = run([tool, "-w", "10", "-t", "nat", "-S"], check=False).stdout.splitlines()
+            published += publications(listing, version)
+    listening = listeners()
+    found = exposed(published, listening, immich_port, dropped_port)
     if found is not None:
+        closable = exposed(published, listening, immich_port, immich_port) is None
         raise HostError(
             f"Docker publishes Immich on port {found.port} to everyone, past the firewall; write "
-            f'"127.0.0.1:{immich_port}:{found.container_port}" under `ports:` of immich-server in docker-compose.yml, '
-            "run `docker compose up -d` there and `pulumi up` again; nothing has been changed"
+            f'"127.0.0.1:{immich_port}:{found.container_port}" under `ports:` of immich-server in docker-compose.yml '
+            f"and run `docker compose up -d` there{f', or set dockerPublishedPort to {DROP}' if closable else ''}; "
+            "then run `pulumi up` again; nothing has been changed"
         )
+    for version in sorted({item.version for item in published if item.port == dropped_port and not item.only_local}):
+        docker_user.refuse_unhooked(version)
 
 
-def exposed(published: Sequence[Publication], listening: Sequence[Listener], immich_port: int) -> Publication | None:
-    """The first way on which Docker hands strangers to the container behind `immich_port`, if there is one."""
+def exposed(
+    published: Sequence[Publication], listening: Sequence[Listener], immich_port: int, dropped_port: int | None = None
+) -> Publication | None:
+    """The first way on which Docker hands strangers to the container behind `immich_port`, if there is one.
+
+    A rule in DOCKER-USER for `dropped_port` closes that port, if Docker passes it on by DNAT in iptables. Where it does
+    not, as with its nftables backend, that chain is not there.
+    """
     containers = {item.container for item in published if item.port == immich_port}
     for item in published:
-        if item.container in containers and not item.only_local:
+        if item.container in containers and not item.only_local and item.port != dropped_port:
             return item
+    closed = any(item.port == immich_port == dropped_port and not item.only_local for item in published)
     for listener in listening:
         wide = listener.address == "*" or ipaddress.ip_address(listener.address).is_unspecified
-        if wide and listener.port == immich_port and "docker-proxy" in listener.programs:
-            return Publication("0.0.0.0/0", immich_port, f"container:{immich_port}")
+        if wide and listener.port == immich_port and "docker-proxy" in listener.programs and not closed:
+            return Publication(ANYWHERE[0], immich_port, f"container:{immich_port}")
     return None

@@ -10,7 +10,8 @@ from agent.system import run
 FOLDER = Path("/usr/local/lib/immich-access")
 UNITS = Path("/etc/systemd/system")
 TIMER = "immich-access-ranges.timer"
-UNIT_NAMES = ("immich-access-undo.service", "immich-access-ranges.service", TIMER)
+DOCKER_USER = "immich-access-docker-user.service"
+UNIT_NAMES = ("immich-access-undo.service", "immich-access-ranges.service", TIMER, DOCKER_USER)
 
 
 def wanted(modules: Mapping[str, str]) -> dict[Path, File | None]:
@@ -30,16 +31,23 @@ def install(modules: Mapping[str, str]) -> None:
 
 def start_timer() -> None:
     """Has the ranges refreshed from now on, every day."""
-    if run(["systemctl", "is-enabled", TIMER], check=False).stdout.strip() != "enabled":
-        run(["systemctl", "enable", TIMER])
+    enable(TIMER, wanted=True)
     run(["systemctl", "start", TIMER])
+
+
+def enable(unit: str, wanted: bool) -> None:
+    """Has a unit start with what it is installed for, or no more."""
+    if (run(["systemctl", "is-enabled", unit], check=False).stdout.strip() == "enabled") != wanted:
+        run(["systemctl", "enable" if wanted else "disable", unit])
 
 
 def remove() -> None:
     """Ends and removes the units and the copy, as far as they are there."""
     present = [name for name in UNIT_NAMES if (UNITS / name).exists()]
     if present:
-        run(["systemctl", "disable", "--now", *present])
+        # One after the other: to stop what Docker still requires would stop Docker.
+        run(["systemctl", "disable", *present])
+        run(["systemctl", "stop", *present])
     for name in UNIT_NAMES:
         write(UNITS / name, None)
     run(["systemctl", "daemon-reload"])

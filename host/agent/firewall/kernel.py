@@ -49,7 +49,7 @@ def enforce(files: Files, ssh_ports: Collection[int]) -> None:
     elif all(_whole(files, version) for version in versions()):
         for version in versions():
             if _differing(files, version):
-                _restore(version, _user_rules(files, version))
+                restore(version, _user_rules(files, version))
     else:
         _start(ssh_ports)
     if not in_force(files):
@@ -123,7 +123,7 @@ def _guarded(listing: list[str]) -> bool:
     return f"-N {GUARD}" in listing
 
 
-def _restore(version: int, rules: str) -> None:
+def restore(version: int, rules: str) -> None:
     """Loads rules in one transaction, leaving the chains that they do not name."""
     run([f"{TOOL[version]}-restore", "-w", "10", "-n"], text=rules)
 
@@ -132,12 +132,12 @@ def _start(ssh_ports: Collection[int]) -> None:
     """Starts ufw from nothing. If that fails, the guard stays: the host is shut then, but for SSH."""
     _lift()
     for version in versions():
-        _restore(version, _guard(version, ssh_ports))
+        restore(version, _guard(version, ssh_ports))
     if any(_remains(listing, version) for version, listing in _listings()):
         run([UFW_INIT, "force-stop"])
         # What is left of ufw's chains would make the start leave them as they are, hooked in or not.
         for version, listing in _listings():
-            _restore(version, _sweep(listing, version))
+            restore(version, _sweep(listing, version))
     run([UFW_INIT, "start"])
     _lift()
 
@@ -164,7 +164,7 @@ def _lift() -> None:
     for version, listing in _listings():
         if _guarded(listing):
             hooks = [f"-D{line[2:]}" for line in listing if line == f"-A INPUT -j {GUARD}"]
-            _restore(version, "\n".join(["*filter", *hooks, f"-F {GUARD}", f"-X {GUARD}", "COMMIT\n"]))
+            restore(version, "\n".join(["*filter", *hooks, f"-F {GUARD}", f"-X {GUARD}", "COMMIT\n"]))
 
 
 def _remains(listing: list[str], version: int) -> list[str]:

@@ -78,11 +78,9 @@ def read_ranges() -> Ranges | None:
     return None if file is None else checked_payload_ranges(json.loads(file.content))
 
 
-def write_ranges(ranges: Ranges) -> None:
-    """Keeps good ranges, unless they are kept already."""
-    file = _json(ranges._asdict())
-    if read(RANGES) != file:
-        write(RANGES, file)
+def keeping(ranges: Ranges) -> dict[Path, File | None]:
+    """The file that keeps good ranges, to be put in place together with what it is about."""
+    return {RANGES: _json(ranges._asdict())}
 
 
 def forget() -> None:

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import ssl
 import time
 import urllib.error
 import urllib.request
@@ -18,6 +19,9 @@ LIMIT_BYTES = 64 * 1024
 TIMEOUT_SECONDS = 15.0
 PAUSES_SECONDS = (0, 5, 10)
 
+# What OpenSSL says of a certificate outside its time: X509_V_ERR_CERT_NOT_YET_VALID and …_HAS_EXPIRED.
+OUTSIDE_ITS_TIME = {9: "begins only later", 10: "has ended"}
+
 
 def fetched(pauses: tuple[float, ...] = PAUSES_SECONDS) -> dict[str, list[str]]:
     """Cloudflare's ranges, over TLS with the host's own trust; raises HostError when they cannot be had."""
@@ -29,8 +33,18 @@ def fetched(pauses: tuple[float, ...] = PAUSES_SECONDS) -> dict[str, list[str]]:
             with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:
                 return ranges_in(answer.read(LIMIT_BYTES + 1))
         except (urllib.error.URLError, OSError, http.client.HTTPException) as error:
-            problem = str(error)
+            problem = _problem(error)
     raise HostError(f"cannot fetch {ADDRESS}: {problem}; the former ranges stay in force")
+
+
+def _problem(error: Exception) -> str:
+    """Why there is no answer. A clock that is wrong looks like a certificate that is."""
+    reason = getattr(error, "reason", None)
+    validity = OUTSIDE_ITS_TIME.get(reason.verify_code) if isinstance(reason, ssl.SSLCertVerificationError) else None
+    if validity is None:
+        return str(error)
+    now = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
+    return f"its certificate {validity} by this host's clock, which says {now}"
 
 
 def ranges_in(body: bytes) -> dict[str, list[str]]:
@@ -49,12 +63,12 @@ def ranges_in(body: bytes) -> dict[str, list[str]]:
 
 
 def checked_update(ranges: Ranges, former: Ranges | None) -> Ranges:
-    """The ranges, if they are plausible after the former ones; raises HostError when most of those are missing."""
+    """The ranges, if they are plausible after the former ones; raises HostError when they are half as many or fewer."""
     for name, new, old in (
         ("IPv4", ranges.ipv4, [] if former is None else former.ipv4),
         ("IPv6", ranges.ipv6, [] if former is None else former.ipv6),
     ):
-        if 2 * len(new) < len(old):
+        if 2 * len(new) <= len(old):
             raise HostError(
                 f"the new list has {len(new)} {name} ranges instead of {len(old)}, which is not plausible; "
                 "the former ones stay in force; if it is right, run `pulumi up`"

@@ -6,6 +6,9 @@ from typing import Any, NamedTuple, cast
 from agent.errors import HostError
 from agent.ranges import Ranges, checked_ranges
 
+# What to do with an Immich that Docker publishes to everyone.
+REFUSE, DROP = "refuse", "drop"
+
 # Shorter leaves no time for a connection, longer leaves an owner outside for too long.
 CONFIRM_SECONDS = range(2, 3601)
 
@@ -18,19 +21,26 @@ class Request(NamedTuple):
     # None where Immich runs on another host.
     immich_port: int | None
     confirm_seconds: int
+    # The port whose connections from elsewhere Docker's chain DOCKER-USER shall drop, or None.
+    dropped_port: int | None
 
 
 def checked_request(payload: Mapping[str, Any]) -> Request:
     """The payload of the step; raises HostError for anything in it that cannot be applied."""
     immich_port = payload.get("immichPort")
+    immich_port = None if immich_port is None else _port(immich_port, "immichPort")
+    published = payload.get("dockerPublishedPort", REFUSE)
     seconds = payload.get("confirmSeconds")
     if type(seconds) is not int or seconds not in CONFIRM_SECONDS:
         raise HostError(f"confirmSeconds is {seconds!r}, not 2 to 3600; nothing has been changed")
+    if published not in (REFUSE, DROP):
+        raise HostError(f"dockerPublishedPort is {published!r}, not {REFUSE} or {DROP}; nothing has been changed")
     return Request(
         checked_payload_ranges(payload.get("ranges")),
         _port(payload.get("sshPort"), "sshPort"),
-        None if immich_port is None else _port(immich_port, "immichPort"),
+        immich_port,
         seconds,
+        immich_port if published == DROP else None,
     )
 
 

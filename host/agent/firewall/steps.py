@@ -1,12 +1,13 @@
 """The firewall's steps."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Generator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from agent import packages
 from agent.errors import HostError
 from agent.files import differing, replaced
-from agent.firewall import confirmation, installation, kernel, record, ufw
+from agent.firewall import confirmation, docker_user, installation, kernel, record, ufw
 from agent.firewall.docker import refuse_published
 from agent.firewall.plan import Plan, open_ssh_ports, planned_ranges, ssh_ports
 from agent.firewall.refresh import checked_update
@@ -23,19 +24,23 @@ def firewall(request: Mapping[str, Any]) -> str:
     payload: dict[str, Any] = request["payload"]
     wanted = checked_request(payload)
     ssh_ports(wanted.ssh_port)
-    refuse_published(wanted.immich_port)
+    refuse_published(wanted.immich_port, wanted.dropped_port)
     absent = packages.missing(PROGRAMS)
     if absent:
         packages.install(absent)
     with ufw.locked():
         plan, ports = confirmation.prepared(wanted)
         installation.install(request["modules"])
-        with confirmation.applied(plan, payload, ports, wanted.confirm_seconds) as number:
+        with (
+            docker_user.enforced(wanted.dropped_port),
+            confirmation.applied(plan, payload, ports, wanted.confirm_seconds) as number,
+            replaced(differing(record.keeping(wanted.ranges))),
+        ):
             if run(["systemctl", "is-enabled", "ufw.service"], check=False).stdout.strip() != "enabled":
                 run(["systemctl", "enable", "ufw.service"])
             packages.start_held()
             real_ip.install(wanted.ranges.ipv4, wanted.ranges.ipv6)
-            record.write_ranges(wanted.ranges)
+            installation.enable(installation.DOCKER_USER, wanted.dropped_port is not None)
             installation.start_timer()
     return _line(number, plan, wanted.ranges, ports)
 
@@ -44,9 +49,11 @@ def firewall_remove(_request: Mapping[str, Any]) -> str:
     """Shuts port 443 and removes what the firewall step left on the host; ufw stays enabled, with SSH let in."""
     confirmation.disarm()
     if installed("ufw") and all(file is not None for file in ufw.current().values()):
-        with ufw.locked():
-            _enforce(planned_ranges(None), open_ssh_ports())
+        with ufw.locked(), _enforced(planned_ranges(None), open_ssh_ports()):
+            pass
     installation.remove()
+    if installed("iptables"):
+        docker_user.enforce(None)
     real_ip.remove()
     record.forget()
     return "port 443 is shut; ufw stays as it is otherwise, with SSH let in"
@@ -55,21 +62,24 @@ def firewall_remove(_request: Mapping[str, Any]) -> str:
 def refresh(request: Mapping[str, Any]) -> str:
     """Takes fetched ranges over into ufw and nginx. A disabled ufw is left alone, and is an error."""
     ranges = checked_update(checked_payload_ranges(request["payload"]), record.read_ranges())
+    docker_user.reinstate(request)
     with ufw.locked():
         plan = planned_ranges(ranges)
         if ufw.value(plan.former, ufw.CONFIGURATION, "ENABLED") != "yes":
             raise HostError("ufw is disabled, so everyone reaches this host; run `ufw enable` on it")
-        _enforce(plan, open_ssh_ports())
+        with _enforced(plan, open_ssh_ports()), replaced(differing(record.keeping(ranges))):
+            pass
     real_ip.install(ranges.ipv4, ranges.ipv6)
-    record.write_ranges(ranges)
     return f"Cloudflare has {len(ranges.ipv4)} IPv4 and {len(ranges.ipv6)} IPv6 ranges"
 
 
-def _enforce(plan: Plan, ports: Collection[int]) -> None:
-    """Puts a plan in force that cannot cost anyone SSH, so without arming."""
+@contextmanager
+def _enforced(plan: Plan, ports: Collection[int]) -> Generator[None, None, None]:
+    """Puts a plan in force that cannot cost anyone SSH, so without arming. If the body raises, all is as it was."""
     try:
         with replaced(differing(plan.wanted)):
             kernel.enforce(plan.wanted, ports)
+            yield
     except BaseException:
         kernel.enforce(plan.former, ports)
         raise
