@@ -45,6 +45,7 @@ const firewall = new HostFirewall("firewall", {
   connection,
   ranges: cloudflareRanges(settings.ipRanges, provider),
   ...(upstream && isLoopback(upstream.host) && { immichPort: upstream.port }),
+  dockerPublishedPort: settings.dockerPublishedPort,
   confirmSeconds: settings.confirmSeconds,
 });
 

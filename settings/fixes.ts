@@ -13,6 +13,7 @@ const FIXES: Readonly<Record<string, string>> = {
   sshHostKey:
     'sshHostKey "$(ssh-keyscan -t ed25519 <address>)"   # compare it with /etc/ssh/ssh_host_ed25519_key.pub on the host',
   immichUpstream: "immichUpstream 127.0.0.1:2283",
+  dockerPublishedPort: "dockerPublishedPort refuse",
   confirmSeconds: "confirmSeconds 120",
   hostRevision: "hostRevision 0",
   emails: "--path 'emails[0]' you@example.com",

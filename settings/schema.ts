@@ -123,6 +123,7 @@ export const settingsSchema = z.strictObject({
   immichUpstream: text((value) =>
     unless(parseEndpoint(value) !== undefined, "must be address:port, like 127.0.0.1:2283"),
   ),
+  dockerPublishedPort: oneOf(["refuse", "drop"]),
   confirmSeconds: integer(30, 600),
   hostRevision: integer(0, 1_000_000),
 
@@ -203,6 +204,10 @@ export function crossProblems(raw: Readonly<Record<string, unknown>>): CrossProb
   }
   if (raw["originJwtCheck"] === true && raw["teamDomain"] === "") {
     problems.push({ key: "teamDomain", message: "is missing; originJwtCheck needs it" });
+  }
+  const upstream = typeof raw["immichUpstream"] === "string" ? parseEndpoint(raw["immichUpstream"]) : undefined;
+  if (raw["dockerPublishedPort"] === "drop" && upstream && !isLoopback(upstream.host)) {
+    problems.push({ key: "dockerPublishedPort", message: "is only for an Immich on the host itself (immichUpstream)" });
   }
   if (raw["originPullsCa"] !== "" && raw["originPullsCa"] !== undefined && raw["originPulls"] !== "shared") {
     problems.push({ key: "originPullsCa", message: "is only for originPulls shared" });

@@ -13,9 +13,14 @@ export interface HostFirewallArgs {
   ranges: AddressRanges;
   /**
    * Port on which Immich listens on this host, or `undefined` if it runs elsewhere. Published by Docker on more than
-   * loopback it would go around ufw, so that is refused.
+   * loopback it goes around ufw.
    */
   immichPort?: number;
+  /**
+   * What to do where Docker does publish it so: `refuse` fails before anything changes, `drop` drops what comes from
+   * elsewhere by a rule in the chain DOCKER-USER, which is put back before Docker starts and goes with this resource.
+   */
+  dockerPublishedPort: "refuse" | "drop";
   /** Seconds after which a change undoes itself unless a new SSH connection has come through. */
   confirmSeconds: number;
 }
@@ -42,6 +47,7 @@ export class HostFirewall extends pulumi.ComponentResource {
         ranges: { ipv4: sorted(args.ranges.ipv4), ipv6: sorted(args.ranges.ipv6) },
         sshPort: args.connection.port,
         immichPort: args.immichPort ?? null,
+        dockerPublishedPort: args.dockerPublishedPort,
         confirmSeconds: args.confirmSeconds,
       },
       { parent: this },

@@ -213,6 +213,7 @@ describe("the host's steps", () => {
       ranges: { ipv4: ["103.21.244.0/22", "198.41.128.0/17"], ipv6: ["2400:cb00::/32"] },
       sshPort: 22,
       immichPort: 2283,
+      dockerPublishedPort: "refuse",
       confirmSeconds: 120,
     });
     expect(payload(site("certificates-command"))).toEqual({

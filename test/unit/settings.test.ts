@@ -87,10 +87,17 @@ describe("loadSettings", () => {
     ["originJwtCheck", "yes", /must be true or false/],
     ["teamDomain", "", /teamDomain is missing; originJwtCheck needs it/],
     ["teamDomain", "https://team.cloudflareaccess.com", /must be a domain like/],
+    ["dockerPublishedPort", "accept", /must be one of refuse, drop/],
     ["confirmSeconds", "5", /between 30 and 600/],
     ["hostRevision", "-1", /between 0 and 1000000/],
   ])("refuses %s = %s", (key, value, message) => {
     expect(problemsWith({ [key]: value })).toMatch(message);
+  });
+
+  it("refuses to close a published port of an Immich that runs elsewhere", () => {
+    const elsewhere = { immichUpstream: "192.168.1.7:2283" };
+    expect(problemsWith({ ...elsewhere, dockerPublishedPort: "drop" })).toMatch(/dockerPublishedPort is only for/);
+    expect(problemsWith(elsewhere) + problemsWith({ dockerPublishedPort: "drop" })).toBe("");
   });
 
   it("refuses certificates that would outlive the Origin CA", () => {

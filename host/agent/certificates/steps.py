@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 from agent.certificates.store import Store
 from agent.certificates.x509 import Certificate, read_certificates, read_private_key
 from agent.errors import HostError
-from agent.files import File
+from agent.files import File, differing, replaced
 from agent.firewall.confirmation import confirm
-from agent.nginx import probe, service
+from agent.nginx import probe, real_ip, service
 from agent.nginx.layout import enabled_sites
 from agent.site import checked_hostname, text
 from agent.system import installed
@@ -36,7 +36,9 @@ def apply(request: Mapping[str, Any]) -> str:
     if not (store.settled_on(wanted.files) and (not used or _served(wanted))):
         if used:
             service.refuse_broken(str(store.folder))
-        with service.changing() if used else nullcontext(), store.switched_to(wanted.files):
+        # The site would not load without the ranges that it includes.
+        repairs = differing(real_ip.recorded()) if used else {}
+        with service.changing() if used else nullcontext(), replaced(repairs), store.switched_to(wanted.files):
             if used:
                 service.load()
                 if service.active():

@@ -13,7 +13,7 @@ from agent.certificates.x509 import read_certificates
 from agent.errors import HostError
 from agent.files import File, differing, read, replaced
 from agent.firewall.confirmation import confirm
-from agent.nginx import probe, service
+from agent.nginx import probe, real_ip, service
 from agent.nginx.defaults import foreign_defaults
 from agent.nginx.layout import (
     DUMMY_CERTIFICATE,
@@ -59,15 +59,21 @@ def apply(request: Mapping[str, Any]) -> str:
     upstream = checked_upstream(text(payload, "upstream"))
     service.require()
     store = Store(name)
-    service.refuse_broken(str(store.folder))
+    ranges = real_ip.recorded()
+    if not ranges:
+        raise HostError("the firewall step has not run on this host; nothing has been changed")
     token_check = flag(payload, "tokenCheck")
-    plan = planned(request["modules"], Site(name, upstream, str(store.current), str(RANGES), token_check))
-    if token_check:
-        installation.install(request["modules"])
-    if not _settled(plan):
-        with service.changing(), replaced(differing(plan.files)), linked(differing_links(plan.links)):
-            service.load_or_start()
-            prove(plan)
+    repairs = differing(ranges)
+    # First, because nginx tells nothing about a configuration that lacks a file.
+    with replaced(repairs):
+        service.refuse_broken(str(store.folder))
+        plan = planned(request["modules"], Site(name, upstream, str(store.current), str(RANGES), token_check))
+        if token_check:
+            installation.install(request["modules"])
+        if repairs or not _settled(plan):
+            with service.changing(), replaced(differing(plan.files)), linked(differing_links(plan.links)):
+                service.load_or_start()
+                prove(plan)
     _forget_tokens()
     return f"nginx serves {name} for {upstream}, {plan.summary}"
 
@@ -87,6 +93,9 @@ def remove(request: Mapping[str, Any]) -> str:
     if differing(files) or differing_links(links) or (running and service.unfinished()):
         if running:
             service.refuse_broken(str(Store(name).folder))
+        # Other sites of ours need the ranges.
+        if len(gone) == 1:
+            files |= real_ip.recorded()
         guard = service.changing() if running else nullcontext()
         with guard, linked(differing_links(links)), replaced(differing(files)):
             if running:
@@ -102,15 +111,15 @@ def planned(modules: Mapping[str, str], site: Site) -> Plan:
         raise HostError(
             f"{site.certificates}/origin.pem is missing; the certificates step installs it; nothing has been changed"
         )
-    if read(RANGES) is None:
-        raise HostError(f"{RANGES} is missing; the firewall step writes it; nothing has been changed")
     nginx = service.capabilities()
     place = layout()
     foreign = foreign_defaults(service.configuration())
     families = [family for family in nginx.families if family not in foreign]
 
-    files: dict[Path, File | None] = dict.fromkeys((DUMMY_CERTIFICATE, place.file(UNKNOWN_NAMES)))
-    links: dict[Path, Path | None] = dict.fromkeys(place.link(UNKNOWN_NAMES))
+    # Another layout's files are from before nginx.conf was changed.
+    places = [(one, name) for one in LAYOUTS for name in (site.name, UNKNOWN_NAMES)]
+    files: dict[Path, File | None] = {DUMMY_CERTIFICATE: None, **{one.file(name): None for one, name in places}}
+    links: dict[Path, Path | None] = {link: None for one, name in places for link in one.link(name)}
     if families:
         unknown_names = unknown_names_text(modules, nginx, families, str(DUMMY_CERTIFICATE))
         files[place.file(UNKNOWN_NAMES)] = File(unknown_names.encode())

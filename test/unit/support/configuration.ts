@@ -32,6 +32,7 @@ export const GOOD: Readonly<Record<string, string>> = {
   sshPrivateKey: PRIVATE_KEY,
   sshHostKey: HOST_KEY,
   immichUpstream: "127.0.0.1:2283",
+  dockerPublishedPort: "refuse",
   confirmSeconds: "120",
   hostRevision: "0",
   emails: '["anna@example.com"]',
