@@ -6,6 +6,7 @@ import * as cloudflare from "./components/cloudflare.ts";
 import { DnsRecords } from "./components/dns-records.ts";
 import { cloudflareRanges } from "./components/ip-ranges.ts";
 import { LoginProvider } from "./components/login-provider.ts";
+import { LostAnswers } from "./components/lost-answers/index.ts";
 import { OriginCertificate } from "./components/origin-certificate.ts";
 import { HostAccess, HostCertificates, HostFirewall, HostNginx } from "./components/origin-host/index.ts";
 import { OriginPullsCertificate } from "./components/origin-pulls/certificate.ts";
@@ -29,6 +30,8 @@ const { hostname, zoneId, accountId } = settings;
 const site = (part: string) => `${hostname}-${part}`;
 
 const provider = new cloudflare.Provider("cloudflare", { apiToken: settings.apiToken, baseUrl: settings.apiUrl });
+
+const lostAnswers = new LostAnswers({ apiUrl: settings.apiUrl, apiToken: settings.apiToken, zoneId, hostname });
 
 const connection = {
   host: settings.sshAddress,
@@ -73,6 +76,7 @@ const certificates = new HostCertificates(site("certificates"), {
   certificatePem: originCertificate.certificatePem,
   privateKeyPem: originCertificate.privateKeyPem,
   clientAuthorityPem: originPullsCertificate?.authorityPem ?? sharedAuthorityPem(),
+  hooks: lostAnswers.installation,
 });
 
 // 3. Authenticated origin pulls: Cloudflare starts to present its certificate.
@@ -83,6 +87,7 @@ const originPulls = new OriginPulls(
     hostname,
     mode: settings.originPulls,
     ...(originPullsCertificate && { certificate: originPullsCertificate }),
+    hooks: lostAnswers.creation,
   },
   { provider, dependsOn: certificates },
 );
@@ -110,7 +115,7 @@ const zoneTls = new ZoneTls(
 // 6. Cloudflare Access: the login for people, the tokens for devices.
 const login = new LoginProvider(
   "login",
-  { accountId, choice: settings.loginProvider },
+  { accountId, choice: settings.loginProvider, hooks: lostAnswers.creation },
   { provider, dependsOn: zoneTls },
 );
 const access = new AccessApplication(
@@ -126,6 +131,7 @@ const access = new AccessApplication(
     rotations: settings.deviceRotations,
     tokenDuration: settings.tokenDuration,
     anyServiceToken: settings.anyServiceToken,
+    hooks: lostAnswers.creation,
   },
   { provider, dependsOn: zoneTls },
 );
@@ -142,7 +148,7 @@ const tokenCheck = settings.originJwtCheck
 // 8. DNS, last: from here on the name leads to the site.
 new DnsRecords(
   site("dns"),
-  { zoneId, hostname, addresses: settings.originAddresses },
+  { zoneId, hostname, addresses: settings.originAddresses, hooks: lostAnswers.creation },
   { provider, dependsOn: tokenCheck ?? access },
 );
 

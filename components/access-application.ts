@@ -38,6 +38,8 @@ export interface AccessApplicationArgs {
   tokenDuration: string;
   /** Let in every service token of the account instead of the devices' own. */
   anyServiceToken: boolean;
+  /** Run around the creation of what is made at Cloudflare. */
+  hooks?: pulumi.ResourceHookBinding;
 }
 
 /**
@@ -51,10 +53,12 @@ export class AccessApplication extends pulumi.ComponentResource {
   public readonly devices: Readonly<Record<string, DeviceCredentials>>;
 
   public constructor(name: string, args: AccessApplicationArgs, opts?: pulumi.ComponentResourceOptions) {
-    super("immich-access:index:AccessApplication", name, args, opts);
+    const { hooks = {}, ...inputs } = args;
+    super("immich-access:index:AccessApplication", name, inputs, opts);
     const { accountId, hostname } = args;
+    const own = { parent: this, hooks };
 
-    const tokens = new Map(args.devices.map((device) => [device, this.serviceToken(name, device, args)]));
+    const tokens = new Map(args.devices.map((device) => [device, this.serviceToken(name, device, args, own)]));
     const people = new cloudflare.ZeroTrustAccessPolicy(
       `${name}-people`,
       {
@@ -68,7 +72,7 @@ export class AccessApplication extends pulumi.ComponentResource {
         // A policy's duration overrides the application's, and the provider sends 24h where none is given.
         sessionDuration: args.sessionDuration,
       },
-      { parent: this },
+      own,
     );
     const admitted = args.anyServiceToken
       ? [{ anyValidServiceToken: {} }]
@@ -81,7 +85,7 @@ export class AccessApplication extends pulumi.ComponentResource {
             new cloudflare.ZeroTrustAccessPolicy(
               `${name}-devices`,
               { accountId, name: `${hostname} devices`, decision: "non_identity", includes: admitted },
-              { parent: this },
+              own,
             ),
           ];
 
@@ -104,7 +108,7 @@ export class AccessApplication extends pulumi.ComponentResource {
         // A phone with a wrong token gets a plain 401 instead of a login page that it cannot read.
         serviceAuth401Redirect: true,
       },
-      { parent: this },
+      own,
     );
 
     this.audience = application.aud;
@@ -121,7 +125,7 @@ export class AccessApplication extends pulumi.ComponentResource {
     this.registerOutputs({ audience: this.audience, devices: this.devices });
   }
 
-  private serviceToken(name: string, device: string, args: AccessApplicationArgs) {
+  private serviceToken(name: string, device: string, args: AccessApplicationArgs, own: pulumi.CustomResourceOptions) {
     const rotation = args.rotations[device];
     return new cloudflare.ZeroTrustAccessServiceToken(
       `${name}-token-${device}`,
@@ -134,7 +138,7 @@ export class AccessApplication extends pulumi.ComponentResource {
           previousClientSecretExpiresAt: rotation.previousSecretExpiresAt,
         }),
       },
-      { parent: this },
+      own,
     );
   }
 }

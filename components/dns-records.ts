@@ -8,6 +8,8 @@ export interface DnsRecordsArgs {
   hostname: string;
   /** The origin's public addresses; one record each, A or AAAA by its family. Cloudflare balances between several. */
   addresses: readonly string[];
+  /** Run around the creation of what is made at Cloudflare. */
+  hooks?: pulumi.ResourceHookBinding;
 }
 
 /**
@@ -16,7 +18,8 @@ export interface DnsRecordsArgs {
  */
 export class DnsRecords extends pulumi.ComponentResource {
   public constructor(name: string, args: DnsRecordsArgs, opts?: pulumi.ComponentResourceOptions) {
-    super("immich-access:index:DnsRecords", name, args, opts);
+    const { hooks = {}, ...inputs } = args;
+    super("immich-access:index:DnsRecords", name, inputs, opts);
     for (const address of args.addresses) {
       const type = isIPv6(address) ? "AAAA" : "A";
       new cloudflare.DnsRecord(
@@ -31,7 +34,7 @@ export class DnsRecords extends pulumi.ComponentResource {
           ttl: 1,
           comment: "Immich behind Cloudflare Access",
         },
-        { parent: this },
+        { parent: this, hooks },
       );
     }
     this.registerOutputs({});

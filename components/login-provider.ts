@@ -8,6 +8,8 @@ export interface LoginProviderArgs {
    * id of an existing identity provider.
    */
   choice: string;
+  /** Run around the creation of what is made at Cloudflare. */
+  hooks?: pulumi.ResourceHookBinding;
 }
 
 /**
@@ -19,13 +21,15 @@ export class LoginProvider extends pulumi.ComponentResource {
   public readonly id: pulumi.Output<string> | undefined;
 
   public constructor(name: string, args: LoginProviderArgs, opts?: pulumi.ComponentResourceOptions) {
-    super("immich-access:index:LoginProvider", name, args, opts);
+    const { hooks = {}, ...inputs } = args;
+    super("immich-access:index:LoginProvider", name, inputs, opts);
     const { accountId, choice } = args;
     if (choice === "create") {
       this.id = new cloudflare.ZeroTrustAccessIdentityProvider(
         `${name}-one-time-pin`,
-        { accountId, name: "One-time PIN", type: "onetimepin", config: {} },
-        { parent: this },
+        // The name tells ours from one that was there before.
+        { accountId, name: "One-time PIN (immich-access)", type: "onetimepin", config: {} },
+        { parent: this, hooks },
       ).id;
     } else if (choice !== "account") {
       this.id = pulumi.output(choice);

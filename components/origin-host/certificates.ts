@@ -13,6 +13,8 @@ export interface HostCertificatesArgs {
   privateKeyPem: pulumi.Input<string>;
   /** Authority whose client certificates nginx accepts, PEM. */
   clientAuthorityPem: pulumi.Input<string>;
+  /** Run around the step. */
+  hooks?: pulumi.ResourceHookBinding;
 }
 
 /**
@@ -36,7 +38,7 @@ export class HostCertificates extends pulumi.ComponentResource {
         privateKey: pulumi.secret(args.privateKeyPem),
         clientCa: args.clientAuthorityPem,
       },
-      { parent: this },
+      { parent: this, ...(args.hooks && { hooks: args.hooks }) },
     );
     this.summary = step.stdout;
     this.registerOutputs({ summary: this.summary });

@@ -21,6 +21,8 @@ export interface OriginPullsArgs {
   mode: "hostname" | "zone" | "shared";
   /** Required in the modes `hostname` and `zone`. */
   certificate?: ClientCertificate;
+  /** Run around the creation of the certificate for one host name. */
+  hooks?: pulumi.ResourceHookBinding;
 }
 
 /**
@@ -33,20 +35,20 @@ export interface OriginPullsArgs {
 export class OriginPulls extends pulumi.ComponentResource {
   public constructor(name: string, args: OriginPullsArgs, opts?: pulumi.ComponentResourceOptions) {
     super("immich-access:index:OriginPulls", name, {}, opts);
-    const { zoneId, hostname, mode } = args;
+    const { zoneId, mode } = args;
     if (mode === "shared") {
       const setting = { zoneId, settingId: "tls_client_auth", value: "on" };
       new cloudflare.ZoneSetting(`${name}-shared`, setting, { parent: this });
     } else {
       const { certificatePem: certificate, privateKeyPem } = requireCertificate(args);
       const upload = { zoneId, certificate, privateKey: pulumi.secret(privateKeyPem) };
-      if (mode === "hostname") this.presentForHostname(name, upload, hostname);
+      if (mode === "hostname") this.presentForHostname(name, upload, args);
       else this.presentForZone(name, upload);
     }
     this.registerOutputs({});
   }
 
-  private presentForHostname(name: string, upload: Upload, hostname: string): void {
+  private presentForHostname(name: string, upload: Upload, { hostname, hooks = {} }: OriginPullsArgs): void {
     const { zoneId } = upload;
     const active = untilActive(`${name}-certificate-active`, async (certificateId) => {
       const read = cloudflare.getAuthenticatedOriginPullsHostnameCertificate;
@@ -54,7 +56,7 @@ export class OriginPulls extends pulumi.ComponentResource {
     });
     const uploaded = new cloudflare.AuthenticatedOriginPullsHostnameCertificate(`${name}-certificate`, upload, {
       parent: this,
-      hooks: { afterCreate: [active] },
+      hooks: { ...hooks, afterCreate: [...(hooks.afterCreate ?? []), active] },
     });
     new cloudflare.AuthenticatedOriginPulls(
       `${name}-hostname`,

@@ -1,0 +1,65 @@
+import * as pulumi from "@pulumi/pulumi";
+import { account, type Account } from "./api.ts";
+import { originCertificates, SEARCHES, type Site, type Stray } from "./strays.ts";
+
+export interface LostAnswersArgs extends Site {
+  /** Base address of Cloudflare's API, without a slash at its end. */
+  apiUrl: string;
+  apiToken: pulumi.Output<string>;
+}
+
+/**
+ * Removes what a creation has left at Cloudflare whose answer never arrived: the provider repeats a request that was cut
+ * off, and forgets one that failed, although either may have had its effect. A service token made that way would stay
+ * valid, unknown to anybody here; a DNS record or an application would keep the next attempt from being made.
+ *
+ * Hooks look before each creation, for what an earlier `up` has left, and after it, for what the provider's own second
+ * attempt has. They ask nothing when nothing is created.
+ */
+export class LostAnswers {
+  /** For the resources at Cloudflare. */
+  public readonly creation: pulumi.ResourceHookBinding;
+  /**
+   * For the step that installs the origin certificate. Only there it is certain which certificate is in use: a second
+   * one for the same key can also be the one that is about to take the first one's place.
+   */
+  public readonly installation: pulumi.ResourceHookBinding;
+
+  public constructor({ apiUrl, apiToken, zoneId, hostname }: LostAnswersArgs) {
+    const site = { zoneId, hostname };
+    const open = async () => account(apiUrl, await valueOf(apiToken));
+    const search = new pulumi.ResourceHook("lost-answers", async ({ type, id, newInputs: inputs = {} }) => {
+      const find = SEARCHES[type];
+      if (!find) throw new Error(`no search for ${type}`);
+      const api = await open();
+      await remove(api, await find(api, { inputs, ...(id && { id }) }, site));
+    });
+    this.creation = { beforeCreate: [search], afterCreate: [search] };
+    const revoke = new pulumi.ResourceHook("lost-certificates", async ({ newOutputs, oldOutputs }) => {
+      const installed = fingerprint(newOutputs);
+      if (installed === undefined) return;
+      const api = await open();
+      await remove(api, await originCertificates(api, site, installed, fingerprint(oldOutputs)));
+    });
+    this.installation = { afterCreate: [revoke], afterUpdate: [revoke] };
+  }
+}
+
+async function remove(api: Account, strays: readonly Stray[]): Promise<void> {
+  for (const { path, what } of strays) {
+    await api.remove(path);
+    await pulumi.log.warn(
+      `Cloudflare had another ${what} (${path.split("/").at(-1) ?? ""}), which nothing uses: the answer to its creation ` +
+        "was lost. It has been removed; nothing needs to be done.",
+    );
+  }
+}
+
+/** The certificate that the summary of the host's `certificates` step names. */
+const fingerprint = (outputs: Record<string, unknown> | undefined): string | undefined =>
+  /^certificate ([0-9a-f]{16}) /.exec(String(outputs?.stdout))?.[1];
+
+const valueOf = (output: pulumi.Output<string>): Promise<string> =>
+  new Promise((resolve) => {
+    output.apply(resolve);
+  });

@@ -1,0 +1,131 @@
+import { X509Certificate } from "node:crypto";
+import type { Account } from "./api.ts";
+
+/** Something at Cloudflare that is this stack's by all that it says, and that the stack does not know. */
+export interface Stray {
+  /** Its address at the API. */
+  path: string;
+  /** Its kind and name. */
+  what: string;
+}
+
+/** What a resource is created with, and its id once it is. */
+export interface Wanted {
+  inputs: Readonly<Record<string, unknown>>;
+  id?: string;
+}
+
+/** Where the site's own records and associations are. */
+export interface Site {
+  zoneId: string;
+  hostname: string;
+}
+
+/** Finds what an earlier attempt to create the same resource has left. Nothing that is in use is part of it. */
+export type Search = (api: Account, wanted: Wanted, site: Site) => Promise<Stray[]>;
+
+interface Found {
+  id: string;
+  [field: string]: unknown;
+}
+
+/** What the API has beside the resource itself that equals its inputs in these fields. */
+async function twins(api: Account, folder: string, { inputs, id }: Wanted, fields: readonly string[]) {
+  const found = await api.list<Found>(folder);
+  return found.filter((one) => one.id !== id && fields.every((field) => one[field] === inputs[field]));
+}
+
+/** A part of Access, which may go as long as none of its `users` names its id. */
+function unused(kind: string, folder: string, fields: readonly string[], users: readonly string[]): Search {
+  return async (api, wanted) => {
+    const access = `accounts/${String(wanted.inputs.accountId)}/access`;
+    const found = await twins(api, `${access}/${folder}`, wanted, fields);
+    if (found.length === 0) return [];
+    const used = JSON.stringify(await Promise.all(users.map((user) => api.list(`${access}/${user}`))));
+    return found
+      .filter(({ id }) => !used.includes(id))
+      .map(({ id, name }) => ({ path: `${access}/${folder}/${id}`, what: `${kind} ${String(name)}` }));
+  };
+}
+
+/** An application may go only while its host name leads nowhere: until the new one is there, nobody guards it. */
+const application: Search = async (api, wanted, { zoneId, hostname }) => {
+  const folder = `accounts/${String(wanted.inputs.accountId)}/access/apps`;
+  const found = await twins(api, folder, wanted, ["name", "domain"]);
+  if (found.length > 0 && (await api.list(`zones/${zoneId}/dns_records?name=${hostname}`)).length > 0) {
+    throw new Error(
+      `Access has an application for ${hostname} (${found.map(({ id }) => id).join(", ")}) that this stack does not ` +
+        `know, and ${hostname} is online; remove the DNS records of ${hostname}, then run it again`,
+    );
+  }
+  return found.map(({ id, name }) => ({ path: `${folder}/${id}`, what: `application ${String(name)}` }));
+};
+
+const dnsRecord: Search = async (api, wanted) => {
+  const { zoneId, name, type, content } = wanted.inputs as Record<string, string>;
+  const folder = `zones/${zoneId}/dns_records`;
+  const query = new URLSearchParams({ name: name ?? "", type: type ?? "", content: content ?? "" });
+  const found = await twins(api, `${folder}?${query.toString()}`, wanted, ["proxied", "comment"]);
+  return found.map(({ id }) => ({ path: `${folder}/${id}`, what: `${String(type)} record ${String(name)}` }));
+};
+
+const pullCertificate: Search = async (api, wanted, { hostname }) => {
+  const { zoneId, certificate } = wanted.inputs as Record<string, string>;
+  const folder = `zones/${zoneId}/origin_tls_client_auth/hostnames`;
+  const all = await api.list<{ id: string; certificate: string }>(`${folder}/certificates`);
+  const found = all.filter((one) => one.id !== wanted.id && one.certificate.trim() === certificate?.trim());
+  if (found.length === 0) return [];
+  const used = await api.find<{ cert_id?: string }>(`${folder}/${hostname}`);
+  return found
+    .filter(({ id }) => id !== used?.cert_id)
+    .map(({ id }) => ({ path: `${folder}/certificates/${id}`, what: `origin-pull certificate for ${hostname}` }));
+};
+
+/**
+ * By type of resource. Where the API takes a second one of the same kind, nothing but its being unused tells a stray
+ * from the one that is about to be replaced.
+ */
+export const SEARCHES: Readonly<Record<string, Search>> = {
+  "cloudflare:index/authenticatedOriginPullsHostnameCertificate:AuthenticatedOriginPullsHostnameCertificate":
+    pullCertificate,
+  "cloudflare:index/dnsRecord:DnsRecord": dnsRecord,
+  "cloudflare:index/zeroTrustAccessApplication:ZeroTrustAccessApplication": application,
+  "cloudflare:index/zeroTrustAccessIdentityProvider:ZeroTrustAccessIdentityProvider": unused(
+    "identity provider",
+    "identity_providers",
+    ["name", "type"],
+    ["apps", "policies"],
+  ),
+  "cloudflare:index/zeroTrustAccessPolicy:ZeroTrustAccessPolicy": unused("policy", "policies", ["name"], ["apps"]),
+  "cloudflare:index/zeroTrustAccessServiceToken:ZeroTrustAccessServiceToken": unused(
+    "service token",
+    "service_tokens",
+    ["name"],
+    ["apps", "policies"],
+  ),
+};
+
+/**
+ * Origin certificates for the key of the installed one that are neither that nor the one installed before it, which the
+ * provider revokes itself.
+ * @param installed start of the SHA-256 fingerprint of the installed certificate, in lower case.
+ * @param former the same of the one before it.
+ */
+export async function originCertificates(
+  api: Account,
+  { zoneId, hostname }: Site,
+  installed: string,
+  former: string | undefined,
+): Promise<Stray[]> {
+  const issued = await api.list<{ id: string; certificate: string }>(`certificates?zone_id=${zoneId}`);
+  const read = issued.map(({ id, certificate }) => {
+    const parsed = new X509Certificate(certificate);
+    const key = parsed.publicKey.export({ type: "spki", format: "pem" });
+    return { id, key, fingerprint: parsed.fingerprint256.replaceAll(":", "").toLowerCase() };
+  });
+  const own = read.find(({ fingerprint }) => fingerprint.startsWith(installed));
+  const known = [installed, former].filter((one) => one !== undefined);
+  return read
+    .filter(({ key, fingerprint }) => key === own?.key && !known.some((one) => fingerprint.startsWith(one)))
+    .map(({ id }) => ({ path: `certificates/${id}`, what: `origin certificate for ${hostname}` }));
+}
