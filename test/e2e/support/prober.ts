@@ -42,7 +42,7 @@ const SSH = "SSH";
  * Sends strangers to the site through the edge and to the host itself, over IPv4 and IPv6: a new connection every
  * 2 ms, for about a fifth of a core, the edge's share included.
  */
-export function startProber(sandbox: Sandbox, hostname: string): Prober {
+export function startProber(sandbox: Pick<Sandbox, "number" | "edge" | "origin">, hostname: string): Prober {
   const ways = (["ipv4", "ipv6"] as const).flatMap((family): Way[] => {
     const named = (way: string) => (family === "ipv4" ? way : `${way}, IPv6`);
     const [edge, host] = [sandbox.edge[family], sandbox.origin[family]];
