@@ -19,7 +19,7 @@ export const DEV = {
 } as const;
 
 /** The published ranges as of 2026-11; the sandbox's edge pulls from the first of each family. */
-const RANGES = {
+export const RANGES = {
   ipv4_cidrs: [
     "173.245.48.0/20",
     "103.21.244.0/22",
