@@ -37,8 +37,10 @@ export async function examine({ settings, outputs, network, api, askHost }: Pati
     upstream: settings.immichUpstream,
     sshPort: settings.sshPort,
     immichPort,
+    dockerPublishedPort: settings.dockerPublishedPort,
     confirmSeconds: settings.confirmSeconds,
     tokenCheck: settings.originJwtCheck,
+    audience: outputs?.audience ?? null,
   }).then(
     (report) => ({ report, at: Date.now() / 1000 }),
     (error: unknown) => reason(error),

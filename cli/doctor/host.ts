@@ -28,9 +28,12 @@ export interface HostPayload {
   sshPort: number;
   /** Port of an Immich on the host itself, or null. */
   immichPort: number | null;
+  dockerPublishedPort: "refuse" | "drop";
   confirmSeconds: number;
-  /** Whether nginx asks for a token of Access. */
+  /** Whether the site's nginx asks for a token of Access. */
   tokenCheck: boolean;
+  /** Audience tag that the verifier must know; null before the first `up`. */
+  audience: string | null;
 }
 
 /** What to run over SSH and what to give it on standard input. A host that lacks Python gets none: nothing changes. */
@@ -90,6 +93,11 @@ const CHECKS: Readonly<Record<string, Omit<Check, "id" | "place">>> = {
   guard: {
     title: "nginx's guard",
     why: "Whoever gets through the firewall must not get further without Cloudflare's certificate.",
+    fix: RERUN,
+  },
+  "token-check": {
+    title: "Token check",
+    why: "The host itself verifies that Access let a request through; where it cannot, it lets nobody in (403).",
     fix: RERUN,
   },
   certificate: {

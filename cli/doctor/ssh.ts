@@ -2,9 +2,9 @@ import { Client } from "ssh2";
 import type { SettingsValues } from "../../settings/schema.ts";
 import { type HostPayload, type HostReport, hostStep, readReport } from "./host.ts";
 
-/** Milliseconds until the host must have let us in, and until it must have answered. */
+/** Milliseconds until the host must have let us in, and until it must have answered: much for one that is busy. */
 const LOGIN_MS = 6000;
-const ANSWER_MS = 12_000;
+const ANSWER_MS = 25_000;
 
 type Connection = Pick<SettingsValues, "sshAddress" | "sshPort" | "sshUser" | "sshPrivateKey" | "sshHostKey">;
 

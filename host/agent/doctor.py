@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from agent.access import client, installation as access
 from agent.certificates.store import Store
 from agent.certificates.x509 import Certificate, read_certificates, read_private_key
 from agent.errors import HostError
@@ -57,6 +58,7 @@ class _Examination:
         # The ranges are those that the host has taken over last, which may be newer than the deployment's.
         ranges = record.read_ranges()
         self._request = None if ranges is None else checked_request({**payload, "ranges": ranges._asdict()})
+        self._audience = payload.get("audience")
         self._immich_port = payload.get("immichPort")
         self._dropped_port = self._immich_port if payload.get("dockerPublishedPort") == DROP else None
 
@@ -69,6 +71,7 @@ class _Examination:
             "nginx": self._nginx,
             "site": self._site_files,
             "guard": self._guard,
+            "token-check": self._token_check,
             "certificate": self._certificate,
             "key": self._key,
             "ranges": self._ranges,
@@ -139,8 +142,7 @@ class _Examination:
     def _site_files(self) -> str:
         service.require()
         plan = nginx.planned(self._modules, self._site)
-        # Whether nginx has the firewall's ranges is a check of its own.
-        changed = [*(path for path in differing(plan.files) if path != RANGES), *differing_links(plan.links)]
+        changed = [*differing(plan.files), *differing_links(plan.links)]
         if changed:
             raise HostError(f"{', '.join(str(path) for path in changed)} differ from what was deployed")
         return plan.summary
@@ -149,6 +151,25 @@ class _Examination:
         service.require()
         nginx.prove(nginx.planned(self._modules, self._site))
         return "turns away whoever has no certificate, and unknown names"
+
+    def _token_check(self) -> str:
+        if not self._site.token_check:
+            return "off, by the setting originJwtCheck"
+        user = service.worker_user()
+        known = client.sites(user).get(self._site.name, {"problem": "the site has no Access application yet"})
+        if "problem" in known:
+            raise HostError(f"the verifier lets nobody in: {known['problem']}")
+        if self._audience is not None and known["audience"] != self._audience:
+            raise HostError("the verifier lets in another Access application's visitors, and not the stack's")
+        changed = differing(access.wanted(self._modules, user))
+        if changed:
+            raise HostError(f"{', '.join(str(path) for path in changed)} differ from what was deployed")
+        for unit in access.STARTING:
+            if run(["systemctl", "is-active", "--quiet", unit], check=False).returncode != 0:
+                raise HostError(f"{unit} does not run")
+        if run(["systemctl", "is-failed", "--quiet", access.REFRESH], check=False).returncode == 0:
+            raise HostError(f"the last refresh of Access's keys failed: {_last_words(access.REFRESH)}")
+        return f"admits what Access has signed for this site, by {known['keys']} keys"
 
     def _leaf(self) -> Certificate:
         pem = _text(self._store.current / "origin.pem")
@@ -186,8 +207,7 @@ class _Examination:
             if run(["systemctl", verb, "--quiet", installation.TIMER], check=False).returncode != 0:
                 raise HostError(f"{installation.TIMER} {trouble}")
         if run(["systemctl", "is-failed", "--quiet", REFRESH], check=False).returncode == 0:
-            said = run(["journalctl", "-q", "-u", REFRESH, "-o", "cat", "-n", "20", "-t", "python3"], check=False)
-            raise HostError(f"the last refresh failed: {last_line(said)}")
+            raise HostError(f"the last refresh failed: {_last_words(REFRESH)}")
         since = time.time() - STAMP.stat().st_mtime
         if since > OVERDUE_SECONDS:
             raise HostError(f"the last refresh was {int(since / 86400)} days ago")
@@ -224,6 +244,11 @@ def _made(check: Callable[[], str]) -> dict[str, str]:
         return {"status": "wrong", "says": str(error).replace("; nothing has been changed", "")}
     except OSError as error:
         return {"status": "unknown", "says": str(error)}
+
+
+def _last_words(unit: str) -> str:
+    """What a unit's program said last."""
+    return last_line(run(["journalctl", "-q", "-u", unit, "-o", "cat", "-n", "20", "-t", "python3"], check=False))
 
 
 def _text(path: Path) -> str | None:
