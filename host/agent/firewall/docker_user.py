@@ -56,9 +56,9 @@ def reinstate(_request: Mapping[str, Any]) -> str:
 
 
 def rule(port: int) -> str:
-    """The rule as `iptables -S` lists it. Answers of the container, whose connection it also was, pass."""
+    """The rule as `iptables -S` lists it: what Docker has passed on from that port, but not the answers to it."""
     return (
-        f"-A {CHAIN} -p tcp -m conntrack --ctorigdstport {port} --ctdir ORIGINAL "
+        f"-A {CHAIN} -p tcp -m conntrack --ctstate DNAT --ctorigdstport {port} --ctdir ORIGINAL "
         f'-m comment --comment "{COMMENT}" -j DROP'
     )
 
