@@ -147,7 +147,7 @@ async function jwts(state: State, audience: string, phone: DeviceHeaders) {
     device: await sign(organization, "app", { aud: audience, common_name: phone.clientId, sub: "" }, 3600),
     forged: await new SignJWT(claims).setProtectedHeader(header).sign(createPrivateKey(newSigningKey().private_key)),
     changed: [head, body, signature].join("."),
-    expired: await signed({}, -60),
+    expired: await signed({}, -120),
     unsigned: new UnsecuredJWT(claims).encode(),
     symmetric: await new SignJWT(claims)
       .setProtectedHeader({ alg: "HS256", kid })

@@ -12,6 +12,57 @@ const passed = ({ jwts: { device } }: Ammunition) => `Cf-Access-Jwt-Assertion: $
  * has to read a request as Immich does, or refuse it.
  */
 export const FORWARDED: readonly Attack[] = [
+  // --- past Access: an application that was deleted by hand, a record that leads around it --------------------------
+  {
+    name: "without an Access token",
+    from: "edge",
+    shot: (all, path) => asEdge(all, get(path)),
+    gets: "403 Forbidden",
+    why: "the host itself verifies that Access has let a request through",
+  },
+  {
+    name: "with a token signed with another key",
+    from: "edge",
+    shot: (all, path) => asEdge(all, get(path, `Cf-Access-Jwt-Assertion: ${all.jwts.forged}`)),
+    gets: "403 Forbidden",
+    why: "the team's keys decide",
+  },
+  {
+    name: "with a token without a signature (alg none)",
+    from: "edge",
+    shot: (all, path) => asEdge(all, get(path, `Cf-Access-Jwt-Assertion: ${all.jwts.unsigned}`)),
+    gets: "403 Forbidden",
+    why: "RS256 is the only algorithm",
+  },
+  {
+    name: "with an expired token",
+    from: "edge",
+    shot: (all, path) => asEdge(all, get(path, `Cf-Access-Jwt-Assertion: ${all.jwts.expired}`)),
+    gets: "403 Forbidden",
+    why: "clocks may differ by a minute, and no more",
+  },
+  {
+    name: "with a token of another application",
+    from: "edge",
+    shot: (all, path) => asEdge(all, get(path, `Cf-Access-Jwt-Assertion: ${all.jwts.otherApplication}`)),
+    gets: "403 Forbidden",
+    why: "its audience is another one",
+  },
+  {
+    name: "with a good token as a cookie alone",
+    from: "edge",
+    shot: (all, path) => asEdge(all, get(path, `Cookie: CF_Authorization=${all.jwts.person}`)),
+    gets: "403 Forbidden",
+    why: "a visitor writes cookies; the header is Access's own",
+  },
+  {
+    name: "the address of the token check itself",
+    from: "edge",
+    shot: (all) => asEdge(all, get("/.immich-access/token", passed(all))),
+    gets: "404 Not Found",
+    why: "it is for nginx's own questions",
+  },
+  // --- requests that are read in more than one way ------------------------------------------------------------------
   {
     name: "a request hidden in a body (CL.TE)",
     from: "edge",
