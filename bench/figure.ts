@@ -1,0 +1,35 @@
+/** Something measured, and what it should be. */
+export interface Figure {
+  /** What was measured, in a few words. */
+  what: string;
+  value: number;
+  /** What the value counts, to stand after it. */
+  unit: string;
+  /** Bounds, each included. */
+  goal: { least: number } | { most: number };
+  /** The measurements behind a ratio. */
+  from?: string;
+}
+
+/** Whether a figure is within its goal. */
+export const meets = ({ value, goal }: Figure): boolean => ("least" in goal ? value >= goal.least : value <= goal.most);
+
+/** One line for a person. */
+export function line(figure: Figure): string {
+  const { what, value, unit, goal, from } = figure;
+  const bound = "least" in goal ? `at least ${goal.least}` : `at most ${goal.most}`;
+  const verdict = meets(figure) ? "ok    " : "MISSED";
+  return `${verdict} ${what}: ${short(value)} ${unit} (goal: ${bound})${from === undefined ? "" : `; ${from}`}`;
+}
+
+/** Three digits, or all before the point. */
+export const short = (value: number): string =>
+  Math.abs(value) >= 100 ? value.toFixed(0) : String(Number(value.toPrecision(3)));
+
+/** The one in the middle: a single slow run, on a machine that does other things as well, does not count. */
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((left, right) => left - right);
+  const middle = sorted[Math.floor(sorted.length / 2)];
+  if (middle === undefined) throw new Error("nothing was measured");
+  return sorted.length % 2 === 1 ? middle : (middle + (sorted[sorted.length / 2 - 1] ?? middle)) / 2;
+}
