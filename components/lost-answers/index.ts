@@ -17,7 +17,7 @@ export interface LostAnswersArgs extends Site {
  * attempt has. They ask nothing when nothing is created.
  */
 export class LostAnswers {
-  /** For the resources at Cloudflare. */
+  /** For the resources at Cloudflare; also finds out when the answer with a device's new secret was lost. */
   public readonly creation: pulumi.ResourceHookBinding;
   /**
    * For the step that installs the origin certificate. Only there it is certain which certificate is in use: a second
@@ -34,7 +34,8 @@ export class LostAnswers {
       const api = await open();
       await remove(api, await find(api, { inputs, ...(id && { id }) }, site));
     });
-    this.creation = { beforeCreate: [search], afterCreate: [search] };
+    const secret = new pulumi.ResourceHook("lost-secrets", requireNewSecret);
+    this.creation = { beforeCreate: [search], afterCreate: [search], afterUpdate: [secret] };
     const revoke = new pulumi.ResourceHook("lost-certificates", async ({ newOutputs, oldOutputs }) => {
       const installed = fingerprint(newOutputs);
       if (installed === undefined) return;
@@ -55,11 +56,30 @@ async function remove(api: Account, strays: readonly Stray[]): Promise<void> {
   }
 }
 
+/**
+ * Throws if a token's secret was to be another one and is not: Cloudflare tells a new secret once, and to the provider's
+ * second request it answers as if nothing had been asked.
+ */
+async function requireNewSecret({ newInputs, oldInputs, newOutputs, oldOutputs }: pulumi.ResourceHookArgs) {
+  const version = (inputs: Record<string, unknown> = {}) => Number(inputs.clientSecretVersion ?? 1);
+  if (version(newInputs) <= version(oldInputs)) return;
+  const [before, after] = await Promise.all(
+    [oldOutputs, newOutputs].map((outputs) => valueOf(outputs?.clientSecret as pulumi.Input<string>)),
+  );
+  if (before !== after) return;
+  const device = String(newInputs?.name).split(" ").at(-1) ?? "";
+  throw new Error(
+    `Cloudflare has made a new secret for ${device}, but its answer was lost. The old secret works until ` +
+      `${String(newInputs?.previousClientSecretExpiresAt)}. To make another one, which ends it at once: ` +
+      `npm run rotate -- --device ${device} --force`,
+  );
+}
+
 /** The certificate that the summary of the host's `certificates` step names. */
 const fingerprint = (outputs: Record<string, unknown> | undefined): string | undefined =>
   /^certificate ([0-9a-f]{16}) /.exec(String(outputs?.stdout))?.[1];
 
-const valueOf = (output: pulumi.Output<string>): Promise<string> =>
+const valueOf = (value: pulumi.Input<string>): Promise<string> =>
   new Promise((resolve) => {
-    output.apply(resolve);
+    pulumi.output(value).apply(resolve);
   });

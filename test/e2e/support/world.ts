@@ -32,6 +32,8 @@ export interface World {
   sandbox: Sandbox;
   api: SandboxApi;
   deployment: Deployment;
+  /** Where everything of the sandbox lies. */
+  stateDir: string;
   /** A stranger's request to the site through the edge, with a device's headers if there are any. */
   visit(path: string, headers?: DeviceHeaders, hostname?: string): Promise<Got>;
   close(): Promise<void>;
@@ -52,6 +54,7 @@ export async function startWorld(): Promise<World> {
     sandbox,
     api: sandboxApi(stateDir),
     deployment,
+    stateDir,
     visit: async (path, headers, hostname = SITE) => {
       const { stdout } = await sandbox.runAsStranger(
         [

@@ -1,0 +1,237 @@
+// Everything that can go wrong in an operation: each of its requests in each way in which requests fail, each of its
+// steps on the host in each way in which those do.
+
+import { setTimeout as sleep } from "node:timers/promises";
+import type { FaultRule } from "../../../sandbox/api/faults.ts";
+import type { Entry } from "../../../sandbox/api/journal.ts";
+import type { World } from "../../e2e/support/world.ts";
+import { killEngine } from "./engine.ts";
+import type { Laboratory, Reference } from "./laboratory.ts";
+import { immichAnswers } from "./snapshot.ts";
+import { type Moment, strike } from "./moments.ts";
+import type { Admission } from "./relay.ts";
+import type { Operation } from "./operations.ts";
+
+/** A fault that waits for its operation to come along. */
+export interface Armed {
+  /** Ends it once the operation is over. Rejects if it never happened. */
+  end(): Promise<void>;
+}
+
+export interface Fault {
+  /** What fails and how, as a path: unique, and how the command line selects it. */
+  name: string;
+  operation: Operation;
+  arm(laboratory: Laboratory): Promise<Armed>;
+  /** Whether the engine is killed, which leaves its lock. */
+  killsEngine?: true;
+  /** Whether SSH is away for a while, because the host is. */
+  reboots?: true;
+  /**
+   * Whether what the state still has is gone at Cloudflare. The provider takes the 404 that its next deletion gets for an
+   * error, so what follows has to read everything first: `--refresh`.
+   */
+  needsRefresh?: boolean;
+}
+
+/** How requests fail. `lost`: they have had their effect. */
+const WAYS: Readonly<Record<string, { rule: Partial<FaultRule>; lost?: true; kills?: true }>> = {
+  "answered 500": { rule: { outcome: "status", status: 500 } },
+  "answered 429": { rule: { outcome: "status", status: 429, retryable: true, retry_after: 0 } },
+  "answered 403": { rule: { outcome: "status", status: 403, code: 10000, message: "Authentication error" } },
+  "cut off before its effect": { rule: { outcome: "cut" } },
+  "cut off after its effect": { rule: { outcome: "cut", phase: "after" }, lost: true },
+  "answered 500 after its effect": { rule: { outcome: "status", status: 500, phase: "after" }, lost: true },
+  "engine killed after its effect": { rule: { outcome: "hold", phase: "after" }, lost: true, kills: true },
+};
+
+/** The most that an engine takes to come to a request or to a step, in milliseconds, on a busy machine. */
+const PATIENCE_MS = 60_000;
+/** How many moments of a step are tried, spread evenly over all that it has. */
+const MOMENTS = 6;
+
+/** All faults of an operation. */
+export function faultsOf(operation: Operation, { requests, moments }: Reference): Fault[] {
+  const named = requests.map((request, place) => ({ ...addressOf(request, requests.slice(0, place)), place }));
+  const steps = [...new Set(moments.map(({ step }) => step))];
+  return [
+    ...named.flatMap((request) => Object.keys(WAYS).map((way) => requestFault(operation, request, way))),
+    ...steps.flatMap((step, connection) =>
+      stepFaults(operation, step, connection, spread(moments.filter((moment) => moment.step === step))),
+    ),
+  ];
+}
+
+interface Address {
+  method: string;
+  /** Pattern of the path after `/client/v4`, the same in every run. */
+  path: string;
+  /** How many of the same method and pattern come before it. */
+  skip: number;
+}
+
+const BASE = "/client/v4";
+const PATTERN = (path: string) =>
+  `^${path
+    .slice(BASE.length)
+    .replace(/\?.*/, "")
+    .replace(/(?<=\/)([0-9a-f]{32}|[0-9a-f-]{36}|\d{16,})(?=\/|$)/g, "[^/]+")}$`;
+
+function addressOf({ method, path }: Entry, before: readonly Entry[]): Address {
+  const pattern = PATTERN(path);
+  const same = before.filter((other) => other.method === method && PATTERN(other.path) === pattern);
+  return { method, path: pattern, skip: same.length };
+}
+
+function requestFault(operation: Operation, { method, path, skip, place }: Address & { place: number }, way: string) {
+  const { rule, lost = false, kills = false } = WAYS[way] ?? { rule: {} };
+  const shown = path.replaceAll("[^/]+", "*").replace(/^\^(.*)\$$/, "$1");
+  const fault: Fault = {
+    name: `${operation}/request ${String(place + 1).padStart(2, "0")} (${method} ${shown})/${way}`,
+    operation,
+    needsRefresh: lost && method === "DELETE",
+    ...(kills && { killsEngine: true }),
+    arm: async ({ world: { api, deployment } }) => {
+      const { id } = await api.fault({ outcome: "status", method, path, skip, times: 1, ...rule });
+      const killed = kills
+        ? api.faultHit(id, 1, PATIENCE_MS).then(async () => {
+            killEngine(deployment);
+            await api.clearFaults(id);
+          })
+        : Promise.resolve();
+      // Whoever waits for it comes later than it may fail.
+      killed.catch(() => undefined);
+      return {
+        end: async () => {
+          await killed;
+          const fault = (await api.faults()).find((one) => one.id === id);
+          await api.clearFaults();
+          if (!kills && fault?.hits !== 1) throw new Error("the request never came");
+        },
+      };
+    },
+  };
+  return fault;
+}
+
+function stepFaults(operation: Operation, step: string, connection: number, moments: readonly Moment[]): Fault[] {
+  const [middle, last] = [moments[Math.floor(moments.length / 2)], moments.at(-1)];
+  if (!middle || !last) return [];
+  const named = (what: string) => ({ name: `${operation}/${step}/${what}`, operation });
+  const place = ({ call, nth }: Moment) => `at its ${call} ${nth}`;
+  const at = (moment: Moment, signal: "KILL" | "STOP", act: Act = {}) => ({
+    arm: (laboratory: Laboratory) => Promise.resolve(whenReached(laboratory, connection, moment, signal, act)),
+  });
+  return [
+    { ...named("SSH refused"), arm: (laboratory) => Promise.resolve(refusing(laboratory, connection)) },
+    {
+      ...named(`SSH cut ${place(middle)}`),
+      ...at(middle, "STOP", { stopped: ({ relay }) => relay.cut() }),
+    },
+    {
+      ...named("answer lost"),
+      ...at(last, "STOP", {
+        stopped: ({ relay }) => relay.mute(),
+        goesOn: async ({ world, relay }) => {
+          await agentEnds(world);
+          relay.cut();
+        },
+      }),
+    },
+    ...moments.map((moment) => ({ ...named(`killed ${place(moment)}`), ...at(moment, "KILL") })),
+    {
+      ...named(`host rebooted ${place(middle)}`),
+      reboots: true,
+      ...at(middle, "STOP", {
+        stopped: async ({ world, host, relay }) => {
+          await host.halt();
+          relay.cut();
+          await host.reboot();
+          await immichAnswers(world);
+        },
+      }),
+    },
+    {
+      ...named(`engine killed ${place(middle)}`),
+      killsEngine: true,
+      ...at(middle, "STOP", { stopped: ({ world }) => killEngine(world.deployment) }),
+    },
+  ];
+}
+
+/** Refuses connections from a step's own on. */
+function refusing({ relay }: Laboratory, connection: number): Armed {
+  let refused = false;
+  relay.admit = (number) => {
+    if (number < connection) return "pass";
+    refused = true;
+    return "refuse";
+  };
+  return {
+    end: () => {
+      relay.reset();
+      return refused ? Promise.resolve() : Promise.reject(new Error("nobody connected"));
+    },
+  };
+}
+
+/** What is done to a step. */
+interface Act {
+  /** While the agent is stopped at the moment. */
+  stopped?: (laboratory: Laboratory) => void | Promise<void>;
+  /** Once it goes on. */
+  goesOn?: (laboratory: Laboratory) => Promise<void>;
+}
+
+/** Kills or stops the agent at a moment of the step that comes with a connection. */
+function whenReached(
+  laboratory: Laboratory,
+  connection: number,
+  moment: Moment,
+  signal: "KILL" | "STOP",
+  { stopped, goesOn }: Act,
+): Armed {
+  const { relay } = laboratory;
+  let struck: Promise<void> | undefined;
+  relay.admit = async (number): Promise<Admission> => {
+    if (number === connection) {
+      const agent = await strike(laboratory.hostPid, moment, signal);
+      const act = async () => {
+        try {
+          await agent.reached();
+          await stopped?.(laboratory);
+        } finally {
+          await agent.end();
+        }
+        await goesOn?.(laboratory);
+      };
+      struck = act();
+      // Whoever waits for it comes later than it may fail.
+      struck.catch(() => undefined);
+    }
+    return "pass";
+  };
+  return {
+    end: async () => {
+      if (!struck) throw new Error(`the step ${moment.step} never came`);
+      await struck;
+      relay.reset();
+    },
+  };
+}
+
+async function agentEnds({ sandbox }: World): Promise<void> {
+  const look = ["pgrep", "--full", "python3 -I -c import json"];
+  for (const end = Date.now() + PATIENCE_MS; (await sandbox.runOnHost(look)).code === 0; await sleep(20)) {
+    if (Date.now() > end) throw new Error("the agent does not end");
+  }
+}
+
+/** Some of the moments, evenly spread, with the first and the last. */
+function spread(moments: readonly Moment[]): Moment[] {
+  if (moments.length <= MOMENTS) return [...moments];
+  const places = Array.from({ length: MOMENTS }, (_, index) =>
+    Math.round((index * (moments.length - 1)) / (MOMENTS - 1)),
+  );
+  return moments.filter((_, place) => places.includes(place));
+}

@@ -1,0 +1,112 @@
+// What counts as left by a lost answer, asked of the sandbox's API.
+
+import { execFileSync } from "node:child_process";
+import { X509Certificate } from "node:crypto";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { account, type Account } from "../../components/lost-answers/api.ts";
+import { originCertificates, SEARCHES } from "../../components/lost-answers/strays.ts";
+import { DEV } from "../../sandbox/api/world.ts";
+import { type ApiFixture, startApiFixture } from "./sandbox/api-fixture.ts";
+
+const ACCESS = `/accounts/${DEV.account}/access`;
+const ZONE = `/zones/${DEV.zone}`;
+const SITE = { zoneId: DEV.zone, hostname: "photos.home.localhost" };
+const RECORD = { name: SITE.hostname, type: "A", content: "198.51.100.10", proxied: true, ttl: 1 };
+
+let fixture: ApiFixture;
+let api: Account;
+beforeAll(async () => {
+  fixture = await startApiFixture();
+  api = account(`http://127.0.0.1:${fixture.api.port}/client/v4`, fixture.token);
+});
+afterAll(() => fixture.close());
+
+const made = async (path: string, body: object) => (await fixture.call("POST", path, body)).result.id;
+
+/** Ids of what is found for a resource of a type with these inputs. */
+async function found(type: string, inputs: object, id?: string): Promise<(string | undefined)[]> {
+  const find = SEARCHES[type];
+  if (!find) throw new Error(`no search for ${type}`);
+  const wanted = { inputs: { accountId: DEV.account, zoneId: DEV.zone, ...inputs }, ...(id && { id }) };
+  return (await find(api, wanted, SITE)).map(({ path }) => path.split("/").at(-1));
+}
+
+const accessType = (name: string) => `cloudflare:index/zeroTrustAccess${name}:ZeroTrustAccess${name}`;
+const allow = { name: "people", decision: "allow", include: [{ email: { email: "anna@example.com" } }] };
+
+describe("a stray is", () => {
+  test("a service token of the name that no policy admits, but never the stack's own", async () => {
+    const name = "photos phone";
+    const [own, used, stray] = [
+      await made(`${ACCESS}/service_tokens`, { name }),
+      await made(`${ACCESS}/service_tokens`, { name }),
+      await made(`${ACCESS}/service_tokens`, { name }),
+    ];
+    await made(`${ACCESS}/service_tokens`, { name: "another" });
+    const include = [{ service_token: { token_id: used } }];
+    await made(`${ACCESS}/policies`, { name: "devices", decision: "non_identity", include });
+    expect(await found(accessType("ServiceToken"), { name }, own)).toEqual([stray]);
+  });
+
+  test("a policy that no application has", async () => {
+    const [used, stray] = [await made(`${ACCESS}/policies`, allow), await made(`${ACCESS}/policies`, allow)];
+    const domain = "policy.home.localhost";
+    await made(`${ACCESS}/apps`, { name: "policy", type: "self_hosted", domain, policies: [{ id: used }] });
+    expect(await found(accessType("Policy"), { name: allow.name })).toEqual([stray]);
+  });
+
+  test("an identity provider of our name, while that of somebody else is theirs", async () => {
+    const wanted = { name: "One-time PIN (immich-access)", type: "onetimepin" };
+    const theirs = await made(`${ACCESS}/identity_providers`, { ...wanted, name: "One-time PIN", config: {} });
+    expect(await found(accessType("IdentityProvider"), wanted)).toEqual([]);
+    await fixture.call("DELETE", `${ACCESS}/identity_providers/${theirs}`);
+    const stray = await made(`${ACCESS}/identity_providers`, { ...wanted, config: {} });
+    expect(await found(accessType("IdentityProvider"), wanted)).toEqual([stray]);
+  });
+
+  test("a DNS record that says that it is ours", async () => {
+    const wanted = { ...RECORD, comment: "Immich behind Cloudflare Access" };
+    const theirs = await made(`${ZONE}/dns_records`, RECORD);
+    expect(await found("cloudflare:index/dnsRecord:DnsRecord", wanted)).toEqual([]);
+    await fixture.call("DELETE", `${ZONE}/dns_records/${theirs}`);
+    const stray = await made(`${ZONE}/dns_records`, wanted);
+    expect(await found("cloudflare:index/dnsRecord:DnsRecord", wanted)).toEqual([stray]);
+    await fixture.call("DELETE", `${ZONE}/dns_records/${stray}`);
+  });
+
+  test("an application, but not while its host name is online and would lose its guard", async () => {
+    const wanted = { name: "Immich photos", domain: SITE.hostname };
+    const stray = await made(`${ACCESS}/apps`, { ...wanted, type: "self_hosted" });
+    expect(await found(accessType("Application"), wanted)).toEqual([stray]);
+    const record = await made(`${ZONE}/dns_records`, RECORD);
+    await expect(found(accessType("Application"), wanted)).rejects.toThrow(stray);
+    await fixture.call("DELETE", `${ZONE}/dns_records/${record}`);
+  });
+
+  test("an origin certificate for the installed one's key, but not the one before, nor one for another key", async () => {
+    const request = () =>
+      execFileSync(
+        "openssl",
+        ["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"].concat(
+          ...["-keyout", "/dev/null", "-subj", "/CN=photos"],
+        ),
+        { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] },
+      );
+    const csr = request();
+    const issued = async (csr: string) => {
+      const body = { csr, hostnames: [SITE.hostname], request_type: "origin-ecc", requested_validity: 365 };
+      const { id, certificate } = (await fixture.call("POST", "/certificates", body)).result;
+      const { fingerprint256 } = new X509Certificate(certificate);
+      return { id, fingerprint: fingerprint256.replaceAll(":", "").toLowerCase().slice(0, 16) };
+    };
+    const [former, stray, installed] = [await issued(csr), await issued(csr), await issued(csr)];
+    await issued(request());
+    const strays = await originCertificates(api, SITE, installed.fingerprint, former.fingerprint);
+    expect(strays.map(({ path }) => path)).toEqual([`certificates/${stray.id}`]);
+  });
+});
+
+test("what cannot be asked is an error without the token", async () => {
+  const elsewhere = account(`http://127.0.0.1:${fixture.api.port}/client/v4`, "x".repeat(40));
+  await expect(elsewhere.list("zones")).rejects.toThrow("GET zones?page=1&per_page=50: 401, Invalid API Token");
+});
