@@ -46,6 +46,10 @@ def examine(request: Mapping[str, Any]) -> str:
     return json.dumps(_Examination(request).report())
 
 
+class _UnknownError(Exception):
+    """Why a check could not be made."""
+
+
 class _Examination:
     def __init__(self, request: Mapping[str, Any]) -> None:
         payload: Mapping[str, Any] = request["payload"]
@@ -155,6 +159,8 @@ class _Examination:
     def _token_check(self) -> str:
         if not self._site.token_check:
             return "off, by the setting originJwtCheck"
+        if service.problem() is not None:
+            raise _UnknownError("only a configuration that nginx takes tells as whom it asks about tokens")
         user = service.worker_user()
         known = client.sites(user).get(self._site.name, {"problem": "the site has no Access application yet"})
         if "problem" in known:
@@ -242,7 +248,7 @@ def _made(check: Callable[[], str]) -> dict[str, str]:
     except HostError as error:
         # The steps' words for a refusal; nothing was about to be changed here.
         return {"status": "wrong", "says": str(error).replace("; nothing has been changed", "")}
-    except OSError as error:
+    except (OSError, _UnknownError) as error:
         return {"status": "unknown", "says": str(error)}
 
 

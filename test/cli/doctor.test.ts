@@ -238,6 +238,7 @@ describe("each broken thing is named, and nothing else", () => {
       "host-key": "does not belong to the origin certificate",
       "host-guard": "does not serve the certificate",
       "host-nginx": "key values mismatch",
+      "host-token-check": "unknown: only a configuration that nginx takes",
       "origin-certificate": "is not among",
       "dns-record": "wrong: not proxied: AAAA 2001:db8:77::10",
       "access-application": `wrong: none for ${SITE}`,
