@@ -25,6 +25,8 @@ export interface Description {
   readonly delete: "DELETE" | "never" | ((values: Values) => { method: string; path: string; body: JsonObject });
   /** Its id. Default: `id` of the answer. */
   readonly id?: (values: Values) => string;
+  /** Reads the id that `pulumi import` takes: the id in the state, and the path fields. Absent: it is not imported. */
+  readonly imported?: (text: string) => Existing | undefined;
   /** The part of the answer to a write that is about it. Default: all of it. */
   readonly pick?: (result: Json, values: Values) => JsonObject;
   /** Inputs that describe the same thing: when one changes, those that are not given are the API's to say anew. */
@@ -124,6 +126,14 @@ function differs({ fields }: Description, { state }: Existing, inputs: Values): 
   return difference(state, wanted, compared, new Set(names(fields, (field) => field.replaces === true)));
 }
 
+/** What `pulumi import` names, as far as its id alone tells. */
+function imported(description: Description, text: string): Existing {
+  if (!description.imported) throw new Error("the stand-in plugin does not import resources of this type");
+  const existing = description.imported(text);
+  if (!existing) throw new Error(`invalid ID ${JSON.stringify(text)}`);
+  return existing;
+}
+
 /** Makes a resource type of its description. */
 export function resource(description: Description): Resource<Client> {
   const { fields } = description;
@@ -174,10 +184,9 @@ export function resource(description: Description): Resource<Client> {
       return { id, state: { ...written(fields, plan, undefined, result), id } };
     },
 
-    async read(client, { id, state }, inputs, { signal, log }) {
-      if (Object.keys(state).length === 0) {
-        throw new Error("the stand-in plugin does not import resources: use the official one for that");
-      }
+    async read(client, existing, inputs, { signal, log }) {
+      const importing = Object.keys(existing.state).length === 0;
+      const { id, state } = importing ? imported(description, existing.id) : existing;
       let result: Json;
       try {
         result = await client.request("GET", description.item(state, id), undefined, signal);
@@ -187,11 +196,12 @@ export function resource(description: Description): Resource<Client> {
         return undefined;
       }
       const found = refreshed(fields, state, (result ?? {}) as JsonObject);
-      const seen = Object.keys(inputs).flatMap((name): [string, Value][] => {
+      const wanted = importing ? names(fields, ({ mode }) => mode !== "computed") : Object.keys(inputs);
+      const seen = wanted.flatMap((name): [string, Value][] => {
         const value = found[name];
-        return value === undefined ? [] : [[name, value]];
+        return value === undefined || (importing && empty(value)) ? [] : [[name, value]];
       });
-      return { state: found, inputs: Object.fromEntries(seen) };
+      return { ...(importing && { id }), state: { ...found, id }, inputs: Object.fromEntries(seen) };
     },
   };
 

@@ -21,6 +21,8 @@ export interface Existing {
 
 /** A resource as read from outside. */
 export interface Found {
+  /** Its id, where an import asked for it by another. */
+  id?: string;
   state: Values;
   /** The inputs that would lead to this state. */
   inputs: Values;

@@ -202,7 +202,7 @@ export async function servePlugin<Client>(described: Plugin<Client>): Promise<vo
         : { state: state.values, inputs: inputs.values };
       const response = new provider.ReadResponse();
       if (found === undefined) return response;
-      response.setId(existing.id);
+      response.setId(found.id ?? existing.id);
       response.setProperties(output(type, found.state, state, inputs));
       response.setInputs(encode(found.inputs, [...type.secrets, ...inputs.secrets, ...state.secrets]));
       return response;

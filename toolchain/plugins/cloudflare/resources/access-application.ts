@@ -1,6 +1,6 @@
 // cloudflare:index/zeroTrustAccessApplication:ZeroTrustAccessApplication
 import { resource } from "../resource.ts";
-import { checkScope, scope, scopeFields } from "./scope.ts";
+import { checkScope, scope, scopedId, scopeFields } from "./scope.ts";
 
 const flag = { type: "boolean", mode: "optional" } as const;
 const text = { type: "string", mode: "optional" } as const;
@@ -79,6 +79,7 @@ export const accessApplication = resource({
   item: (values, id) => `${collection(values)}/${id}`,
   update: "PUT",
   delete: "DELETE",
+  imported: scopedId,
   tied: ["domain", "destinations", "selfHostedDomains"],
   check: checkScope,
 });

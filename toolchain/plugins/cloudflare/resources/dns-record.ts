@@ -35,6 +35,10 @@ export const dnsRecord = resource({
   item: ({ zoneId }, id) => `${collection(zoneId)}/${id}`,
   update: "PUT",
   delete: "DELETE",
+  imported: (text) => {
+    const [, zoneId, id] = /^([^/]+)\/([^/]+)$/.exec(text) ?? [];
+    return zoneId === undefined || id === undefined ? undefined : { id, state: { zoneId } };
+  },
   refuse: ({ proxied, ttl }) =>
     proxied === true && ttl !== 1 ? "ttl must be 1 (automatic) for a record with proxied: true" : undefined,
 });

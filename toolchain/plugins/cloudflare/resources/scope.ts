@@ -1,4 +1,5 @@
 // Resources that belong to an account or to a zone.
+import type { Existing } from "../../sdk/plugin.ts";
 import type { Failure } from "../../sdk/shape.ts";
 import type { Values } from "../../sdk/values.ts";
 import type { Fields } from "../fields.ts";
@@ -19,4 +20,10 @@ export function checkScope({ accountId, zoneId }: Values): Failure[] {
   return (accountId === undefined) === (zoneId === undefined)
     ? [{ property: "accountId", reason: "or zoneId is required, and not both" }]
     : [];
+}
+
+/** The id for an import, `accounts/<account id>/<id>` or `zones/<zone id>/<id>`. */
+export function scopedId(text: string): Existing | undefined {
+  const [, kind, owner = "", id = ""] = /^(accounts|zones)\/([^/]+)\/([^/]+)$/.exec(text) ?? [];
+  return kind === undefined ? undefined : { id, state: { [kind === "accounts" ? "accountId" : "zoneId"]: owner } };
 }
