@@ -11,6 +11,7 @@ import {
   type Stack,
 } from "@pulumi/pulumi/automation/index.js";
 import { mirrorProject } from "../../../sandbox/dev/project.ts";
+import { run } from "../../../sandbox/run.ts";
 import { resolveToolchain } from "../../../toolchain/index.ts";
 
 export const PROJECT = join(import.meta.dirname, "../../..");
@@ -42,12 +43,15 @@ const QUIET_OPS = new Set(["same", "read", "refresh"]);
 /** A stack of the whole program on the real engine, in a backend of its own. */
 export class Deployment {
   public readonly stack: Stack;
-  private readonly folder: string;
+  /** The folder of everything that belongs to the stack. */
+  public readonly folder: string;
+  private readonly pulumi: string;
   private lastOutputs: OutputMap = {};
 
-  private constructor(stack: Stack, folder: string) {
+  private constructor(stack: Stack, folder: string, pulumi: string) {
     this.stack = stack;
     this.folder = folder;
+    this.pulumi = pulumi;
   }
 
   public static async create(): Promise<Deployment> {
@@ -70,13 +74,21 @@ export class Deployment {
         },
       },
     );
-    return new Deployment(stack, folder);
+    return new Deployment(stack, folder, toolchain.pulumi);
   }
 
   /** Sets settings; lists and objects replace what was there. */
   public async configure(settings: Readonly<Record<string, unknown>>, secret: Readonly<Record<string, string>> = {}) {
     await this.edit((config) => Object.assign(config, namespaced(settings)));
-    for (const [key, value] of Object.entries(secret)) await this.stack.setConfig(key, { value, secret: true });
+    for (const [key, value] of Object.entries(secret)) await this.setSecret(key, value);
+  }
+
+  /** By the CLI's standard input; the SDK would put the value into its arguments, for everyone to see. */
+  private async setSecret(key: string, value: string): Promise<void> {
+    const { workDir, envVars } = this.stack.workspace;
+    const set = ["config", "set", "--stack", this.stack.name, "--secret", "--non-interactive", key];
+    const { code, stderr } = await run(["env", "-C", workDir, this.pulumi, ...set], { input: value, env: envVars });
+    if (code !== 0) throw new Error(`${key} cannot be set: ${stderr}`);
   }
 
   /** Takes a setting back to its default. */
