@@ -1,6 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
 import { account, type Account } from "./api.ts";
+import { requireNewSecret } from "./secret.ts";
 import { originCertificates, SEARCHES, type Site, type Stray } from "./strays.ts";
+import { valueOf } from "./value.ts";
 
 export interface LostAnswersArgs extends Site {
   /** Base address of Cloudflare's API, without a slash at its end. */
@@ -56,30 +58,6 @@ async function remove(api: Account, strays: readonly Stray[]): Promise<void> {
   }
 }
 
-/**
- * Throws if a token's secret was to be another one and is not: Cloudflare tells a new secret once, and to the provider's
- * second request it answers as if nothing had been asked.
- */
-async function requireNewSecret({ newInputs, oldInputs, newOutputs, oldOutputs }: pulumi.ResourceHookArgs) {
-  const version = (inputs: Record<string, unknown> = {}) => Number(inputs.clientSecretVersion ?? 1);
-  if (version(newInputs) <= version(oldInputs)) return;
-  const [before, after] = await Promise.all(
-    [oldOutputs, newOutputs].map((outputs) => valueOf(outputs?.clientSecret as pulumi.Input<string>)),
-  );
-  if (before !== after) return;
-  const device = String(newInputs?.name).split(" ").at(-1) ?? "";
-  throw new Error(
-    `Cloudflare has made a new secret for ${device}, but its answer was lost. The old secret works until ` +
-      `${String(newInputs?.previousClientSecretExpiresAt)}. To make another one, which ends it at once: ` +
-      `npm run rotate -- --device ${device} --force`,
-  );
-}
-
 /** The certificate that the summary of the host's `certificates` step names. */
 const fingerprint = (outputs: Record<string, unknown> | undefined): string | undefined =>
   /^certificate ([0-9a-f]{16}) /.exec(String(outputs?.stdout))?.[1];
-
-const valueOf = (value: pulumi.Input<string>): Promise<string> =>
-  new Promise((resolve) => {
-    pulumi.output(value).apply(resolve);
-  });

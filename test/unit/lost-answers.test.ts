@@ -3,7 +3,9 @@
 import { execFileSync } from "node:child_process";
 import { X509Certificate } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import * as pulumi from "@pulumi/pulumi";
 import { account, type Account } from "../../components/lost-answers/api.ts";
+import { requireNewSecret } from "../../components/lost-answers/secret.ts";
 import { originCertificates, SEARCHES } from "../../components/lost-answers/strays.ts";
 import { DEV } from "../../sandbox/api/world.ts";
 import { type ApiFixture, startApiFixture } from "./sandbox/api-fixture.ts";
@@ -103,6 +105,25 @@ describe("a stray is", () => {
     await issued(request());
     const strays = await originCertificates(api, SITE, installed.fingerprint, former.fingerprint);
     expect(strays.map(({ path }) => path)).toEqual([`certificates/${stray.id}`]);
+  });
+});
+
+describe("a rotation", () => {
+  const rotated = (version: number, secret: string) =>
+    requireNewSecret({
+      newInputs: { name: "photos phone", clientSecretVersion: version, previousClientSecretExpiresAt: "2027-01-01" },
+      oldInputs: { name: "photos phone" },
+      newOutputs: { clientSecret: pulumi.secret(secret) },
+      oldOutputs: { clientSecret: pulumi.secret("before") },
+    });
+
+  test("whose new secret was lost fails, and says which command makes another one", async () => {
+    await expect(rotated(2, "before")).rejects.toThrow("npm run rotate -- --device phone --force");
+  });
+
+  test("that brought one goes through, as does an update without a rotation", async () => {
+    await expect(rotated(2, "after")).resolves.toBeUndefined();
+    await expect(rotated(1, "before")).resolves.toBeUndefined();
   });
 });
 

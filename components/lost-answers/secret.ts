@@ -1,0 +1,24 @@
+import type * as pulumi from "@pulumi/pulumi";
+import { valueOf } from "./value.ts";
+
+/**
+ * Throws if a token's secret was to be another one and is not: Cloudflare tells a new secret once, and to the provider's
+ * second request it answers as if nothing had been asked.
+ */
+export async function requireNewSecret(
+  args: Pick<pulumi.ResourceHookArgs, "newInputs" | "oldInputs" | "newOutputs" | "oldOutputs">,
+): Promise<void> {
+  const { newInputs, oldInputs, newOutputs, oldOutputs } = args;
+  const version = (inputs: Record<string, unknown> = {}) => Number(inputs.clientSecretVersion ?? 1);
+  if (version(newInputs) <= version(oldInputs)) return;
+  const [before, after] = await Promise.all(
+    [oldOutputs, newOutputs].map((outputs) => valueOf(outputs?.clientSecret as pulumi.Input<string>)),
+  );
+  if (before !== after) return;
+  const device = String(newInputs?.name).split(" ").at(-1) ?? "";
+  throw new Error(
+    `Cloudflare has made a new secret for ${device}, but its answer was lost. The old secret works until ` +
+      `${String(newInputs?.previousClientSecretExpiresAt)}. To make another one, which ends it at once: ` +
+      `npm run rotate -- --device ${device} --force`,
+  );
+}
