@@ -22,6 +22,10 @@ export interface HostOptions {
 export interface SshOptions extends RunOptions {
   /** root, or one of the host's other users: `deploy` may use sudo, `nosudo` may not. Default: root. */
   user?: "root" | "deploy" | "nosudo";
+  /** Default: the host's address in the network that only this machine shares. */
+  address?: string;
+  /** Default: 22. */
+  port?: number;
 }
 
 /** One host, running or not. What it is told is kept on its disk until `remove`. */
@@ -90,16 +94,21 @@ export class Host {
   }
 
   /** Runs a command line on the host over SSH, through the user's login shell. */
-  public ssh(command: string, { user = "root", ...options }: SshOptions = {}): Promise<CommandResult> {
+  public ssh(
+    command: string,
+    { user = "root", address = this.address, port = 22, ...options }: SshOptions = {},
+  ): Promise<CommandResult> {
     const settings = [
       "BatchMode=yes",
       "ConnectTimeout=5",
+      `HostKeyAlias=${this.address}`,
       "IdentitiesOnly=yes",
       "LogLevel=ERROR",
       "StrictHostKeyChecking=yes",
       `UserKnownHostsFile=${this.knownHosts}`,
     ].flatMap((setting) => ["-o", setting]);
-    return run(["ssh", "-F", "none", "-i", this.keyFile, ...settings, `${user}@${this.address}`, command], options);
+    const target = ["-p", String(port), "-l", user, address];
+    return run(["ssh", "-F", "none", "-i", this.keyFile, ...settings, ...target, command], options);
   }
 
   /** Runs a command on the host as root, past SSH and the firewall. */

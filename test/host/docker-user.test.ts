@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { startTestHost, type TestHost } from "../support/host.ts";
-import { fingerprint, LINE, ONLY_SSH, PAYLOAD, reach } from "./firewall-support.ts";
+import { fingerprint, LINE, ONLY_SSH, PAYLOAD, reach, strangerTries } from "./firewall-support.ts";
 import { CONTAINER, installDocker } from "./support/docker.ts";
 
 let host: TestHost;
@@ -17,19 +17,13 @@ const fromStranger = () => reach((command) => host.fromStranger(command));
 const chain = async (tool: string) => (await host.inside(`${tool} -S DOCKER-USER | grep '^-A'`)).stdout.split("\n");
 const ours = (line: string | undefined) => line?.includes("immich-access") ?? false;
 
-/** What a stranger gets of the published port while the body runs, tried all the time: nothing, if all is well. */
+/** What a stranger gets of the published port while the body runs: nothing, if all is well. */
 async function watched(body: () => Promise<unknown>): Promise<string> {
-  const file = `/tmp/immich-access-stop-${host.number}`;
-  const attempts = ["198.51.100.10", "2001:db8:77::10"].map(
-    (address) => `timeout 0.2 bash -c 'exec 3<>/dev/tcp/${address}/2283' 2>/dev/null && echo open ${address}; `,
-  );
-  const watch = host.fromStranger(`rm -f ${file}; until [ -e ${file} ]; do ${attempts.join("")} done; rm ${file}`);
-  try {
-    await body();
-  } finally {
-    await host.fromStranger(`touch ${file}`);
-  }
-  return (await watch).stdout;
+  const stop = strangerTries(host, { shut: [2283] });
+  return body().then(stop, async (error: unknown) => {
+    await stop();
+    throw error;
+  });
 }
 
 test("without the setting it is refused, with the line and the setting, and nothing changes", async () => {

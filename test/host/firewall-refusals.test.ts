@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { agentBundle, agentCommand } from "../../components/origin-host/agent.ts";
 import { startTestHost, type TestHost } from "../support/host.ts";
-import { ALL_OPEN, fingerprint, LINE, listen, ONLY_SSH, PAYLOAD, reach } from "./firewall-support.ts";
+import { ALL_OPEN, fingerprint, LINE, listen, ONLY_SSH, PAYLOAD, reach, withFullDisk } from "./firewall-support.ts";
 
 let host: TestHost;
 let untouched: string;
@@ -127,14 +127,6 @@ describe("refused before anything changes", () => {
 });
 
 describe("left as it was when the disk is full", () => {
-  /** Puts a folder on a disk of its own with only `free` KiB left. */
-  const fill = async (folder: string, free: number) => {
-    await host.inside(
-      `mkdir -p ${folder}; cp -a ${folder} /run/kept; mount -t tmpfs -o size=512k,mode=755 full ${folder}; ` +
-        `cp -a /run/kept/. ${folder}/; left=$(df -k --output=avail ${folder} | tail -1); ` +
-        `head -c $((left - ${free}))k /dev/zero >${folder}/filler`,
-    );
-  };
   // More than one page of rules, so that the disk is full when some files have been replaced already.
   const ipv4 = Array.from({ length: 40 }, (_, index) => `104.16.${index}.0/24`);
   const long = { ...PAYLOAD, ranges: { ...PAYLOAD.ranges, ipv4 } };
@@ -146,12 +138,9 @@ describe("left as it was when the disk is full", () => {
     ["/var/lib/immich-access", 4],
     ["/var/lib/immich-access", 0],
   ])("%s, %d KiB left", async (folder, free) => {
-    await fill(folder, free);
-    try {
+    await withFullDisk(host, folder, free, async () => {
       expect(await refusal(long)).toContain("No space left on device; free some space and run `pulumi up` again");
-    } finally {
-      await host.inside(`umount ${folder}; rm -rf /run/kept`);
-    }
+    });
     expect(await reach((command) => host.fromStranger(command))).toEqual(ALL_OPEN);
   });
 });

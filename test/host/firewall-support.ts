@@ -10,6 +10,8 @@ export const RANGES = {
 
 export const PAYLOAD = { ranges: RANGES, sshPort: 22, immichPort: 2283, confirmSeconds: 600 };
 
+const ADDRESSES = { v4: "198.51.100.10", v6: "2001:db8:77::10" };
+
 export const LINE = (change: number) =>
   `firewall change ${change}: port 443 is open to 3 IPv4 and 2 IPv6 ranges of Cloudflare, SSH on port 22 to everyone\n`;
 
@@ -27,8 +29,7 @@ export async function listen(host: TestHost): Promise<void> {
  * by port and IP version.
  */
 export async function reach(from: (command: string) => Promise<CommandResult>): Promise<Record<string, string>> {
-  const addresses = { v4: "198.51.100.10", v6: "2001:db8:77::10" };
-  const attempts = Object.entries(addresses).flatMap(([version, address]) =>
+  const attempts = Object.entries(ADDRESSES).flatMap(([version, address]) =>
     [22, 80, 443, 2283].map(
       (port) => `(timeout 1 bash -c 'exec 3<>/dev/tcp/${address}/${port}' 2>/dev/null; echo ${port}-${version} $?) & `,
     ),
@@ -54,6 +55,55 @@ export const SSH_AND_HTTPS = { ...ONLY_SSH, ...both(443, "open") };
 
 /** What everyone gets without a firewall, when `listen` has been called. */
 export const ALL_OPEN = { ...both(22, "open"), ...both(80, "open"), ...both(443, "open"), ...both(2283, "open") };
+
+/**
+ * Has a stranger try the host's ports again and again, until the function that this returns is called. That gives what
+ * went wrong: each port of `shut` that answered, each of `open` that did not, on a line each. On an open port one SYN
+ * may get lost while rules change; a client sends another.
+ */
+export function strangerTries(
+  host: TestHost,
+  { shut = [], open = [], over = ["v4", "v6"] }: { shut?: number[]; open?: number[]; over?: ("v4" | "v6")[] },
+): () => Promise<string> {
+  const attempt = (address: string, port: number, seconds: number) =>
+    `timeout ${seconds} bash -c 'exec 3<>/dev/tcp/${address}/${port}' 2>/dev/null`;
+  const round = over
+    .map((version) => ADDRESSES[version])
+    .flatMap((address) => [
+      ...shut.map((port) => `${attempt(address, port, 0.3)} && echo ${port} open over ${address}; `),
+      ...open.map(
+        (port) =>
+          `${attempt(address, port, 0.3)} || ${attempt(address, port, 3)} || echo ${port} shut over ${address}; `,
+      ),
+    ]);
+  const end = `/tmp/immich-access-stop-${host.number}-${[...shut, ...open].join("-")}`;
+  const tries = host.fromStranger(`rm -f ${end}; until [ -e ${end} ]; do ${round.join("")} done; rm ${end}`, {
+    timeout: 280_000,
+  });
+  return async () => {
+    await host.fromStranger(`touch ${end}`);
+    return (await tries).stdout;
+  };
+}
+
+/** Puts a folder on a disk of its own with only `free` KiB left for the body. */
+export async function withFullDisk(
+  host: TestHost,
+  folder: string,
+  free: number,
+  body: () => Promise<void>,
+): Promise<void> {
+  await host.inside(
+    `mkdir -p ${folder}; cp -a ${folder} /run/kept; mount -t tmpfs -o size=512k,mode=755 full ${folder}; ` +
+      `cp -a /run/kept/. ${folder}/; left=$(df -k --output=avail ${folder} | tail -1); ` +
+      `head -c $((left - ${free}))k /dev/zero >${folder}/filler`,
+  );
+  try {
+    await body();
+  } finally {
+    await host.inside(`umount ${folder}; rm -rf /run/kept`);
+  }
+}
 
 /** Everything about the firewall that a step which fails must leave as it was. */
 export async function fingerprint(host: TestHost): Promise<string> {

@@ -1,6 +1,16 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { startTestHost, type TestHost } from "../support/host.ts";
-import { foreignRules, LINE, listen, ONLY_SSH, PAYLOAD, RANGES, reach, SSH_AND_HTTPS } from "./firewall-support.ts";
+import {
+  foreignRules,
+  LINE,
+  listen,
+  ONLY_SSH,
+  PAYLOAD,
+  RANGES,
+  reach,
+  SSH_AND_HTTPS,
+  strangerTries,
+} from "./firewall-support.ts";
 
 let host: TestHost;
 let usersRules: string;
@@ -96,13 +106,9 @@ const UNHOOK = "ip6tables -D INPUT -j ufw6-before-input";
 
 test("ufw's chains are started anew without any moment in which the host is open or SSH shut", async () => {
   await host.inside(UNHOOK);
-  const attempt = (port: number) => `timeout 0.3 bash -c 'exec 3<>/dev/tcp/198.51.100.10/${port}' 2>/dev/null`;
-  const watch = host.fromStranger(
-    `end=$(($(date +%s) + 8)); while [ $(date +%s) -lt $end ]; do ` +
-      `${attempt(2283)} && echo open; ${attempt(22)} || { sleep 0.3; ${attempt(22)} || echo shut; }; done`,
-  );
+  const stop = strangerTries(host, { shut: [2283], open: [22], over: ["v4"] });
   expect((await host.step("firewall", PAYLOAD)).stdout).toBe(LINE(6));
-  expect((await watch).stdout).toBe("");
+  expect(await stop()).toBe("");
   expect((await host.inside("iptables -S; ip6tables -S")).stdout).not.toContain("guard");
   expect(await fromStranger()).toEqual(ONLY_SSH);
   expect(await fromEdge()).toEqual(SSH_AND_HTTPS);

@@ -1,6 +1,17 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startTestHost, type TestHost } from "../support/host.ts";
-import { LINE, PAYLOAD, RANGES } from "./firewall-support.ts";
+import {
+  LINE,
+  listen,
+  ONLY_SSH,
+  PAYLOAD,
+  RANGES,
+  reach,
+  SSH_AND_HTTPS,
+  strangerTries,
+  withFullDisk,
+} from "./firewall-support.ts";
+import { ORIGIN_CA, serverCertificate } from "./support/origin.ts";
 import { listed, RangesApi } from "./support/ranges-api.ts";
 
 let host: TestHost;
@@ -9,12 +20,18 @@ let api: RangesApi;
 beforeAll(async () => {
   host = await startTestHost();
   api = await RangesApi.start(host);
+  await listen(host);
   expect((await host.step("firewall", PAYLOAD)).stdout).toBe(LINE(1));
+  // The pauses between attempts are for an API that is busy.
+  await host.inside(`sed -i 's/^PAUSES_SECONDS = .*/PAUSES_SECONDS = (0, 0.1)/' ${AGENT}/firewall/refresh.py`);
 });
 afterAll(async () => {
   await api.close();
   await host.close();
 });
+
+const AGENT = "/usr/local/lib/immich-access/agent";
+const FAILED = "systemctl --failed --no-legend; systemctl status --no-pager immich-access-ranges";
 
 /** The ranges in force: in ufw's files, in the kernel, in nginx and in our memory, which must agree. */
 async function ranges(): Promise<string[]> {
@@ -29,52 +46,140 @@ async function ranges(): Promise<string[]> {
 }
 
 const first = [...RANGES.ipv4, ...RANGES.ipv6];
+const good = listed(RANGES.ipv4, RANGES.ipv6);
+const other = listed(["104.16.0.0/13", "188.114.96.0/20"], ["2400:cb00::/32", "2c0f:f248::/32"]);
+const otherRanges = ["104.16.0.0/13", "188.114.96.0/20", "2400:cb00::/32", "2c0f:f248::/32"];
 
-test("a server that the host does not trust is not believed", async () => {
-  const { code, said } = await api.refresh(listed(["104.16.0.0/13"], ["2606:4700::/32"]));
-  expect(code).not.toBe(0);
-  expect(said).toMatch(/^immich-access: cannot fetch https:\/\/api\.cloudflare\.com\/.*certificate verify failed.*\n$/);
-  expect(await ranges()).toEqual(first);
-  expect((await host.inside("systemctl --failed --no-legend")).stdout).toContain("immich-access-ranges.service");
-  await api.trust();
-});
-
-test("new ranges get in and given-up ones are shut, in ufw and nginx", async () => {
-  const { code, said } = await api.refresh(
-    listed(["104.16.0.0/13", "188.114.96.0/20"], ["2400:cb00::/32", "2c0f:f248::/32"]),
-  );
-  expect({ code, said }).toEqual({ code: 0, said: "Cloudflare has 2 IPv4 and 2 IPv6 ranges\n" });
-  expect(await ranges()).toEqual(["104.16.0.0/13", "188.114.96.0/20", "2400:cb00::/32", "2c0f:f248::/32"]);
-  expect((await host.inside("systemctl --failed --no-legend")).stdout).toBe("");
-  expect((await api.refresh(listed(RANGES.ipv4, RANGES.ipv6))).code).toBe(0);
-  expect(await ranges()).toEqual(first);
-});
-
-test("the same ranges touch nothing", async () => {
-  const times = () => host.inside("stat -c '%n %y %i' /etc/ufw/* /etc/nginx/immich-access/* /var/lib/immich-access/*");
-  const before = (await times()).stdout;
-  expect((await api.refresh(listed(RANGES.ipv4, RANGES.ipv6))).code).toBe(0);
-  expect((await times()).stdout).toBe(before);
-});
-
-test.each([
-  ["an error page", "<html>Please wait</html>", "does not answer with address ranges"],
-  ["a refusal", { success: false, result: null }, "does not answer with address ranges"],
-  ["everything", listed(["0.0.0.0/0"], RANGES.ipv6), "0.0.0.0/0 is wider than /8"],
-  ["a private network", listed(["172.0.0.0/8", ...RANGES.ipv4], RANGES.ipv6), "overlaps 172.16.0.0/12"],
-  ["a sharp shrink", listed(["104.16.0.0/13"], RANGES.ipv6), "1 IPv4 ranges instead of 3"],
-  ["nothing", listed(RANGES.ipv4, []), "IPv6 ranges is empty"],
-])("%s is refused, and the last good ranges stay", async (_what, answer, reason) => {
-  const { code, said } = await api.refresh(answer);
+/** A refresh that must fail with a reason, that everyone sees, and leave everything as it is. */
+async function failure(answer: string | object, how?: Parameters<RangesApi["refresh"]>[1]): Promise<string> {
+  const { code, said } = await api.refresh(answer, how);
   expect(code).not.toBe(0);
   expect(said).toMatch(/^immich-access: [^\n]+\n$/);
-  expect(said).toContain(reason);
+  const seen = (await host.inside(FAILED)).stdout;
+  expect(seen).toMatch(/^\S* ?immich-access-ranges\.service .*failed/);
+  expect(seen).toContain(said.trim());
   expect(await ranges()).toEqual(first);
+  return said;
+}
+
+describe("with a stranger at the door all the time:", () => {
+  let stop: () => Promise<string>;
+
+  test("something listens there, and Cloudflare gets through", async () => {
+    await expect.poll(() => reach((command) => host.fromEdge(command)), { timeout: 60_000 }).toEqual(SSH_AND_HTTPS);
+    stop = strangerTries(host, { shut: [443, 2283], open: [22] });
+  });
+
+  test("a server that the host does not trust is not believed", async () => {
+    expect(await failure(other)).toMatch(
+      /^immich-access: cannot fetch https:\/\/api\.cloudflare\.com\/.*certificate verify failed/,
+    );
+    await api.trust();
+  });
+
+  test("new ranges get in and given-up ones are shut, in ufw and nginx", async () => {
+    const { code, said } = await api.refresh(other);
+    expect({ code, said }).toEqual({ code: 0, said: "Cloudflare has 2 IPv4 and 2 IPv6 ranges\n" });
+    expect(await ranges()).toEqual(otherRanges);
+    expect((await host.inside("systemctl --failed --no-legend")).stdout).toBe("");
+    expect((await api.refresh(good)).code).toBe(0);
+    expect(await ranges()).toEqual(first);
+  });
+
+  test("the same ranges touch nothing, repeated and with other ends of lines neither", async () => {
+    const times = () =>
+      host.inside("stat -c '%n %y %i' /etc/ufw/* /etc/nginx/immich-access/* /var/lib/immich-access/*");
+    const before = (await times()).stdout;
+    const untidy = (list: string[]) => [...list, ...list].reverse().map((range) => `${range}\r\n`);
+    for (const answer of [good, listed(untidy(RANGES.ipv4), untidy(RANGES.ipv6))]) {
+      expect((await api.refresh(answer)).code).toBe(0);
+    }
+    expect((await times()).stdout).toBe(before);
+  });
+
+  test.each<[string, string | object, string, Parameters<RangesApi["refresh"]>[1]?]>([
+    ["an error page", "<html>Please wait</html>", "does not answer with address ranges"],
+    ["a refusal", { success: false, result: null }, "does not answer with address ranges"],
+    ["an answer that ends in the middle", JSON.stringify(good).slice(0, 70), "does not answer with address ranges"],
+    ["a connection that ends too soon", JSON.stringify(good).slice(0, 70), "does not answer", { lacks: 100 }],
+    ["an error of the server's", good, "HTTP Error 503", { status: 503 }],
+    ["everything", listed(["0.0.0.0/0"], RANGES.ipv6), "0.0.0.0/0 is wider than /8"],
+    ["a private network", listed(["172.0.0.0/8", ...RANGES.ipv4], RANGES.ipv6), "overlaps 172.16.0.0/12"],
+    ["half of the ranges", listed(RANGES.ipv4, ["2606:4700::/32"]), "1 IPv6 ranges instead of 2"],
+    [
+      "one that is repeated in place of the others",
+      listed(
+        Array.from({ length: 3 }, () => "104.16.0.0/13"),
+        RANGES.ipv6,
+      ),
+      "1 IPv4 ranges instead of 3",
+    ],
+    ["nothing", listed(RANGES.ipv4, []), "IPv6 ranges is empty"],
+  ])("%s is refused, and the last good ranges stay", async (_what, answer, reason, how) => {
+    expect(await failure(answer, how)).toContain(reason);
+  });
+
+  test.each([
+    ["when the first file is new", "files.py", "fresh.rename(path)"],
+    ["between the IP versions", "firewall/kernel.py", "restore(version, _user_rules(files, version))"],
+    ["before nginx has them", "nginx/real_ip.py", "wanted = _wanted(ipv4, ipv6)"],
+  ])("a run that is killed %s opens nothing, and the next one ends as it should", async (_when, file, line) => {
+    const pattern = line.replaceAll(/[.*()]/g, "\\$&");
+    const kill = `__import__("signal").raise_signal(9)`;
+    await host.inside(`cp ${AGENT}/${file} /run/kept; sed -Ei 's/^( *)${pattern}$/&\\n\\1${kill}/' ${AGENT}/${file}`);
+    expect((await api.refresh(other)).code).not.toBe(0);
+    await host.inside(`mv /run/kept ${AGENT}/${file}`);
+    expect((await host.inside(FAILED)).stdout).toMatch(/immich-access-ranges\.service .*failed[^]*signal/);
+    expect(await reach((command) => host.fromStranger(command))).toEqual(ONLY_SSH);
+    expect((await api.refresh(other)).code).toBe(0);
+    expect(await ranges()).toEqual(otherRanges);
+    expect((await api.refresh(good)).code).toBe(0);
+    expect(await ranges()).toEqual(first);
+  });
+
+  test.each(["/etc/ufw", "/var/lib/immich-access", "/etc/nginx/immich-access"])(
+    "a disk that is full at %s keeps the last good ranges, and the next run takes the new ones",
+    async (folder) => {
+      // More than fit into what is left of the last page of a file.
+      const ipv4 = Array.from({ length: 150 }, (_, index) => `104.16.${index}.0/24`);
+      await withFullDisk(host, folder, 0, async () => {
+        const { code, said } = await api.refresh(listed(ipv4, RANGES.ipv6));
+        expect({ code, said }).toMatchObject({
+          code: 1,
+          said: expect.stringContaining("No space left on device") as string,
+        });
+      });
+      expect((await host.inside(FAILED)).stdout).toContain("No space left on device");
+      expect(await ranges()).toEqual(first);
+      expect((await api.refresh(good)).code).toBe(0);
+      expect(await ranges()).toEqual(first);
+    },
+  );
+
+  test("a clock that is wrong is named, whichever way it is wrong", async () => {
+    await host.inside("cat >>/etc/ssl/certs/ca-certificates.crt", { input: ORIGIN_CA.certificate });
+    const day = 86_400_000;
+    const cases: [change: { notBefore?: Date; notAfter?: Date }, reason: string][] = [
+      [{ notBefore: new Date(Date.now() + day) }, "begins only later"],
+      [{ notAfter: new Date(Date.now() - day / 2) }, "has ended"],
+    ];
+    for (const [change, reason] of cases) {
+      api.present(serverCertificate("api.cloudflare.com", change));
+      const today = new Date().toISOString().slice(0, 10);
+      expect(await failure(other)).toContain(`its certificate ${reason} by this host's clock, which says ${today}`);
+    }
+    api.present(serverCertificate("api.cloudflare.com"));
+    expect((await api.refresh(good)).code).toBe(0);
+  });
+
+  test("and it got nothing but SSH", async () => {
+    expect(await stop()).toBe("");
+  });
 });
 
 test("a ufw that somebody disabled is left so, and is an error", async () => {
   await host.inside("ufw disable");
-  const { code, said } = await api.refresh(listed(RANGES.ipv4, RANGES.ipv6));
+  const { code, said } = await api.refresh(good);
   expect(code).not.toBe(0);
   expect(said).toContain("ufw is disabled, so everyone reaches this host; run `ufw enable` on it");
   expect((await host.inside("ufw status | head -1; ufw --force enable")).stdout).toMatch(/^Status: inactive\n/);
@@ -82,23 +187,22 @@ test("a ufw that somebody disabled is left so, and is an error", async () => {
 
 test("a flushed firewall is set up again by the daily run", async () => {
   await host.inside("iptables -P INPUT ACCEPT; iptables -F");
-  expect((await api.refresh(listed(RANGES.ipv4, RANGES.ipv6))).code).toBe(0);
+  expect((await api.refresh(good)).code).toBe(0);
   expect(await ranges()).toEqual(first);
   expect((await host.ssh("iptables -S INPUT | head -1")).stdout).toBe("-P INPUT DROP\n");
 });
 
 test("an unreachable API leaves the ranges and fails within the service's time", async () => {
   await api.stop();
-  const { code, said } = await api.refresh("");
-  expect(code).not.toBe(0);
-  expect(said).toMatch(/^immich-access: cannot fetch .*; the former ranges stay in force\n$/);
-  expect(await ranges()).toEqual(first);
+  expect(await failure("")).toMatch(/^immich-access: cannot fetch .*; the former ranges stay in force\n$/);
 });
 
-test("the timer is enabled, catches up after downtime and does not call on the dot", async () => {
+test("the timer is daily, catches up after downtime and does not call on the dot", async () => {
   const { stdout } = await host.inside(
-    "systemctl show immich-access-ranges.timer -p Persistent -p RandomizedDelayUSec",
+    "systemctl show immich-access-ranges.timer -p Persistent -p RandomizedDelayUSec -p TimersCalendar",
   );
-  expect(stdout).toBe("RandomizedDelayUSec=6h\nPersistent=yes\n");
+  expect(stdout).toMatch(
+    /^TimersCalendar=\{ OnCalendar=\*-\*-\* 00:00:00 .*\nRandomizedDelayUSec=6h\nPersistent=yes\n$/,
+  );
   expect((await host.inside("systemctl is-active immich-access-ranges.timer")).stdout).toBe("active\n");
 });

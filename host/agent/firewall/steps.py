@@ -68,8 +68,7 @@ def refresh(request: Mapping[str, Any]) -> str:
         if ufw.value(plan.former, ufw.CONFIGURATION, "ENABLED") != "yes":
             raise HostError("ufw is disabled, so everyone reaches this host; run `ufw enable` on it")
         with _enforced(plan, open_ssh_ports()), replaced(differing(record.keeping(ranges))):
-            pass
-    real_ip.install(ranges.ipv4, ranges.ipv6)
+            real_ip.install(ranges.ipv4, ranges.ipv6)
     return f"Cloudflare has {len(ranges.ipv4)} IPv4 and {len(ranges.ipv6)} IPv6 ranges"
 
 

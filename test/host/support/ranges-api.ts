@@ -3,23 +3,27 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { KeyPairPem } from "../../../sandbox/certificates/x509.ts";
 import type { TestHost } from "../../support/host.ts";
 
 const SERVER = `
-import http.server, socket, ssl
+import http.server, json, socket, ssl
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        body = open("answer", "rb").read() if self.path == "/client/v4/ips" else b"not found"
-        self.send_response(200)
+        answer = json.load(open("answer"))
+        body = answer["body"].encode() if self.path == "/client/v4/ips" else b"not found"
+        self.send_response(answer["status"])
+        self.send_header("Content-Length", str(len(body) + answer["lacks"]))
         self.end_headers()
         self.wfile.write(body)
 class Server(http.server.ThreadingHTTPServer):
     address_family = socket.AF_INET6
-server = Server(("::", 443), Handler)
-context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-context.load_cert_chain("certificate.pem", "key.pem")
-server.socket = context.wrap_socket(server.socket, server_side=True)
-server.serve_forever()
+    def get_request(self):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain("certificate.pem", "key.pem")
+        connection, address = super().get_request()
+        return context.wrap_socket(connection, server_side=True), address
+Server(("::", 443), Handler).serve_forever()
 `;
 
 /** As the timer does; but the timer starts it once a day, and systemd refuses a unit that is started too often. */
@@ -60,9 +64,22 @@ export class RangesApi {
     await this.host.inside("cat >>/etc/ssl/certs/ca-certificates.crt", { input: certificate });
   }
 
-  /** Runs the host's service as the timer does, with this answer of the API; gives its exit status and its words. */
-  public async refresh(answer: string | object): Promise<{ code: number; said: string }> {
-    writeFileSync(join(this.folder, "answer"), typeof answer === "string" ? answer : JSON.stringify(answer));
+  /** Shows another certificate from now on. */
+  public present({ certificate, privateKey }: KeyPairPem): void {
+    writeFileSync(join(this.folder, "certificate.pem"), certificate);
+    writeFileSync(join(this.folder, "key.pem"), privateKey);
+  }
+
+  /**
+   * Runs the host's service as the timer does, with this answer of the API, that `lacks` bytes at its end; gives the
+   * service's exit status and its words.
+   */
+  public async refresh(
+    answer: string | object,
+    { status = 200, lacks = 0 } = {},
+  ): Promise<{ code: number; said: string }> {
+    const body = typeof answer === "string" ? answer : JSON.stringify(answer);
+    writeFileSync(join(this.folder, "answer"), JSON.stringify({ status, lacks, body }));
     const since = (await this.host.inside("date +%s.%N")).stdout.trim();
     const { code } = await this.host.inside(START, { timeout: 120_000 });
     const journal = `journalctl -q -o cat -u immich-access-ranges --since @${since} _COMM=python3`;
