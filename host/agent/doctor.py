@@ -4,7 +4,6 @@ It prints one JSON object: `checks`, each with what was found, and `facts` that 
 """
 
 import fcntl
-import http.client
 import json
 import os
 import re
@@ -22,6 +21,7 @@ from agent.firewall import docker_user, installation, kernel, record, ufw
 from agent.firewall.confirmation import prepared
 from agent.firewall.docker import refuse_published
 from agent.firewall.request import DROP, Request, checked_request
+from agent.immich import require_immich
 from agent.lock import LOCK
 from agent.nginx import service, steps as nginx
 from agent.nginx.layout import RANGES, differing_links
@@ -35,7 +35,6 @@ REFRESH = "immich-access-ranges.service"
 STAMP = Path("/var/lib/systemd/timers") / f"stamp-{installation.TIMER}"
 # The timer is due every day, at a random time within six hours.
 OVERDUE_SECONDS = 48 * 3600
-IMMICH_SECONDS = 3.0
 
 
 def examine(request: Mapping[str, Any]) -> str:
@@ -226,18 +225,7 @@ class _Examination:
         return "the refresh runs this checkout's version"
 
     def _immich(self) -> str:
-        host, _, port = self._site.upstream.rpartition(":")
-        connection = http.client.HTTPConnection(host.strip("[]"), int(port), timeout=IMMICH_SECONDS)
-        try:
-            connection.request("GET", "/api/server/ping")
-            answer = connection.getresponse()
-            body = answer.read(1024)
-        except (OSError, http.client.HTTPException) as error:
-            raise HostError(f"Immich does not answer on {self._site.upstream} ({error})") from None
-        finally:
-            connection.close()
-        if answer.status != 200 or b"pong" not in body:
-            raise HostError(f"what answers on {self._site.upstream} is not Immich (status {answer.status})")
+        require_immich(self._site.upstream)
         return f"answers on {self._site.upstream}"
 
 

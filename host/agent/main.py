@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import Any
 
-from agent import doctor
+from agent import doctor, survey
 from agent.access import steps as access
 from agent.certificates import steps as certificates
 from agent.errors import HostError
@@ -31,11 +31,12 @@ STEPS: dict[str, Step] = {
     "nginx": nginx.apply,
     "nginx-remove": nginx.remove,
     "doctor": doctor.examine,
+    "survey": survey.survey,
 }
 
-# Steps that do not wait for others, nor keep them waiting: the one only looks, and for the other Docker waits, which
-# would not start after half a minute. What that changes is one transaction.
-UNLOCKED = {"doctor", "firewall-docker-user"}
+# Steps that do not wait for others, nor keep them waiting: two only look, and for the third Docker waits, which would
+# not start after half a minute. What that changes is one transaction.
+UNLOCKED = {"doctor", "survey", "firewall-docker-user"}
 
 
 def main(step: str, request: Mapping[str, Any]) -> int:

@@ -2,7 +2,7 @@ import re
 import unittest
 from pathlib import Path
 
-from agent.nginx.defaults import foreign_defaults
+from agent.nginx.defaults import foreign_defaults, foreign_sites
 from agent.nginx.layout import includes
 from agent.nginx.text import Nginx, Site, site_text, unknown_names_text
 
@@ -107,6 +107,23 @@ class ForeignDefaults(unittest.TestCase):
             ),
             {"[::]:": "/etc/nginx/a.conf"},
         )
+
+
+class ForeignSites(unittest.TestCase):
+    def test_names_the_files_of_others_with_a_server_for_the_name(self) -> None:
+        dump = "\n".join(
+            [
+                "# configuration file /etc/nginx/sites-enabled/immich:",
+                "server { listen 443 ssl; server_name www.example.com",
+                "  photos.example.com; }",
+                "# configuration file /etc/nginx/sites-enabled/immich-access-photos.example.com.conf:",
+                "server { server_name photos.example.com; }",
+                "# configuration file /etc/nginx/sites-enabled/other:",
+                "server { server_name other.photos.example.com; # server_name photos.example.com;",
+                "}",
+            ]
+        )
+        self.assertEqual(foreign_sites(dump, "photos.example.com"), ["/etc/nginx/sites-enabled/immich"])
 
 
 class Includes(unittest.TestCase):

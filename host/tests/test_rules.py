@@ -1,7 +1,7 @@
 import unittest
 
 from agent.errors import HostError
-from agent.firewall.rules import CLOUDFLARE, SSH, Rule, arranged, check
+from agent.firewall.rules import CLOUDFLARE, SSH, Rule, arranged, check, openings
 
 
 def rule(
@@ -99,6 +99,11 @@ class Check(unittest.TestCase):
             check(harmless, {22}, {443}, {"eth0"}, "203.0.113.5")
         for client in ("203.0.114.5", "2001:db8::5", None):
             check([denial, *OURS], {22}, {443}, {"eth0"}, client)
+
+    def test_names_all_rules_that_open_a_port(self) -> None:
+        first, second, shut = rule("allow", "443"), rule("limit", "any"), rule("deny", "443")
+        behind = rule("allow", "400:500")
+        self.assertEqual(openings([first, RANGE, second, shut, behind], 443, {"eth0"}), [first, second])
 
     def test_accepts_the_users_own_ssh_rule(self) -> None:
         checked(rule("limit", "22"), rule("deny", "22"), RANGE)

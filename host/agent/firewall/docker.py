@@ -47,6 +47,18 @@ def publications(listing: Sequence[str], version: int) -> list[Publication]:
     return found
 
 
+def published_ports() -> list[Publication]:
+    """The DNAT rules for TCP in the kernel, of both IP versions."""
+    found: list[Publication] = []
+    for version in (4, 6):
+        tool = kernel.TOOL[version]
+        if installed(tool):
+            # A kernel without IPv6, or without NAT for it, publishes nothing that way.
+            listing = run([tool, "-w", "10", "-t", "nat", "-S"], check=False).stdout.splitlines()
+            found += publications(listing, version)
+    return found
+
+
 def refuse_published(immich_port: int | None, dropped_port: int | None) -> None:
     """Raises HostError when Docker lets the world reach Immich: what it publishes never passes ufw's rules.
 
@@ -54,13 +66,7 @@ def refuse_published(immich_port: int | None, dropped_port: int | None) -> None:
     """
     if immich_port is None:
         return
-    published: list[Publication] = []
-    for version in (4, 6):
-        tool = kernel.TOOL[version]
-        if installed(tool):
-            # A kernel without IPv6, or without NAT for it, publishes nothing that way.
-            listing = run([tool, "-w", "10", "-t", "nat", "-S"], check=False).stdout.splitlines()
-            published += publications(listing, version)
+    published = published_ports()
     listening = listeners()
     found = exposed(published, listening, immich_port, dropped_port)
     if found is not None:

@@ -69,7 +69,7 @@ def planned(ranges: Ranges, ports: Collection[int], closed: Collection[int]) -> 
         settings.append(Setting(DEFAULTS, "IPV6", "yes"))
     if value(former, DEFAULTS, "DEFAULT_INPUT_POLICY") == "accept":
         settings.append(Setting(DEFAULTS, "DEFAULT_INPUT_POLICY", '"DROP"'))
-    outside = _outside()
+    outside = outside_interfaces()
     connection = this_connection()
     client = None if connection is None else connection.client
     refuse_bypasses(kernel.versions(), ports, closed, outside)
@@ -147,7 +147,7 @@ def _foreign(files: Files, path: Path) -> list[str]:
     return [rule for rule in rules if not rule.partition("\n")[0].endswith(ours)]
 
 
-def _outside() -> set[str]:
+def outside_interfaces() -> set[str]:
     """The interfaces that lead to the internet."""
     routes = [
         line.split()

@@ -104,6 +104,19 @@ def turning_away(rules: Sequence[Rule], port: int, client: str) -> Rule | None:
     return None if rule is None or rule.lets_in else rule
 
 
+def openings(rules: Sequence[Rule], port: int, outside: Collection[str]) -> list[Rule]:
+    """The rules, ours apart, that let somebody on the internet reach a port; see `reaches_strangers`."""
+    found: list[Rule] = []
+    for rule in rules:
+        if not rule.matches_port(port) or rule.ours:
+            continue
+        if rule.lets_in and rule.reaches_strangers(outside):
+            found.append(rule)
+        elif rule.covers_everyone:
+            break
+    return found
+
+
 def check(
     rules: Sequence[Rule],
     ssh_ports: Collection[int],
@@ -125,13 +138,8 @@ def check(
         if denied is not None:
             raise HostError(f"the rule `{denied.name}` shuts out {client}, where you connect from{_remedy(denied)}")
     for port in sorted(closed):
-        for rule in rules:
-            if not rule.matches_port(port) or rule.ours:
-                continue
-            if rule.lets_in and rule.reaches_strangers(outside):
-                raise HostError(f"the rule `{rule.name}` opens port {port} to everyone{_remedy(rule)}")
-            if rule.covers_everyone:
-                break
+        for rule in openings(rules, port, outside):
+            raise HostError(f"the rule `{rule.name}` opens port {port} to everyone{_remedy(rule)}")
     shadow = decisive(rules, HTTPS_PORT)
     if shadow is not None and any(rule.comment == CLOUDFLARE for rule in rules[rules.index(shadow) :]):
         raise HostError(f"the rule `{shadow.name}` would keep Cloudflare out of port {HTTPS_PORT}{_remedy(shadow)}")

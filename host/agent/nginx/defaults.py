@@ -1,4 +1,4 @@
-"""Finds the default servers that the host's owner has."""
+"""Finds the servers that the host's owner has."""
 
 import re
 
@@ -9,12 +9,8 @@ DEFAULT = re.compile(r"\s*listen\s+(?P<address>\S+)\s(?:.*\s)?default(?:_server)
 FAMILIES = {"443": "", "*:443": "", "0.0.0.0:443": "", "[::]:443": "[::]:"}
 
 
-def foreign_defaults(dump: str) -> dict[str, str]:
-    """The files with a default server for port 443 that is not ours, by family as in `listen`.
-
-    `dump` is what `nginx -T` prints. Two default servers of one address would keep nginx from starting, so theirs stays
-    and ours is left out.
-    """
+def configuration_files(dump: str) -> dict[str, str]:
+    """The files in what `nginx -T` prints, without their comments."""
     texts: dict[str, str] = {}
     file = ""
     for line in dump.splitlines():
@@ -22,8 +18,27 @@ def foreign_defaults(dump: str) -> dict[str, str]:
             file = header[1]
         else:
             texts[file] = texts.get(file, "") + line.partition("#")[0] + "\n"
+    return texts
+
+
+def foreign_sites(dump: str, name: str) -> list[str]:
+    """The files, ours apart, with a server for a host name. nginx would go on with the first of two for one name."""
+    return [
+        file
+        for file, text in configuration_files(dump).items()
+        if f"/{PREFIX}" not in file
+        and any(name in names.split() for names in re.findall(r"\bserver_name\s([^;]*);", text))
+    ]
+
+
+def foreign_defaults(dump: str) -> dict[str, str]:
+    """The files with a default server for port 443 that is not ours, by family as in `listen`.
+
+    `dump` is what `nginx -T` prints. Two default servers of one address would keep nginx from starting, so theirs stays
+    and ours is left out.
+    """
     found: dict[str, str] = {}
-    for file, text in texts.items():
+    for file, text in configuration_files(dump).items():
         for directive in re.split("[;{}]", text):
             listen = DEFAULT.match(directive)
             if listen and listen["address"] in FAMILIES and f"/{PREFIX}" not in file:

@@ -1,0 +1,102 @@
+"""The step `survey`: what a host has before the first deployment, for the settings. It changes nothing.
+
+It prints one JSON object: the host's own `addresses`; where Immich answers (`immich`), and what is wrong with the way
+on which Docker publishes it (`published`); what lets strangers past (`openings`, each with the command that deletes
+it); and other `sites` of nginx for the same host name.
+"""
+
+import contextlib
+import ipaddress
+import json
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from agent.errors import HostError
+from agent.firewall import ufw
+from agent.firewall.connection import listeners
+from agent.firewall.docker import published_ports, refuse_published
+from agent.firewall.plan import outside_interfaces, ssh_ports
+from agent.firewall.rules import HTTPS_PORT, openings
+from agent.immich import require_immich
+from agent.nginx import service
+from agent.nginx.defaults import foreign_sites
+from agent.site import checked_hostname, text
+from agent.system import installed, run
+
+IMMICH_PORT = 2283
+# Inside its container; releases before 1.118 listened on the second one.
+CONTAINER_PORTS = (IMMICH_PORT, 3001)
+
+
+def survey(request: Mapping[str, Any]) -> str:
+    """Everything at once, as one line of JSON. Raises HostError where the settings cannot be right."""
+    payload: Mapping[str, Any] = request["payload"]
+    name = checked_hostname(text(payload, "site"))
+    ssh_ports(payload["sshPort"])
+    immich = _immich()
+    ports = [int(endpoint.rpartition(":")[2]) for endpoint in immich]
+    return json.dumps(
+        {
+            "addresses": _addresses(),
+            "immich": immich,
+            "published": [trouble for port in ports if (trouble := _published(port)) is not None],
+            "openings": _openings({HTTPS_PORT, *ports}),
+            "sites": foreign_sites(service.configuration(), name) if installed("nginx") else [],
+        }
+    )
+
+
+def _addresses() -> list[str]:
+    """Addresses of the host by which the internet could reach it, lasting ones only."""
+    shown = run(["ip", "-j", "address", "show", "scope", "global"]).stdout
+    return [
+        address["local"]
+        for interface in json.loads(shown)
+        if interface.get("ifname") in outside_interfaces()
+        for address in interface.get("addr_info", [])
+        if not address.get("temporary") and not address.get("deprecated")
+    ]
+
+
+def _immich() -> list[str]:
+    """Where Immich answers, the usual port first. Only ports that could be its are asked."""
+    listening = [listener for listener in listeners() if listener.address != "127.0.0.53"]
+    proxied = {listener.port for listener in listening if "docker-proxy" in listener.programs}
+    passed_on = {item.port for item in published_ports() if item.container_port in CONTAINER_PORTS}
+    found: list[str] = []
+    for port in sorted({IMMICH_PORT, *proxied, *passed_on}, key=lambda port: (port != IMMICH_PORT, port)):
+        own = [listener.address for listener in listening if listener.port == port]
+        for address in dict.fromkeys(["127.0.0.1", *(one for one in own if not _wildcard(one))]):
+            endpoint = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+            with contextlib.suppress(HostError):
+                require_immich(endpoint)
+                found.append(endpoint)
+                break
+    return found
+
+
+def _wildcard(address: str) -> bool:
+    return address == "*" or ipaddress.ip_address(address).is_unspecified
+
+
+def _published(port: int) -> str | None:
+    try:
+        refuse_published(port, None)
+    except HostError as error:
+        return str(error).partition("; then run")[0]
+    return None
+
+
+def _openings(ports: Collection[int]) -> list[dict[str, object]]:
+    """ufw's rules through which strangers would reach one of the ports, once each."""
+    if not installed("ufw") or any(file is None for file in ufw.current().values()):
+        return []
+    outside = outside_interfaces()
+    with ufw.opened([]) as view:
+        found = {
+            (rule.name, port): None
+            for version in view.versions()
+            for port in sorted(ports)
+            for rule in openings(view.rules(version), port, outside)
+        }
+    return [{"rule": rule, "port": port, "delete": f"ufw delete {rule}"} for rule, port in found]
