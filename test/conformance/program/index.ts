@@ -5,7 +5,9 @@ import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
 
 // As a whole, but lazily: see components/cloudflare.ts.
-const cloudflare = createRequire(import.meta.url)("@pulumi/cloudflare") as typeof import("../../../components/cloudflare.ts");
+const cloudflare = createRequire(import.meta.url)(
+  "@pulumi/cloudflare",
+) as typeof import("../../../components/cloudflare.ts");
 Reflect.deleteProperty(Error, "prepareStackTrace");
 
 const config = new pulumi.Config();
