@@ -104,9 +104,9 @@ describe("what fails is taken back:", () => {
   test("nothing is tried without certificates or ranges", async () => {
     const payload = { ...nginxPayload, site: OTHER };
     expect(await origin.refuse("nginx", payload)).toMatch(/origin\.pem is missing; the certificates step installs it/);
-    await origin.run("mv /etc/nginx/immich-access/cloudflare-ranges.conf /tmp");
-    expect(await origin.refuse("nginx", nginxPayload)).toMatch(/cloudflare-ranges\.conf is missing; the firewall step/);
-    await origin.run("mv /tmp/cloudflare-ranges.conf /etc/nginx/immich-access/");
+    await origin.run("mv /var/lib/immich-access/ranges.json /tmp");
+    expect(await origin.refuse("nginx", nginxPayload)).toContain("the firewall step has not run on this host");
+    await origin.run("mv /tmp/ranges.json /var/lib/immich-access/");
   });
 
   /** Everything in nginx's folders but the times. */
