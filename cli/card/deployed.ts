@@ -1,8 +1,7 @@
 import { spawn } from "node:child_process";
+import { CommandError } from "../lib/command.ts";
+import { capture } from "../lib/pulumi.ts";
 import type { DeviceOutput, Rotation } from "./card.ts";
-
-/** Something that the user can mend, in one line. */
-export class CommandError extends Error {}
 
 /** What a stack's outputs have for devices. */
 interface Outputs {
@@ -96,30 +95,4 @@ export class DeployedStack {
   private run(...args: string[]): Promise<string> {
     return capture([...args, "--stack", this.name]);
   }
-}
-
-/** What a command of the CLI prints. */
-function capture(args: readonly string[]): Promise<string> {
-  const child = spawn("pulumi", [...args, "--non-interactive"], { stdio: ["ignore", "pipe", "pipe"] });
-  let output = "";
-  let said = "";
-  child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()));
-  child.stderr.on("data", (chunk: Buffer) => (said += chunk.toString()));
-  return new Promise((resolve, reject) => {
-    child.on("error", ({ message }) => {
-      reject(new CommandError(`pulumi cannot be run (${message}): run \`npm ci\` first`));
-    });
-    child.on("close", (code) => {
-      if (code === 0) resolve(output);
-      else
-        reject(
-          new CommandError(
-            said
-              .trim()
-              .replace(/^error: /, "")
-              .replace(/\s*\n\s*/g, " "),
-          ),
-        );
-    });
-  });
 }

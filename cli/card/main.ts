@@ -1,8 +1,8 @@
 // `npm run card -- --device annas-phone`: what a person needs to connect one device.
 import { parseArgs } from "node:util";
 import { cardOf } from "./card.ts";
-import { runCommand } from "./command.ts";
-import { CommandError, DeployedStack } from "./deployed.ts";
+import { CommandError, runCommand } from "../lib/command.ts";
+import { DeployedStack } from "./deployed.ts";
 import { deletePage, writePage } from "./page-file.ts";
 import { cardPage } from "./page.ts";
 import { cardText } from "./terminal.ts";

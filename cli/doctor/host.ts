@@ -1,4 +1,3 @@
-import { agentBundle, agentCommand } from "../../components/origin-host/agent.ts";
 import { z } from "zod";
 import { type Check, type Finding, ill, judged, well } from "./finding.ts";
 
@@ -34,14 +33,6 @@ export interface HostPayload {
   tokenCheck: boolean;
   /** Audience tag that the verifier must know; null before the first `up`. */
   audience: string | null;
-}
-
-/** What to run over SSH and what to give it on standard input. A host that lacks Python gets none: nothing changes. */
-export function hostStep(payload: HostPayload): { command: string; input: string } {
-  return {
-    command: `test -x /usr/bin/python3 && ${agentCommand("doctor")}`,
-    input: JSON.stringify({ ...agentBundle(), payload }),
-  };
 }
 
 /**

@@ -2,13 +2,14 @@
 // Cloudflare. Changes nothing.
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { CommandError } from "../lib/command.ts";
 import { apiReader } from "./cloudflare/api.ts";
 import { examine } from "./examine.ts";
 import { exitStatus } from "./finding.ts";
 import { parseDetour } from "./network.ts";
 import { json, table } from "./report.ts";
 import { askHost } from "./ssh.ts";
-import { DoctorError, readStack } from "./stack.ts";
+import { readStack } from "./stack.ts";
 
 const USAGE = `usage: npm run doctor -- [--stack NAME] [--json] …
 
@@ -22,7 +23,7 @@ Exit status: 0 all is well, 1 something is wrong, 2 something could not be check
 try {
   process.exitCode = await main();
 } catch (error) {
-  if (!(error instanceof DoctorError)) throw error;
+  if (!(error instanceof CommandError)) throw error;
   console.error(error.message);
   process.exitCode = 2;
 }
@@ -60,11 +61,11 @@ function readArguments() {
       },
     }));
   } catch (error) {
-    throw new DoctorError(`${(error as Error).message}\n\n${USAGE}`);
+    throw new CommandError(`${(error as Error).message}\n\n${USAGE}`);
   }
   const detours = values["connect-to"].map((text) => {
     const detour = parseDetour(text);
-    if (!detour) throw new DoctorError(`--connect-to ${text} is not of the form HOST1:PORT1:HOST2:PORT2`);
+    if (!detour) throw new CommandError(`--connect-to ${text} is not of the form HOST1:PORT1:HOST2:PORT2`);
     return detour;
   });
   return { ...values, detours, ca: values.cacert === undefined ? undefined : readFile(values.cacert) };
@@ -74,6 +75,6 @@ function readFile(path: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch (error) {
-    throw new DoctorError(`--cacert: ${(error as Error).message}`);
+    throw new CommandError(`--cacert: ${(error as Error).message}`);
   }
 }

@@ -1,7 +1,7 @@
 // `npm run rotate -- --device annas-phone --grace 7d`: a new secret for one device, while the old one still works.
 import { parseArgs } from "node:util";
-import { runCommand } from "../card/command.ts";
-import { CommandError, DeployedStack } from "../card/deployed.ts";
+import { CommandError, runCommand } from "../lib/command.ts";
+import { DeployedStack } from "../card/deployed.ts";
 import { graceMilliseconds, nextRotation } from "./plan.ts";
 
 await runCommand(async () => {

@@ -1,5 +1,5 @@
 import type { Rotation } from "../card/card.ts";
-import { CommandError } from "../card/deployed.ts";
+import { CommandError } from "../lib/command.ts";
 
 const HOUR = 3600_000;
 const UNITS: Readonly<Record<string, number>> = { h: HOUR, d: 24 * HOUR };

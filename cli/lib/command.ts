@@ -1,4 +1,5 @@
-import { CommandError } from "./deployed.ts";
+/** Something that the user can mend, in one line. */
+export class CommandError extends Error {}
 
 /** Runs a command's work; its result is the exit status. A problem that the user can mend is one line, status 1. */
 export async function runCommand(work: () => Promise<number>): Promise<void> {
