@@ -12,6 +12,10 @@ export interface DnsRecordsArgs {
   hooks?: pulumi.ResourceHookBinding;
 }
 
+/** Name of an address's record in the stack; `component` is the name of the component that it belongs to. */
+export const recordName = (component: string, address: string) =>
+  `${component}-${isIPv6(address) ? "aaaa" : "a"}-${address.replace(/[.:]+/g, "-")}`;
+
 /**
  * The proxied records that put the site on the internet, so the last thing to be created and the first to go. A record
  * that already exists under this name is an error of the API (81057): import it or remove it.
@@ -23,7 +27,7 @@ export class DnsRecords extends pulumi.ComponentResource {
     for (const address of args.addresses) {
       const type = isIPv6(address) ? "AAAA" : "A";
       new cloudflare.DnsRecord(
-        `${name}-${type.toLowerCase()}-${address.replace(/[.:]+/g, "-")}`,
+        recordName(name, address),
         {
           zoneId: args.zoneId,
           name: args.hostname,

@@ -54,7 +54,8 @@ def _addresses() -> list[str]:
         for interface in json.loads(shown)
         if interface.get("ifname") in outside_interfaces()
         for address in interface.get("addr_info", [])
-        if not address.get("temporary") and not address.get("deprecated")
+        # Of an address with another scope ip leaves an empty object.
+        if "local" in address and not address.get("temporary") and not address.get("deprecated")
     ]
 
 

@@ -1,0 +1,108 @@
+// The questions about Cloudflare.
+import type { ApiReader } from "../doctor/cloudflare/collect.ts";
+import type { IdentityProvider, Organization } from "../doctor/cloudflare/facts.ts";
+import { CommandError } from "../lib/command.ts";
+import type { Dialogue } from "./dialogue.ts";
+import { readNamed } from "./options.ts";
+import { type Before, problemOf } from "./settings.ts";
+import { apiError, TOKEN_ADVICE } from "./token.ts";
+
+/** An answer of the API, with a problem of it in words for a person. */
+export const lookUp = <T>(answer: Promise<T>): Promise<T> =>
+  answer.catch((error: unknown) => {
+    throw apiError(error);
+  });
+
+/** The API token: from a file, the environment or a prompt, never from the command line. */
+export async function askToken(dialogue: Dialogue, present: string | undefined): Promise<string> {
+  const file = dialogue.flag("api-token-file");
+  const given = file === undefined ? process.env["CLOUDFLARE_API_TOKEN"] : readNamed(file).trim();
+  if (given !== undefined && given !== "") {
+    const problem = problemOf("apiToken")(given);
+    if (problem !== undefined) throw new CommandError(`what was given as API token ${problem}`);
+    return given;
+  }
+  if (!dialogue.interactive) {
+    if (present !== undefined) return present;
+    throw new CommandError(`--api-token-file or CLOUDFLARE_API_TOKEN is missing. ${TOKEN_ADVICE}`);
+  }
+  const KEEP = "keep";
+  const choices = [
+    ...(present === undefined ? [] : [{ value: KEEP, label: "the one that is set" }]),
+    { value: "new", label: "another one" },
+  ];
+  if ((await dialogue.choose({ flag: "api-token", message: "Cloudflare API token" }, choices)) === KEEP && present) {
+    return present;
+  }
+  dialogue.warn(TOKEN_ADVICE);
+  return dialogue.secret("Cloudflare API token (it is not shown)", problemOf("apiToken"));
+}
+
+/** A zone with its account. */
+export interface Zone {
+  zoneId: string;
+  accountId: string;
+  name: string;
+}
+
+interface ListedZone {
+  id: string;
+  name: string;
+  account: { id: string; name: string };
+}
+
+/** The account and the zone, from those that the token reaches. */
+export async function askZone(dialogue: Dialogue, api: ApiReader, before: Before): Promise<Zone> {
+  const zones = await dialogue.during("Looking for your zones", lookUp(api.all<ListedZone>("/zones")));
+  if (zones.length === 0) {
+    throw new CommandError(`The token reaches no zone: it lacks Zone, Zone, Read.\n${TOKEN_ADVICE}`);
+  }
+  const accounts = new Map(zones.map(({ account }) => [account.id, account.name]));
+  const accountId = await dialogue.choose(
+    { flag: "account", message: "Cloudflare account", initial: before("accountId") },
+    [...accounts].map(([value, label]) => ({ value, label })),
+  );
+  const zoneId = await dialogue.choose(
+    { flag: "zone", message: "Zone that the site's name belongs to", initial: before("zoneId") },
+    zones.filter(({ account }) => account.id === accountId).map(({ id, name }) => ({ value: id, label: name })),
+  );
+  return { zoneId, accountId, name: zones.find(({ id }) => id === zoneId)?.name ?? "" };
+}
+
+/** The domain of the account's Zero Trust team, which only the dashboard can set up. */
+export async function findTeam(api: ApiReader, accountId: string): Promise<string> {
+  const organization = await api
+    .one<Organization>(`/accounts/${accountId}/access/organizations`)
+    .catch((error: unknown) => {
+      const problem = apiError(error);
+      if (!(problem instanceof CommandError)) throw problem;
+      throw new CommandError(
+        `the account has no Zero Trust team yet: open https://one.dash.cloudflare.com, choose a team name and the free plan, and run this again (${problem.message})`,
+      );
+    });
+  return organization.auth_domain;
+}
+
+/** How people log in: by what the account has, or by a PIN that is added to it. */
+export async function askLogin(
+  dialogue: Dialogue,
+  api: ApiReader,
+  accountId: string,
+  present: string | undefined,
+  known: ReadonlySet<string>,
+): Promise<string> {
+  const providers = await lookUp(api.all<IdentityProvider>(`/accounts/${accountId}/access/identity_providers`));
+  const others = providers.filter(({ id }) => !known.has(id));
+  const pin = others.find(({ type }) => type === "onetimepin");
+  const choices = [
+    // An account can have only one.
+    ...(pin ? [] : [{ value: "create", label: "a PIN by email, which is added to the account" }]),
+    ...others.map(({ id, name, type }) => ({ value: id, label: name, hint: type })),
+    { value: "account", label: "all that the account has" },
+  ];
+  const kept = choices.some(({ value }) => value === present) ? present : undefined;
+  return dialogue.choose(
+    { flag: "login", message: "How people prove their email address", initial: kept ?? pin?.id ?? "create" },
+    choices,
+  );
+}

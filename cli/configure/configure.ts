@@ -1,0 +1,138 @@
+import { checkSettings } from "../../settings/check.ts";
+import { unreachableReason } from "../../settings/network.ts";
+import { apiReader } from "../doctor/cloudflare/api.ts";
+import { CommandError } from "../lib/command.ts";
+import type { Adoption } from "./adopt.ts";
+import { askAdoption } from "./adoption.ts";
+import { askLogin, askToken, askZone, findTeam, lookUp } from "./cloudflare.ts";
+import type { Dialogue } from "./dialogue.ts";
+import type { Record } from "./existing.ts";
+import { hostTasks, type Survey } from "./host.ts";
+import { type Key, problemOf, problemOfEntry } from "./settings.ts";
+import { askHost, SSH_FLAGS } from "./ssh.ts";
+import type { Texts } from "./stack.ts";
+import { missingPermissions, TOKEN_ADVICE } from "./token.ts";
+
+/** What the questions came to. */
+export interface Configured {
+  plain: Texts;
+  secret: Texts;
+  /** What to import into the stack; `undefined` if nothing. */
+  adoption: Adoption | undefined;
+  /** What the user has to do before `pulumi up`. */
+  tasks: string[];
+}
+
+/**
+ * Asks for all settings and tries them. Changes nothing anywhere.
+ *
+ * @param present the stack's settings
+ * @param known ids of what the stack has made so far
+ * @throws CommandError about the first answer that does not hold, or all problems between the settings
+ */
+export async function configure(dialogue: Dialogue, present: Texts, known: ReadonlySet<string>): Promise<Configured> {
+  const before = (key: Key) => present[key] || undefined;
+  const beforeList = (key: Key) => JSON.parse(before(key) ?? "[]") as string[];
+  const apiUrl = dialogue.flag("api-url") ?? before("apiUrl") ?? "https://api.cloudflare.com/client/v4";
+  const refusal = problemOf("apiUrl")(apiUrl);
+  if (refusal !== undefined) throw new CommandError(`--api-url ${apiUrl}: ${refusal}`);
+
+  const { api, apiToken, zone } = await dialogue.until(["account", "zone"], async () => {
+    const apiToken = await askToken(dialogue, before("apiToken"));
+    const api = apiReader(apiUrl, apiToken);
+    const zone = await askZone(dialogue, api, before);
+    const lacking = await dialogue.during("Trying the token's permissions", missingPermissions(apiUrl, apiToken, zone));
+    if (lacking.length > 0) throw new CommandError(`The token lacks: ${lacking.join("; ")}\n${TOKEN_ADVICE}`);
+    return { api, apiToken, zone };
+  });
+  dialogue.say(`The token may do all that is needed in ${zone.name}.`);
+  const teamDomain = await findTeam(api, zone.accountId);
+
+  const hostname = await dialogue.text({
+    flag: "hostname",
+    message: `Host name of the site, under ${zone.name}`,
+    initial: before("hostname") ?? `photos.${zone.name}`,
+    problem: (value) =>
+      problemOf("hostname")(value) ?? (value.endsWith(`.${zone.name}`) ? undefined : `is not under ${zone.name}`),
+  });
+  if (hostname.split(".").length > zone.name.split(".").length + 1) {
+    dialogue.warn(`Cloudflare's free certificate covers names one level under ${zone.name} only, and not ${hostname}.`);
+  }
+
+  const { connection, survey } = await dialogue.until(SSH_FLAGS, () => askHost(dialogue, before, hostname));
+  dialogue.say(
+    `SSH and sudo work. Immich ${survey.immich[0] === undefined ? "was not found" : `answers on ${survey.immich[0]}`}.`,
+  );
+  const immichUpstream = await dialogue.text({
+    flag: "immich",
+    message: "Where the host finds Immich, as address:port",
+    initial: survey.immich[0] ?? before("immichUpstream"),
+    problem: problemOf("immichUpstream"),
+  });
+
+  const records = (await lookUp(api.all<Record>(`/zones/${zone.zoneId}/dns_records?name=${hostname}`))).filter(
+    ({ id }) => !known.has(id),
+  );
+  const originAddresses = await dialogue.list({
+    flag: "address",
+    message: "Public addresses of the host, IPv4 and IPv6, separated by commas",
+    initial: proposedAddresses(beforeList("originAddresses"), survey, records, connection.sshAddress),
+    problem: problemOfEntry("originAddresses"),
+  });
+  const emails = await dialogue.list({
+    flag: "email",
+    message: "Email addresses of the people who may log in, separated by commas",
+    initial: beforeList("emails"),
+    problem: problemOfEntry("emails"),
+  });
+  const devices = await dialogue.list({
+    flag: "device",
+    message: "Names for the phones and programs that use the app, separated by commas",
+    initial: beforeList("devices"),
+    problem: problemOfEntry("devices"),
+  });
+  const loginProvider = await askLogin(dialogue, api, zone.accountId, before("loginProvider"), known);
+
+  const plain: Texts = {
+    hostname,
+    zoneId: zone.zoneId,
+    accountId: zone.accountId,
+    apiUrl,
+    originAddresses: JSON.stringify(originAddresses),
+    sshAddress: connection.sshAddress,
+    sshPort: connection.sshPort.toString(),
+    sshUser: connection.sshUser,
+    sshHostKey: connection.sshHostKey,
+    immichUpstream,
+    emails: JSON.stringify(emails),
+    devices: JSON.stringify(devices),
+    loginProvider,
+    teamDomain,
+  };
+  const secret: Texts = { apiToken, sshPrivateKey: connection.sshPrivateKey };
+  const { problems } = checkSettings({ ...present, ...plain, ...secret });
+  if (problems) throw new CommandError(`the settings do not hold; nothing has been written:\n${problems.join("\n")}`);
+
+  const existing = await askAdoption(dialogue, api, { hostname, ...zone }, { records, originAddresses, known });
+  return {
+    plain: changed(plain, present),
+    secret: changed(secret, present),
+    adoption: existing.adoption,
+    tasks: [...hostTasks(survey, hostname), ...existing.tasks],
+  };
+}
+
+const changed = (texts: Texts, present: Texts): Texts =>
+  Object.fromEntries(Object.entries(texts).filter(([key, value]) => present[key] !== value));
+
+/** What is set; else the host's own addresses, those of the records that are there, and the one that SSH goes to. */
+function proposedAddresses(
+  present: readonly string[],
+  { addresses }: Survey,
+  records: readonly Record[],
+  sshAddress: string,
+): readonly string[] {
+  const inRecords = records.filter(({ type }) => type === "A" || type === "AAAA").map(({ content }) => content);
+  const usable = (list: readonly string[]) => list.filter((address) => unreachableReason(address) === undefined);
+  return [present, usable(addresses), usable(inRecords), usable([sshAddress])].find(({ length }) => length > 0) ?? [];
+}

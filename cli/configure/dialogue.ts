@@ -1,0 +1,179 @@
+import * as clack from "@clack/prompts";
+import { CommandError } from "../lib/command.ts";
+
+/** The user left at a question. */
+export class Cancelled extends Error {}
+
+/** One thing that the user decides. Its flag answers it without a terminal. */
+export interface Question {
+  /** Name of the flag, without the dashes. */
+  flag: string;
+  message: string;
+  /** What to propose: what is set already, or what was found out. */
+  initial?: string | undefined;
+  /** What is wrong with an answer, to be read after the answer; `undefined` if nothing is. */
+  problem?: (value: string) => string | undefined;
+}
+
+/** One of the answers to choose from. */
+export interface Choice {
+  value: string;
+  label: string;
+  hint?: string;
+}
+
+/** Flags by name, as `parseArgs` has them. */
+export type Flags = Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
+
+/** Asks on a terminal; without one it takes the flags, then what would have been proposed. */
+export class Dialogue {
+  public readonly interactive: boolean;
+  private readonly flags: Map<string, Flags[string]>;
+  /** Answers of this run, which a second attempt at a question proposes. */
+  private readonly answers = new Map<string, string>();
+
+  public constructor(flags: Flags, interactive: boolean) {
+    this.flags = new Map(Object.entries(flags));
+    this.interactive = interactive;
+  }
+
+  /** A line of text. */
+  public async text(question: Question): Promise<string> {
+    const { message, problem } = question;
+    const initial = this.answers.get(question.flag) ?? question.initial;
+    return this.answer({ ...question, initial }, () =>
+      clack.text({
+        message,
+        ...(initial !== undefined && { initialValue: initial }),
+        validate: (value = "") => (value === "" ? "needs an answer" : problem?.(value)),
+      }),
+    );
+  }
+
+  /** Several texts, on a terminal separated by commas. An empty list is an answer only where it was proposed. */
+  public async list(question: Omit<Question, "initial"> & { initial: readonly string[] }): Promise<string[]> {
+    const given = this.flags.get(question.flag);
+    const split = (value: string) => value.split(/[\s,]+/).filter((item) => item !== "");
+    const problem = (value: string) =>
+      split(value)
+        .map((item) => question.problem?.(item))
+        .find(Boolean);
+    if (Array.isArray(given)) {
+      const joined = given.join(",");
+      this.refuse(question.flag, joined, problem(joined));
+      return split(joined);
+    }
+    if (!this.interactive) return [...question.initial];
+    const answer = await clack.text({
+      message: question.message,
+      initialValue: this.answers.get(question.flag) ?? question.initial.join(", "),
+      validate: (value = "") => problem(value),
+    });
+    return split(this.remember(question.flag, answer));
+  }
+
+  /** One of several. The flag takes a choice's value or its label. */
+  public async choose(question: Question, choices: readonly Choice[]): Promise<string> {
+    const { message, initial } = question;
+    const given = this.flags.get(question.flag);
+    const [only] = choices;
+    if (typeof given === "string") {
+      const found = choices.find(({ value, label }) => value === given || label === given);
+      if (found) return found.value;
+      const names = choices.map(({ label }) => label).join(", ");
+      throw new CommandError(`--${question.flag} ${given} is none of: ${names || "(there is none)"}`);
+    }
+    if (only && choices.length === 1) return only.value;
+    return this.answer({ ...question, problem: () => undefined }, () =>
+      clack.select({ message, options: [...choices], ...(initial !== undefined && { initialValue: initial }) }),
+    );
+  }
+
+  /** Yes or no. The flag stands for yes, with `no-` before it for no; without a terminal and a flag it is no. */
+  public async confirm(flag: string, message: string, initial: boolean): Promise<boolean> {
+    const given = this.flags.get(flag);
+    if (typeof given === "boolean") return given;
+    if (!this.interactive) return false;
+    const answer = await clack.confirm({ message, initialValue: initial });
+    if (typeof answer !== "boolean") throw new Cancelled();
+    return answer;
+  }
+
+  /** A secret, which is shown nowhere. It has no flag: other users of the machine see those. */
+  public async secret(message: string, problem?: (value: string) => string | undefined): Promise<string> {
+    const answer = await clack.password({
+      message,
+      validate: (value = "") => (value === "" ? "needs an answer" : problem?.(value)),
+    });
+    if (typeof answer !== "string") throw new Cancelled();
+    return answer;
+  }
+
+  /** The value of a flag that is a text. */
+  public flag(name: string): string | undefined {
+    const given = this.flags.get(name);
+    return typeof given === "string" ? given : undefined;
+  }
+
+  /**
+   * Work that asks and looks whether the answers hold. On a terminal it is done again until they do, with the flags in
+   * `flags` asked for, too.
+   */
+  public async until<T>(flags: readonly string[], work: () => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await work();
+      } catch (error) {
+        if (!this.interactive || !(error instanceof CommandError)) throw error;
+        clack.log.error(error.message);
+        for (const flag of flags) this.flags.delete(flag);
+      }
+    }
+  }
+
+  /** Shows what takes a while, as long as it does. */
+  public async during<T>(what: string, work: Promise<T>): Promise<T> {
+    if (!this.interactive) return work;
+    const spinner = clack.spinner();
+    spinner.start(what);
+    try {
+      return await work;
+    } finally {
+      spinner.clear();
+    }
+  }
+
+  /** Tells something that was found out. */
+  public say(text: string): void {
+    if (this.interactive) clack.log.success(text);
+    else console.log(text);
+  }
+
+  /** Tells what the user has to look after. */
+  public warn(text: string): void {
+    if (this.interactive) clack.log.warn(text);
+    else console.log(text);
+  }
+
+  private async answer(question: Question, prompt: () => Promise<string | symbol>): Promise<string> {
+    const { flag, message, initial, problem } = question;
+    const given = this.flags.get(flag);
+    if (typeof given === "string" || !this.interactive) {
+      const value = typeof given === "string" ? given : initial;
+      if (value === undefined || value === "") throw new CommandError(`--${flag} is missing: ${message}`);
+      this.refuse(flag, value, problem?.(value));
+      return value;
+    }
+    return this.remember(flag, await prompt());
+  }
+
+  private refuse(flag: string, value: string, problem: string | undefined): void {
+    if (problem !== undefined) throw new CommandError(`--${flag} ${value}: ${problem}`);
+  }
+
+  private remember(flag: string, answer: unknown): string {
+    if (typeof answer !== "string") throw new Cancelled();
+    this.answers.set(flag, answer);
+    return answer;
+  }
+}

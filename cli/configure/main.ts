@@ -1,0 +1,64 @@
+// `npm run configure`: asks for a stack's settings, tries them, and writes them.
+import * as clack from "@clack/prompts";
+import { CommandError, runCommand } from "../lib/command.ts";
+import { configure } from "./configure.ts";
+import { Cancelled, Dialogue } from "./dialogue.ts";
+import { readFlags, USAGE } from "./options.ts";
+import { ConfigStack } from "./stack.ts";
+
+/** As shells report a program that Ctrl-C ended. */
+const CANCELLED = 130;
+
+await runCommand(async () => {
+  const flags = readFlags(process.argv.slice(2));
+  if (flags.help) {
+    console.log(USAGE);
+    return 0;
+  }
+  const dialogue = new Dialogue(flags, process.stdin.isTTY && process.stdout.isTTY);
+  try {
+    return await run(dialogue, flags.stack);
+  } catch (error) {
+    if (!(error instanceof Cancelled)) throw error;
+    clack.cancel("Nothing has been written.");
+    return CANCELLED;
+  }
+});
+
+async function run(dialogue: Dialogue, name: string | undefined): Promise<number> {
+  const stack = await ConfigStack.open(name);
+  if (dialogue.interactive) clack.intro(`Settings of the stack ${stack.name}`);
+  if (stack.needsPassphrase) await unlock(dialogue, stack);
+  const present = await stack.settings();
+  const { plain, secret, adoption, tasks } = await configure(dialogue, present, await stack.resourceIds());
+  await dialogue.during("Writing the settings", stack.write(plain, secret));
+  dialogue.say(`Pulumi.${stack.name}.yaml has all settings, its secrets encrypted.`);
+  if (adoption) {
+    // Loaded only here, because it takes as long as all else together.
+    const { adopt } = await import("./adopt.ts");
+    await dialogue.during("Importing what is there", adopt(stack, adoption));
+    dialogue.say("What was there is part of the stack; nothing of it has changed yet.");
+  }
+  for (const task of tasks) dialogue.warn(`Before pulumi up: ${task}`);
+  const next = `npx pulumi up --stack ${stack.name}`;
+  if (dialogue.interactive) clack.outro(`Next: ${next}`);
+  else console.log(`Next: ${next}`);
+  return 0;
+}
+
+async function unlock(dialogue: Dialogue, stack: ConfigStack): Promise<void> {
+  if (!dialogue.interactive) {
+    throw new CommandError(
+      "the stack's secrets are encrypted by a passphrase: set PULUMI_CONFIG_PASSPHRASE_FILE to a file with it",
+    );
+  }
+  const passphrase = await dialogue.secret(
+    stack.hasSecrets
+      ? "Passphrase of the stack's secrets"
+      : "A new passphrase that encrypts the stack's secrets; keep it",
+  );
+  if (!stack.hasSecrets && (await dialogue.secret("The same once more")) !== passphrase) {
+    throw new CommandError("the two are not the same; nothing has been written");
+  }
+  stack.unlock(passphrase);
+}

@@ -1,0 +1,104 @@
+// The questions about the host.
+import { existsSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { normaliseHostKey, privateKeyProblem } from "../../settings/ssh.ts";
+import { CommandError } from "../lib/command.ts";
+import { type Connection, fingerprint, shownHostKey } from "../lib/ssh.ts";
+import type { Dialogue } from "./dialogue.ts";
+import { type Survey, surveyHost } from "./host.ts";
+import { readNamed } from "./options.ts";
+import { type Before, problemOf } from "./settings.ts";
+
+/** The flags that `askHost` takes. */
+export const SSH_FLAGS = ["ssh-address", "ssh-port", "ssh-user", "ssh-key-file", "ssh-host-key"];
+
+/**
+ * How to reach the host over SSH, tried out; with what is there.
+ *
+ * @throws CommandError with what does not hold
+ */
+export async function askHost(
+  dialogue: Dialogue,
+  before: Before,
+  hostname: string,
+): Promise<{ connection: Connection; survey: Survey }> {
+  const sshAddress = await dialogue.text({
+    flag: "ssh-address",
+    message: "Address under which this machine reaches the host over SSH",
+    initial: before("sshAddress"),
+    problem: (value) => problemOf("sshAddress")(value) ?? (value === hostname ? "is the proxied host name" : undefined),
+  });
+  const port = (value: string) => problemOf("sshPort")(Number(value));
+  const sshPort = Number(
+    await dialogue.text({
+      flag: "ssh-port",
+      message: "Its SSH port",
+      initial: before("sshPort") ?? "22",
+      problem: port,
+    }),
+  );
+  const shown = await shownHostKey(sshAddress, sshPort).catch((error: unknown) => {
+    throw new CommandError(error instanceof Error ? error.message : String(error));
+  });
+  const sshHostKey = await confirmHostKey(dialogue, shown, before("sshHostKey"));
+  const sshUser = await dialogue.text({
+    flag: "ssh-user",
+    message: "User there: root, or one who may run sudo without a password",
+    initial: before("sshUser") ?? "root",
+    problem: problemOf("sshUser"),
+  });
+  const sshPrivateKey = await askKey(dialogue, before("sshPrivateKey"));
+  const connection = { sshAddress, sshPort, sshUser, sshPrivateKey, sshHostKey };
+  const survey = await dialogue.during("Looking around on the host", surveyHost(connection, hostname));
+  return { connection, survey };
+}
+
+async function confirmHostKey(dialogue: Dialogue, shown: string, pinned: string | undefined): Promise<string> {
+  const print = fingerprint(shown);
+  const wanted = dialogue.flag("ssh-host-key") ?? pinned;
+  if (wanted !== undefined) {
+    const same = wanted.startsWith("SHA256:") ? wanted === print : normaliseHostKey(wanted).line === shown;
+    if (same) return shown;
+    const message = `the host shows the key ${print}, which is not the one that was given or set before`;
+    if (!dialogue.interactive || dialogue.flag("ssh-host-key") !== undefined) throw new CommandError(message);
+    dialogue.warn(`Careful: ${message}.`);
+  }
+  const file = `/etc/ssh/ssh_host_${shown.startsWith("ssh-ed25519") ? "ed25519" : "ecdsa"}_key.pub`;
+  if (!dialogue.interactive) {
+    throw new CommandError(
+      `--ssh-host-key is missing: the host shows ${print}; compare it with \`ssh-keygen -lf ${file}\` on the host`,
+    );
+  }
+  dialogue.warn(`The host shows the key ${print}. On the host, \`ssh-keygen -lf ${file}\` tells its real one.`);
+  if (await dialogue.confirm("", "Are they the same?", false)) return shown;
+  throw new CommandError("then another machine answers at this address: find out which before you go on");
+}
+
+async function askKey(dialogue: Dialogue, present: string | undefined): Promise<string> {
+  const usual = ["id_ed25519", "id_ecdsa", "id_rsa"].map((name) => join(homedir(), ".ssh", name)).find(existsSync);
+  if (present !== undefined && dialogue.flag("ssh-key-file") === undefined) {
+    const keep = { value: "keep", label: "the one that is set" };
+    const choice = dialogue.interactive
+      ? await dialogue.choose({ flag: "ssh-key", message: "Private key of that user" }, [
+          keep,
+          { value: "new", label: "another one" },
+        ])
+      : keep.value;
+    if (choice === keep.value) return present;
+  }
+  const file = await dialogue.text({
+    flag: "ssh-key-file",
+    message: "File with the private key of that user, without a passphrase",
+    initial: usual,
+    problem: (path) => {
+      try {
+        const problem = privateKeyProblem(readNamed(path));
+        return problem && `${problem}: ssh-keygen -t ed25519 -N "" -f ~/.ssh/immich-access`;
+      } catch (error) {
+        return (error as Error).message;
+      }
+    },
+  });
+  return readNamed(file);
+}

@@ -1,0 +1,131 @@
+import { existsSync, readFileSync } from "node:fs";
+import { parse } from "yaml";
+import { CommandError } from "../lib/command.ts";
+import { capture } from "../lib/pulumi.ts";
+
+const NAMESPACE = "immich-access:";
+
+/** Settings by key; lists as JSON. */
+export type Texts = Readonly<Record<string, string>>;
+
+/** A stack that may not exist yet, by way of the Pulumi CLI on the PATH. */
+export class ConfigStack {
+  public readonly name: string;
+  public exists: boolean;
+  /** Whether its secrets are encrypted by a passphrase that nobody has told yet. */
+  public readonly needsPassphrase: boolean;
+  private passphrase: string | undefined;
+
+  private constructor(name: string, exists: boolean, needsPassphrase: boolean) {
+    this.name = name;
+    this.exists = exists;
+    this.needsPassphrase = needsPassphrase;
+  }
+
+  /**
+   * @param name the stack; by default the one that is selected, else `home`
+   * @throws CommandError if the CLI is not logged in
+   */
+  public static async open(name?: string): Promise<ConfigStack> {
+    const { url } = JSON.parse(await capture(["whoami", "--json"]).catch(notLoggedIn)) as { url: string };
+    const stacks = JSON.parse(await capture(["stack", "ls", "--json"])) as { name: string; current: boolean }[];
+    const chosen = name ?? stacks.find(({ current }) => current)?.name ?? "home";
+    const told = "PULUMI_CONFIG_PASSPHRASE" in process.env || "PULUMI_CONFIG_PASSPHRASE_FILE" in process.env;
+    const { secretsprovider } = stackFile(chosen);
+    const byPassphrase = secretsprovider === undefined ? !/^https?:/.test(url) : secretsprovider === "passphrase";
+    return new ConfigStack(
+      chosen,
+      stacks.some((stack) => stack.name === chosen),
+      byPassphrase && !told,
+    );
+  }
+
+  /** Whether it has secrets, so that they cannot be read without its passphrase. */
+  public get hasSecrets(): boolean {
+    return stackFile(this.name).encryptionsalt !== undefined;
+  }
+
+  /** Takes the passphrase for this run. It goes to the CLI in the environment, and nowhere else. */
+  public unlock(passphrase: string): void {
+    this.passphrase = passphrase;
+  }
+
+  /** The environment that the CLI needs for it. */
+  public get env(): NodeJS.ProcessEnv {
+    return this.passphrase === undefined ? {} : { PULUMI_CONFIG_PASSPHRASE: this.passphrase };
+  }
+
+  /** Its settings, secrets in the clear; those that it does not have are as Pulumi.yaml sets them. */
+  public async settings(): Promise<Texts> {
+    if (!this.exists) return projectDefaults();
+    const config = JSON.parse(await this.run(["config", "--json", "--show-secrets"])) as Record<
+      string,
+      { value?: string; objectValue?: unknown }
+    >;
+    const own = Object.entries(config).filter(([key]) => key.startsWith(NAMESPACE));
+    return Object.fromEntries(
+      own.map(([key, { value, objectValue }]) => [key.slice(NAMESPACE.length), value ?? JSON.stringify(objectValue)]),
+    );
+  }
+
+  /** The ids of what it has made so far, by which it is told from what others made. */
+  public async resourceIds(): Promise<ReadonlySet<string>> {
+    if (!this.exists) return new Set();
+    const { deployment } = JSON.parse(await this.run(["stack", "export"])) as {
+      deployment: { resources?: { id?: string }[] };
+    };
+    return new Set((deployment.resources ?? []).flatMap(({ id }) => id ?? []));
+  }
+
+  /** Writes settings, and creates the stack first where there is none. Secrets are encrypted by the CLI. */
+  public async write(plain: Texts, secret: Texts): Promise<void> {
+    if (!this.exists) {
+      await this.run(["stack", "init"]);
+      this.exists = true;
+    }
+    const entries = Object.entries(plain).map(([key, value]) => [NAMESPACE + key, entry(value)] as const);
+    if (entries.length > 0)
+      await this.run(["config", "set-all", "--json", JSON.stringify(Object.fromEntries(entries))]);
+    for (const [key, value] of Object.entries(secret)) {
+      await this.run(["config", "set", "--secret", NAMESPACE + key], value);
+    }
+  }
+
+  private run(args: readonly string[], input = ""): Promise<string> {
+    return capture([...args, "--stack", this.name], { input, env: this.env });
+  }
+}
+
+/** As `pulumi config --json` shows a value: a list also as what it is. */
+const entry = (value: string) =>
+  /^[[{]/.test(value) ? { value, objectValue: JSON.parse(value) as unknown, secret: false } : { value, secret: false };
+
+/** What Pulumi.yaml gives a stack that sets nothing. */
+function projectDefaults(): Texts {
+  const { config = {} } = parse(readFileSync("Pulumi.yaml", "utf8")) as {
+    config?: Record<string, { default?: unknown }>;
+  };
+  return Object.fromEntries(
+    Object.entries(config).flatMap(([key, { default: value }]): [string, string][] =>
+      value === undefined ? [] : [[key, typeof value === "string" ? value : JSON.stringify(value)]],
+    ),
+  );
+}
+
+interface StackFile {
+  secretsprovider?: string;
+  encryptionsalt?: string;
+}
+
+function stackFile(name: string): StackFile {
+  const file = `Pulumi.${name.split("/").at(-1) ?? name}.yaml`;
+  return existsSync(file) ? ((parse(readFileSync(file, "utf8")) as StackFile | null) ?? {}) : {};
+}
+
+function notLoggedIn(error: unknown): never {
+  if (!(error instanceof CommandError) || !/log ?in|PULUMI_ACCESS_TOKEN/i.test(error.message)) throw error;
+  throw new CommandError(
+    "pulumi does not know where to keep the state: run `npx pulumi login`, or `npx pulumi login --local` to keep it " +
+      "on this machine",
+  );
+}

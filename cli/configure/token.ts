@@ -1,0 +1,106 @@
+import { ApiProblem } from "../doctor/cloudflare/collect.ts";
+import { CommandError } from "../lib/command.ts";
+
+/** Something that the API token has to be allowed to do. */
+export interface Permission {
+  /** As the dashboard calls it. */
+  name: string;
+  /** Key in the links that fill in the dashboard's form; absent where Cloudflare documents none. */
+  key?: string;
+  /** A request that asks for it and changes nothing, whoever is allowed to make it. */
+  probe: (zone: string, account: string) => { method: "DELETE" | "PATCH"; path: string };
+}
+
+// Nothing has these ids, so there is nothing to delete.
+const NO_ID = "0".repeat(32);
+const NO_UUID = "00000000-0000-0000-0000-000000000000";
+
+const zone = (name: string, key: string, method: "DELETE" | "PATCH", path: string): Permission => ({
+  name: `Zone, ${name}, Edit`,
+  key,
+  probe: (id) => ({ method, path: `/zones/${id}/${path}` }),
+});
+const account = (name: string, path: string, key?: string): Permission => ({
+  name: `Account, ${name}, Edit`,
+  ...(key !== undefined && { key }),
+  probe: (_zone, id) => ({ method: "DELETE", path: `/accounts/${id}/access/${path}/${NO_UUID}` }),
+});
+
+/** All that the program needs, in the order in which the dashboard lists it. */
+export const PERMISSIONS: readonly Permission[] = [
+  zone("DNS", "dns", "DELETE", `dns_records/${NO_ID}`),
+  zone("SSL and Certificates", "ssl_and_certificates", "DELETE", `origin_tls_client_auth/${NO_UUID}`),
+  zone("Zone Settings", "zone_settings", "PATCH", "settings/immich_access_has_no_such_setting"),
+  account("Access: Apps and Policies", "apps", "access"),
+  account("Access: Service Tokens", "service_tokens"),
+  account("Access: Organizations, Identity Providers, and Groups", "identity_providers", "access_acct"),
+];
+
+/**
+ * Opens the dashboard's form for a new token with the permissions filled in, as far as Cloudflare documents keys for
+ * them (API token template URLs). For the one on service tokens it does not.
+ */
+export const TOKEN_FORM = (() => {
+  const keys = PERMISSIONS.flatMap(({ key }) => (key === undefined ? [] : [{ key, type: "edit" }]));
+  const query = new URLSearchParams({
+    permissionGroupKeys: JSON.stringify([{ key: "zone", type: "read" }, ...keys]),
+    ...{ accountId: "*", zoneId: "all", name: "immich-access" },
+  });
+  return `https://dash.cloudflare.com/profile/api-tokens?${query.toString()}`;
+})();
+
+/** What to do about permissions that are missing. */
+export const TOKEN_ADVICE =
+  `Make a token with this link, which fills in the form, and add "Account, Access: Service Tokens, Edit" to it:\n` +
+  TOKEN_FORM;
+
+const ANSWER_MS = 15_000;
+
+/**
+ * The names of the permissions that a token lacks.
+ *
+ * Each is asked for by a request that could change nothing: it names what does not exist. Cloudflare looks at the
+ * permission before that, so 401 and 403 mean that it is missing, and any other refusal that it is there.
+ *
+ * @throws CommandError if the API cannot be asked
+ */
+export async function missingPermissions(
+  baseUrl: string,
+  token: string,
+  ids: { zoneId: string; accountId: string },
+): Promise<string[]> {
+  const results = await Promise.all(
+    PERMISSIONS.map(async ({ name, probe }) => {
+      const { method, path } = probe(ids.zoneId, ids.accountId);
+      const status = await ask(baseUrl, token, method, path);
+      return status === 401 || status === 403 ? [name] : [];
+    }),
+  );
+  return results.flat();
+}
+
+async function ask(baseUrl: string, token: string, method: "DELETE" | "PATCH", path: string): Promise<number> {
+  const answer = await fetch(baseUrl + path, {
+    method,
+    headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+    ...(method === "PATCH" && { body: JSON.stringify({ value: "on" }) }),
+    // A redirection would take the token elsewhere.
+    redirect: "error",
+    signal: AbortSignal.timeout(ANSWER_MS),
+  }).catch(() => {
+    throw new CommandError(`the API at ${baseUrl} does not answer; look at the network`);
+  });
+  if (answer.status === 429 || answer.status >= 500) {
+    throw new CommandError(`the API answers ${answer.status.toString()}; try again in some minutes`);
+  }
+  return answer.status;
+}
+
+/** The problem of a call to the API, for a person. */
+export function apiError(error: unknown): unknown {
+  if (!(error instanceof ApiProblem)) return error;
+  if (error.status === 401 || error.status === 403 || error.status === 400) {
+    return new CommandError(`Cloudflare does not accept the API token for ${error.path}: ${error.message}`);
+  }
+  return new CommandError(`the API cannot be asked (${error.path}): ${error.message}`);
+}
