@@ -93,13 +93,18 @@ export async function stopSandbox(options: SandboxOptions = {}): Promise<void> {
   const { stateDir, report } = settled(options);
   if (!existsSync(sandboxFolder(stateDir)) && ownClaims(stateDir).length === 0) return;
   mkdirSync(sandboxFolder(stateDir), { recursive: true, mode: 0o700 });
-  await locked(stateDir, report, async () => {
+  const end = async () => {
     for (const claim of ownClaims(stateDir)) {
       await takeDown(claim);
       releaseNumber(claim.number);
     }
     await endDaemons(sandboxFolder(stateDir));
     await sweep((claim) => removeClaimed(claim));
+  };
+  await locked(stateDir, report, end).catch((error: unknown) => {
+    // A full disk takes no lock, and what fills it may be what is to be ended.
+    if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
+    return end();
   });
 }
 
