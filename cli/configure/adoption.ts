@@ -30,7 +30,7 @@ export async function askAdoption(
 
   const take = async (what: string, then: string) => {
     dialogue.warn(`${what} is there already. ${then}`);
-    if (await dialogue.confirm("adopt", "Take it over into the stack?", true)) return true;
+    if (await dialogue.confirm("Take it over into the stack?", true, "adopt")) return true;
     tasks.push(`${what} is not this stack's: delete it in the dashboard, or run this again with --adopt`);
     return false;
   };

@@ -13,11 +13,17 @@ export const lookUp = <T>(answer: Promise<T>): Promise<T> =>
     throw apiError(error);
   });
 
+/** The flags that the token and the zone come from; `api-token` stands for CLOUDFLARE_API_TOKEN. */
+export const TOKEN_FLAGS = ["api-token-file", "api-token", "account", "zone"];
+
+/** How to make a token, unless the next question says so anyway. */
+export const tokenAdvice = ({ interactive }: Dialogue) => (interactive ? "" : `\n${TOKEN_ADVICE}`);
+
 /** The API token: from a file, the environment or a prompt, never from the command line. */
 export async function askToken(dialogue: Dialogue, present: string | undefined): Promise<string> {
   const file = dialogue.flag("api-token-file");
-  const given = file === undefined ? process.env["CLOUDFLARE_API_TOKEN"] : readNamed(file).trim();
-  if (given !== undefined && given !== "") {
+  const given = file === undefined ? dialogue.flag("api-token") : readNamed(file).trim();
+  if (given !== undefined) {
     const problem = problemOf("apiToken")(given);
     if (problem !== undefined) throw new CommandError(`what was given as API token ${problem}`);
     return given;
@@ -31,7 +37,7 @@ export async function askToken(dialogue: Dialogue, present: string | undefined):
     ...(present === undefined ? [] : [{ value: KEEP, label: "the one that is set" }]),
     { value: "new", label: "another one" },
   ];
-  if ((await dialogue.choose({ flag: "api-token", message: "Cloudflare API token" }, choices)) === KEEP && present) {
+  if ((await dialogue.choose({ flag: "token-choice", message: "Cloudflare API token" }, choices)) === KEEP && present) {
     return present;
   }
   dialogue.warn(TOKEN_ADVICE);
@@ -55,7 +61,7 @@ interface ListedZone {
 export async function askZone(dialogue: Dialogue, api: ApiReader, before: Before): Promise<Zone> {
   const zones = await dialogue.during("Looking for your zones", lookUp(api.all<ListedZone>("/zones")));
   if (zones.length === 0) {
-    throw new CommandError(`The token reaches no zone: it lacks Zone, Zone, Read.\n${TOKEN_ADVICE}`);
+    throw new CommandError(`the token reaches no zone: it lacks Zone, Zone, Read${tokenAdvice(dialogue)}`);
   }
   const accounts = new Map(zones.map(({ account }) => [account.id, account.name]));
   const accountId = await dialogue.choose(

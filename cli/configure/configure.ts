@@ -4,14 +4,14 @@ import { apiReader } from "../doctor/cloudflare/api.ts";
 import { CommandError } from "../lib/command.ts";
 import type { Adoption } from "./adopt.ts";
 import { askAdoption } from "./adoption.ts";
-import { askLogin, askToken, askZone, findTeam, lookUp } from "./cloudflare.ts";
+import { askLogin, askToken, askZone, findTeam, lookUp, TOKEN_FLAGS, tokenAdvice } from "./cloudflare.ts";
 import type { Dialogue } from "./dialogue.ts";
 import type { Record } from "./existing.ts";
 import { hostTasks, type Survey } from "./host.ts";
 import { type Key, problemOf, problemOfEntry } from "./settings.ts";
 import { askHost, SSH_FLAGS } from "./ssh.ts";
 import type { Texts } from "./stack.ts";
-import { missingPermissions, TOKEN_ADVICE } from "./token.ts";
+import { missingPermissions } from "./token.ts";
 
 /** What the questions came to. */
 export interface Configured {
@@ -37,12 +37,12 @@ export async function configure(dialogue: Dialogue, present: Texts, known: Reado
   const refusal = problemOf("apiUrl")(apiUrl);
   if (refusal !== undefined) throw new CommandError(`--api-url ${apiUrl}: ${refusal}`);
 
-  const { api, apiToken, zone } = await dialogue.until(["account", "zone"], async () => {
+  const { api, apiToken, zone } = await dialogue.until(TOKEN_FLAGS, async () => {
     const apiToken = await askToken(dialogue, before("apiToken"));
     const api = apiReader(apiUrl, apiToken);
     const zone = await askZone(dialogue, api, before);
     const lacking = await dialogue.during("Trying the token's permissions", missingPermissions(apiUrl, apiToken, zone));
-    if (lacking.length > 0) throw new CommandError(`The token lacks: ${lacking.join("; ")}\n${TOKEN_ADVICE}`);
+    if (lacking.length > 0) throw new CommandError(`the token lacks: ${lacking.join("; ")}${tokenAdvice(dialogue)}`);
     return { api, apiToken, zone };
   });
   dialogue.say(`The token may do all that is needed in ${zone.name}.`);

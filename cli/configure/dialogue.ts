@@ -89,9 +89,9 @@ export class Dialogue {
     );
   }
 
-  /** Yes or no. The flag stands for yes, with `no-` before it for no; without a terminal and a flag it is no. */
-  public async confirm(flag: string, message: string, initial: boolean): Promise<boolean> {
-    const given = this.flags.get(flag);
+  /** Yes or no. A flag stands for yes, with `no-` before it for no; without a terminal and a flag it is no. */
+  public async confirm(message: string, initial: boolean, flag?: string): Promise<boolean> {
+    const given = flag === undefined ? undefined : this.flags.get(flag);
     if (typeof given === "boolean") return given;
     if (!this.interactive) return false;
     const answer = await clack.confirm({ message, initialValue: initial });

@@ -15,7 +15,8 @@ await runCommand(async () => {
     console.log(USAGE);
     return 0;
   }
-  const dialogue = new Dialogue(flags, process.stdin.isTTY && process.stdout.isTTY);
+  const token = process.env["CLOUDFLARE_API_TOKEN"] || undefined;
+  const dialogue = new Dialogue({ ...flags, "api-token": token }, process.stdin.isTTY && process.stdout.isTTY);
   try {
     return await run(dialogue, flags.stack);
   } catch (error) {

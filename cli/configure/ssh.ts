@@ -71,7 +71,7 @@ async function confirmHostKey(dialogue: Dialogue, shown: string, pinned: string 
     );
   }
   dialogue.warn(`The host shows the key ${print}. On the host, \`ssh-keygen -lf ${file}\` tells its real one.`);
-  if (await dialogue.confirm("", "Are they the same?", false)) return shown;
+  if (await dialogue.confirm("Are they the same?", false)) return shown;
   throw new CommandError("then another machine answers at this address: find out which before you go on");
 }
 

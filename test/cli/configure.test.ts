@@ -1,0 +1,161 @@
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { parse } from "yaml";
+import { DEV } from "../../sandbox/api/world.ts";
+import { mirrorProject } from "../../sandbox/dev/project.ts";
+import { run } from "../../sandbox/run.ts";
+import type { CommandResult } from "../../sandbox/sandbox.ts";
+import { PROJECT } from "../e2e/support/deployment.ts";
+import { SITE, startWorld, type World } from "../e2e/support/world.ts";
+import { CTRL_C, ENTER, Terminal } from "./support/terminal.ts";
+
+// A new user: a host, an account, a token and a checkout without any stack. The tests build on one another.
+
+const PROGRAM = join(PROJECT, "cli/configure/main.ts");
+const NAMESPACE = "immich-access:";
+
+let world: World;
+let folder: string;
+let project: string;
+let keyFile: string;
+let environment: Record<string, string>;
+
+beforeAll(async () => {
+  world = await startWorld();
+  folder = mkdtempSync(join(tmpdir(), "immich-access-configure-"));
+  project = join(folder, "project");
+  mirrorProject(PROJECT, project);
+  mkdirSync(join(folder, "backend"));
+  keyFile = join(folder, "key");
+  writeFileSync(keyFile, world.sandbox.sshTarget.privateKey, { mode: 0o600 });
+  environment = {
+    ...world.deployment.stack.workspace.envVars,
+    PULUMI_BACKEND_URL: `file://${join(folder, "backend")}`,
+    HOME: folder,
+  };
+});
+afterAll(async () => {
+  await world.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** Runs it without a terminal. */
+const configure = (args: readonly string[], token = world.sandbox.token): Promise<CommandResult> =>
+  run(["env", "-C", project, process.execPath, PROGRAM, "--api-url", world.sandbox.apiUrl, ...args], {
+    env: { ...environment, CLOUDFLARE_API_TOKEN: token },
+    timeout: 120_000,
+  });
+
+const flags = () => [
+  ...["--hostname", SITE, "--ssh-address", world.sandbox.sshTarget.host, "--ssh-key-file", keyFile],
+  ...["--ssh-host-key", world.sandbox.sshTarget.hostKey, "--email", "anna@example.com", "--device", "annas-phone"],
+];
+
+const settings = () =>
+  (parse(readFileSync(join(project, "Pulumi.home.yaml"), "utf8")) as { config: Record<string, unknown> }).config;
+
+/** Asks the sandbox's Cloudflare, as the dashboard would. */
+async function cloudflare<T>(method: string, path: string, body?: object): Promise<T> {
+  const answer = await fetch(world.sandbox.apiUrl + path, {
+    method,
+    headers: { authorization: `Bearer ${world.sandbox.token}`, "content-type": "application/json" },
+    ...(body && { body: JSON.stringify(body) }),
+  });
+  return ((await answer.json()) as { result: T }).result;
+}
+
+test("names the permissions that a token lacks, tried without changing anything", async () => {
+  const granted = [
+    ...["Zone Read", "DNS Write", "SSL and Certificates Read", "Zone Settings Write"],
+    ...["Access: Apps and Policies Write", "Access: Organizations, Identity Providers, and Groups Write"],
+  ];
+  const { token } = await world.api.createToken({ name: "weak", permissions: granted });
+  const before = await world.api.state();
+  const { code, stderr } = await configure(flags(), token);
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/^the token lacks: Zone, SSL and Certificates, Edit; Account, Access: Service Tokens, Edit\n/);
+  expect(stderr).toContain("https://dash.cloudflare.com/profile/api-tokens?permissionGroupKeys=");
+  expect(stderr).not.toContain(token);
+  expect(await world.api.state()).toEqual(before);
+});
+
+test("refuses a host with another key, and writes nothing", async () => {
+  const { code, stderr } = await configure([...flags(), "--ssh-host-key", "SHA256:another"]);
+  expect({ code, stderr }).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining("not the one that was given") as string,
+  });
+  expect(existsSync(join(project, "Pulumi.home.yaml"))).toBe(false);
+});
+
+test("asks on a terminal, shows no secret, and can be left at any question", async () => {
+  const { token, apiUrl, sshTarget } = world.sandbox;
+  const command = [process.execPath, PROGRAM, "--api-url", apiUrl];
+  const left = new Terminal(command, project, environment);
+  await left.answer("Cloudflare API token (", token + ENTER);
+  await left.answer("Host name of the site", CTRL_C);
+  expect(await left.end()).toBe(130);
+  expect(existsSync(join(project, "Pulumi.home.yaml"))).toBe(false);
+
+  const asked = new Terminal(command, project, environment);
+  await asked.answer("Cloudflare API token (", `${"x".repeat(40)}${ENTER}`);
+  await asked.until("does not accept the API token");
+  await asked.answer("Cloudflare API token (", token + ENTER);
+  await asked.answer("Host name of the site", ENTER);
+  await asked.answer("reaches the host over SSH", sshTarget.host + ENTER);
+  await asked.answer("Its SSH port", ENTER);
+  await asked.answer("Are they the same?", "y");
+  await asked.answer("User there", ENTER);
+  await asked.answer("File with the private key", keyFile + ENTER);
+  await asked.answer("Where the host finds Immich", ENTER);
+  await asked.answer("Public addresses", ENTER);
+  await asked.answer("Email addresses", `anna@example.com, ben@example.com${ENTER}`);
+  await asked.answer("phones and programs", ENTER);
+  await asked.answer("How people prove", ENTER);
+  expect(await asked.end()).toBe(0);
+  expect(asked.shown).not.toContain(token);
+  expect(settings()).toMatchObject({
+    [`${NAMESPACE}hostname`]: SITE,
+    [`${NAMESPACE}zoneId`]: DEV.zone,
+    [`${NAMESPACE}accountId`]: DEV.account,
+    [`${NAMESPACE}teamDomain`]: DEV.teamDomain,
+    [`${NAMESPACE}sshHostKey`]: sshTarget.hostKey,
+    [`${NAMESPACE}emails`]: ["anna@example.com", "ben@example.com"],
+    [`${NAMESPACE}originAddresses`]: ["198.51.100.10", "2001:db8:77::10"],
+    [`${NAMESPACE}apiToken`]: { secure: expect.any(String) as string },
+    [`${NAMESPACE}sshPrivateKey`]: { secure: expect.any(String) as string },
+  });
+});
+
+test("takes over what was clicked together; pulumi up then changes it in place", async () => {
+  const records = `/zones/${DEV.zone}/dns_records`;
+  const access = `/accounts/${DEV.account}/access`;
+  const record = { name: SITE, type: "A", content: "198.51.100.77", ttl: 300, proxied: false };
+  await cloudflare("POST", records, record);
+  const include = [{ email_domain: { domain: "example.com" } }];
+  const { id } = await cloudflare<{ id: string }>("POST", `${access}/policies`, {
+    ...{ name: "friends", decision: "allow", include },
+  });
+  await cloudflare("POST", `${access}/apps`, { name: "photos", type: "self_hosted", domain: SITE, policies: [id] });
+  await world.sandbox.runOnHost(["ufw", "allow", "443/tcp"]);
+
+  const left = await configure(flags());
+  expect(left.stdout).toContain("A 198.51.100.77 (not proxied) is not this stack's: delete it in the dashboard");
+  const before = await world.api.state();
+  const { code, stdout, stderr } = await configure([...flags(), "--adopt"]);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  expect(stdout).toContain("run `ufw delete allow 443/tcp` on the host");
+  expect(stdout).not.toContain("is not this stack's");
+  expect(await world.api.state()).toEqual(before);
+
+  const preview = ["pulumi", "preview", "--stack", "home", "--json", "--non-interactive"];
+  const planned = await run(["env", "-C", project, ...preview], { env: environment, timeout: 120_000 });
+  const { steps } = JSON.parse(planned.stdout) as { steps: { op: string; urn: string }[] };
+  const updated = steps.filter(({ op }) => op === "update").map(({ urn }) => urn.split("::").at(-1));
+  expect(updated).toEqual(expect.arrayContaining([`${SITE}-dns-a-198-51-100-10`, `${SITE}-access-application`]));
+  expect(steps.filter(({ op }) => op.includes("replace") || op.includes("delete"))).toEqual([]);
+  // What is the stack's is not offered again.
+  expect((await configure(flags())).stdout).not.toContain("is there already");
+});

@@ -1,0 +1,55 @@
+import { describe, expect, it } from "vitest";
+import { matchApplications, matchCertificates, matchRecords } from "../../../cli/configure/existing.ts";
+import { PERMISSIONS, TOKEN_FORM } from "../../../cli/configure/token.ts";
+
+const record = (id: string, type: string, content: string) => ({
+  id,
+  name: "photos.example.com",
+  type,
+  content,
+  proxied: true,
+});
+
+describe("records that are there", () => {
+  it("become those of the same content first, then those of the same type", () => {
+    const one = record("1", "A", "203.0.113.1");
+    const other = record("2", "A", "203.0.113.2");
+    expect(matchRecords([one, other], ["203.0.113.9", "203.0.113.1"])).toEqual({
+      adoptions: [
+        { address: "203.0.113.9", record: other },
+        { address: "203.0.113.1", record: one },
+      ],
+      rest: [],
+    });
+  });
+
+  it("are left where no address has their type", () => {
+    const name = record("1", "CNAME", "tunnel.example.net");
+    const six = record("2", "AAAA", "2001:db8::1");
+    const note = record("3", "TXT", "hello");
+    expect(matchRecords([name, six, note], ["203.0.113.1"])).toEqual({ adoptions: [], rest: [name, six] });
+  });
+});
+
+describe("applications that are there", () => {
+  const application = (id: string, uri: string) => ({ id, aud: "", name: id, destinations: [{ type: "public", uri }] });
+
+  it("are told apart by what they guard", () => {
+    const same = application("same", "photos.example.com/");
+    const below = application("below", "photos.example.com/share");
+    const others = [application("zone", "*.example.com"), application("other", "photos.example.com.au")];
+    expect(matchApplications([...others, same, below], "photos.example.com")).toEqual({ same: [same], below: [below] });
+  });
+});
+
+it("finds certificates for the name and for the wildcard above it", () => {
+  const issued = (...hostnames: string[]) => ({ id: hostnames.join(), certificate: "", hostnames, expires_on: "" });
+  const fitting = [issued("photos.example.com"), issued("*.example.com", "example.com")];
+  expect(matchCertificates([...fitting, issued("example.com")], "photos.example.com")).toEqual(fitting);
+});
+
+it("links to a form with every permission that has a documented key", () => {
+  const keys = JSON.parse(new URL(TOKEN_FORM).searchParams.get("permissionGroupKeys") ?? "") as { key: string }[];
+  expect(keys.map(({ key }) => key)).toEqual(["zone", ...PERMISSIONS.flatMap(({ key }) => key ?? [])]);
+  expect(PERMISSIONS.filter(({ key }) => key === undefined)).toHaveLength(1);
+});
