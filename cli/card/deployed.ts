@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { CommandError } from "../lib/command.ts";
-import { capture } from "../lib/pulumi.ts";
+import { capture, settingTexts } from "../lib/pulumi.ts";
 import type { DeviceOutput, Rotation } from "./card.ts";
 
 /** What a stack's outputs have for devices. */
@@ -46,9 +46,8 @@ export class DeployedStack {
 
   /** The setting `deviceRotations`. */
   public async rotations(): Promise<Readonly<Record<string, Rotation>>> {
-    const config = JSON.parse(await this.run("config", "--json")) as Record<string, { value?: string }>;
-    const [, { value = "{}" } = {}] = Object.entries(config).find(([key]) => key.endsWith(":deviceRotations")) ?? [];
-    return JSON.parse(value) as Record<string, Rotation>;
+    const { deviceRotations = "{}" } = settingTexts(await this.run("config", "--json"));
+    return JSON.parse(deviceRotations) as Record<string, Rotation>;
   }
 
   /**

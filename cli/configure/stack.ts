@@ -1,9 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { parse } from "yaml";
 import { CommandError } from "../lib/command.ts";
-import { capture } from "../lib/pulumi.ts";
-
-const NAMESPACE = "immich-access:";
+import { capture, NAMESPACE, settingTexts } from "../lib/pulumi.ts";
 
 /** Settings by key; lists as JSON. */
 export type Texts = Readonly<Record<string, string>>;
@@ -58,14 +56,7 @@ export class ConfigStack {
   /** Its settings, secrets in the clear; those that it does not have are as Pulumi.yaml sets them. */
   public async settings(): Promise<Texts> {
     if (!this.exists) return projectDefaults();
-    const config = JSON.parse(await this.run(["config", "--json", "--show-secrets"])) as Record<
-      string,
-      { value?: string; objectValue?: unknown }
-    >;
-    const own = Object.entries(config).filter(([key]) => key.startsWith(NAMESPACE));
-    return Object.fromEntries(
-      own.map(([key, { value, objectValue }]) => [key.slice(NAMESPACE.length), value ?? JSON.stringify(objectValue)]),
-    );
+    return settingTexts(await this.run(["config", "--json", "--show-secrets"]));
   }
 
   /** The ids of what it has made so far, by which it is told from what others made. */

@@ -1,3 +1,4 @@
+import { request } from "../../components/cloudflare-api.ts";
 import { ApiProblem } from "../doctor/cloudflare/collect.ts";
 import { CommandError } from "../lib/command.ts";
 
@@ -80,14 +81,8 @@ export async function missingPermissions(
 }
 
 async function ask(baseUrl: string, token: string, method: "DELETE" | "PATCH", path: string): Promise<number> {
-  const answer = await fetch(baseUrl + path, {
-    method,
-    headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
-    ...(method === "PATCH" && { body: JSON.stringify({ value: "on" }) }),
-    // A redirection would take the token elsewhere.
-    redirect: "error",
-    signal: AbortSignal.timeout(ANSWER_MS),
-  }).catch(() => {
+  const body = method === "PATCH" ? { value: "on" } : undefined;
+  const answer = await request({ method, url: baseUrl + path, token, timeout: ANSWER_MS, body }).catch(() => {
     throw new CommandError(`the API at ${baseUrl} does not answer; look at the network`);
   });
   if (answer.status === 429 || answer.status >= 500) {

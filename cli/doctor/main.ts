@@ -2,7 +2,7 @@
 // Cloudflare. Changes nothing.
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { CommandError } from "../lib/command.ts";
+import { CommandError, runCommand } from "../lib/command.ts";
 import { apiReader } from "./cloudflare/api.ts";
 import { examine } from "./examine.ts";
 import { exitStatus } from "./finding.ts";
@@ -20,13 +20,8 @@ const USAGE = `usage: npm run doctor -- [--stack NAME] [--json] …
 
 Exit status: 0 all is well, 1 something is wrong, 2 something could not be checked.`;
 
-try {
-  process.exitCode = await main();
-} catch (error) {
-  if (!(error instanceof CommandError)) throw error;
-  console.error(error.message);
-  process.exitCode = 2;
-}
+// What keeps it from looking at all is not a finding.
+await runCommand(main, 2);
 
 async function main(): Promise<number> {
   const options = readArguments();

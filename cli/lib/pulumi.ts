@@ -44,3 +44,19 @@ export function capture(args: readonly string[], { input = "", env = {} }: Run =
     });
   });
 }
+
+/** Before each key of the program's settings. */
+export const NAMESPACE = "immich-access:";
+
+/**
+ * The program's settings in what `pulumi config --json` prints, by key; lists and objects as JSON. Secrets are among
+ * them if the CLI was to show them.
+ */
+export function settingTexts(config: string): Record<string, string> {
+  const all = JSON.parse(config) as Record<string, { value?: string; objectValue?: unknown }>;
+  return Object.fromEntries(
+    Object.entries(all)
+      .filter(([key]) => key.startsWith(NAMESPACE))
+      .map(([key, { value, objectValue }]) => [key.slice(NAMESPACE.length), value ?? JSON.stringify(objectValue)]),
+  );
+}
