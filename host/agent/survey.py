@@ -6,7 +6,6 @@ it); and other `sites` of nginx for the same host name.
 """
 
 import contextlib
-import ipaddress
 import json
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -66,18 +65,14 @@ def _immich() -> list[str]:
     passed_on = {item.port for item in published_ports() if item.container_port in CONTAINER_PORTS}
     found: list[str] = []
     for port in sorted({IMMICH_PORT, *proxied, *passed_on}, key=lambda port: (port != IMMICH_PORT, port)):
-        own = [listener.address for listener in listening if listener.port == port]
-        for address in dict.fromkeys(["127.0.0.1", *(one for one in own if not _wildcard(one))]):
+        own = [listener.address for listener in listening if listener.port == port and not listener.everywhere]
+        for address in dict.fromkeys(["127.0.0.1", *own]):
             endpoint = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
             with contextlib.suppress(HostError):
                 require_immich(endpoint)
                 found.append(endpoint)
                 break
     return found
-
-
-def _wildcard(address: str) -> bool:
-    return address == "*" or ipaddress.ip_address(address).is_unspecified
 
 
 def _published(port: int) -> str | None:

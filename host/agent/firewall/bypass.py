@@ -6,9 +6,7 @@ from pathlib import Path
 
 from agent.errors import HostError
 from agent.firewall.chains import Entry, by_chain, denial, entries, opening
-from agent.system import run
-
-TOOL = {4: "iptables", 6: "ip6tables"}
+from agent.firewall.kernel import TOOL, filter_rules
 
 # ufw's own chains, which it fills itself.
 MANAGED = re.compile(r"ufw6?-(user|track|reject|skip-to-policy)-")
@@ -28,7 +26,7 @@ def refuse_bypasses(
     """
     for version in versions:
         tool = TOOL[version]
-        kernel = entries(run([tool, "-w", "10", "-S"]).stdout.splitlines(), tool)
+        kernel = entries(filter_rules(version), tool)
         frames = [entry for path in FRAMES[version] for entry in _framed(path, tool)]
         for port in sorted(closed):
             now = kernel_opening(kernel, port, outside)

@@ -1,5 +1,6 @@
 """The SSH connection through which the agent runs, and the ports on which the host listens."""
 
+import ipaddress
 import os
 import time
 from pathlib import Path
@@ -15,6 +16,11 @@ class Listener(NamedTuple):
     port: int
     # Programs that have it, as far as they are known.
     programs: str
+
+    @property
+    def everywhere(self) -> bool:
+        """Whether it takes connections to any of the host's addresses."""
+        return self.address == "*" or ipaddress.ip_address(self.address).is_unspecified
 
 
 def listeners() -> list[Listener]:

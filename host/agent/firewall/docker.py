@@ -95,7 +95,7 @@ def exposed(
             return item
     closed = any(item.port == immich_port == dropped_port and not item.only_local for item in published)
     for listener in listening:
-        wide = listener.address == "*" or ipaddress.ip_address(listener.address).is_unspecified
-        if wide and listener.port == immich_port and "docker-proxy" in listener.programs and not closed:
+        proxied = listener.port == immich_port and "docker-proxy" in listener.programs
+        if proxied and listener.everywhere and not closed:
             return Publication(ANYWHERE[0], immich_port, f"container:{immich_port}")
     return None

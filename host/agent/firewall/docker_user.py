@@ -12,7 +12,6 @@ from typing import Any
 from agent.errors import HostError
 from agent.firewall import kernel, record
 from agent.firewall.request import checked_request
-from agent.system import run
 
 CHAIN = "DOCKER-USER"
 COMMENT = "immich-access: published port"
@@ -24,7 +23,7 @@ HARMLESS = {"DROP", "REJECT", "LOG", "NFLOG", ""}
 @contextmanager
 def enforced(port: int | None) -> Generator[None, None, None]:
     """Drops for the body what others send to a published port, or nothing; if it raises, all is as it was."""
-    former = {version: _ours(_listing(version)) for version in kernel.versions()}
+    former = {version: _ours(kernel.filter_rules(version)) for version in kernel.versions()}
     try:
         enforce(port)
         yield
@@ -42,7 +41,7 @@ def enforce(port: int | None) -> None:
 
 def in_force(port: int) -> bool:
     """Whether the rule is the first of its chain, over every IP version."""
-    return all(_chain(_listing(version))[:1] == [rule(port)] for version in kernel.versions())
+    return all(_chain(kernel.filter_rules(version))[:1] == [rule(port)] for version in kernel.versions())
 
 
 def reinstate(_request: Mapping[str, Any]) -> str:
@@ -65,7 +64,7 @@ def rule(port: int) -> str:
 
 def refuse_unhooked(version: int) -> None:
     """Raises HostError where packets may be accepted before they come to the chain, or never come there."""
-    for line in _listing(version):
+    for line in kernel.filter_rules(version):
         if line == f"-A FORWARD -j {CHAIN}":
             return
         words = shlex.split(line)
@@ -79,10 +78,6 @@ def refuse_unhooked(version: int) -> None:
     )
 
 
-def _listing(version: int) -> list[str]:
-    return run([kernel.TOOL[version], "-w", "10", "-S"]).stdout.splitlines()
-
-
 def _chain(listing: Sequence[str]) -> list[str]:
     return [line for line in listing if line.startswith(f"-A {CHAIN} ")]
 
@@ -93,7 +88,7 @@ def _ours(listing: Sequence[str]) -> list[str]:
 
 def _restore(version: int, wanted: Sequence[str]) -> None:
     """Makes these the rules of ours, before all others of the chain, in one transaction."""
-    listing = _listing(version)
+    listing = kernel.filter_rules(version)
     ours, chain = _ours(listing), _chain(listing)
     if ours == wanted and chain[: len(ours)] == ours:
         return

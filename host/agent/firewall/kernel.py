@@ -63,7 +63,7 @@ def _filtered(files: Files, version: int) -> bool:
 
 def _whole(files: Files, version: int) -> bool:
     """Whether ufw's chains are hooked into the kernel's and the policy is the one of the files."""
-    listing = _listing(version)
+    listing = filter_rules(version)
     prefix = PREFIX[version]
     if not _filtered(files, version):
         return not _hooked(listing, version)
@@ -97,7 +97,7 @@ def _differing(files: Files, version: int) -> bool:
         ["unshare", "--net", "sh", "-c", f"{tool}-restore -w 10 -n && {tool} -w 10 -S"],
         text=_user_rules(files, version),
     )
-    return _user_chains(loaded.stdout.splitlines(), version) != _user_chains(_listing(version), version)
+    return _user_chains(loaded.stdout.splitlines(), version) != _user_chains(filter_rules(version), version)
 
 
 def _user_chains(listing: list[str], version: int) -> list[str]:
@@ -111,12 +111,13 @@ def _user_rules(files: Files, version: int) -> str:
     return file.content.decode(errors="surrogateescape")
 
 
-def _listing(version: int) -> list[str]:
+def filter_rules(version: int) -> list[str]:
+    """The kernel's rules of the table `filter`, as `iptables -S` lists them."""
     return run([TOOL[version], "-w", "10", "-S"]).stdout.splitlines()
 
 
 def _listings() -> list[tuple[int, list[str]]]:
-    return [(version, _listing(version)) for version in versions()]
+    return [(version, filter_rules(version)) for version in versions()]
 
 
 def _guarded(listing: list[str]) -> bool:

@@ -1,13 +1,9 @@
 """Fetches Cloudflare's address ranges and judges whether they may replace the ones in force."""
 
-import http.client
 import json
-import ssl
-import time
-import urllib.error
-import urllib.request
 from typing import Any, cast
 
+from agent import fetch
 from agent.errors import HostError
 from agent.ranges import Ranges, checked_ranges
 
@@ -19,32 +15,14 @@ LIMIT_BYTES = 64 * 1024
 TIMEOUT_SECONDS = 15.0
 PAUSES_SECONDS = (0, 5, 10)
 
-# What OpenSSL says of a certificate outside its time: X509_V_ERR_CERT_NOT_YET_VALID and …_HAS_EXPIRED.
-OUTSIDE_ITS_TIME = {9: "begins only later", 10: "has ended"}
 
-
-def fetched(pauses: tuple[float, ...] = PAUSES_SECONDS) -> dict[str, list[str]]:
+def fetched() -> dict[str, list[str]]:
     """Cloudflare's ranges, over TLS with the host's own trust; raises HostError when they cannot be had."""
-    problem = ""
-    for pause in pauses:
-        time.sleep(pause)
-        try:
-            request = urllib.request.Request(ADDRESS, headers={"User-Agent": "immich-access"})
-            with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:
-                return ranges_in(answer.read(LIMIT_BYTES + 1))
-        except (urllib.error.URLError, OSError, http.client.HTTPException) as error:
-            problem = _problem(error)
-    raise HostError(f"cannot fetch {ADDRESS}: {problem}; the former ranges stay in force")
-
-
-def _problem(error: Exception) -> str:
-    """Why there is no answer. A clock that is wrong looks like a certificate that is."""
-    reason = getattr(error, "reason", None)
-    validity = OUTSIDE_ITS_TIME.get(reason.verify_code) if isinstance(reason, ssl.SSLCertVerificationError) else None
-    if validity is None:
-        return str(error)
-    now = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
-    return f"its certificate {validity} by this host's clock, which says {now}"
+    try:
+        body = fetch.fetched(ADDRESS, LIMIT_BYTES, TIMEOUT_SECONDS, PAUSES_SECONDS)
+    except HostError as error:
+        raise HostError(f"{error}; the former ranges stay in force") from None
+    return ranges_in(body)
 
 
 def ranges_in(body: bytes) -> dict[str, list[str]]:
