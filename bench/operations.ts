@@ -102,7 +102,7 @@ export async function site({ world, first }: Site): Promise<Figure[]> {
       },
     ];
   } finally {
-    second.dispose();
+    await second.dispose();
   }
 }
 

@@ -1,16 +1,21 @@
 """Runs the agent from the request on standard input, without leaving a file on the host.
 
-It is executed with the request in `r`: `modules` maps file names below host/ to their text, `payload` is the step's.
+It is executed with the request in `r`: `archive` holds files by their names below host/, as JSON that is compressed and
+in Base64, and `payload` is the step's. The step gets the files as `modules`.
 """
 
+import base64
 import importlib.abc
 import importlib.util
+import json
 import sys
+import zlib
 from collections.abc import Mapping
 from importlib.machinery import ModuleSpec
 from typing import Any
 
-request: Mapping[str, Any] = globals()["r"]
+sent: Mapping[str, Any] = globals()["r"]
+request = {**sent, "modules": json.loads(zlib.decompress(base64.b64decode(sent["archive"])))}
 
 
 class _Modules(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):

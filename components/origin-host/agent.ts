@@ -1,35 +1,68 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { strToU8, zlibSync } from "fflate";
 
 const HOST_FOLDER = join(import.meta.dirname, "../../host");
 
-/** The host agent as text: its bootstrap, and its files by their path below host/. */
+/** The host agent as it travels. */
 export interface AgentBundle {
+  /** Unpacks the rest on the host and runs it. */
   bootstrap: string;
-  modules: Readonly<Record<string, string>>;
+  /** What `packed` makes of the agent's files. */
+  archive: string;
 }
 
-/**
- * Reads the host agent from host/. The files travel with every step on the standard input of its SSH connection, so
- * the host needs nothing of ours beforehand and always runs the version that belongs to the program.
- */
-export function agentBundle(folder = HOST_FOLDER): AgentBundle {
+/** The host agent's files as text, by their path below host/. */
+export function agentModules(folder = HOST_FOLDER): Record<string, string> {
   const files = readdirSync(join(folder, "agent"), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && /\.(py|service|timer|path|socket|conf)$/.test(entry.name))
     .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1))
     // Sorted, because the text is an input of resources: another order would look like a change.
     .sort();
-  return {
-    bootstrap: readFileSync(join(folder, "bootstrap.py"), "utf8"),
-    modules: Object.fromEntries(files.map((file) => [file, readFileSync(join(folder, file), "utf8")])),
-  };
+  return Object.fromEntries(files.map((file) => [file, readFileSync(join(folder, file), "utf8")]));
 }
 
 /**
- * The command line that runs one step of the agent. A failing remote command prints it in full, so it carries nothing
- * secret. It goes through `sh`, whatever the user's login shell is.
+ * Files as one short line: the state holds them twice for each step, and every operation reads and writes it. In Base64
+ * because standard input is text. Node's own zlib does not compress alike on all processors, so a deployment from
+ * another workstation would look like a change.
  */
-export function agentCommand(step: string, folder = HOST_FOLDER): string {
-  const launch = readFileSync(join(folder, "launch.sh"), "utf8");
-  return `sh -c '${launch.replaceAll("'", `'\\''`)}' immich-access ${step}`;
+export function packed(modules: Readonly<Record<string, string>>): string {
+  return Buffer.from(zlibSync(strToU8(JSON.stringify(modules)), { level: 9 })).toString("base64");
+}
+
+let bundle: AgentBundle | undefined;
+
+/**
+ * The host agent from host/. It travels with every step on the standard input of its SSH connection, so the host needs
+ * nothing of ours beforehand and always runs the version that belongs to the program.
+ */
+export function agentBundle(): AgentBundle {
+  bundle ??= {
+    bootstrap: readFileSync(join(HOST_FOLDER, "bootstrap.py"), "utf8"),
+    archive: packed(agentModules()),
+  };
+  return bundle;
+}
+
+/** Ends the shell script at the beginning of what a step gets on standard input. */
+const END_OF_SCRIPT = ".";
+
+/**
+ * The command line that runs one step of the agent. A failing remote command prints it in full, so it carries nothing
+ * secret, and no more than what reads a script from standard input, line by line and not a byte further. It goes through
+ * `sh`, whatever the user's login shell is.
+ */
+export function agentCommand(step: string): string {
+  const script = `s=; while IFS= read -r l && [ "$l" != ${END_OF_SCRIPT} ]; do s="$s\n$l"; done; [ "$l" = ${END_OF_SCRIPT} ] && eval "$s"`;
+  return `sh -c '${script}' immich-access ${step}`;
+}
+
+/**
+ * What that command line reads: the script that starts the agent, and a request.
+ *
+ * @param request JSON of an AgentBundle together with the step's `payload`
+ */
+export function agentInput(request: string): string {
+  return `${readFileSync(join(HOST_FOLDER, "launch.sh"), "utf8")}${END_OF_SCRIPT}\n${request}`;
 }

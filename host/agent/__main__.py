@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from agent.errors import HostError
 from agent.firewall import record, refresh
-from agent.main import main
+from agent.main import loaded, main
 
 
 def request_for(step: str) -> Mapping[str, Any]:
@@ -25,6 +25,8 @@ def request_for(step: str) -> Mapping[str, Any]:
 def run(step: str) -> int:
     """Runs one step; returns the exit status."""
     try:
+        # Before it waits, because a newer agent may take this one's place on the disk meanwhile.
+        loaded(step)
         return main(step, request_for(step))
     except HostError as error:
         print(f"immich-access: {error}", file=sys.stderr)

@@ -5,38 +5,41 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from importlib import import_module
 from typing import Any
 
-from agent import doctor, survey
-from agent.access import steps as access
-from agent.certificates import steps as certificates
 from agent.errors import HostError
-from agent.firewall import confirmation, docker_user, steps as firewall
 from agent.lock import exclusive
-from agent.nginx import steps as nginx
 
-Step = Callable[[Mapping[str, Any]], str]
-
-# Steps by the word on the command line. Each gets the whole request and returns its one line.
-STEPS: dict[str, Step] = {
-    "access": access.apply,
-    "access-remove": access.remove,
-    "certificates": certificates.apply,
-    "certificates-remove": certificates.remove,
-    "firewall": firewall.firewall,
-    "firewall-docker-user": docker_user.reinstate,
-    "firewall-refresh": firewall.refresh,
-    "firewall-remove": firewall.firewall_remove,
-    "firewall-undo": confirmation.undo,
-    "nginx": nginx.apply,
-    "nginx-remove": nginx.remove,
-    "doctor": doctor.examine,
-    "survey": survey.survey,
+# The function for the word on the command line, and its module, which is loaded for it alone: the agent arrives as
+# text, and reading all of it takes longer than many a step. Each gets the whole request and returns its one line.
+STEPS = {
+    "access": ("agent.access.steps", "apply"),
+    "access-remove": ("agent.access.steps", "remove"),
+    "certificates": ("agent.certificates.steps", "apply"),
+    "certificates-remove": ("agent.certificates.steps", "remove"),
+    "firewall": ("agent.firewall.steps", "firewall"),
+    "firewall-docker-user": ("agent.firewall.docker_user", "reinstate"),
+    "firewall-refresh": ("agent.firewall.steps", "refresh"),
+    "firewall-remove": ("agent.firewall.steps", "firewall_remove"),
+    "firewall-undo": ("agent.firewall.confirmation", "undo"),
+    "nginx": ("agent.nginx.steps", "apply"),
+    "nginx-remove": ("agent.nginx.steps", "remove"),
+    "doctor": ("agent.doctor", "examine"),
+    "survey": ("agent.survey", "survey"),
 }
 
 # Steps that do not wait for others, nor keep them waiting: two only look, and for the third Docker waits, which would
 # not start after half a minute. What that changes is one transaction.
 UNLOCKED = {"doctor", "survey", "firewall-docker-user"}
+
+
+def loaded(step: str) -> Callable[[Mapping[str, Any]], str]:
+    """The function of a step; raises HostError where there is none of this name."""
+    if step not in STEPS:
+        raise HostError(f"the host agent has no step {step!r}")
+    module, function = STEPS[step]
+    return getattr(import_module(module), function)
 
 
 def main(step: str, request: Mapping[str, Any]) -> int:
@@ -46,10 +49,9 @@ def main(step: str, request: Mapping[str, Any]) -> int:
     try:
         if os.geteuid() != 0:
             raise HostError("the host agent needs root")
-        if step not in STEPS:
-            raise HostError(f"the host agent has no step {step!r}")
+        apply = loaded(step)
         with nullcontext() if step in UNLOCKED else exclusive(step):
-            print(STEPS[step](request))
+            print(apply(request))
     except HostError as error:
         print(f"immich-access: {error}", file=sys.stderr)
         return 1

@@ -1,8 +1,10 @@
+import base64
 import json
 import subprocess
 import sys
 import tempfile
 import unittest
+import zlib
 from pathlib import Path
 
 HOST = Path(__file__).parent.parent
@@ -10,7 +12,8 @@ LOADER = "import json,sys;r=json.load(sys.stdin);exec(r['bootstrap'])"
 
 
 def run(step: str, modules: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    request = {"bootstrap": (HOST / "bootstrap.py").read_text(), "modules": modules, "payload": {"answer": 42}}
+    archive = base64.b64encode(zlib.compress(json.dumps(modules).encode())).decode()
+    request = {"bootstrap": (HOST / "bootstrap.py").read_text(), "archive": archive, "payload": {"answer": 42}}
     with tempfile.TemporaryDirectory() as empty:
         return subprocess.run(
             [sys.executable, "-I", "-c", LOADER, step],

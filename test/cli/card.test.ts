@@ -39,7 +39,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await browser.close();
-  deployment.dispose();
+  await deployment.dispose();
 });
 
 test("shows the way, the address, both headers and the times", () => {

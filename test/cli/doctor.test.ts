@@ -300,8 +300,8 @@ test("settings that are wrong are told as the program tells them", async () => {
   expect(unusable.stderr).toContain("HOST1:PORT1:HOST2:PORT2");
 });
 
-test("nothing that it printed is a secret", () => {
-  const { devices } = world.deployment.outputs<Outputs>();
+test("nothing that it printed is a secret", async () => {
+  const { devices } = await world.deployment.outputs<Outputs>();
   const { privateKey } = world.sandbox.sshTarget;
   const secrets = [
     world.sandbox.token,

@@ -31,8 +31,8 @@ beforeAll(async () => {
     frame: { ...device, secretVersion: 3 },
   });
 });
-afterAll(() => {
-  deployment.dispose();
+afterAll(async () => {
+  await deployment.dispose();
 });
 beforeEach(() => deployment.removeSetting("deviceRotations"));
 

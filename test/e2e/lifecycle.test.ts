@@ -3,18 +3,26 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { DeviceHeaders } from "../../sandbox/dev/probes.ts";
 import { runProbes } from "../../sandbox/dev/probes.ts";
 import { runCli } from "../cli/support/cli.ts";
-import { DESIGNED, overlaps, spans } from "./support/order.ts";
+import { logIn } from "./support/login.ts";
 import { openEverything } from "./support/opened.ts";
+import { DESIGNED, overlaps, spans } from "./support/order.ts";
+import { plant } from "./support/planted.ts";
 import { failures, lockedOut, reached, startProber } from "./support/prober.ts";
+import { SecretWatch } from "./support/secrets.ts";
 import { type Outputs, SITE, startWorld, type World } from "./support/world.ts";
 
 let world: World;
 let outputs: Outputs;
+let secrets: SecretWatch;
 
 beforeAll(async () => {
   world = await startWorld();
+  secrets = new SecretWatch(world);
 });
-afterAll(() => world.close());
+afterAll(async () => {
+  await secrets.stop();
+  await world.close();
+});
 
 const device = (name: string): DeviceHeaders => {
   const found = outputs.devices[name];
@@ -32,7 +40,8 @@ describe("up", () => {
     const prober = startProber(world.sandbox, SITE);
     const { steps } = await world.deployment.up();
     expect(failures(await prober.stop(), steps)).toEqual([]);
-    outputs = world.deployment.outputs<Outputs>();
+    outputs = await world.deployment.outputs<Outputs>();
+    secrets.learnDevices(outputs);
 
     const ordered = spans(steps);
     expect(ordered.map(({ part }) => part)).toEqual(DESIGNED);
@@ -119,9 +128,9 @@ describe("devices", () => {
     const before = { ...outputs.devices };
     const rotate = await runCli(world.deployment, "rotate", ["--device", "frame", "--grace", "1h", "--yes"]);
     expect(rotate.code, rotate.stdout + rotate.stderr).toBe(0);
-    await world.deployment.readOutputs();
-    outputs = world.deployment.outputs<Outputs>();
-    expect(rotate.stdout).not.toContain(device("frame").clientSecret);
+    outputs = await world.deployment.outputs<Outputs>();
+    secrets.learnDevices(outputs);
+    world.deployment.transcript += rotate.stdout + rotate.stderr;
     expect(device("frame").clientId).toBe(before["frame"]?.clientId);
     expect(device("frame").clientSecret).not.toBe(before["frame"]?.clientSecret);
     expect(device("annas-phone")).toEqual(before["annas-phone"]);
@@ -135,11 +144,29 @@ describe("devices", () => {
     await world.deployment.removeSetting("deviceRotations");
     await world.deployment.configure({ devices: ["annas-phone"] });
     await world.deployment.up();
-    outputs = world.deployment.outputs<Outputs>();
+    outputs = await world.deployment.outputs<Outputs>();
     expect(Object.keys(outputs.devices)).toEqual(["annas-phone"]);
     expect((await world.visit("/api/server/ping", frame)).status).toBe(401);
     expect(await pinged("annas-phone")).toBe(200);
     expect((await world.api.state()).service_tokens.map(({ name }) => name)).toEqual([`${SITE} annas-phone`]);
+  });
+});
+
+describe("a step that fails", () => {
+  test("says why in one line, and the steps after it do not run", async () => {
+    const broken = "/etc/nginx/conf.d/broken.conf";
+    await world.sandbox.runOnHost(["sh", "-c", `echo 'nonsense;' >${broken}`]);
+    await world.deployment.configure({ hostRevision: 2 });
+    const failed = await world.deployment.up().then(
+      () => "",
+      (error: unknown) => String(error),
+    );
+    await world.sandbox.runOnHost(["rm", broken]);
+    expect(failed).toMatch(/^ *immich-access: [^\n]*refuses its configuration already[^\n]*broken\.conf:1/m);
+    expect(failed).not.toContain("-token-check-command");
+    // Pulumi tells the command line that failed, too.
+    expect(Math.max(...failed.split("\n").map((line) => line.length))).toBeLessThan(500);
+    await secrets.learnKeys();
   });
 });
 
@@ -151,7 +178,7 @@ describe("another host name", () => {
     const { steps } = await world.deployment.up();
     for (const prober of probers) expect(failures(await prober.stop(), steps)).toEqual([]);
 
-    outputs = world.deployment.outputs<Outputs>();
+    outputs = await world.deployment.outputs<Outputs>();
     expect(await pinged("annas-phone", moved)).toBe(200);
     const { access_apps, dns_records } = await world.api.state();
     expect(access_apps.map(({ domain }) => domain)).toEqual([moved]);
@@ -159,6 +186,8 @@ describe("another host name", () => {
     const { stdout } = await world.sandbox.ssh(["ls", "/etc/immich-access", "/etc/nginx/sites-enabled"]);
     expect(stdout).toContain(moved);
     expect(stdout).not.toContain(SITE);
+    secrets.learnDevices(outputs);
+    await secrets.learnKeys();
   });
 });
 
@@ -198,8 +227,25 @@ describe("destroy", () => {
   test("and the next up brings the site back", async () => {
     await world.deployment.configure({ hostname: SITE });
     await world.deployment.up();
-    outputs = world.deployment.outputs<Outputs>();
+    outputs = await world.deployment.outputs<Outputs>();
+    secrets.learnDevices(outputs);
+    await secrets.learnKeys();
     const probes = await runProbes(world.sandbox, SITE, device("annas-phone"));
     expect(probes.filter(({ ok }) => !ok)).toEqual([]);
+  });
+});
+
+describe("the secrets of all that", () => {
+  test("appear neither in what is printed or logged, nor in arguments, variables or files that others may read", async () => {
+    for (const [name, value] of await logIn(world, "anna@example.com")) secrets.learn(`cookie ${name}`, value);
+    expect(await secrets.leaks()).toEqual([]);
+    // API token, SSH key, passphrase; three generations of three keys in three forms; five secrets of devices; cookies.
+    expect(secrets.known.size).toBe(3 + 27 + 5 + 4);
+  });
+
+  test("are found wherever they are put", async () => {
+    const name = "client secret of annas-phone";
+    const planted = await plant(world, name, secrets.known.get(name) ?? "");
+    expect(await secrets.leaks()).toEqual(expect.arrayContaining(planted));
   });
 });

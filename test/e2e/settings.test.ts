@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import type { State } from "../../sandbox/api/state.ts";
 import { type Outcome, PROJECT } from "./support/deployment.ts";
+import { pings } from "./support/traffic.ts";
 import { type Outputs, SITE, startWorld, type World } from "./support/world.ts";
 
 // What each setting changes, seen from outside: in the API's state, on the host and in what visitors get. Settings that
@@ -13,6 +14,8 @@ const PACK = join(PROJECT, "policy");
 let world: World;
 let state: State;
 let first: Outcome;
+/** Since the last change, as soon as somebody has asked for them. */
+let outputs: Promise<Outputs> | undefined;
 
 beforeAll(async () => {
   world = await startWorld();
@@ -26,12 +29,18 @@ beforeEach(async () => {
 async function change(settings: Readonly<Record<string, unknown>>): Promise<Outcome> {
   await world.deployment.configure(settings);
   const outcome = await world.deployment.up();
+  outputs = undefined;
   state = await world.api.state();
   return outcome;
 }
 
+function known(): Promise<Outputs> {
+  outputs ??= world.deployment.outputs<Outputs>();
+  return outputs;
+}
+
 async function pinged(device = "annas-phone"): Promise<number> {
-  const { devices } = world.deployment.outputs<Outputs>();
+  const { devices } = await known();
   return (await world.visit("/api/server/ping", devices[device])).status;
 }
 
@@ -94,6 +103,21 @@ test("any service token of the account, and the logins that the account has", as
   expect(state.access_apps[0]?.allowed_idps).toEqual([adopted]);
 });
 
+test("an Access application that somebody deletes opens nothing, and a new one is followed", async () => {
+  const before = await pings(world.sandbox);
+  await world.api.alter({ access_apps: [] });
+  // The edge asks for nothing any more and leads everyone to the host, which does.
+  await expect.poll(async () => (await world.visit("/api/server/ping")).status, { timeout: 5000 }).toBe(403);
+  expect(await pinged()).toBe(403);
+  expect(await pings(world.sandbox)).toBe(before);
+
+  await world.deployment.refresh();
+  const outcome = await change({});
+  expect(changed(outcome)).toEqual([`${SITE}-access-application`, `${SITE}-token-check-command`]);
+  expect((await known()).audience).toBe(state.access_apps[0]?.aud);
+  expect(await pinged()).toBe(200);
+});
+
 test("where Immich is, under which addresses the host, and as whom to log in there", async () => {
   const outcome = await change({
     immichUpstream: "127.0.0.1:2284",
@@ -108,14 +132,16 @@ test("where Immich is, under which addresses the host, and as whom to log in the
   // Nothing listens there: the site is up and says so.
   expect(await pinged()).toBe(502);
   expect(changed(outcome)).toContain("firewall-command");
-  await change({ immichUpstream: "127.0.0.1:2283", sshUser: "root" });
+  await change({ immichUpstream: "127.0.0.1:2283", sshUser: "root", originJwtCheck: false });
   expect(await pinged()).toBe(200);
+  expect(await onHost("nginx", "-T")).not.toContain("auth_request");
 });
 
 test("shorter certificates with another key are put into use without the site going away", async () => {
   const before = await onHost("sha256sum", `/etc/immich-access/${SITE}/current/origin.pem`);
-  await change({ certificateValidityDays: 90, originPullsKey: "ECDSA-P256" });
-  const { certificateExpiry } = world.deployment.outputs<Outputs>();
+  await change({ certificateValidityDays: 90, originPullsKey: "ECDSA-P256", originJwtCheck: true });
+  expect(await onHost("nginx", "-T")).toContain("auth_request");
+  const { certificateExpiry } = await known();
   for (const end of Object.values(certificateExpiry)) {
     expect((Date.parse(end) - Date.now()) / 86_400_000).toBeCloseTo(90, 0);
   }

@@ -33,7 +33,7 @@ let phone: DeviceHeaders;
 beforeAll(async () => {
   world = await startWorld();
   await world.deployment.up();
-  outputs = world.deployment.outputs<Outputs>();
+  outputs = await world.deployment.outputs<Outputs>();
   const device = outputs.devices["annas-phone"];
   if (device === undefined) throw new Error("the stack has no device annas-phone");
   phone = device;

@@ -108,36 +108,56 @@ describe("where nginx serves the site", () => {
     await origin.apply("nginx", nginxPayload);
   });
 
-  test("a renewed certificate is taken over, and no new connection fails meanwhile", async () => {
-    const failures: unknown[] = [];
-    let connections = 0;
-    let over = false;
-    const visits = (async () => {
-      while (!over) {
-        await origin.seen("/").catch((error: unknown) => failures.push(error));
-        connections++;
-        await sleep(2);
-      }
-    })();
-    for (let renewals = 0; renewals < 3; renewals++) {
-      await install();
-      expect(await shown()).toBe(fingerprint(served.certificate));
+  describe("each certificate is renewed under load, and no new connection fails meanwhile:", () => {
+    /** Visits from new connections, all the time while the body renews; gives those that failed. */
+    async function failures(body: () => Promise<void>, client?: KeyPairPem): Promise<unknown[]> {
+      const failed: unknown[] = [];
+      let connections = 0;
+      let over = false;
+      const visits = [1, 2, 3].map(async () => {
+        while (!over) {
+          await origin.seen("/", client && { client }).catch((error: unknown) => failed.push(error));
+          connections++;
+          await sleep(2);
+        }
+      });
+      await body().finally(() => (over = true));
+      await Promise.all(visits);
+      expect(connections).toBeGreaterThan(50);
+      return failed;
     }
-    over = true;
-    await visits;
-    expect(failures).toEqual([]);
-    expect(connections).toBeGreaterThan(50);
-    expect(await origin.run(`ls ${FOLDER}/generations | wc -l`)).toBe("1");
-  });
 
-  test("another authority of the origin pulls is taken over, both during a change of it", async () => {
-    const next = selfSigned({ subject: [["CN", "next"]], ...VALID });
-    const change = { clientCa: `${certificatesPayload(served).clientCa}\n${next.certificate}` };
-    await origin.apply("certificates", certificatesPayload(served, change));
-    expect((await origin.get("/")).status).toBe(200);
-    expect((await origin.get("/", { client: clientCertificate(next) })).status).toBe(200);
-    await origin.apply("certificates", certificatesPayload(served));
-    expect((await origin.get("/", { client: clientCertificate(next) })).status).toBe(400);
+    test("the origin's", async () => {
+      const renewals = async () => {
+        for (let renewal = 0; renewal < 3; renewal++) {
+          await install();
+          expect(await shown()).toBe(fingerprint(served.certificate));
+        }
+      };
+      expect(await failures(renewals)).toEqual([]);
+      expect(await origin.run(`ls ${FOLDER}/generations | wc -l`)).toBe("1");
+    });
+
+    test("the authority of the origin pulls, both during the change", async () => {
+      const next = selfSigned({ subject: [["CN", "next"]], ...VALID });
+      const renewed = clientCertificate(next);
+      const authorities = (clientCa: string) => origin.apply("certificates", certificatesPayload(served, { clientCa }));
+      const former = certificatesPayload(served).clientCa;
+      expect(
+        await failures(async () => {
+          await authorities(`${former}\n${next.certificate}`);
+        }),
+      ).toEqual([]);
+      expect(
+        await failures(async () => {
+          await authorities(next.certificate);
+          expect((await origin.get("/")).status).toBe(400);
+          await authorities(`${former}\n${next.certificate}`);
+        }, renewed),
+      ).toEqual([]);
+      await authorities(former);
+      expect((await origin.get("/", { client: renewed })).status).toBe(400);
+    });
   });
 
   test("a key that does not match changes nothing there either", async () => {

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import {
+  answer,
   certificatesPayload,
   nginxPayload,
   Origin,
@@ -12,6 +13,7 @@ import {
 const OWNER = "/etc/nginx/conf.d/owner.conf";
 const ENABLED = `/etc/nginx/sites-enabled/immich-access-${SITE}.conf`;
 const UNKNOWN_NAMES = "/etc/nginx/sites-enabled/immich-access-unknown-names.conf";
+const RANGES_FILE = "/etc/nginx/immich-access/cloudflare-ranges.conf";
 const OTHER = "album.home.localhost";
 
 let origin: Origin;
@@ -35,6 +37,10 @@ async function ownersServer(listen: string, name: string, rest = ""): Promise<vo
     `ssl_certificate_key /etc/ssl/owner.key; ${rest} location / { return 200 ${name}; } }`;
   await origin.run(`echo '${config}' >>${OWNER} && systemctl reload nginx && sleep 0.3`);
 }
+
+const OWNERS_DEFAULT =
+  "server { listen 443 ssl default_server; server_name _; ssl_certificate /etc/ssl/owner.pem; " +
+  "ssl_certificate_key /etc/ssl/owner.key; return 204; }";
 
 /** A visit to the owner's server: no client certificate, and another name. */
 const toOwner = (name: string, change: RequestOptions = {}): RequestOptions => ({
@@ -143,6 +149,28 @@ describe("what works all the same:", () => {
     await origin.seen("/");
   });
 
+  test.each(["certificates", "nginx"])("ranges that were removed by hand are put back by the step %s", async (step) => {
+    const server = serverCertificate();
+    await origin.run(`rm ${RANGES_FILE}`);
+    // The owner's default server is found all the same, though nginx tells nothing while a file is missing.
+    await origin.run(`echo '${OWNERS_DEFAULT}' >${OWNER}`);
+    await origin.apply(step, step === "nginx" ? nginxPayload : certificatesPayload(server));
+    await origin.run(`rm ${OWNER}`);
+    await origin.apply("nginx", nginxPayload);
+    expect((await origin.seen("/", { headers: { "cf-connecting-ip": "192.0.2.7" } })).headers["x-real-ip"]).toBe(
+      "192.0.2.7",
+    );
+  });
+
+  test("ranges that were edited by hand and are in use", async () => {
+    await origin.run(`echo 'set_real_ip_from 0.0.0.0/0;' >${RANGES_FILE} && systemctl reload nginx`);
+    const before = await workers();
+    const line = await origin.apply("nginx", nginxPayload);
+    expect(await workers()).not.toBe(before);
+    expect(await origin.run(`cat ${RANGES_FILE}`)).not.toContain("0.0.0.0");
+    expect(await origin.apply("nginx", nginxPayload)).toBe(line);
+  });
+
   test("files in place that nginx has not loaded yet", async () => {
     await origin.apply("nginx", nginxPayload);
     const before = await workers();
@@ -179,6 +207,42 @@ describe("what works all the same:", () => {
     await origin.run(`rm ${OWNER}`);
     expect(await origin.apply("nginx", nginxPayload)).toMatch(/config [0-9a-f]{12}$/);
     await expect(origin.connect({ serverName: "any.home.localhost" })).rejects.toThrow(/unrecognized name/i);
+  });
+
+  test("an nginx.conf of the owner's own for another site, which does not include ours any more", async () => {
+    await origin.apply("nginx", nginxPayload);
+    // What is set here for all sites holds for those that say nothing themselves.
+    const main =
+      "user www-data; events {} http { include /etc/nginx/conf.d/*.conf; client_max_body_size 1m; keepalive_timeout 1; " +
+      "ssl_protocols TLSv1.3; ssl_verify_depth 0; proxy_buffering on; proxy_set_header X-Real-IP 10.0.0.1; " +
+      'add_header X-Owner "yes"; server { listen 443 ssl; listen [::]:443 ssl; server_name blog.home.localhost; ' +
+      "ssl_certificate /etc/ssl/owner.pem; ssl_certificate_key /etc/ssl/owner.key; return 200 blog.home.localhost; } }";
+    await origin.run(
+      `cp /etc/nginx/nginx.conf /tmp && echo '${main}' >/etc/nginx/nginx.conf && systemctl restart nginx`,
+    );
+    const ours = () => origin.run("cd /etc/nginx && find . -name 'immich-access-*' | sort");
+    for (const [folders, restore] of [
+      [["conf.d"], "cp /tmp/nginx.conf /etc/nginx/"],
+      [["sites-available", "sites-enabled"], "true"],
+    ] as const) {
+      const line = await origin.apply("nginx", nginxPayload);
+      const names = [SITE, "unknown-names"].map((name) => `immich-access-${name}.conf`);
+      expect(await ours()).toBe(folders.flatMap((folder) => names.map((name) => `./${folder}/${name}`)).join("\n"));
+      const body = Buffer.alloc(2 << 20);
+      const upload = await origin.request("/api/assets", {
+        method: "POST",
+        headers: { "content-length": body.length },
+      });
+      upload.end(body);
+      expect((await answer(upload)).status).toBe(200);
+      expect((await origin.get("/", { client: null })).status).toBe(400);
+      if (folders.length === 1)
+        expect((await origin.get("/", toOwner("blog.home.localhost"))).body).toBe("blog.home.localhost");
+      const before = await origin.snapshot();
+      expect(await origin.apply("nginx", nginxPayload)).toBe(line);
+      expect(await origin.snapshot()).toBe(before);
+      await origin.run(restore);
+    }
   });
 
   test("an nginx that cannot reject handshakes shows an empty certificate and closes", async () => {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { agentBundle, agentCommand } from "../../components/origin-host/agent.ts";
+import { agentBundle, agentCommand, agentInput, agentModules, packed } from "../../components/origin-host/agent.ts";
 import { EGRESS } from "../../sandbox/network/network.ts";
 import { certificatesPayload, nginxPayload, Origin, RANGES, serverCertificate } from "./support/origin.ts";
 
@@ -17,12 +17,12 @@ afterAll(() => origin.close());
 
 /** Calls the function that the firewall calls after its own work, without that. */
 function install(ranges: typeof RANGES) {
-  const { bootstrap, modules } = agentBundle();
   const main =
     "import sys\nfrom agent.errors import HostError\nfrom agent.nginx import real_ip\n" +
     "def main(step, r):\n  try:\n    real_ip.install(**r['payload'])\n" +
     "  except HostError as error:\n    print(error, file=sys.stderr)\n    return 1\n  return 0\n";
-  const input = JSON.stringify({ bootstrap, modules: { ...modules, "agent/main.py": main }, payload: ranges });
+  const archive = packed({ ...agentModules(), "agent/main.py": main });
+  const input = agentInput(JSON.stringify({ ...agentBundle(), archive, payload: ranges }));
   return origin.host.ssh(agentCommand("ranges"), { input });
 }
 

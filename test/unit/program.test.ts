@@ -31,8 +31,10 @@ async function run(changes: Record<string, string> = {}, preview = false): Promi
 
 const ofType = (suffix: string) => registered.filter(({ type }) => type.endsWith(`:${suffix}`));
 const site = (name: string) => `photos.example.com-${name}`;
-const payload = (name: string) =>
-  (JSON.parse(find(registered, name).inputs["stdin"] as string) as { payload: Record<string, unknown> }).payload;
+/** What a step is asked, which follows the script that starts the agent. */
+const request = ({ inputs }: { inputs: Record<string, unknown> }) =>
+  JSON.parse((inputs["stdin"] as string).split("\n.\n")[1] ?? "") as { payload: Record<string, unknown> };
+const payload = (name: string) => request(find(registered, name)).payload;
 
 describe("the program", () => {
   it("registers the same resources in a preview, where nothing is known yet", async () => {
@@ -245,7 +247,7 @@ describe("the host's steps", () => {
   it("run again when the host's revision is another", async () => {
     await run({ hostRevision: "7" });
     for (const { inputs } of ofType("Command")) {
-      expect(JSON.parse(inputs["stdin"] as string)).toMatchObject({ revision: 7 });
+      expect(request({ inputs })).toMatchObject({ revision: 7 });
       expect(inputs["connection"]).not.toHaveProperty("revision");
     }
   });

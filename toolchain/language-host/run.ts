@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { createRequire } from "node:module";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import language from "@pulumi/pulumi/proto/language_pb.js";
 import type { RunRequest, RunResponse } from "@pulumi/pulumi/proto/language_pb.js";
 import { runtimeOptions } from "./options.ts";
@@ -10,6 +11,8 @@ import type { RuntimeOptions } from "./options.ts";
 
 /** The SDK's exit code for "the user has been told what is wrong": nothing more is to be printed. */
 const alreadyTold = 32;
+
+const lazyClosures = join(import.meta.dirname, "lazy-closures.ts");
 
 const running = new Set<ChildProcess>();
 
@@ -91,7 +94,8 @@ export async function runProgram(request: RunRequest, engine: string): Promise<R
     return failed(`@pulumi/pulumi is not installed for the program in ${directory}: run \`npm ci\` there`);
   }
 
-  const child = spawn(process.execPath, [...options.nodeargs, ...runArguments(entry, request, engine)], {
+  const nodeArguments = ["--import", pathToFileURL(lazyClosures).href, ...options.nodeargs];
+  const child = spawn(process.execPath, [...nodeArguments, ...runArguments(entry, request, engine)], {
     cwd: directory,
     env: { ...process.env, ...runEnvironment(request, options) },
     stdio: ["ignore", "inherit", "inherit"],

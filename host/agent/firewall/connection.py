@@ -1,5 +1,6 @@
 """The SSH connection through which the agent runs, and the ports on which the host listens."""
 
+import functools
 import ipaddress
 import os
 import time
@@ -23,8 +24,9 @@ class Listener(NamedTuple):
         return self.address == "*" or ipaddress.ip_address(self.address).is_unspecified
 
 
+@functools.cache
 def listeners() -> list[Listener]:
-    """The host's listening TCP sockets, of both IP versions."""
+    """The host's listening TCP sockets, of both IP versions, as the step has found them."""
     found: list[Listener] = []
     for line in run(["ss", "-Hltnp"]).stdout.splitlines():
         words = line.split(None, 5)

@@ -1,7 +1,8 @@
 """The firewall in the kernel: whether it is what ufw's files say, and making it so."""
 
+import functools
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from agent.errors import HostError
@@ -44,7 +45,7 @@ def enforce(files: Files, ssh_ports: Collection[int]) -> None:
         return
     if value(files, CONFIGURATION, "ENABLED") != "yes":
         if any(_hooked(listing, version) for version, listing in _listings()):
-            run([UFW_INIT, "force-stop"])
+            _change([UFW_INIT, "force-stop"])
         _lift()
     elif all(_whole(files, version) for version in versions()):
         for version in versions():
@@ -85,19 +86,21 @@ def _hooked(listing: list[str], version: int) -> bool:
 
 
 def _differing(files: Files, version: int) -> bool:
-    """Whether the user's chains hold other rules than the file.
-
-    The kernel words rules in its own way. The file is therefore loaded into a network namespace of its own, and both
-    are read back in the same words.
-    """
+    """Whether the user's chains hold other rules than the file."""
     if not _filtered(files, version):
         return False
+    return _reworded(_user_rules(files, version), version) != _user_chains(filter_rules(version), version)
+
+
+@functools.cache
+def _reworded(rules: str, version: int) -> list[str]:
+    """The rules of the user's chains in a file, in the kernel's own words.
+
+    It is loaded into a network namespace of its own and read back there.
+    """
     tool = TOOL[version]
-    loaded = run(
-        ["unshare", "--net", "sh", "-c", f"{tool}-restore -w 10 -n && {tool} -w 10 -S"],
-        text=_user_rules(files, version),
-    )
-    return _user_chains(loaded.stdout.splitlines(), version) != _user_chains(filter_rules(version), version)
+    loaded = run(["unshare", "--net", "sh", "-c", f"{tool}-restore -w 10 -n && {tool} -w 10 -S"], text=rules)
+    return _user_chains(loaded.stdout.splitlines(), version)
 
 
 def _user_chains(listing: list[str], version: int) -> list[str]:
@@ -111,8 +114,9 @@ def _user_rules(files: Files, version: int) -> str:
     return file.content.decode(errors="surrogateescape")
 
 
+@functools.cache
 def filter_rules(version: int) -> list[str]:
-    """The kernel's rules of the table `filter`, as `iptables -S` lists them."""
+    """The kernel's rules of the table `filter`, as `iptables -S` lists them; asked anew after each change of ours."""
     return run([TOOL[version], "-w", "10", "-S"]).stdout.splitlines()
 
 
@@ -126,7 +130,13 @@ def _guarded(listing: list[str]) -> bool:
 
 def restore(version: int, rules: str) -> None:
     """Loads rules in one transaction, leaving the chains that they do not name."""
-    run([f"{TOOL[version]}-restore", "-w", "10", "-n"], text=rules)
+    _change([f"{TOOL[version]}-restore", "-w", "10", "-n"], rules)
+
+
+def _change(command: Sequence[str], rules: str = "") -> None:
+    """Runs a program that changes the kernel's rules."""
+    filter_rules.cache_clear()
+    run(command, text=rules)
 
 
 def _start(ssh_ports: Collection[int]) -> None:
@@ -135,11 +145,11 @@ def _start(ssh_ports: Collection[int]) -> None:
     for version in versions():
         restore(version, _guard(version, ssh_ports))
     if any(_remains(listing, version) for version, listing in _listings()):
-        run([UFW_INIT, "force-stop"])
+        _change([UFW_INIT, "force-stop"])
         # What is left of ufw's chains would make the start leave them as they are, hooked in or not.
         for version, listing in _listings():
             restore(version, _sweep(listing, version))
-    run([UFW_INIT, "start"])
+    _change([UFW_INIT, "start"])
     _lift()
 
 

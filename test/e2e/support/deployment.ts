@@ -6,13 +6,13 @@ import {
   LocalWorkspace,
   PulumiCommand,
   type EngineEvent,
-  type OutputMap,
   type PreviewOptions,
   type Stack,
 } from "@pulumi/pulumi/automation/index.js";
 import { mirrorProject } from "../../../sandbox/dev/project.ts";
 import { run } from "../../../sandbox/run.ts";
-import { resolveToolchain } from "../../../toolchain/index.ts";
+import { resolveToolchain, type Toolchain } from "../../../toolchain/index.ts";
+import { type Providers, startProviders } from "./providers.ts";
 
 export const PROJECT = join(import.meta.dirname, "../../..");
 
@@ -45,16 +45,23 @@ export class Deployment {
   public readonly stack: Stack;
   /** The folder of everything that belongs to the stack. */
   public readonly folder: string;
-  private readonly pulumi: string;
-  private lastOutputs: OutputMap = {};
+  /** All that the CLI has printed so far, and told in events, but for those that only --debug shows. */
+  public transcript = "";
+  private readonly toolchain: Toolchain;
+  private providers: Promise<Providers> | undefined;
 
-  private constructor(stack: Stack, folder: string, pulumi: string) {
+  private constructor(stack: Stack, folder: string, toolchain: Toolchain, keepsProviders: boolean) {
     this.stack = stack;
     this.folder = folder;
-    this.pulumi = pulumi;
+    this.toolchain = toolchain;
+    if (!keepsProviders) this.providers = Promise.resolve({ env: {}, stop: () => undefined });
+    // After each operation the SDK asks for its summary and, twice, for the outputs, whether anyone wants them or not.
+    stack.info = () => Promise.resolve(undefined);
+    stack.outputs = () => Promise.resolve({});
   }
 
-  public static async create(): Promise<Deployment> {
+  /** @param keepsProviders whether the plugins run on from one operation to the next; else the engine starts its own. */
+  public static async create(keepsProviders = true): Promise<Deployment> {
     const toolchain = await resolveToolchain({ projectDir: PROJECT, stateDir: join(PROJECT, ".state") });
     const folder = mkdtempSync(join(tmpdir(), "immich-access-e2e-"));
     const workDir = join(folder, "project");
@@ -70,11 +77,13 @@ export class Deployment {
           ...toolchain.env,
           PULUMI_BACKEND_URL: `file://${join(folder, "backend")}`,
           PULUMI_CONFIG_PASSPHRASE: randomBytes(16).toString("hex"),
+          // Copies of every state, of which nobody needs any.
+          PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS: "true",
           SSH_AUTH_SOCK: "",
         },
       },
     );
-    return new Deployment(stack, folder, toolchain.pulumi);
+    return new Deployment(stack, folder, toolchain, keepsProviders);
   }
 
   /** Sets settings; lists and objects replace what was there. */
@@ -85,10 +94,15 @@ export class Deployment {
 
   /** By the CLI's standard input; the SDK would put the value into its arguments, for everyone to see. */
   private async setSecret(key: string, value: string): Promise<void> {
+    await this.cli(["config", "set", "--stack", this.stack.name, "--secret", "--non-interactive", key], value);
+  }
+
+  private async cli(args: readonly string[], input = ""): Promise<string> {
     const { workDir, envVars } = this.stack.workspace;
-    const set = ["config", "set", "--stack", this.stack.name, "--secret", "--non-interactive", key];
-    const { code, stderr } = await run(["env", "-C", workDir, this.pulumi, ...set], { input: value, env: envVars });
-    if (code !== 0) throw new Error(`${key} cannot be set: ${stderr}`);
+    const command = ["env", "-C", workDir, this.toolchain.pulumi, ...args];
+    const { code, stdout, stderr } = await run(command, { input, env: envVars });
+    if (code !== 0) throw new Error(`pulumi ${args.join(" ")} failed: ${stderr}`);
+    return stdout;
   }
 
   /** Takes a setting back to its default. */
@@ -107,47 +121,57 @@ export class Deployment {
 
   /** @param policyPacks folders of the policy packs that have to pass. */
   public up(policyPacks: string[] = []): Promise<Outcome> {
-    return watch(async (onEvent, onOutput) => {
-      const result = await this.stack.up({ onEvent, onOutput, suppressProgress: true, policyPacks });
-      this.lastOutputs = result.outputs;
-    });
+    return this.watch((options) => this.stack.up({ ...options, policyPacks }));
   }
 
   public preview(options: Pick<PreviewOptions, "policyPacks" | "refresh" | "expectNoChanges"> = {}): Promise<Outcome> {
-    return watch((onEvent, onOutput) => this.stack.preview({ onEvent, onOutput, suppressProgress: true, ...options }));
+    return this.watch((watching) => this.stack.preview({ ...watching, ...options }));
   }
 
   public refresh(): Promise<Outcome> {
-    return watch((onEvent, onOutput) => this.stack.refresh({ onEvent, onOutput, suppressProgress: true }));
+    return this.watch((options) => this.stack.refresh(options));
   }
 
   public destroy(): Promise<Outcome> {
-    return watch((onEvent, onOutput) => this.stack.destroy({ onEvent, onOutput, suppressProgress: true }));
+    return this.watch((options) => this.stack.destroy(options));
   }
 
-  /** Asks for the stack's outputs after an `up` of somebody else. */
-  public async readOutputs(): Promise<void> {
-    this.lastOutputs = await this.stack.outputs();
-  }
-
-  /** The stack's outputs after the last `up` of this object that succeeded, secrets in the clear. */
-  public outputs<T>(): T {
-    return Object.fromEntries(Object.entries(this.lastOutputs).map(([key, { value }]) => [key, value as unknown])) as T;
+  /** The stack's outputs, secrets in the clear. */
+  public async outputs<T>(): Promise<T> {
+    return JSON.parse(await this.cli(["stack", "output", "--stack", this.stack.name, "--json", "--show-secrets"])) as T;
   }
 
   /** Forgets the stack without touching what it made. */
-  public dispose(): void {
+  public async dispose(): Promise<void> {
+    (await this.providers)?.stop();
     rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  private async watch(operation: (options: Watching) => Promise<unknown>): Promise<Outcome> {
+    this.providers ??= startProviders(this.toolchain);
+    Object.assign(this.stack.workspace.envVars, (await this.providers).env);
+    return watch(operation, (text) => (this.transcript += text));
   }
 }
 
-type Watch = (onEvent: (event: EngineEvent) => void, onOutput: (text: string) => void) => Promise<unknown>;
+/** What an operation is called with, to be watched. */
+interface Watching {
+  suppressProgress: true;
+  onEvent: (event: EngineEvent) => void;
+  onOutput: (text: string) => void;
+  onError: (text: string) => void;
+}
 
-async function watch(operation: Watch): Promise<Outcome> {
+async function watch(
+  operation: (options: Watching) => Promise<unknown>,
+  record: (text: string) => void,
+): Promise<Outcome> {
   const began = new Map<string, { place: number; at: number }>();
   const outcome: Outcome = { steps: [], counts: {}, output: "" };
   let place = 0;
   const onEvent = (event: EngineEvent): void => {
+    // The SDK tells of every resource with its secrets, for --debug; without it the CLI keeps that to itself.
+    if (!event.diagnosticEvent?.prefix?.startsWith("debug")) record(`${JSON.stringify(event)}\n`);
     place += 1;
     const pre = event.resourcePreEvent?.metadata;
     const done = event.resOutputsEvent?.metadata;
@@ -163,7 +187,11 @@ async function watch(operation: Watch): Promise<Outcome> {
       }
     }
   };
-  await operation(onEvent, (text) => (outcome.output += text));
+  const onOutput = (text: string) => {
+    record(text);
+    outcome.output += text;
+  };
+  await operation({ suppressProgress: true, onEvent, onOutput, onError: record });
   return outcome;
 }
 

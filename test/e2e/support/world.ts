@@ -39,14 +39,17 @@ export interface World {
   close(): Promise<void>;
 }
 
-/** Starts both, configured as the dev stack is. */
-export async function startWorld(): Promise<World> {
+/**
+ * Starts both, configured as the dev stack is.
+ * @param keepsProviders see Deployment.create
+ */
+export async function startWorld(keepsProviders = true): Promise<World> {
   const stateDir = mkdtempSync(join(tmpdir(), "immich-access-world-"));
   const report = (line: string) => {
     console.log(line);
   };
   const sandbox = await startSandbox({ projectDir: PROJECT, stateDir, report });
-  const deployment = await Deployment.create();
+  const deployment = await Deployment.create(keepsProviders);
   const { plain, secret } = sandboxSettings(sandbox);
   await deployment.configure({ ...DEV_SETTINGS, ...plain }, secret);
 
@@ -68,7 +71,7 @@ export async function startWorld(): Promise<World> {
       return { status: Number(stdout.slice(end + 1)), body: stdout.slice(0, end) };
     },
     close: async () => {
-      deployment.dispose();
+      await deployment.dispose();
       await stopSandbox({ stateDir, report });
       rmSync(stateDir, { recursive: true, force: true });
     },

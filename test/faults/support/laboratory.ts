@@ -41,7 +41,7 @@ export class Laboratory {
   /** Starts a world and learns what the operation does when nothing fails. */
   public static async open(operations: readonly Operation[]): Promise<Laboratory> {
     await prepareTracing();
-    const world = await startWorld();
+    const world = await startWorld(false);
     const layer = await hostLayer(console.log);
     const host = hostOf(world.stateDir, world.sandbox.number, layer);
     const relay = await SshRelay.start(host.address);

@@ -58,7 +58,7 @@ export async function trial(laboratory: Laboratory, fault: Fault): Promise<Resul
   });
   if (online(operation)) {
     await tried("the site", async () => {
-      const { devices } = world.deployment.outputs<Outputs>();
+      const { devices } = await world.deployment.outputs<Outputs>();
       const wrong = (await runProbes(world.sandbox, SITE, devices["annas-phone"])).filter(({ ok }) => !ok);
       broken.push(...wrong.map(({ what, answer }) => `${what}: ${answer}`));
     });

@@ -1,6 +1,7 @@
 // The engine's ResourceProvider protocol on top of a plugin's description.
 import * as grpc from "@grpc/grpc-js";
 import plugin from "@pulumi/pulumi/proto/plugin_pb.js";
+import type { PluginAttach } from "@pulumi/pulumi/proto/plugin_pb.js";
 import { ResourceProviderService } from "@pulumi/pulumi/proto/provider_grpc_pb.js";
 import provider from "@pulumi/pulumi/proto/provider_pb.js";
 import type * as rpc from "@pulumi/pulumi/proto/provider_pb.js";
@@ -76,7 +77,7 @@ function parseConfig(values: Values, properties: Plugin<never>["config"]): Value
  */
 export async function servePlugin<Client>(described: Plugin<Client>): Promise<void> {
   const self = described as Plugin<never>;
-  const cancelled = new AbortController();
+  let cancelled = new AbortController();
   let client: Client | undefined;
   let log = engineLog(process.argv.slice(2).findLast((argument) => !argument.startsWith("-")));
 
@@ -117,6 +118,12 @@ export async function servePlugin<Client>(described: Plugin<Client>): Promise<vo
       return response;
     }),
 
+    // An engine that has not started this process, but was told where it is (PULUMI_DEBUG_PROVIDERS).
+    attach: unary((request: PluginAttach) => {
+      log = engineLog(request.getAddress());
+      return new empty.Empty();
+    }),
+
     getPluginInfo: unary(() => {
       const info = new plugin.PluginInfo();
       info.setVersion(described.version);
@@ -145,6 +152,8 @@ export async function servePlugin<Client>(described: Plugin<Client>): Promise<vo
     configure: unary((request: rpc.ConfigureRequest) => {
       const values = decode(request.getArgs()).values;
       delete values.version;
+      // Another operation of an engine that attaches; what was cancelled was the last one.
+      cancelled = new AbortController();
       client = described.configure(parseConfig(values, described.config));
       const response = new provider.ConfigureResponse();
       response.setAcceptsecrets(true);

@@ -1,0 +1,136 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { startTestHost, type TestHost } from "../support/host.ts";
+import { foreignRules, PAYLOAD, RANGES, strangerTries } from "./firewall-support.ts";
+
+// What an owner has who set ufw up with care, before this program came.
+const OWNERS_RULES = [
+  "allow from 192.168.1.0/24 to any port 443 proto tcp comment 'at home'",
+  "limit 8022/tcp comment 'the other sshd'",
+  "deny from 198.51.100.77",
+  "deny in on wan0 to any port 25",
+  "reject out to any port 25 proto tcp",
+  "allow from 2001:db8:1::/48 to any port 5432:5433 proto tcp",
+  "route allow in on wan0 out on adm0 to 10.9.0.0/16 port 80 proto tcp",
+  "allow 'CUPS'",
+];
+
+let host: TestHost;
+let usersRules: string;
+let usersFiles: string;
+beforeAll(async () => {
+  host = await startTestHost();
+  await listenOn("Port 2222");
+  await host.inside("printf '[CUPS]\\ntitle=CUPS\\ndescription=CUPS\\nports=631\\n' >/etc/ufw/applications.d/cups");
+  for (const rule of OWNERS_RULES) expect(await host.inside(`ufw ${rule}`), rule).toMatchObject({ code: 0 });
+  await host.inside(
+    "ufw logging high; sed -i '/^COMMIT/i -A ufw-before-input -s 10.9.0.0/16 -j ACCEPT' /etc/ufw/before.rules",
+  );
+  usersRules = await foreignRules(host);
+  expect(usersRules.match(/### tuple/g)).toHaveLength(12);
+  usersFiles = await files();
+});
+afterAll(() => host.close());
+
+/** Makes sshd listen as its configuration says with these lines, and on nothing else. */
+async function listenOn(...lines: string[]): Promise<void> {
+  await host.inside("cat >/etc/ssh/sshd_config.d/port.conf && systemctl restart ssh", {
+    input: `${lines.join("\n")}\n`,
+  });
+}
+
+/** ufw's files that no step may change, whatever it does. */
+async function files(): Promise<string> {
+  const names = "/etc/default/ufw /etc/ufw/*before* /etc/ufw/*after* /etc/ufw/sysctl.conf /etc/ufw/applications.d/*";
+  return (await host.inside(`sha256sum ${names}; grep LOGLEVEL /etc/ufw/ufw.conf`)).stdout;
+}
+
+const V6 = () => `fd77:${host.number}::2`;
+const line = (change: number, port: number) =>
+  `firewall change ${change}: port 443 is open to 3 IPv4 and 2 IPv6 ranges of Cloudflare, SSH on port ${port} to everyone\n`;
+
+/** Confirms over a new connection, as the next step does. */
+const confirm = (way: { port: number; address?: string }) =>
+  host.ssh(
+    '/usr/bin/python3 -I -B -c \'import sys; sys.path.insert(0, "/usr/local/lib/immich-access"); ' +
+      "from agent.firewall.confirmation import confirm; print(confirm(True))'",
+    way,
+  );
+
+/** The ports among these at which a stranger gets an answer, if only a refusal. */
+async function answering(...ports: number[]): Promise<string> {
+  const attempts = ports.flatMap((port) =>
+    ["198.51.100.10", "2001:db8:77::10"].map(
+      (address) =>
+        `timeout 1 bash -c 'exec 3<>/dev/tcp/${address}/${port}' 2>/dev/null; [ $? = 124 ] || echo ${port}; `,
+    ),
+  );
+  return [...new Set((await host.fromStranger(attempts.join(""))).stdout.split("\n").filter(Boolean))].join();
+}
+
+test("ufw's first start keeps an SSH port of its own open at every moment, and nothing else", async () => {
+  const stop = strangerTries(host, { open: [2222] });
+  const answer = await host.step("firewall", { ...PAYLOAD, sshPort: 2222 }, { port: 2222 });
+  expect(answer).toEqual({ code: 0, stdout: line(1, 2222), stderr: "" });
+  expect(await confirm({ port: 2222 })).toEqual({ code: 0, stdout: "1\n", stderr: "" });
+  expect(await stop()).toBe("");
+  expect(await answering(22, 80, 2222)).toBe("2222");
+});
+
+test("a port that a router has translated is known by the connection itself", async () => {
+  const answer = await host.step("firewall", { ...PAYLOAD, sshPort: 40022 }, { port: 2222 });
+  expect(answer).toMatchObject({ code: 0, stdout: line(1, 2222) });
+});
+
+test("sshd moves to another port, which its owner has let in: it stays open, and the former one is shut", async () => {
+  await host.inside("ufw allow 2200/tcp");
+  usersRules = await foreignRules(host);
+  await listenOn("Port 2222", "Port 2200");
+  const stop = strangerTries(host, { open: [2200] });
+  const answer = await host.step("firewall", { ...PAYLOAD, sshPort: 2200 }, { port: 2200 });
+  expect(answer).toEqual({ code: 0, stdout: line(2, 2200), stderr: "" });
+  expect(await confirm({ port: 2200 })).toMatchObject({ stdout: "2\n" });
+  expect(await stop()).toBe("");
+  expect(await answering(2222, 2200)).toBe("2200");
+});
+
+test("of a ufw that is active every rule and file of its owner's stays, byte for byte and in order", async () => {
+  const kernel = "iptables -S; ip6tables -S; iptables -S ufw-user-forward";
+  const others = async () => (await host.inside(`(${kernel}) | grep -v 'dport 443'`)).stdout;
+  const before = await others();
+  const ranges = { ipv4: ["173.245.48.0/20"], ipv6: RANGES.ipv6 };
+  expect(await host.step("firewall", { ...PAYLOAD, sshPort: 2200, ranges }, { port: 2200 })).toMatchObject({ code: 0 });
+  expect(await confirm({ port: 2200 })).toMatchObject({ stdout: "3\n" });
+  expect(await foreignRules(host)).toBe(usersRules);
+  expect(await files()).toBe(usersFiles);
+  expect(await others()).toBe(before);
+  expect(before).toContain("-A ufw-user-forward");
+});
+
+test("an owner whose ufw leaves IPv6 alone, and whose SSH is there alone, stays in", async () => {
+  await host.step("firewall-remove", PAYLOAD, { port: 2200 });
+  await host.inside("ufw delete allow 2200/tcp; ufw disable; sed -i 's/^IPV6=.*/IPV6=no/' /etc/default/ufw");
+  await listenOn("AddressFamily inet6", "Port 2200");
+  const way = { port: 2200, address: V6() };
+  expect((await host.inside("ss -Hltn sport = 2200")).stdout).toMatch(/^LISTEN +0 +\d+ +\[::\]:2200 [^\n]*\n$/);
+
+  const stop = strangerTries(host, { open: [2200], over: ["v6"] });
+  const answer = await host.step("firewall", { ...PAYLOAD, sshPort: 2200 }, way);
+  expect(answer).toEqual({ code: 0, stdout: line(1, 2200), stderr: "" });
+  expect(await confirm(way)).toMatchObject({ stdout: "1\n" });
+  expect(await stop()).toBe("");
+  expect(await answering(22, 80, 443, 2200)).toBe("2200");
+});
+
+test("a change that nobody confirms, because the workstation is gone, gives the owner back what was", async () => {
+  const way = { port: 2200, address: V6() };
+  const state = async () => (await host.inside("cat /etc/ufw/user*.rules /etc/default/ufw; ip6tables -S")).stdout;
+  const before = await state();
+  const stop = strangerTries(host, { open: [2200], over: ["v6"] });
+  const ranges = { ...RANGES, ipv6: ["2606:4700::/32"] };
+  await host.step("firewall", { ...PAYLOAD, sshPort: 2200, ranges, confirmSeconds: 3 }, way);
+  expect(await state()).not.toBe(before);
+  await host.inside("until ! systemctl is-enabled -q immich-access-undo; do sleep 0.2; done", { timeout: 60_000 });
+  expect(await stop()).toBe("");
+  expect(await state()).toBe(before);
+  expect(await host.ssh("true", way)).toMatchObject({ code: 0 });
+});
