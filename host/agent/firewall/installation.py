@@ -3,15 +3,17 @@
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from agent.files import File, differing, replaced, write
 from agent.system import run
 
 FOLDER = Path("/usr/local/lib/immich-access")
 UNITS = Path("/etc/systemd/system")
+UNDO = "immich-access-undo.service"
 TIMER = "immich-access-ranges.timer"
 DOCKER_USER = "immich-access-docker-user.service"
-UNIT_NAMES = ("immich-access-undo.service", "immich-access-ranges.service", TIMER, DOCKER_USER)
+UNIT_NAMES = (UNDO, "immich-access-ranges.service", TIMER, DOCKER_USER)
 
 
 def wanted(modules: Mapping[str, str]) -> dict[Path, File | None]:
@@ -22,23 +24,48 @@ def wanted(modules: Mapping[str, str]) -> dict[Path, File | None]:
 
 
 def install(modules: Mapping[str, str]) -> None:
-    """Makes the copy on disk the agent that runs now, and its units known to systemd."""
+    """Makes the copy on disk the agent that runs now, and its units known to systemd.
+
+    What undoes a change is enabled from then on, and does nothing at a boot where no change waits.
+    """
     changed = differing(wanted(modules))
     with replaced(changed):
-        if any(path.parent == UNITS for path in changed):
+        # Either makes systemd read its units anew.
+        if _states(UNDO)[UNDO].enabled != "enabled":
+            run(["systemctl", "enable", UNDO])
+        elif any(path.parent == UNITS for path in changed):
             run(["systemctl", "daemon-reload"])
 
 
-def start_timer() -> None:
-    """Has the ranges refreshed from now on, every day."""
-    enable(TIMER, wanted=True)
-    run(["systemctl", "start", TIMER])
+def activate(docker_user: bool) -> None:
+    """Has ufw start at every boot, the ranges refreshed every day, and Docker wait for the rule in its chain, or not."""
+    states = _states("ufw.service", TIMER, DOCKER_USER)
+    for command, want in (("enable", True), ("disable", False)):
+        units = [
+            unit
+            for unit, state in states.items()
+            if (docker_user if unit == DOCKER_USER else True) == want and (state.enabled == "enabled") != want
+        ]
+        if units:
+            run(["systemctl", command, *units])
+    if states[TIMER].active != "active":
+        run(["systemctl", "start", TIMER])
 
 
-def enable(unit: str, wanted: bool) -> None:
-    """Has a unit start with what it is installed for, or no more."""
-    if (run(["systemctl", "is-enabled", unit], check=False).stdout.strip() == "enabled") != wanted:
-        run(["systemctl", "enable" if wanted else "disable", unit])
+class _State(NamedTuple):
+    """What systemd says about a unit; both are empty where there is none."""
+
+    enabled: str
+    active: str
+
+
+def _states(*units: str) -> dict[str, _State]:
+    shown = run(["systemctl", "show", "--property=UnitFileState,ActiveState", *units]).stdout
+    properties = [dict(line.split("=", 1) for line in block.splitlines()) for block in shown.strip().split("\n\n")]
+    return {
+        unit: _State(found.get("UnitFileState", ""), found.get("ActiveState", ""))
+        for unit, found in zip(units, properties, strict=True)
+    }
 
 
 def remove() -> None:
