@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 from agent.files import File, differing, replaced, write
 from agent.system import run
@@ -29,43 +28,34 @@ def install(modules: Mapping[str, str]) -> None:
     What undoes a change is enabled from then on, and does nothing at a boot where no change waits.
     """
     changed = differing(wanted(modules))
+    # Units that are new are found when they are started, and those that are enabled at boot. To read all units anew
+    # takes longer than everything else.
+    stale = any(path.parent == UNITS and path.exists() for path in changed)
     with replaced(changed):
-        # Either makes systemd read its units anew.
-        if _states(UNDO)[UNDO].enabled != "enabled":
-            run(["systemctl", "enable", UNDO])
-        elif any(path.parent == UNITS for path in changed):
+        if stale:
             run(["systemctl", "daemon-reload"])
+        _enable({UNDO: True})
 
 
 def activate(docker_user: bool) -> None:
     """Has ufw start at every boot, the ranges refreshed every day, and Docker wait for the rule in its chain, or not."""
-    states = _states("ufw.service", TIMER, DOCKER_USER)
+    _enable({"ufw.service": True, TIMER: True, DOCKER_USER: docker_user})
+    run(["systemctl", "start", TIMER])
+
+
+def _enable(wanted: Mapping[str, bool]) -> None:
+    """Has units that are installed start at every boot, or not."""
+    states = run(["systemctl", "is-enabled", *wanted], check=False).stdout.split()
     for command, want in (("enable", True), ("disable", False)):
         units = [
             unit
-            for unit, state in states.items()
-            if (docker_user if unit == DOCKER_USER else True) == want and (state.enabled == "enabled") != want
+            for (unit, one), state in zip(wanted.items(), states, strict=True)
+            if one == want and (state == "enabled") != want
         ]
         if units:
-            run(["systemctl", command, *units])
-    if states[TIMER].active != "active":
-        run(["systemctl", "start", TIMER])
-
-
-class _State(NamedTuple):
-    """What systemd says about a unit; both are empty where there is none."""
-
-    enabled: str
-    active: str
-
-
-def _states(*units: str) -> dict[str, _State]:
-    shown = run(["systemctl", "show", "--property=UnitFileState,ActiveState", *units]).stdout
-    properties = [dict(line.split("=", 1) for line in block.splitlines()) for block in shown.strip().split("\n\n")]
-    return {
-        unit: _State(found.get("UnitFileState", ""), found.get("ActiveState", ""))
-        for unit, found in zip(units, properties, strict=True)
-    }
+            # Docker, which runs already, must learn what it requires from now on, or no more.
+            reload = [] if DOCKER_USER in units else ["--no-reload"]
+            run(["systemctl", *reload, command, *units])
 
 
 def remove() -> None:
