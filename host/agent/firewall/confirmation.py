@@ -7,8 +7,8 @@ from typing import Any
 from agent.errors import HostError
 from agent.files import differing, replaced
 from agent.firewall import kernel, record, ufw
-from agent.firewall.installation import UNDO
 from agent.firewall.connection import boot_id, opened_at, since_boot
+from agent.firewall.installation import UNDO
 from agent.firewall.plan import Plan, planned, ssh_ports
 from agent.firewall.record import Armed, Change
 from agent.firewall.request import Request, checked_request

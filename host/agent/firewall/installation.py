@@ -38,7 +38,7 @@ def install(modules: Mapping[str, str]) -> None:
 
 
 def activate(docker_user: bool) -> None:
-    """Has ufw start at every boot, the ranges refreshed every day, and Docker wait for the rule in its chain, or not."""
+    """Has ufw start at every boot, the ranges refreshed daily, and Docker wait for the rule in its chain, or not."""
     _enable({"ufw.service": True, TIMER: True, DOCKER_USER: docker_user})
     run(["systemctl", "start", TIMER])
 

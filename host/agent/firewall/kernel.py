@@ -99,7 +99,7 @@ def _alike(rules: Sequence[str], listing: Sequence[str]) -> bool:
 
 
 def _options(rule: str) -> list[str]:
-    """The options of a rule, each with its values, in one order. What negates stands before an option, and stays put."""
+    """The options of a rule, each with its values, in one order unless one of them is negated."""
     options = re.split(r" (?=-)", rule.strip())
     return options if " !" in rule else sorted(option for option in options if option not in ("-m tcp", "-m udp"))
 
