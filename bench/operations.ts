@@ -113,7 +113,7 @@ async function secondStack(world: World): Promise<Deployment> {
   const plain = Object.entries(config)
     .filter(isPlain)
     .map(([key, value]) => [key.replace(/^[^:]+:/, ""), value] as const);
-  const second = await Deployment.create();
+  const second = await Deployment.create(false);
   const { secret } = sandboxSettings(world.sandbox);
   await second.configure({ ...Object.fromEntries(plain), hostname: "album.home.localhost" }, secret);
   return second;

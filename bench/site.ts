@@ -20,7 +20,8 @@ export interface Site {
 
 /** Deploys the dev stack's site in a sandbox of its own. */
 export async function deployedSite(): Promise<Site> {
-  const world = await startWorld();
+  // The engine starts its plugins itself, as it does for everyone.
+  const world = await startWorld(false);
   try {
     return { world, first: await cost(world, () => world.deployment.up()) };
   } catch (error) {

@@ -73,6 +73,15 @@ function scripts(projectDir: string, home: string): Record<string, string> {
 }
 
 /**
+ * Puts a file where the CLI would make a folder, and it goes on without. It keeps in detail what every operation did, up
+ * to 500 MB, for a third of the time that it takes itself.
+ */
+function forgoLogs(path: string): void {
+  rmSync(path, { recursive: true, force: true });
+  writeFileSync(path, "");
+}
+
+/**
  * The off-line toolchain in `<stateDir>/pulumi-home`; builds the CLI when no checkout of this user has done so yet.
  * @throws ToolchainError when the CLI cannot be built or the home cannot be written.
  */
@@ -82,7 +91,7 @@ export async function offlineToolchain(options: Required<ToolchainOptions>): Pro
   const wanted = wantedCli(join(import.meta.dirname, "cli"));
   const files = scripts(options.projectDir, home);
   const stamp = join(home, "toolchain.json");
-  const content = JSON.stringify({ cli: wanted, files }, null, 1);
+  const content = JSON.stringify({ cli: wanted, files, logs: false }, null, 1);
 
   const complete = () =>
     existsSync(stamp) && readFileSync(stamp, "utf8") === content && [pulumi, ...Object.keys(files)].every(existsSync);
@@ -91,6 +100,7 @@ export async function offlineToolchain(options: Required<ToolchainOptions>): Pro
     try {
       placeCli(cached, pulumi);
       for (const [path, text] of Object.entries(files)) writeExecutable(path, text);
+      forgoLogs(join(home, "logs"));
       writeFileSync(stamp, content);
     } catch (error) {
       throw new ToolchainError(`cannot write the off-line Pulumi home ${home}: ${(error as Error).message}`);

@@ -73,7 +73,7 @@ describe.skipIf(missing !== undefined)("Debian 13", () => {
     const changed = await origin.apply("firewall", { ...firewall, ranges, confirmSeconds: 3 });
     expect(changed).toMatch(/^firewall change 2: .* 1 IPv4 and 1 IPv6 ranges/);
     expect(await fromEdge()).toEqual(ONLY_SSH);
-    await origin.run("until ! systemctl is-enabled -q immich-access-undo; do sleep 0.2; done");
+    await origin.run("while [ -e /var/lib/immich-access/firewall-armed.json ]; do sleep 0.2; done");
     expect(await fromEdge()).toEqual(SSH_AND_HTTPS);
     expect(await origin.run("journalctl -u immich-access-undo -o cat")).toContain(
       "change 2 of the firewall was undone",

@@ -109,7 +109,7 @@ export async function withFullDisk(
 export async function fingerprint(host: TestHost): Promise<string> {
   const files = "/etc/ufw/*.rules /etc/ufw/ufw.conf /etc/default/ufw";
   const kernel = "iptables -S; ip6tables -S; iptables -t nat -S";
-  const ours = "ls -A /var/lib/immich-access; systemctl is-enabled immich-access-undo.service | grep -x enabled";
+  const ours = "ls -A /var/lib/immich-access; systemctl is-active immich-access-undo.service | grep -x active";
   return (await host.inside(`stat -c '%n %a %U' ${files}; cat ${files}; ${kernel}; ${ours}`)).stdout;
 }
 

@@ -24,7 +24,7 @@ const confirm = (final: boolean) =>
 
 /** Waits until the undo service has done its work. */
 const undone = () =>
-  host.inside("until ! systemctl is-enabled -q immich-access-undo; do sleep 0.2; done", { timeout: 60_000 });
+  host.inside("while [ -e /var/lib/immich-access/firewall-armed.json ]; do sleep 0.2; done", { timeout: 60_000 });
 
 const state = async () => {
   const files = "/etc/ufw/user.rules /etc/ufw/user6.rules /etc/ufw/ufw.conf /etc/default/ufw";

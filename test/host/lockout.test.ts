@@ -129,7 +129,7 @@ test("a change that nobody confirms, because the workstation is gone, gives the 
   const ranges = { ...RANGES, ipv6: ["2606:4700::/32"] };
   await host.step("firewall", { ...PAYLOAD, sshPort: 2200, ranges, confirmSeconds: 3 }, way);
   expect(await state()).not.toBe(before);
-  await host.inside("until ! systemctl is-enabled -q immich-access-undo; do sleep 0.2; done", { timeout: 60_000 });
+  await host.inside("while [ -e /var/lib/immich-access/firewall-armed.json ]; do sleep 0.2; done", { timeout: 60_000 });
   expect(await stop()).toBe("");
   expect(await state()).toBe(before);
   expect(await host.ssh("true", way)).toMatchObject({ code: 0 });

@@ -38,10 +38,6 @@ async function ownersServer(listen: string, name: string, rest = ""): Promise<vo
   await origin.run(`echo '${config}' >>${OWNER} && systemctl reload nginx && sleep 0.3`);
 }
 
-const OWNERS_DEFAULT =
-  "server { listen 443 ssl default_server; server_name _; ssl_certificate /etc/ssl/owner.pem; " +
-  "ssl_certificate_key /etc/ssl/owner.key; return 204; }";
-
 /** A visit to the owner's server: no client certificate, and another name. */
 const toOwner = (name: string, change: RequestOptions = {}): RequestOptions => ({
   serverName: name,
@@ -152,10 +148,7 @@ describe("what works all the same:", () => {
   test.each(["certificates", "nginx"])("ranges that were removed by hand are put back by the step %s", async (step) => {
     const server = serverCertificate();
     await origin.run(`rm ${RANGES_FILE}`);
-    // The owner's default server is found all the same, though nginx tells nothing while a file is missing.
-    await origin.run(`echo '${OWNERS_DEFAULT}' >${OWNER}`);
     await origin.apply(step, step === "nginx" ? nginxPayload : certificatesPayload(server));
-    await origin.run(`rm ${OWNER}`);
     await origin.apply("nginx", nginxPayload);
     expect((await origin.seen("/", { headers: { "cf-connecting-ip": "192.0.2.7" } })).headers["x-real-ip"]).toBe(
       "192.0.2.7",

@@ -36,13 +36,15 @@ def install(modules: Mapping[str, str]) -> None:
     """Has the verifier answer nginx, in the version of this agent. It refuses a site until its application is known."""
     user = service.worker_user()
     changed = differing(wanted(modules, user))
+    # Units that are new are found when they are started.
+    stale = any(path.exists() for path in changed)
     with replaced(changed):
-        if changed:
+        if stale:
             run(["systemctl", "daemon-reload"])
             # A socket takes another owner only when nobody listens on it.
             run(["systemctl", "stop", SOCKET, VERIFIER])
         for verb in ("enable", "start"):
-            run(["systemctl", verb, "--quiet", *STARTING])
+            run(["systemctl", "--no-reload", verb, "--quiet", *STARTING])
         if client.status(user).get("version") != revision.of(modules):
             run(["systemctl", "restart", VERIFIER])
             if client.status(user).get("version") != revision.of(modules):
@@ -57,7 +59,7 @@ def remove() -> None:
     present = [name for name in NAMES if (UNITS / name).exists()]
     if not present:
         return
-    run(["systemctl", "disable", "--now", "--quiet", *present])
+    run(["systemctl", "--no-reload", "disable", "--now", "--quiet", *present])
     for name in NAMES:
         write(UNITS / name, None)
     run(["systemctl", "daemon-reload"])

@@ -2,6 +2,7 @@
 
 import contextlib
 import ipaddress
+import re
 import shlex
 import socket
 from collections.abc import Collection, Mapping, Sequence
@@ -20,6 +21,10 @@ SHORT = {
     "--destination-port": "--dport", "--destination-ports": "--dport", "--dports": "--dport", "--ports": "--dport",
     "--source-port": "--sport", "--source-ports": "--sport", "--sports": "--sport",
 }  # fmt: skip
+
+
+# What keeps a line from being words with spaces between them, which are found far quicker.
+QUOTING = re.compile(r"""["'\\#]""")
 
 
 class Entry(NamedTuple):
@@ -93,7 +98,7 @@ def by_chain(found: Sequence[Entry]) -> dict[str, list[Entry]]:
 
 def _read(line: str, tool: str, place: str) -> list[Entry]:
     """The rule on a line, once for each of its sources; raises ValueError or OSError for what is none."""
-    words = [SHORT.get(word, word) for word in shlex.split(line)]
+    words = [SHORT.get(word, word) for word in (shlex.split(line) if QUOTING.search(line) else line.split())]
     options = {word: words[at + 1] for at, word in enumerate(words[:-1])}
     others = {words[at + 1] for at, word in enumerate(words[:-1]) if word == "-m"} - TRANSPARENT
     # Of what a connection was before it came here, only its state says nothing about who opened it.

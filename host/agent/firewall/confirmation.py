@@ -8,13 +8,12 @@ from agent.errors import HostError
 from agent.files import differing, replaced
 from agent.firewall import kernel, record, ufw
 from agent.firewall.connection import boot_id, opened_at, since_boot
+from agent.firewall.installation import UNDO
 from agent.firewall.plan import Plan, planned, ssh_ports
 from agent.firewall.record import Armed, Change
 from agent.firewall.request import Request, checked_request
 from agent.firewall.rules import HTTPS_PORT
 from agent.system import run
-
-UNDO_SERVICE = "immich-access-undo.service"
 
 # How long an undone change that was made again waits: a person has to start `pulumi up` once more.
 SECOND_CHANCE_SECONDS = 600
@@ -107,18 +106,15 @@ def undo(_request: Mapping[str, Any]) -> str:
     with ufw.locked(), replaced(differing(armed.former)):
         kernel.enforce(armed.former, change.ssh_ports)
         record.write_change(change._replace(undone=True))
+    # Keeps this very service, which must not be stopped, from being started again.
     record.write_armed(None)
-    # This very service: it must not be stopped, only not be started again.
-    run(["systemctl", "disable", UNDO_SERVICE])
     return f"change {change.number} of the firewall was undone, because no new SSH connection confirmed it in time"
 
 
 def _watch() -> None:
-    # Enabled, so that a reboot within the window does not keep an unconfirmed change.
-    run(["systemctl", "enable", UNDO_SERVICE])
-    run(["systemctl", "restart", "--no-block", UNDO_SERVICE])
+    # It is enabled as well, so that a reboot within the window does not keep an unconfirmed change.
+    run(["systemctl", "restart", "--no-block", UNDO])
 
 
 def _rest() -> None:
-    run(["systemctl", "disable", UNDO_SERVICE])
-    run(["systemctl", "stop", UNDO_SERVICE])
+    run(["systemctl", "stop", UNDO])

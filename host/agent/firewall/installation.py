@@ -9,9 +9,10 @@ from agent.system import run
 
 FOLDER = Path("/usr/local/lib/immich-access")
 UNITS = Path("/etc/systemd/system")
+UNDO = "immich-access-undo.service"
 TIMER = "immich-access-ranges.timer"
 DOCKER_USER = "immich-access-docker-user.service"
-UNIT_NAMES = ("immich-access-undo.service", "immich-access-ranges.service", TIMER, DOCKER_USER)
+UNIT_NAMES = (UNDO, "immich-access-ranges.service", TIMER, DOCKER_USER)
 
 
 def wanted(modules: Mapping[str, str]) -> dict[Path, File | None]:
@@ -22,23 +23,39 @@ def wanted(modules: Mapping[str, str]) -> dict[Path, File | None]:
 
 
 def install(modules: Mapping[str, str]) -> None:
-    """Makes the copy on disk the agent that runs now, and its units known to systemd."""
+    """Makes the copy on disk the agent that runs now, and its units known to systemd.
+
+    What undoes a change is enabled from then on, and does nothing at a boot where no change waits.
+    """
     changed = differing(wanted(modules))
+    # Units that are new are found when they are started, and those that are enabled at boot. To read all units anew
+    # takes longer than everything else.
+    stale = any(path.parent == UNITS and path.exists() for path in changed)
     with replaced(changed):
-        if any(path.parent == UNITS for path in changed):
+        if stale:
             run(["systemctl", "daemon-reload"])
+        _enable({UNDO: True})
 
 
-def start_timer() -> None:
-    """Has the ranges refreshed from now on, every day."""
-    enable(TIMER, wanted=True)
+def activate(docker_user: bool) -> None:
+    """Has ufw start at every boot, the ranges refreshed daily, and Docker wait for the rule in its chain, or not."""
+    _enable({"ufw.service": True, TIMER: True, DOCKER_USER: docker_user})
     run(["systemctl", "start", TIMER])
 
 
-def enable(unit: str, wanted: bool) -> None:
-    """Has a unit start with what it is installed for, or no more."""
-    if (run(["systemctl", "is-enabled", unit], check=False).stdout.strip() == "enabled") != wanted:
-        run(["systemctl", "enable" if wanted else "disable", unit])
+def _enable(wanted: Mapping[str, bool]) -> None:
+    """Has units that are installed start at every boot, or not."""
+    states = run(["systemctl", "is-enabled", *wanted], check=False).stdout.split()
+    for command, want in (("enable", True), ("disable", False)):
+        units = [
+            unit
+            for (unit, one), state in zip(wanted.items(), states, strict=True)
+            if one == want and (state == "enabled") != want
+        ]
+        if units:
+            # Docker, which runs already, must learn what it requires from now on, or no more.
+            reload = [] if DOCKER_USER in units else ["--no-reload"]
+            run(["systemctl", *reload, command, *units])
 
 
 def remove() -> None:

@@ -89,7 +89,19 @@ def _differing(files: Files, version: int) -> bool:
     """Whether the user's chains hold other rules than the file."""
     if not _filtered(files, version):
         return False
-    return _reworded(_user_rules(files, version), version) != _user_chains(filter_rules(version), version)
+    rules, listing = _user_rules(files, version), _user_chains(filter_rules(version), version)
+    return not _alike(_user_chains(rules.splitlines(), version), listing) and _reworded(rules, version) != listing
+
+
+def _alike(rules: Sequence[str], listing: Sequence[str]) -> bool:
+    """Whether rules are the same but for the order of their options, as nearly all are that ufw writes."""
+    return [_options(rule) for rule in rules] == [_options(line) for line in listing]
+
+
+def _options(rule: str) -> list[str]:
+    """The options of a rule, each with its values, in one order unless one of them is negated."""
+    options = re.split(r" (?=-)", rule.strip())
+    return options if " !" in rule else sorted(option for option in options if option not in ("-m tcp", "-m udp"))
 
 
 @functools.cache

@@ -14,7 +14,7 @@ from agent.firewall.refresh import checked_update
 from agent.firewall.request import checked_payload_ranges, checked_request
 from agent.nginx import real_ip
 from agent.ranges import Ranges
-from agent.system import installed, run
+from agent.system import installed
 
 PROGRAMS = ("nginx", "ufw")
 
@@ -36,12 +36,9 @@ def firewall(request: Mapping[str, Any]) -> str:
             confirmation.applied(plan, payload, ports, wanted.confirm_seconds) as number,
             replaced(differing(record.keeping(wanted.ranges))),
         ):
-            if run(["systemctl", "is-enabled", "ufw.service"], check=False).stdout.strip() != "enabled":
-                run(["systemctl", "enable", "ufw.service"])
             packages.start_held()
             real_ip.install(wanted.ranges.ipv4, wanted.ranges.ipv6)
-            installation.enable(installation.DOCKER_USER, wanted.dropped_port is not None)
-            installation.start_timer()
+            installation.activate(docker_user=wanted.dropped_port is not None)
     return _line(number, plan, wanted.ranges, ports)
 
 

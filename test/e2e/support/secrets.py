@@ -28,13 +28,17 @@ from pathlib import Path
 from typing import Any
 
 # A process that lives shorter than this may be missed.
-EVERY = 0.01
+EVERY = 0.02
 # New processes are looked at each time, because they may yet become another program; old ones less often.
 YOUNG, OLD_EVERY = 0.5, 0.25
-FILES_EVERY = 0.05
+FILES_EVERY = 0.1
 LARGEST = 32 << 20
+# Files that only grow are read on from where they ended, and a little before: no needle is longer.
+GROWING, OVERLAP = (".log", ".jsonl"), 8192
 # The overlay on the disk of a sandbox's host is looked through on the host itself.
 PASSED_OVER = {"disk", "node_modules"}
+# The state is written anew after every step; the history keeps how each operation has ended.
+WRITTEN_ALL_THE_TIME = "/.pulumi/stacks/"
 
 
 def files(path: str) -> Iterator[tuple[str, os.stat_result]]:
@@ -66,6 +70,7 @@ class Collection:
         self.born: dict[str, float] = {}
         self.looked: dict[str, float] = {}
         self.known: set[tuple[Any, ...]] = set()
+        self.ends: dict[tuple[str, int], int] = {}
         self.samples = 0
         self.last = time.monotonic()
         self.gap = 0.0
@@ -104,10 +109,15 @@ class Collection:
     def file(self, path: str, status: os.stat_result) -> None:
         """Takes a file's content if others may read it and it is new."""
         version = (path, status.st_ino, status.st_size, status.st_mtime_ns, status.st_mode)
-        if not is_wide(status) or version in self.known or status.st_size > LARGEST:
+        passed_over = WRITTEN_ALL_THE_TIME in path or status.st_size > LARGEST
+        if not is_wide(status) or version in self.known or passed_over:
             return
         with contextlib.suppress(OSError):
-            content = Path(path).read_bytes()
+            with Path(path).open("rb") as stream:
+                if path.endswith(GROWING):
+                    stream.seek(max(0, self.ends.get((path, status.st_ino), 0) - OVERLAP))
+                content = stream.read()
+                self.ends[(path, status.st_ino)] = stream.tell()
             self.contents.setdefault(hashlib.sha256(content).digest(), (path, content))
             self.known.add(version)
 
