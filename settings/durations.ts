@@ -18,4 +18,9 @@ export const ORIGIN_CA_END = new Date("2029-08-15T00:00:00Z");
 /** Validity periods that Cloudflare's Origin CA issues, in days, without the 15 years that would outlive its roots. */
 export const ORIGIN_CA_VALIDITIES = [7, 30, 90, 365, 730, 1095] as const;
 
+const DAY_MS = 86_400_000;
+
+/** Whether a certificate that is issued now for so many days ends before the Origin CA does. */
+export const withinOriginCa = (days: number): boolean => Date.now() + days * DAY_MS <= ORIGIN_CA_END.getTime();
+
 export type OriginCaValidity = (typeof ORIGIN_CA_VALIDITIES)[number];

@@ -1,5 +1,10 @@
+import { ORIGIN_CA_VALIDITIES, withinOriginCa } from "./durations.ts";
+
+/** The longest validity up to a year that the Origin CA's own end leaves. */
+const validityDays = () => ORIGIN_CA_VALIDITIES.findLast((days) => days <= 365 && withinOriginCa(days)) ?? 7;
+
 /** What to type for a setting that is missing or wrong, after `pulumi config set `. Secrets come from files or prompts. */
-const FIXES: Readonly<Record<string, string>> = {
+const FIXES: Readonly<Record<string, string | (() => string)>> = {
   hostname: "hostname photos.example.com",
   zoneId: "zoneId <id on the zone's overview page>",
   accountId: "accountId <id on the zone's overview page>",
@@ -26,7 +31,7 @@ const FIXES: Readonly<Record<string, string>> = {
   anyServiceToken: "anyServiceToken false",
   originJwtCheck: "originJwtCheck true",
   teamDomain: "teamDomain <team>.cloudflareaccess.com   # in the Zero Trust dashboard under Settings",
-  certificateValidityDays: "certificateValidityDays 365",
+  certificateValidityDays: () => `certificateValidityDays ${validityDays()}`,
   originPulls: "originPulls hostname",
   originPullsKey: "originPullsKey RSA-2048",
   originPullsCa: 'originPullsCa ""',
@@ -37,5 +42,6 @@ const FIXES: Readonly<Record<string, string>> = {
 
 /** The command that sets a key to something valid. */
 export function fixLine(key: string): string {
-  return `pulumi config set ${FIXES[key] ?? key}`;
+  const fix = FIXES[key] ?? key;
+  return `pulumi config set ${typeof fix === "string" ? fix : fix()}`;
 }

@@ -1,7 +1,13 @@
 import { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import { z } from "zod";
-import { durationSeconds, ORIGIN_CA_END, ORIGIN_CA_VALIDITIES, type OriginCaValidity } from "./durations.ts";
+import {
+  durationSeconds,
+  ORIGIN_CA_END,
+  ORIGIN_CA_VALIDITIES,
+  type OriginCaValidity,
+  withinOriginCa,
+} from "./durations.ts";
 import { isHostname, isLoopback, parseEndpoint, rangeProblem, unreachableReason } from "./network.ts";
 import { normaliseHostKey, privateKeyProblem } from "./ssh.ts";
 
@@ -46,7 +52,7 @@ const certificateValidity = z
   .superRefine((days, context) => {
     if (!(ORIGIN_CA_VALIDITIES as readonly number[]).includes(days)) {
       context.addIssue({ code: "custom", message: `must be one of ${ORIGIN_CA_VALIDITIES.join(", ")} days` });
-    } else if (Date.now() + days * DAY * 1000 > ORIGIN_CA_END.getTime()) {
+    } else if (!withinOriginCa(days)) {
       const end = ORIGIN_CA_END.toISOString().slice(0, 10);
       context.addIssue({ code: "custom", message: `reaches beyond ${end}, when Cloudflare's Origin CA itself ends` });
     }

@@ -126,7 +126,10 @@ export class DevStack {
       .update(readFileSync(this.passphraseFile()))
       .update(JSON.stringify(secret))
       .digest("hex");
-    if (existsSync(marker) && readFileSync(marker, "utf8") === hash) return;
+    // `pulumi stack rm` takes the stack's file away, and leaves the marker.
+    const { config = {} } = this.readStackFile();
+    const complete = Object.keys(secret).every((key) => NAMESPACE + key in config);
+    if (complete && existsSync(marker) && readFileSync(marker, "utf8") === hash) return;
     for (const [key, value] of Object.entries(secret)) {
       await this.cli(["config", "set", "--stack", STACK, "--secret", NAMESPACE + key], value);
     }

@@ -105,7 +105,9 @@ describe("loadSettings", () => {
     const now = Date.now;
     Date.now = () => late;
     try {
-      expect(problemsWith({ certificateValidityDays: "365" })).toContain("beyond 2029-08-15");
+      expect(problemsWith({ certificateValidityDays: "365" })).toMatch(
+        /beyond 2029-08-15, .*\n.*config set certificateValidityDays 90\n?$/m,
+      );
       expect(problemsWith({ certificateValidityDays: "90" })).toBe("");
     } finally {
       Date.now = now;
