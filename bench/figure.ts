@@ -5,21 +5,26 @@ export interface Figure {
   value: number;
   /** What the value counts, to stand after it. */
   unit: string;
-  /** Bounds, each included. */
-  goal: { least: number } | { most: number };
+  /** A bound, included; absent where there is none. */
+  goal?: { least: number } | { most: number };
   /** The measurements behind a ratio. */
   from?: string;
 }
 
 /** Whether a figure is within its goal. */
-export const meets = ({ value, goal }: Figure): boolean => ("least" in goal ? value >= goal.least : value <= goal.most);
+export function meets({ value, goal }: Figure): boolean {
+  if (goal === undefined) return true;
+  return "least" in goal ? value >= goal.least : value <= goal.most;
+}
 
 /** One line for a person. */
 export function line(figure: Figure): string {
   const { what, value, unit, goal, from } = figure;
+  const measured = `${what}: ${short(value)} ${unit}`;
+  const rest = from === undefined ? "" : `; ${from}`;
+  if (goal === undefined) return `       ${measured}${rest}`;
   const bound = "least" in goal ? `at least ${goal.least}` : `at most ${goal.most}`;
-  const verdict = meets(figure) ? "ok    " : "MISSED";
-  return `${verdict} ${what}: ${short(value)} ${unit} (goal: ${bound})${from === undefined ? "" : `; ${from}`}`;
+  return `${meets(figure) ? "ok    " : "MISSED"} ${measured} (goal: ${bound})${rest}`;
 }
 
 /** Three digits, or all before the point. */

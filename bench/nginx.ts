@@ -15,31 +15,42 @@ import type { Site } from "./site.ts";
 
 const SITE_FILE = `/etc/nginx/sites-available/immich-access-${SITE}.conf`;
 const BENCH_FILE = "/etc/nginx/conf.d/bench.conf";
-/** The site again, once as it is and once for every client, in front of a server that answers at once. */
-const [WITH, WITHOUT] = ["with.bench.localhost", "without.bench.localhost"];
-const UPSTREAM = "127.0.0.1:2284";
+/**
+ * The site again, once as it is and once for every client, in front of a server that answers at once; and for uploads, in
+ * front of Immich. None of them asks for a token of Access, for the requests do not come from there.
+ */
+const [WITH, WITHOUT, UPLOADS] = ["with.bench.localhost", "without.bench.localhost", "uploads.bench.localhost"];
+const [IMMICH, UPSTREAM] = ["127.0.0.1:2283", "127.0.0.1:2284"];
 const GIB = 1024;
 
 export async function nginx({ world }: Site): Promise<Figure[]> {
   const [certificate] = (await world.api.state()).zones[0]?.origin_pulls.hostname_certificates ?? [];
   if (certificate === undefined) throw new Error("Cloudflare has no client certificate for the site");
-  return [await throughput(world, certificate), ...(await upload(world, certificate))];
+  await serve(world);
+  const figures = [await throughput(world, certificate), ...(await upload(world, certificate))];
+  await onHost(world, `rm ${BENCH_FILE} && systemctl reload nginx`);
+  return figures;
+}
+
+/** Has nginx serve what is measured. */
+async function serve(world: World): Promise<void> {
+  const text = await onHost(world, `cat ${SITE_FILE}`);
+  const named = (name: string, upstream: string) =>
+    text
+      .replaceAll(SITE, name)
+      .replaceAll(`/etc/immich-access/${name}/`, `/etc/immich-access/${SITE}/`)
+      .replace(/proxy_pass http:\/\/[\d.:]+;/, `proxy_pass http://${upstream}; auth_request off;`);
+  const open = named(WITHOUT, UPSTREAM).replace(/^ *ssl_(client_certificate|verify_client) .*\n/gm, "");
+  const answering = `server { listen ${UPSTREAM}; access_log off; return 200 pong; }\n`;
+  const servers = named(WITH, UPSTREAM) + open + named(UPLOADS, IMMICH) + answering;
+  await onHost(world, `cat >${BENCH_FILE} && nginx -t && systemctl reload nginx`, servers);
+  await onHost(world, `until ss -Hltn 'src = ${UPSTREAM}' | grep -q .; do sleep 0.1; done`);
+  // The old workers still take connections for a moment.
+  await sleep(2000);
 }
 
 /** Requests on connections that are kept, as Cloudflare keeps them. */
 async function throughput(world: World, { certificate, private_key }: PullCertificate): Promise<Figure> {
-  const text = (await onHost(world, `cat ${SITE_FILE}`)).replaceAll(" 127.0.0.1:2283", ` ${UPSTREAM}`);
-  const named = (name: string) =>
-    text
-      .replaceAll(SITE, name)
-      .replaceAll(`/etc/immich-access/${name}/`, `/etc/immich-access/${SITE}/`)
-      .replace(/proxy_pass http:\/\/[\d.:]+;/, `proxy_pass http://${UPSTREAM}; auth_request off;`);
-  const open = named(WITHOUT).replace(/^ *ssl_(client_certificate|verify_client) .*\n/gm, "");
-  const answering = `server { listen ${UPSTREAM}; access_log off; return 200 pong; }\n`;
-  await onHost(world, `cat >${BENCH_FILE} && nginx -t && systemctl reload nginx`, named(WITH) + open + answering);
-  await onHost(world, `until ss -Hltn 'src = ${UPSTREAM}' | grep -q .; do sleep 0.1; done`);
-  // The old workers still take connections for a moment.
-  await sleep(2000);
   const load: Load = {
     address: world.sandbox.origin.ipv4,
     ...{ servers: [WITH, WITHOUT], certificate, privateKey: private_key },
@@ -48,7 +59,6 @@ async function throughput(world: World, { certificate, private_key }: PullCertif
   const program = [process.execPath, join(import.meta.dirname, "requests.ts")];
   const told = await run(commandAt(world.sandbox.number, "edge", program), { input: JSON.stringify(load) });
   if (told.code !== 0) throw new Error(`the requests failed: ${told.stderr}`);
-  await onHost(world, `rm ${BENCH_FILE} && systemctl reload nginx`);
   const rates = JSON.parse(told.stdout) as Record<string, number[]>;
   const [own = [], others = []] = [rates[WITH], rates[WITHOUT]];
   return {
@@ -67,8 +77,8 @@ async function upload(world: World, { certificate, private_key }: PullCertificat
   try {
     const sent = world.sandbox.runAtEdge([
       ...["curl", "--silent", "--show-error", "--fail", "--insecure", "--cert", pem, "--max-time", "300"],
-      ...["--request", "POST", "--upload-file", file.path, "--resolve", `${SITE}:443:${world.sandbox.origin.ipv4}`],
-      ...["--write-out", "%{stderr}%{time_total}", `https://${SITE}/api/assets`],
+      ...["--request", "POST", "--upload-file", file.path, "--resolve", `${UPLOADS}:443:${world.sandbox.origin.ipv4}`],
+      ...["--write-out", "%{stderr}%{time_total}", `https://${UPLOADS}/api/assets`],
     ]);
     const samples = await lookUntil(world.sandbox, sent);
     const { code, stderr } = await sent;
