@@ -54,7 +54,7 @@ async function throughput(world: World, { certificate, private_key }: PullCertif
   const load: Load = {
     address: world.sandbox.origin.ipv4,
     ...{ servers: [WITH, WITHOUT], certificate, privateKey: private_key },
-    ...{ connections: 32, turns: 12, milliseconds: 500 },
+    ...{ connections: 32, turns: 40, milliseconds: 300 },
   };
   const program = [process.execPath, join(import.meta.dirname, "requests.ts")];
   const told = await run(commandAt(world.sandbox.number, "edge", program), { input: JSON.stringify(load) });

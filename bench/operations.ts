@@ -113,6 +113,9 @@ async function secondStack(world: World): Promise<Deployment> {
     .map(([key, value]) => [key.replace(/^[^:]+:/, ""), value] as const);
   const second = await Deployment.create(false);
   const { secret } = sandboxSettings(world.sandbox);
-  await second.configure({ ...Object.fromEntries(plain), hostname: "album.home.localhost", loginProvider: "account" }, secret);
+  await second.configure(
+    { ...Object.fromEntries(plain), hostname: "album.home.localhost", loginProvider: "account" },
+    secret,
+  );
   return second;
 }
