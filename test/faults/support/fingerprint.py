@@ -22,7 +22,8 @@ COMMANDS = {
     "IPv6 rules": "ip6tables-save",
     "failed services": "systemctl list-units --failed --plain --no-legend",
     "ours": "systemctl list-units --all --plain --no-legend 'immich-access*' nginx.service ufw.service"
-    " | awk '{ print $1, $3, $4 }'",
+    # Whether systemd has read a unit that does not run is chance.
+    """ | awk '$3 != "inactive" { print $1, $3, $4 }'""",
     "agents": "pgrep --full --count 'python3 -I -c import json' || true",
 }
 
