@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { agentBundle, agentCommand, agentInput } from "../components/origin-host/agent.ts";
+import { agentCommand, agentInput } from "../components/origin-host/agent.ts";
 import { RANGES } from "../sandbox/api/world.ts";
 import { EDGE, ORIGIN } from "../sandbox/network/network.ts";
 import { type Attempts, lockedOut, startProber } from "../test/e2e/support/prober.ts";
@@ -75,7 +75,7 @@ export async function firewall(): Promise<Figure[]> {
 }
 
 function ours(host: TestHost): Contender {
-  const input = agentInput(JSON.stringify({ ...agentBundle(), payload: PAYLOAD }));
+  const input = agentInput({ payload: PAYLOAD });
   return {
     apply: () => timed(host, agentCommand("firewall"), input),
     remove: async () => void (await timed(host, agentCommand("firewall-remove"), input)),

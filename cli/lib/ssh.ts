@@ -1,7 +1,7 @@
 // What the tools do on the host over SSH.
 import { createHash } from "node:crypto";
 import { Client } from "ssh2";
-import { agentBundle, agentCommand, agentInput } from "../../components/origin-host/agent.ts";
+import { agentCommand, agentInput } from "../../components/origin-host/agent.ts";
 import type { SettingsValues } from "../../settings/schema.ts";
 
 /** Milliseconds until the host must have let us in, and until it must have answered: much for one that is busy. */
@@ -20,7 +20,7 @@ export type Connection = Pick<SettingsValues, "sshAddress" | "sshPort" | "sshUse
  */
 export async function askAgent(connection: Connection, step: "doctor" | "survey", payload: object): Promise<string> {
   const command = `test -x /usr/bin/python3 && ${agentCommand(step)}`;
-  const input = agentInput(JSON.stringify({ ...agentBundle(), payload }));
+  const input = agentInput({ payload });
   const { code, stdout, stderr } = await execute(connection, command, input);
   if (code !== 0) {
     const said = stderr

@@ -5,7 +5,7 @@ import { strToU8, zlibSync } from "fflate";
 const HOST_FOLDER = join(import.meta.dirname, "../../host");
 
 /** The host agent as it travels. */
-export interface AgentBundle {
+interface AgentBundle {
   /** Unpacks the rest on the host and runs it. */
   bootstrap: string;
   /** What `packed` makes of the agent's files. */
@@ -13,13 +13,13 @@ export interface AgentBundle {
 }
 
 /** The host agent's files as text, by their path below host/. */
-export function agentModules(folder = HOST_FOLDER): Record<string, string> {
-  const files = readdirSync(join(folder, "agent"), { recursive: true, withFileTypes: true })
+export function agentModules(): Record<string, string> {
+  const files = readdirSync(join(HOST_FOLDER, "agent"), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && /\.(py|service|timer|path|socket|conf)$/.test(entry.name))
-    .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1))
+    .map((entry) => join(entry.parentPath, entry.name).slice(HOST_FOLDER.length + 1))
     // Sorted, because the text is an input of resources: another order would look like a change.
     .sort();
-  return Object.fromEntries(files.map((file) => [file, readFileSync(join(folder, file), "utf8")]));
+  return Object.fromEntries(files.map((file) => [file, readFileSync(join(HOST_FOLDER, file), "utf8")]));
 }
 
 /**
@@ -37,7 +37,7 @@ let bundle: AgentBundle | undefined;
  * The host agent from host/. It travels with every step on the standard input of its SSH connection, so the host needs
  * nothing of ours beforehand and always runs the version that belongs to the program.
  */
-export function agentBundle(): AgentBundle {
+function agentBundle(): AgentBundle {
   bundle ??= {
     bootstrap: readFileSync(join(HOST_FOLDER, "bootstrap.py"), "utf8"),
     archive: packed(agentModules()),
@@ -58,11 +58,17 @@ export function agentCommand(step: string): string {
   return `sh -c '${script}' immich-access ${step}`;
 }
 
-/**
- * What that command line reads: the script that starts the agent, and a request.
- *
- * @param request JSON of an AgentBundle together with the step's `payload`
- */
-export function agentInput(request: string): string {
-  return `${readFileSync(join(HOST_FOLDER, "launch.sh"), "utf8")}${END_OF_SCRIPT}\n${request}`;
+/** What a step is asked. */
+export interface AgentRequest {
+  payload: unknown;
+  /** Another one makes Pulumi run the step again; the host does not look at it. */
+  revision?: number;
+  /** Other files than host/ has, from `packed`. */
+  archive?: string;
+}
+
+/** What that command line reads: the script that starts the agent, the agent, and what it is asked. */
+export function agentInput(request: AgentRequest): string {
+  const launch = readFileSync(join(HOST_FOLDER, "launch.sh"), "utf8");
+  return `${launch}${END_OF_SCRIPT}\n${JSON.stringify({ ...agentBundle(), ...request })}`;
 }

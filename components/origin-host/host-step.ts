@@ -1,6 +1,6 @@
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
-import { agentBundle, agentCommand, agentInput } from "./agent.ts";
+import { agentCommand, agentInput } from "./agent.ts";
 
 /** How to reach the host over SSH, and which run of its steps is wanted. */
 export interface HostConnection {
@@ -49,7 +49,7 @@ export function hostStep(
       create: run,
       update: run,
       delete: agentCommand(`${step}-remove`),
-      stdin: pulumi.secret(pulumi.jsonStringify({ ...agentBundle(), revision, payload }).apply(agentInput)),
+      stdin: pulumi.secret(pulumi.output({ revision, payload }).apply(agentInput)),
       // Otherwise the provider hands earlier output to the host as environment variables, which sshd refuses.
       addPreviousOutputInEnv: false,
     },

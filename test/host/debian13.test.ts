@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { newKey, selfSigned } from "../../sandbox/certificates/x509.ts";
 import { ReleaseUnavailable } from "../../sandbox/host/layer.ts";
 import { prepareTestHosts } from "../support/host.ts";
-import { ONLY_SSH, reach, SSH_AND_HTTPS } from "./firewall-support.ts";
+import { ONLY_SSH, reach, SSH_AND_HTTPS, undone } from "./firewall-support.ts";
 import {
   certificatesPayload,
   clientCertificate,
@@ -73,7 +73,7 @@ describe.skipIf(missing !== undefined)("Debian 13", () => {
     const changed = await origin.apply("firewall", { ...firewall, ranges, confirmSeconds: 3 });
     expect(changed).toMatch(/^firewall change 2: .* 1 IPv4 and 1 IPv6 ranges/);
     expect(await fromEdge()).toEqual(ONLY_SSH);
-    await origin.run("while [ -e /var/lib/immich-access/firewall-armed.json ]; do sleep 0.2; done");
+    await undone(origin.host);
     expect(await fromEdge()).toEqual(SSH_AND_HTTPS);
     expect(await origin.run("journalctl -u immich-access-undo -o cat")).toContain(
       "change 2 of the firewall was undone",

@@ -1,4 +1,5 @@
 // What the firewall's tests share.
+import type { SshOptions } from "../../sandbox/host/host.ts";
 import type { CommandResult } from "../../sandbox/sandbox.ts";
 import type { TestHost } from "../support/host.ts";
 
@@ -12,8 +13,21 @@ export const PAYLOAD = { ranges: RANGES, sshPort: 22, immichPort: 2283, confirmS
 
 const ADDRESSES = { v4: "198.51.100.10", v6: "2001:db8:77::10" };
 
-export const LINE = (change: number) =>
-  `firewall change ${change}: port 443 is open to 3 IPv4 and 2 IPv6 ranges of Cloudflare, SSH on port 22 to everyone\n`;
+export const LINE = (change: number, sshPort = 22) =>
+  `firewall change ${change}: port 443 is open to 3 IPv4 and 2 IPv6 ranges of Cloudflare, SSH on port ${sshPort} to everyone\n`;
+
+/** Confirms as the certificates step (`final` false) and the nginx step do, from a new connection. */
+export const confirm = (host: TestHost, final: boolean, way?: SshOptions): Promise<CommandResult> =>
+  host.ssh(
+    '/usr/bin/python3 -I -B -c \'import sys; sys.path.insert(0, "/usr/local/lib/immich-access")\n' +
+      "from agent.errors import HostError\nfrom agent.firewall.confirmation import confirm\n" +
+      `try: print(confirm(${final ? "True" : "False"}))\nexcept HostError as error: sys.exit(str(error))'`,
+    way,
+  );
+
+/** Waits until the undo service has done its work. */
+export const undone = (host: TestHost): Promise<CommandResult> =>
+  host.inside("while [ -e /var/lib/immich-access/firewall-armed.json ]; do sleep 0.2; done", { timeout: 60_000 });
 
 /** Has something listen on the ports of nginx and Immich, on every address. */
 export async function listen(host: TestHost): Promise<void> {
@@ -28,9 +42,12 @@ export async function listen(host: TestHost): Promise<void> {
  * Connects to the host's ports from outside: `open`, or `silent` where no answer comes within a second, or `refused`,
  * by port and IP version.
  */
-export async function reach(from: (command: string) => Promise<CommandResult>): Promise<Record<string, string>> {
+export async function reach(
+  from: (command: string) => Promise<CommandResult>,
+  ports: readonly number[] = [22, 80, 443, 2283],
+): Promise<Record<string, string>> {
   const attempts = Object.entries(ADDRESSES).flatMap(([version, address]) =>
-    [22, 80, 443, 2283].map(
+    ports.map(
       (port) => `(timeout 1 bash -c 'exec 3<>/dev/tcp/${address}/${port}' 2>/dev/null; echo ${port}-${version} $?) & `,
     ),
   );

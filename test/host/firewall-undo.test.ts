@@ -1,6 +1,17 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { startTestHost, type TestHost } from "../support/host.ts";
-import { ALL_OPEN, LINE, listen, ONLY_SSH, PAYLOAD, RANGES, reach, SSH_AND_HTTPS } from "./firewall-support.ts";
+import {
+  ALL_OPEN,
+  confirm,
+  LINE,
+  listen,
+  ONLY_SSH,
+  PAYLOAD,
+  RANGES,
+  reach,
+  SSH_AND_HTTPS,
+  undone,
+} from "./firewall-support.ts";
 
 let host: TestHost;
 beforeAll(async () => {
@@ -14,18 +25,6 @@ const fromEdge = () => reach((command) => host.fromEdge(command));
 
 const HURRIED = { ...PAYLOAD, confirmSeconds: 3 };
 
-/** Confirms as the certificates step (`final` false) and the nginx step do, from a new connection. */
-const confirm = (final: boolean) =>
-  host.ssh(
-    '/usr/bin/python3 -I -B -c \'import sys; sys.path.insert(0, "/usr/local/lib/immich-access")\n' +
-      "from agent.errors import HostError\nfrom agent.firewall.confirmation import confirm\n" +
-      `try: print(confirm(${final ? "True" : "False"}))\nexcept HostError as error: sys.exit(str(error))'`,
-  );
-
-/** Waits until the undo service has done its work. */
-const undone = () =>
-  host.inside("while [ -e /var/lib/immich-access/firewall-armed.json ]; do sleep 0.2; done", { timeout: 60_000 });
-
 const state = async () => {
   const files = "/etc/ufw/user.rules /etc/ufw/user6.rules /etc/ufw/ufw.conf /etc/default/ufw";
   return (await host.inside(`cat ${files}; iptables -S ufw-user-input; ip6tables -S ufw6-user-input`)).stdout;
@@ -34,7 +33,7 @@ const state = async () => {
 test("an unconfirmed change is undone: ufw is disabled again, as it was", async () => {
   const before = await state();
   expect((await host.step("firewall", HURRIED)).stdout).toBe(LINE(1));
-  await undone();
+  await undone(host);
   expect(await state()).toBe(before);
   expect(await fromStranger()).toEqual(ALL_OPEN);
   expect((await host.inside("journalctl -u immich-access-undo -o cat")).stdout).toContain(
@@ -43,7 +42,7 @@ test("an unconfirmed change is undone: ufw is disabled again, as it was", async 
 });
 
 test("the last confirmation makes an undone change again, and asks for another run", async () => {
-  const answer = await confirm(true);
+  const answer = await confirm(host, true);
   expect(answer).toMatchObject({ code: 1, stdout: "" });
   expect(answer.stderr).toMatch(
     /^the firewall's change had been undone, .* run `pulumi up` again within 10 minutes\n$/,
@@ -52,23 +51,23 @@ test("the last confirmation makes an undone change again, and asks for another r
 });
 
 test("a new connection confirms, and the change stays", async () => {
-  expect(await confirm(true)).toEqual({ code: 0, stdout: "2\n", stderr: "" });
+  expect(await confirm(host, true)).toEqual({ code: 0, stdout: "2\n", stderr: "" });
   expect((await host.inside("systemctl is-active immich-access-undo; ls /var/lib/immich-access")).stdout).toBe(
     "inactive\nfirewall-change.json\nranges.json\n",
   );
-  expect(await confirm(false)).toEqual({ code: 0, stdout: "2\n", stderr: "" });
+  expect(await confirm(host, false)).toEqual({ code: 0, stdout: "2\n", stderr: "" });
 });
 
 test("an unconfirmed change of an active firewall is undone to the rules before it", async () => {
   const before = await state();
   const ranges = { ...RANGES, ipv4: ["104.16.0.0/13"] };
   expect((await host.step("firewall", { ...HURRIED, ranges })).stdout).toMatch(/^firewall change 3: .* 1 IPv4 /);
-  await undone();
+  await undone(host);
   expect(await state()).toBe(before);
   // The step before the last does not fail for it: the one after it confirms.
-  expect(await confirm(false)).toEqual({ code: 0, stdout: "4\n", stderr: "" });
+  expect(await confirm(host, false)).toEqual({ code: 0, stdout: "4\n", stderr: "" });
   expect(await state()).not.toBe(before);
-  expect(await confirm(true)).toEqual({ code: 0, stdout: "4\n", stderr: "" });
+  expect(await confirm(host, true)).toEqual({ code: 0, stdout: "4\n", stderr: "" });
 });
 
 test("a connection from before the change cannot confirm it", async () => {
@@ -83,13 +82,13 @@ test("a connection from before the change cannot confirm it", async () => {
 });
 
 test("a second unconfirmed change is undone to what was confirmed last", async () => {
-  expect(await confirm(true)).toMatchObject({ stdout: "5\n" });
+  expect(await confirm(host, true)).toMatchObject({ stdout: "5\n" });
   const before = await state();
   for (const [index, range] of ["104.16.0.0/14", "104.16.0.0/15"].entries()) {
     const ranges = { ...RANGES, ipv4: [range] };
     expect((await host.step("firewall", { ...HURRIED, confirmSeconds: index ? 3 : 600, ranges })).code).toBe(0);
   }
-  await undone();
+  await undone(host);
   expect(await state()).toBe(before);
 });
 
@@ -102,7 +101,7 @@ test("a reboot within the window does not make an unconfirmed change permanent",
   await listen(host);
   expect(await fromEdge()).toEqual({ ...SSH_AND_HTTPS, "443-v6": "silent" });
   expect(await fromStranger()).toEqual(ONLY_SSH);
-  await undone();
+  await undone(host);
   expect(await state()).toBe(before);
   expect(await fromEdge()).toEqual(SSH_AND_HTTPS);
 });

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { startTestHost, type TestHost } from "../support/host.ts";
-import { foreignRules, PAYLOAD, RANGES, strangerTries } from "./firewall-support.ts";
+import { confirm, foreignRules, LINE, PAYLOAD, RANGES, reach, strangerTries, undone } from "./firewall-support.ts";
 
 // What an owner has who set ufw up with care, before this program came.
 const OWNERS_RULES = [
@@ -45,40 +45,25 @@ async function files(): Promise<string> {
 }
 
 const V6 = () => `fd77:${host.number}::2`;
-const line = (change: number, port: number) =>
-  `firewall change ${change}: port 443 is open to 3 IPv4 and 2 IPv6 ranges of Cloudflare, SSH on port ${port} to everyone\n`;
-
-/** Confirms over a new connection, as the next step does. */
-const confirm = (way: { port: number; address?: string }) =>
-  host.ssh(
-    '/usr/bin/python3 -I -B -c \'import sys; sys.path.insert(0, "/usr/local/lib/immich-access"); ' +
-      "from agent.firewall.confirmation import confirm; print(confirm(True))'",
-    way,
-  );
 
 /** The ports among these at which a stranger gets an answer, if only a refusal. */
 async function answering(...ports: number[]): Promise<string> {
-  const attempts = ports.flatMap((port) =>
-    ["198.51.100.10", "2001:db8:77::10"].map(
-      (address) =>
-        `timeout 1 bash -c 'exec 3<>/dev/tcp/${address}/${port}' 2>/dev/null; [ $? = 124 ] || echo ${port}; `,
-    ),
-  );
-  return [...new Set((await host.fromStranger(attempts.join(""))).stdout.split("\n").filter(Boolean))].join();
+  const found = await reach((command) => host.fromStranger(command), ports);
+  return ports.filter((port) => [4, 6].some((version) => found[`${port}-v${version}`] !== "silent")).join();
 }
 
 test("ufw's first start keeps an SSH port of its own open at every moment, and nothing else", async () => {
   const stop = strangerTries(host, { open: [2222] });
   const answer = await host.step("firewall", { ...PAYLOAD, sshPort: 2222 }, { port: 2222 });
-  expect(answer).toEqual({ code: 0, stdout: line(1, 2222), stderr: "" });
-  expect(await confirm({ port: 2222 })).toEqual({ code: 0, stdout: "1\n", stderr: "" });
+  expect(answer).toEqual({ code: 0, stdout: LINE(1, 2222), stderr: "" });
+  expect(await confirm(host, true, { port: 2222 })).toEqual({ code: 0, stdout: "1\n", stderr: "" });
   expect(await stop()).toBe("");
   expect(await answering(22, 80, 2222)).toBe("2222");
 });
 
 test("a port that a router has translated is known by the connection itself", async () => {
   const answer = await host.step("firewall", { ...PAYLOAD, sshPort: 40022 }, { port: 2222 });
-  expect(answer).toMatchObject({ code: 0, stdout: line(1, 2222) });
+  expect(answer).toMatchObject({ code: 0, stdout: LINE(1, 2222) });
 });
 
 test("sshd moves to another port, which its owner has let in: it stays open, and the former one is shut", async () => {
@@ -87,8 +72,8 @@ test("sshd moves to another port, which its owner has let in: it stays open, and
   await listenOn("Port 2222", "Port 2200");
   const stop = strangerTries(host, { open: [2200] });
   const answer = await host.step("firewall", { ...PAYLOAD, sshPort: 2200 }, { port: 2200 });
-  expect(answer).toEqual({ code: 0, stdout: line(2, 2200), stderr: "" });
-  expect(await confirm({ port: 2200 })).toMatchObject({ stdout: "2\n" });
+  expect(answer).toEqual({ code: 0, stdout: LINE(2, 2200), stderr: "" });
+  expect(await confirm(host, true, { port: 2200 })).toMatchObject({ stdout: "2\n" });
   expect(await stop()).toBe("");
   expect(await answering(2222, 2200)).toBe("2200");
 });
@@ -99,7 +84,7 @@ test("of a ufw that is active every rule and file of its owner's stays, byte for
   const before = await others();
   const ranges = { ipv4: ["173.245.48.0/20"], ipv6: RANGES.ipv6 };
   expect(await host.step("firewall", { ...PAYLOAD, sshPort: 2200, ranges }, { port: 2200 })).toMatchObject({ code: 0 });
-  expect(await confirm({ port: 2200 })).toMatchObject({ stdout: "3\n" });
+  expect(await confirm(host, true, { port: 2200 })).toMatchObject({ stdout: "3\n" });
   expect(await foreignRules(host)).toBe(usersRules);
   expect(await files()).toBe(usersFiles);
   expect(await others()).toBe(before);
@@ -115,8 +100,8 @@ test("an owner whose ufw leaves IPv6 alone, and whose SSH is there alone, stays 
 
   const stop = strangerTries(host, { open: [2200], over: ["v6"] });
   const answer = await host.step("firewall", { ...PAYLOAD, sshPort: 2200 }, way);
-  expect(answer).toEqual({ code: 0, stdout: line(1, 2200), stderr: "" });
-  expect(await confirm(way)).toMatchObject({ stdout: "1\n" });
+  expect(answer).toEqual({ code: 0, stdout: LINE(1, 2200), stderr: "" });
+  expect(await confirm(host, true, way)).toMatchObject({ stdout: "1\n" });
   expect(await stop()).toBe("");
   expect(await answering(22, 80, 443, 2200)).toBe("2200");
 });
@@ -129,7 +114,7 @@ test("a change that nobody confirms, because the workstation is gone, gives the 
   const ranges = { ...RANGES, ipv6: ["2606:4700::/32"] };
   await host.step("firewall", { ...PAYLOAD, sshPort: 2200, ranges, confirmSeconds: 3 }, way);
   expect(await state()).not.toBe(before);
-  await host.inside("while [ -e /var/lib/immich-access/firewall-armed.json ]; do sleep 0.2; done", { timeout: 60_000 });
+  await undone(host);
   expect(await stop()).toBe("");
   expect(await state()).toBe(before);
   expect(await host.ssh("true", way)).toMatchObject({ code: 0 });

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { agentBundle, agentCommand, agentInput, agentModules, packed } from "../../components/origin-host/agent.ts";
+import { agentCommand, agentInput, agentModules, packed } from "../../components/origin-host/agent.ts";
 import { EGRESS } from "../../sandbox/network/network.ts";
 import { certificatesPayload, nginxPayload, Origin, RANGES, serverCertificate } from "./support/origin.ts";
 
@@ -22,7 +22,7 @@ function install(ranges: typeof RANGES) {
     "def main(step, r):\n  try:\n    real_ip.install(**r['payload'])\n" +
     "  except HostError as error:\n    print(error, file=sys.stderr)\n    return 1\n  return 0\n";
   const archive = packed({ ...agentModules(), "agent/main.py": main });
-  const input = agentInput(JSON.stringify({ ...agentBundle(), archive, payload: ranges }));
+  const input = agentInput({ archive, payload: ranges });
   return origin.host.ssh(agentCommand("ranges"), { input });
 }
 

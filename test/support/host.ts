@@ -1,7 +1,7 @@
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { agentBundle, agentCommand, agentInput } from "../../components/origin-host/agent.ts";
+import { agentCommand, agentInput } from "../../components/origin-host/agent.ts";
 import { Host, type SshOptions } from "../../sandbox/host/host.ts";
 import { hostLayer } from "../../sandbox/host/layer.ts";
 import { removeClaimed } from "../../sandbox/lifecycle.ts";
@@ -31,7 +31,7 @@ export class TestHost {
 
   /** Runs a step of the host agent as the program does: over SSH, with files and payload on standard input. */
   public step(step: string, payload: unknown, options: Omit<SshOptions, "input"> = {}): Promise<CommandResult> {
-    const input = agentInput(JSON.stringify({ ...agentBundle(), payload }));
+    const input = agentInput({ payload });
     return this.host.ssh(agentCommand(step), { timeout: 100_000, ...options, input });
   }
 

@@ -12,7 +12,7 @@ import {
 import { mirrorProject } from "../../../sandbox/dev/project.ts";
 import { run } from "../../../sandbox/run.ts";
 import { resolveToolchain, type Toolchain } from "../../../toolchain/index.ts";
-import { type Providers, startProviders } from "./providers.ts";
+import { NONE, type Providers, startProviders } from "./providers.ts";
 
 export const PROJECT = join(import.meta.dirname, "../../..");
 
@@ -54,7 +54,7 @@ export class Deployment {
     this.stack = stack;
     this.folder = folder;
     this.toolchain = toolchain;
-    if (!keepsProviders) this.providers = Promise.resolve({ env: {}, stop: () => undefined });
+    if (!keepsProviders) this.providers = Promise.resolve(NONE);
     // After each operation the SDK asks for its summary and, twice, for the outputs, whether anyone wants them or not.
     stack.info = () => Promise.resolve(undefined);
     stack.outputs = () => Promise.resolve({});

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { appendFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Leak, stateFolder } from "./secrets.ts";
+import type { Leak } from "./secrets.ts";
 import type { World } from "./world.ts";
 
 const JOURNAL = "logger";
@@ -15,7 +15,7 @@ export async function plant(world: World, name: string, secret: string): Promise
   const { deployment, sandbox } = world;
   const state = join(deployment.folder, "backend/planted.json");
   const [edgeLog, apiLog] = ["logs/edge.log", "api/requests.jsonl"].map((file) =>
-    join(stateFolder(world), "sandbox", file),
+    join(world.stateDir, "sandbox", file),
   ) as [string, string];
   const brief = join(deployment.folder, "brief.json");
 

@@ -13,12 +13,15 @@ export interface Providers {
   stop(): void;
 }
 
+/** The engine starts its plugins itself. */
+export const NONE: Providers = { env: {}, stop: () => undefined };
+
 /**
  * Starts the stand-in plugins once for many operations, each of which would otherwise spend a good part of its time on
  * starting them anew. How an engine starts and ends them itself, `npm start` and the conformance tests show.
  */
 export async function startProviders({ mode, env }: Toolchain): Promise<Providers> {
-  if (mode === "online") return { env: {}, stop: () => undefined };
+  if (mode === "online") return NONE;
   const started = await Promise.all(
     Object.entries(standIns).map(async ([name, version]) => {
       const program = join(env["PULUMI_HOME"] ?? "", `plugins/resource-${name}-v${version}/pulumi-resource-${name}`);

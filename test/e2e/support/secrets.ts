@@ -3,7 +3,7 @@
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { createInterface, type Interface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import { tracesOf } from "./traces.ts";
@@ -49,9 +49,6 @@ const PULUMIS_OWN: Readonly<Record<string, string>> = {
 const isPulumisOwn = ({ place, where, secret }: Leak) =>
   place === "environment" && where.startsWith(`${PULUMIS_OWN[secret] ?? ""} of `);
 
-/** The state folder of a world's sandbox. */
-export const stateFolder = ({ sandbox }: World): string => join(dirname(sandbox.publicCaPath), "../../..");
-
 /** Looks after the secrets of a world from the start to the end of its life. */
 export class SecretWatch {
   private readonly world: World;
@@ -59,14 +56,11 @@ export class SecretWatch {
   private readonly secrets = new Map<string, string>();
   private readonly watcher: ChildProcessByStdio<Writable, Readable, null>;
   private readonly answers: Interface;
-  /** The sandbox's. */
-  private readonly stateDir: string;
 
   /** Begins to watch; every secret that is there later has to be learned, before it is replaced. */
   public constructor(world: World) {
     this.world = world;
-    this.stateDir = stateFolder(world);
-    const folders = [world.deployment.folder, this.stateDir];
+    const folders = [world.deployment.folder, world.stateDir];
     this.watcher = spawn(PYTHON[0] ?? "", [...PYTHON.slice(1), PROGRAM, ...folders], {
       stdio: ["pipe", "pipe", "inherit"],
     });
@@ -114,7 +108,7 @@ export class SecretWatch {
    */
   public async leaks(): Promise<Leak[]> {
     const needles = [...this.secrets].flatMap(([name, secret]) => tracesOf(secret).map((text) => [name, text]));
-    const { deployment, sandbox } = this.world;
+    const { deployment, sandbox, stateDir } = this.world;
     const { workDir, envVars } = deployment.stack.workspace;
     const question = { needles, since: this.since, commands: [] };
     const [here, there] = await Promise.all([
@@ -122,9 +116,9 @@ export class SecretWatch {
         ...question,
         everywhere: [
           ...[join(deployment.folder, "backend"), workDir],
-          ...[join(this.stateDir, "sandbox/logs"), join(this.stateDir, "sandbox/api/requests.jsonl")],
+          ...[join(stateDir, "sandbox/logs"), join(stateDir, "sandbox/api/requests.jsonl")],
         ],
-        wide: [deployment.folder, this.stateDir, envVars["PULUMI_HOME"] ?? ""],
+        wide: [deployment.folder, stateDir, envVars["PULUMI_HOME"] ?? ""],
       }),
       sandbox.runOnHost([...PYTHON, "-c", readFileSync(PROGRAM, "utf8")], {
         input: `${JSON.stringify({
