@@ -46,6 +46,7 @@ const connection = {
 const upstream = parseEndpoint(settings.immichUpstream);
 const firewall = new HostFirewall("firewall", {
   connection,
+  hostname,
   ranges: cloudflareRanges(settings.ipRanges, provider),
   ...(upstream && isLoopback(upstream.host) && { immichPort: upstream.port }),
   dockerPublishedPort: settings.dockerPublishedPort,

@@ -15,7 +15,13 @@ import { type Figure, median, short } from "./figure.ts";
 const ROUNDS = 3;
 
 const { ipv4_cidrs: ipv4, ipv6_cidrs: ipv6 } = RANGES;
-const PAYLOAD = { ranges: { ipv4, ipv6 }, sshPort: 22, immichPort: 2283, confirmSeconds: 600 };
+const PAYLOAD = {
+  site: "photos.example.com",
+  ranges: { ipv4, ipv6 },
+  sshPort: 22,
+  immichPort: 2283,
+  confirmSeconds: 600,
+};
 /** A busy machine needs long for a `ufw reload`. */
 const LIMIT_MS = 300_000;
 const SCRIPT = "/root/guide.sh";

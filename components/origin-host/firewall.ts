@@ -9,6 +9,8 @@ export interface AddressRanges {
 
 export interface HostFirewallArgs {
   connection: HostConnection;
+  /** Host name of the site. The firewall is for all sites of the host, whichever stacks they are from. */
+  hostname: string;
   /** Who may reach port 443. The host refreshes its copy daily by itself. */
   ranges: AddressRanges;
   /**
@@ -29,7 +31,8 @@ export interface HostFirewallArgs {
  * Prepares the host: installs nginx and ufw where they are missing, and lets only SSH and, on port 443, Cloudflare in.
  *
  * SSH is allowed before ufw is enabled, and a change rolls itself back unless the next step's new connection gets
- * through. After a destroy ufw stays enabled with SSH allowed: closing is safe at any time, opening is not.
+ * through. After a destroy ufw stays enabled with SSH allowed: closing is safe at any time, opening is not. Port 443 stays
+ * open to Cloudflare as long as another stack has a site on the host.
  */
 export class HostFirewall extends pulumi.ComponentResource {
   /** One line about what is in force; the next step takes it, so that a changed firewall gets its confirmation. */
@@ -44,6 +47,7 @@ export class HostFirewall extends pulumi.ComponentResource {
       "firewall",
       args.connection,
       {
+        site: args.hostname,
         ranges: { ipv4: sorted(args.ranges.ipv4), ipv6: sorted(args.ranges.ipv6) },
         sshPort: args.connection.port,
         immichPort: args.immichPort ?? null,

@@ -20,7 +20,7 @@ from agent.files import differing, read
 from agent.firewall import docker_user, installation, kernel, record, ufw
 from agent.firewall.confirmation import prepared
 from agent.firewall.docker import refuse_published
-from agent.firewall.request import DROP, Request, checked_request
+from agent.firewall.request import Request, checked_request
 from agent.immich import require_immich
 from agent.lock import LOCK
 from agent.nginx import service, steps as nginx
@@ -63,7 +63,8 @@ class _Examination:
         self._request = None if ranges is None else checked_request({**payload, "ranges": ranges._asdict()})
         self._audience = payload.get("audience")
         self._immich_port = payload.get("immichPort")
-        self._dropped_port = self._immich_port if payload.get("dockerPublishedPort") == DROP else None
+        sites = record.read_sites() if self._request is None else record.sites_with(self._request)
+        self._dropped = docker_user.dropped(sites.values())
 
     def report(self) -> dict[str, object]:
         checks: dict[str, Callable[[], str]] = {
@@ -123,10 +124,11 @@ class _Examination:
         return f"change {change.number} is confirmed"
 
     def _docker(self) -> str:
-        dropped = self._dropped_port
+        dropped = self._dropped
         refuse_published(self._immich_port, dropped)
-        if dropped is not None and not docker_user.in_force(dropped):
-            raise HostError(f"the rule for port {dropped} is not the first in Docker's chain {docker_user.CHAIN}")
+        if not docker_user.in_force(dropped):
+            ports = " and ".join(str(port) for port in dropped)
+            raise HostError(f"the rule for port {ports} is not the first in Docker's chain {docker_user.CHAIN}")
         return "Docker publishes Immich to nobody else" if self._immich_port else "Immich runs on another host"
 
     def _nginx(self) -> str:

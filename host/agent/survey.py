@@ -77,7 +77,7 @@ def _immich() -> list[str]:
 
 def _published(port: int) -> str | None:
     try:
-        refuse_published(port, None)
+        refuse_published(port, [])
     except HostError as error:
         return str(error).partition("; then run")[0]
     return None

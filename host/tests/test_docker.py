@@ -1,4 +1,5 @@
 import unittest
+from collections.abc import Sequence
 
 from agent.firewall.connection import Listener
 from agent.firewall.docker import exposed, publications
@@ -20,7 +21,7 @@ HOOKS = [
 PROXY = Listener("0.0.0.0", 2283, 'users:(("docker-proxy",pid=7,fd=4))')
 
 
-def port(rules: list[str], listening: list[Listener] | None = None, dropped: int | None = None) -> int | None:
+def port(rules: list[str], listening: list[Listener] | None = None, dropped: Sequence[int] = ()) -> int | None:
     """The port on which strangers get to Immich."""
     ipv4 = publications([*HOOKS, *(rule for rule in rules if rule != EVERYWHERE_6)], 4)
     ipv6 = publications([rule for rule in rules if rule == EVERYWHERE_6], 6)
@@ -43,12 +44,12 @@ class Exposed(unittest.TestCase):
         self.assertEqual(port([], [PROXY._replace(address="*")]), 2283)
 
     def test_a_rule_in_docker_user_closes_its_own_port_only(self) -> None:
-        self.assertIsNone(port([EVERYWHERE, EVERYWHERE_6], [PROXY], 2283))
-        self.assertEqual(port([EVERYWHERE, OTHER_PORT], [PROXY], 2283), 8080)
+        self.assertIsNone(port([EVERYWHERE, EVERYWHERE_6], [PROXY], [2283]))
+        self.assertEqual(port([EVERYWHERE, OTHER_PORT], [PROXY], [2283]), 8080)
 
     def test_without_dnat_there_is_no_docker_user(self) -> None:
-        self.assertEqual(port([], [PROXY], 2283), 2283)
-        self.assertEqual(port([LOCAL], [PROXY], 2283), 2283)
+        self.assertEqual(port([], [PROXY], [2283]), 2283)
+        self.assertEqual(port([LOCAL], [PROXY], [2283]), 2283)
 
     def test_knows_the_containers_port_and_the_ip_version(self) -> None:
         found = publications([EVERYWHERE_6.replace("2]:2283", "2]:3001")], 6)[0]

@@ -190,3 +190,20 @@ test("and after all of that, a look for drift finds none, until somebody changes
   await world.api.alter({ zones: altered });
   await expect(look()).rejects.toThrow(/zone-tls-ssl/);
 });
+
+test("two stacks have their sites on one host, and the end of one leaves the other online", async () => {
+  const album = "album.home.localhost";
+  const other = await world.anotherStack({ hostname: album, devices: ["frame"], loginProvider: "account" });
+  await other.up();
+  const { devices } = await other.outputs<Outputs>();
+  const ping = async () => (await world.visit("/api/server/ping", devices["frame"], album)).status;
+  expect([await pinged(), await ping()]).toEqual([200, 200]);
+  expect((await world.visit("/api/server/ping", devices["frame"])).status).toBe(403);
+
+  await world.deployment.destroy();
+  expect(await ping()).toBe(200);
+  expect(await onHost("ls", "/etc/immich-access")).toBe(`${album}\n`);
+  await other.destroy();
+  expect(await onHost("ufw", "status")).not.toContain("443");
+  expect((await world.api.state()).access_apps).toEqual([]);
+});

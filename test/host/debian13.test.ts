@@ -6,6 +6,7 @@ import { ONLY_SSH, reach, SSH_AND_HTTPS, undone } from "./firewall-support.ts";
 import {
   certificatesPayload,
   clientCertificate,
+  firewallPayload,
   nginxPayload,
   Origin,
   RANGES,
@@ -30,7 +31,6 @@ if (missing !== undefined) console.error(`The tests on Debian 13 are skipped: ${
 describe.skipIf(missing !== undefined)("Debian 13", () => {
   let origin: Origin;
   const certificates = certificatesPayload(serverCertificate());
-  const firewall = { ranges: RANGES, sshPort: 22, immichPort: 2283, confirmSeconds: 120 };
   const line = (change: number) =>
     `firewall change ${change}: port 443 is open to 2 IPv4 and 2 IPv6 ranges of Cloudflare, SSH on port 22 to everyone`;
 
@@ -56,7 +56,7 @@ describe.skipIf(missing !== undefined)("Debian 13", () => {
     const folders = "/etc/ufw /etc/default/ufw /etc/systemd/system /var/lib/immich-access /usr/local/lib/immich-access";
     const state = () => origin.run(`find ${folders} -printf '%p %T@ %i\\n' | sort; iptables -S; ip6tables -S`);
     const before = await state();
-    expect(await origin.apply("firewall", firewall)).toBe(line(1));
+    expect(await origin.apply("firewall", firewallPayload)).toBe(line(1));
     expect(await state()).toBe(before);
   });
 
@@ -70,7 +70,7 @@ describe.skipIf(missing !== undefined)("Debian 13", () => {
 
   test("firewall: what nobody confirms is undone, and made again by the next run", async () => {
     const ranges = { ipv4: ["104.16.0.0/13"], ipv6: ["2606:4700::/32"] };
-    const changed = await origin.apply("firewall", { ...firewall, ranges, confirmSeconds: 3 });
+    const changed = await origin.apply("firewall", { ...firewallPayload, ranges, confirmSeconds: 3 });
     expect(changed).toMatch(/^firewall change 2: .* 1 IPv4 and 1 IPv6 ranges/);
     expect(await fromEdge()).toEqual(ONLY_SSH);
     await undone(origin.host);
@@ -82,7 +82,7 @@ describe.skipIf(missing !== undefined)("Debian 13", () => {
     expect(await origin.apply("certificates", { ...certificates, firewall: changed })).toMatch(/, firewall change 3$/);
     expect(await fromEdge()).toEqual(ONLY_SSH);
     await origin.apply("nginx", nginxPayload);
-    expect(await origin.apply("firewall", firewall)).toBe(line(4));
+    expect(await origin.apply("firewall", firewallPayload)).toBe(line(4));
     await origin.apply("nginx", nginxPayload);
     expect(await fromEdge()).toEqual(SSH_AND_HTTPS);
     expect(await fromStranger()).toEqual(ONLY_SSH);
@@ -140,7 +140,7 @@ describe.skipIf(missing !== undefined)("Debian 13", () => {
   test("removal leaves ufw with SSH alone, and nothing of ours", async () => {
     await origin.apply("nginx-remove", nginxPayload);
     await origin.apply("certificates-remove", certificates);
-    await origin.apply("firewall-remove", firewall);
+    await origin.apply("firewall-remove", firewallPayload);
     expect(await fromStranger()).toEqual(ONLY_SSH);
     expect(await fromEdge()).toEqual(ONLY_SSH);
     expect(await origin.run("ufw status | awk 'NF' | tr -s ' ' | sed 's/ $//'")).toBe(

@@ -112,6 +112,30 @@ test("the setting cannot be taken back while the port is published", async () =>
   expect(await fromStranger()).toEqual(ONLY_SSH);
 });
 
+test("a site of another stack on the host keeps the rule, its own SSH port and port 443", async () => {
+  await host.inside(
+    "printf 'Port 22\\nPort 2222\\n' >/etc/ssh/sshd_config.d/immich-access-port.conf; systemctl restart ssh",
+  );
+  const album = { ...PAYLOAD, site: "album.example.com", sshPort: 2222, immichPort: 2284 };
+  const rules = async (tool: string) => (await chain(tool)).filter(ours).length;
+  expect((await host.step("firewall", album)).stdout).toBe(LINE(2, "22 and 2222"));
+  expect((await host.step("firewall", DROP)).stdout).toBe(LINE(2, "22 and 2222"));
+  const both = { ...ONLY_SSH, "2222-v4": "open", "2222-v6": "open" };
+  const ports = () => reach((command) => host.fromStranger(command), [22, 80, 443, 2222, 2283]);
+  expect(await ports()).toEqual(both);
+
+  expect((await host.step("firewall", { ...album, dockerPublishedPort: "drop" })).stdout).toBe(LINE(2, "22 and 2222"));
+  for (const tool of TOOLS) expect(await rules(tool)).toBe(2);
+  expect(await watched(() => host.inside("systemctl restart docker"))).toBe("");
+
+  expect((await host.step("firewall-remove", album)).stdout).toBe(
+    "port 443 stays open to Cloudflare for photos.example.com\n",
+  );
+  for (const tool of TOOLS) expect(await rules(tool)).toBe(1);
+  expect(await ports()).toEqual(both);
+  expect((await host.inside("ufw status")).stdout).toMatch(/^443\/tcp +ALLOW +103\.21\.244\.0\/22/m);
+});
+
 test("removal takes the rule and its unit away, and leaves Docker and the owner's rules alone", async () => {
   await host.inside("iptables -A DOCKER-USER -p tcp --dport 25 -j DROP");
   const started = () => host.inside("systemctl show docker -p ActiveEnterTimestampMonotonic -p ActiveState");

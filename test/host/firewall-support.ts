@@ -9,11 +9,17 @@ export const RANGES = {
   ipv6: ["2400:cb00::/32", "2606:4700::/32"],
 };
 
-export const PAYLOAD = { ranges: RANGES, sshPort: 22, immichPort: 2283, confirmSeconds: 600 };
+export const PAYLOAD = {
+  site: "photos.example.com",
+  ranges: RANGES,
+  sshPort: 22,
+  immichPort: 2283,
+  confirmSeconds: 600,
+};
 
 const ADDRESSES = { v4: "198.51.100.10", v6: "2001:db8:77::10" };
 
-export const LINE = (change: number, sshPort = 22) =>
+export const LINE = (change: number, sshPort: number | string = 22) =>
   `firewall change ${change}: port 443 is open to 3 IPv4 and 2 IPv6 ranges of Cloudflare, SSH on port ${sshPort} to everyone\n`;
 
 /** Confirms as the certificates step (`final` false) and the nginx step do, from a new connection. */

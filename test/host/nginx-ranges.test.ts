@@ -1,7 +1,14 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { agentCommand, agentInput, agentModules, packed } from "../../components/origin-host/agent.ts";
 import { EGRESS } from "../../sandbox/network/network.ts";
-import { certificatesPayload, nginxPayload, Origin, RANGES, serverCertificate } from "./support/origin.ts";
+import {
+  certificatesPayload,
+  firewallPayload,
+  nginxPayload,
+  Origin,
+  RANGES,
+  serverCertificate,
+} from "./support/origin.ts";
 
 const FILE = "/etc/nginx/immich-access/cloudflare-ranges.conf";
 const VISITOR = "192.0.2.7";
@@ -75,10 +82,9 @@ test("ranges that nginx does not take over, because of somebody else's mistake, 
 });
 
 test("the ranges stay for as long as a site includes them", async () => {
-  const payload = { ranges: RANGES, sshPort: 22, immichPort: 2283, confirmSeconds: 120 };
-  await origin.apply("firewall-remove", payload);
+  await origin.apply("firewall-remove", firewallPayload);
   await origin.run(`test -e ${FILE}`);
   await origin.apply("nginx-remove", nginxPayload);
-  await origin.apply("firewall-remove", payload);
+  await origin.apply("firewall-remove", firewallPayload);
   await origin.run("test ! -e /etc/nginx/immich-access");
 });

@@ -134,12 +134,17 @@ describe("the program", () => {
   it("changes nothing in place for another host name, so that the old one stays guarded until it is gone", async () => {
     await run();
     const before = registered;
+    const firewall = payload("firewall-command");
     vi.resetModules();
     vi.restoreAllMocks();
     await run({ hostname: "album.example.com" });
     const kept = registered.filter(({ name }) => before.some((resource) => resource.name === name));
     expect(kept.map(({ name }) => name)).toContain("login-one-time-pin");
-    for (const { name, inputs } of kept) expect(inputs, name).toEqual(find(before, name).inputs);
+    // The firewall keeps a list of the host's sites; what it lets in is the same.
+    expect(payload("firewall-command")).toEqual({ ...firewall, site: "album.example.com" });
+    for (const { name, inputs } of kept.filter(({ name }) => name !== "firewall-command")) {
+      expect(inputs, name).toEqual(find(before, name).inputs);
+    }
     const guards = ["DnsRecord", "ZeroTrustAccessApplication", "Command"].flatMap(ofType);
     for (const { name } of guards.filter(({ name }) => name !== "firewall-command")) {
       expect(name).toMatch(/^album\.example\.com-/);
@@ -213,6 +218,7 @@ describe("the host's steps", () => {
     await run();
     expect(payload("firewall-command")).toEqual({
       ranges: { ipv4: ["103.21.244.0/22", "198.41.128.0/17"], ipv6: ["2400:cb00::/32"] },
+      site: "photos.example.com",
       sshPort: 22,
       immichPort: 2283,
       dockerPublishedPort: "refuse",

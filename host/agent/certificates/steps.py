@@ -9,6 +9,7 @@ from agent.certificates.store import Store
 from agent.certificates.x509 import Certificate, read_certificates, read_private_key
 from agent.errors import HostError
 from agent.files import File, differing, replaced
+from agent.firewall import record
 from agent.firewall.confirmation import confirm
 from agent.nginx import probe, real_ip, service
 from agent.nginx.layout import enabled_sites
@@ -51,7 +52,7 @@ def apply(request: Mapping[str, Any]) -> str:
 
 
 def remove(request: Mapping[str, Any]) -> str:
-    """Removes the site's certificates, which nginx must not use any more."""
+    """Removes the site's certificates, which nginx must not use any more. They are the last of a site on the host."""
     site = checked_hostname(text(request["payload"], "site"))
     store = Store(site)
     in_use = site in enabled_sites() or (installed("nginx") and f"{store.folder}/" in service.configuration())
@@ -60,6 +61,7 @@ def remove(request: Mapping[str, Any]) -> str:
             f"nginx still uses the certificates in {store.folder}; take the site out first; nothing has been changed"
         )
     store.remove()
+    record.forget_site(site)
     return f"no certificates for {site}"
 
 

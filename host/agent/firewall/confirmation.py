@@ -21,9 +21,10 @@ SECOND_CHANCE_SECONDS = 600
 
 def prepared(request: Request) -> tuple[Plan, list[int]]:
     """The plan for a request and the ports of SSH; raises HostError for what must be refused. Needs ufw's lock."""
-    ports = ssh_ports(request.ssh_port)
-    closed = {HTTPS_PORT} if request.immich_port is None else {HTTPS_PORT, request.immich_port}
-    return planned(request.ranges, ports, closed), ports
+    sites = record.sites_with(request).values()
+    ports = ssh_ports(request.needs.ssh_port, {needs.ssh_port for needs in sites})
+    closed = {needs.immich_port for needs in sites if needs.immich_port is not None}
+    return planned(request.ranges, ports, {HTTPS_PORT, *closed}), ports
 
 
 @contextmanager

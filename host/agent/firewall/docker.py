@@ -2,7 +2,7 @@
 
 import ipaddress
 import shlex
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from agent.errors import HostError
@@ -59,41 +59,42 @@ def published_ports() -> list[Publication]:
     return found
 
 
-def refuse_published(immich_port: int | None, dropped_port: int | None) -> None:
+def refuse_published(immich_port: int | None, dropped: Collection[int]) -> None:
     """Raises HostError when Docker lets the world reach Immich: what it publishes never passes ufw's rules.
 
-    What the rule for `dropped_port` in the chain DOCKER-USER closes is no error, where packets do come there.
+    What the rules for the `dropped` ports in the chain DOCKER-USER close is no error, where packets do come there.
     """
     if immich_port is None:
         return
     published = published_ports()
     listening = listeners()
-    found = exposed(published, listening, immich_port, dropped_port)
+    found = exposed(published, listening, immich_port, dropped)
     if found is not None:
-        closable = exposed(published, listening, immich_port, immich_port) is None
+        closable = exposed(published, listening, immich_port, [immich_port]) is None
         raise HostError(
             f"Docker publishes Immich on port {found.port} to everyone, past the firewall; write "
             f'"127.0.0.1:{immich_port}:{found.container_port}" under `ports:` of immich-server in docker-compose.yml '
             f"and run `docker compose up -d` there{f', or set dockerPublishedPort to {DROP}' if closable else ''}; "
             "then run `pulumi up` again; nothing has been changed"
         )
-    for version in sorted({item.version for item in published if item.port == dropped_port and not item.only_local}):
+    for version in sorted({item.version for item in published if item.port in dropped and not item.only_local}):
         docker_user.refuse_unhooked(version)
 
 
 def exposed(
-    published: Sequence[Publication], listening: Sequence[Listener], immich_port: int, dropped_port: int | None = None
+    published: Sequence[Publication], listening: Sequence[Listener], immich_port: int, dropped: Collection[int] = ()
 ) -> Publication | None:
     """The first way on which Docker hands strangers to the container behind `immich_port`, if there is one.
 
-    A rule in DOCKER-USER for `dropped_port` closes that port, if Docker passes it on by DNAT in iptables. Where it does
-    not, as with its nftables backend, that chain is not there.
+    A rule in DOCKER-USER closes each of the `dropped` ports that Docker passes on by DNAT in iptables. Where it passes
+    them on in another way, as with its nftables backend, that chain is not there.
     """
     containers = {item.container for item in published if item.port == immich_port}
     for item in published:
-        if item.container in containers and not item.only_local and item.port != dropped_port:
+        if item.container in containers and not item.only_local and item.port not in dropped:
             return item
-    closed = any(item.port == immich_port == dropped_port and not item.only_local for item in published)
+    passed_on = any(item.port == immich_port and not item.only_local for item in published)
+    closed = immich_port in dropped and passed_on
     for listener in listening:
         proxied = listener.port == immich_port and "docker-proxy" in listener.programs
         if proxied and listener.everywhere and not closed:

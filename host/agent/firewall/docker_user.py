@@ -1,17 +1,17 @@
-"""The rule in Docker's chain DOCKER-USER that closes the port on which Docker publishes Immich.
+"""The rules in Docker's chain DOCKER-USER that close the ports on which Docker publishes Immich.
 
 Docker leaves that chain to its users: dockerd makes it if it is missing, lets everything forwarded pass it first, and
 never changes what is in it. Packets come there with the container's address; what they were sent to, conntrack knows.
 """
 
 import shlex
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from agent.errors import HostError
 from agent.firewall import kernel, record
-from agent.firewall.request import checked_request
+from agent.firewall.request import Needs
 
 CHAIN = "DOCKER-USER"
 COMMENT = "immich-access: published port"
@@ -21,11 +21,11 @@ HARMLESS = {"DROP", "REJECT", "LOG", "NFLOG", ""}
 
 
 @contextmanager
-def enforced(port: int | None) -> Generator[None, None, None]:
-    """Drops for the body what others send to a published port, or nothing; if it raises, all is as it was."""
+def enforced(ports: Collection[int]) -> Generator[None, None, None]:
+    """Drops for the body what others send to published ports; if it raises, all is as it was."""
     former = {version: _ours(kernel.filter_rules(version)) for version in kernel.versions()}
     try:
-        enforce(port)
+        enforce(ports)
         yield
     except BaseException:
         for version, rules in former.items():
@@ -33,25 +33,30 @@ def enforced(port: int | None) -> Generator[None, None, None]:
         raise
 
 
-def enforce(port: int | None) -> None:
-    """Makes the rule for a port the chain's first one, and takes those for others out; None takes out all of ours."""
+def dropped(sites: Collection[Needs]) -> list[int]:
+    """The published ports that sites want closed."""
+    return sorted({needs.dropped_port for needs in sites if needs.dropped_port is not None})
+
+
+def enforce(ports: Collection[int]) -> None:
+    """Makes the rules for these ports the chain's first ones, and takes those of ours for others out."""
     for version in kernel.versions():
-        _restore(version, [] if port is None else [rule(port)])
+        _restore(version, [rule(port) for port in ports])
 
 
-def in_force(port: int) -> bool:
-    """Whether the rule is the first of its chain, over every IP version."""
-    return all(_chain(kernel.filter_rules(version))[:1] == [rule(port)] for version in kernel.versions())
+def in_force(ports: Collection[int]) -> bool:
+    """Whether the rules are the first of their chain, over every IP version."""
+    rules = [rule(port) for port in ports]
+    return all(_chain(kernel.filter_rules(version))[: len(rules)] == rules for version in kernel.versions())
 
 
 def reinstate(_request: Mapping[str, Any]) -> str:
-    """The step before Docker starts, also at boot: puts the rule in place that the last firewall step asked for."""
-    payload = record.read_change().payload
-    port = None if payload is None else checked_request(payload).dropped_port
-    if port is None:
+    """The step before Docker starts, also at boot: puts the rules in place that the host's sites asked for."""
+    ports = dropped(record.read_sites().values())
+    if not ports:
         return "no published port is to be closed"
-    enforce(port)
-    return f"what others send to the published port {port} is dropped"
+    enforce(ports)
+    return f"what others send to the published port {' and '.join(str(port) for port in ports)} is dropped"
 
 
 def rule(port: int) -> str:

@@ -35,21 +35,22 @@ class Plan(NamedTuple):
     versions: list[int]
 
 
-def ssh_ports(asked: int) -> list[int]:
+def ssh_ports(asked: int, others: Collection[int] = ()) -> list[int]:
     """The ports on which SSH must stay open: that of this very connection, and the asked one if sshd listens there.
 
     The asked one is what the client dials. Behind a router that forwards another port, only the connection itself
-    knows the host's. Raises HostError when nothing listens on either.
+    knows the host's. Raises HostError when nothing listens on either. The `others` are those by which the host's other
+    sites are reached, if sshd listens there.
     """
     listening = {listener.port for listener in listeners()}
     connection = this_connection()
-    ports = sorted({asked, asked if connection is None else connection.port} & listening)
+    ports = {asked, asked if connection is None else connection.port} & listening
     if not ports:
         raise HostError(
             f"nothing listens on port {asked} of this host, so enabling the firewall would lock you out; "
             "set sshPort to the port of sshd; nothing has been changed"
         )
-    return ports
+    return sorted(ports | {*others} & listening)
 
 
 def open_ssh_ports() -> set[int]:

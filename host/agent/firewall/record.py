@@ -1,12 +1,12 @@
 """What the host remembers about the firewall, in /var/lib/immich-access/."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from agent.files import File, read, write
-from agent.firewall.request import checked_payload_ranges
+from agent.firewall.request import Needs, Request, checked_payload_ranges
 from agent.firewall.ufw import Files
 from agent.ranges import Ranges
 
@@ -15,6 +15,7 @@ CHANGE = FOLDER / "firewall-change.json"
 # The undo service starts only where this one exists.
 ARMED = FOLDER / "firewall-armed.json"
 RANGES = FOLDER / "ranges.json"
+SITES = FOLDER / "firewall-sites.json"
 
 
 class Change(NamedTuple):
@@ -83,9 +84,32 @@ def keeping(ranges: Ranges) -> dict[Path, File | None]:
     return {RANGES: _json(ranges._asdict())}
 
 
+def read_sites() -> dict[str, Needs]:
+    """What the host's sites, which several stacks may have put there, ask of the firewall."""
+    file = read(SITES)
+    return {} if file is None else {site: Needs(*needs) for site, needs in json.loads(file.content).items()}
+
+
+def sites_with(request: Request) -> dict[str, Needs]:
+    """The same once a request is granted."""
+    return {**read_sites(), request.site: request.needs}
+
+
+def keeping_sites(sites: Mapping[str, Needs]) -> dict[Path, File | None]:
+    """The file that keeps them, to be put in place together with what it is about."""
+    return {SITES: _json(sites) if sites else None}
+
+
+def forget_site(site: str) -> None:
+    """Takes a site that is gone off the list."""
+    sites = read_sites()
+    if sites.pop(site, None) is not None:
+        write(SITES, keeping_sites(sites)[SITES])
+
+
 def forget() -> None:
     """Removes all of it."""
-    for path in (ARMED, CHANGE, RANGES):
+    for path in (ARMED, CHANGE, RANGES, SITES):
         write(path, None)
     if FOLDER.exists() and not any(FOLDER.iterdir()):
         FOLDER.rmdir()

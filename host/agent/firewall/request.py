@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, cast
 
 from agent.errors import HostError
 from agent.ranges import Ranges, checked_ranges
+from agent.site import checked_hostname, text
 
 # What to do with an Immich that Docker publishes to everyone.
 REFUSE, DROP = "refuse", "drop"
@@ -13,16 +14,23 @@ REFUSE, DROP = "refuse", "drop"
 CONFIRM_SECONDS = range(2, 3601)
 
 
-class Request(NamedTuple):
-    """A checked payload."""
+class Needs(NamedTuple):
+    """What one site asks of the firewall, which all sites of the host share."""
 
-    ranges: Ranges
     ssh_port: int
     # None where Immich runs on another host.
     immich_port: int | None
-    confirm_seconds: int
     # The port whose connections from elsewhere Docker's chain DOCKER-USER shall drop, or None.
     dropped_port: int | None
+
+
+class Request(NamedTuple):
+    """A checked payload."""
+
+    site: str
+    needs: Needs
+    ranges: Ranges
+    confirm_seconds: int
 
 
 def checked_request(payload: Mapping[str, Any]) -> Request:
@@ -36,11 +44,14 @@ def checked_request(payload: Mapping[str, Any]) -> Request:
     if published not in (REFUSE, DROP):
         raise HostError(f"dockerPublishedPort is {published!r}, not {REFUSE} or {DROP}; nothing has been changed")
     return Request(
+        checked_hostname(text(payload, "site")),
+        Needs(
+            _port(payload.get("sshPort"), "sshPort"),
+            immich_port,
+            immich_port if published == DROP else None,
+        ),
         checked_payload_ranges(payload.get("ranges")),
-        _port(payload.get("sshPort"), "sshPort"),
-        immich_port,
         seconds,
-        immich_port if published == DROP else None,
     )
 
 

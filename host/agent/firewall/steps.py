@@ -14,6 +14,7 @@ from agent.firewall.refresh import checked_update
 from agent.firewall.request import checked_payload_ranges, checked_request
 from agent.nginx import real_ip
 from agent.ranges import Ranges
+from agent.site import checked_hostname, text
 from agent.system import installed
 
 PROGRAMS = ("nginx", "ufw")
@@ -23,8 +24,10 @@ def firewall(request: Mapping[str, Any]) -> str:
     """Installs what is missing and lets only SSH and, on port 443, the given ranges in."""
     payload: dict[str, Any] = request["payload"]
     wanted = checked_request(payload)
-    ssh_ports(wanted.ssh_port)
-    refuse_published(wanted.immich_port, wanted.dropped_port)
+    sites = record.sites_with(wanted)
+    dropped = docker_user.dropped(sites.values())
+    ssh_ports(wanted.needs.ssh_port)
+    refuse_published(wanted.needs.immich_port, dropped)
     absent = packages.missing(PROGRAMS)
     if absent:
         packages.install(absent)
@@ -32,25 +35,36 @@ def firewall(request: Mapping[str, Any]) -> str:
         plan, ports = confirmation.prepared(wanted)
         installation.install(request["modules"])
         with (
-            docker_user.enforced(wanted.dropped_port),
+            replaced(differing(record.keeping_sites(sites))),
+            docker_user.enforced(dropped),
             confirmation.applied(plan, payload, ports, wanted.confirm_seconds) as number,
             replaced(differing(record.keeping(wanted.ranges))),
         ):
             packages.start_held()
             real_ip.install(wanted.ranges.ipv4, wanted.ranges.ipv6)
-            installation.activate(docker_user=wanted.dropped_port is not None)
+            installation.activate(docker_user=bool(dropped))
     return _line(number, plan, wanted.ranges, ports)
 
 
-def firewall_remove(_request: Mapping[str, Any]) -> str:
-    """Shuts port 443 and removes what the firewall step left on the host; ufw stays enabled, with SSH let in."""
+def firewall_remove(request: Mapping[str, Any]) -> str:
+    """Shuts port 443 and removes what the firewall step left on the host; ufw stays enabled, with SSH let in.
+
+    Where another stack has a site on the host, all but what was for the one that goes stays.
+    """
+    record.forget_site(checked_hostname(text(request["payload"], "site")))
+    sites = record.read_sites()
+    if sites:
+        dropped = docker_user.dropped(sites.values())
+        docker_user.enforce(dropped)
+        installation.activate(docker_user=bool(dropped))
+        return f"port 443 stays open to Cloudflare for {' and '.join(sorted(sites))}"
     confirmation.disarm()
     if installed("ufw") and all(file is not None for file in ufw.current().values()):
         with ufw.locked(), _enforced(planned_ranges(None), open_ssh_ports()):
             pass
     installation.remove()
     if installed("iptables"):
-        docker_user.enforce(None)
+        docker_user.enforce([])
     real_ip.remove()
     record.forget()
     return "port 443 is shut; ufw stays as it is otherwise, with SSH let in"

@@ -32,6 +32,8 @@ export interface World {
   sandbox: Sandbox;
   api: SandboxApi;
   deployment: Deployment;
+  /** Makes another stack that is configured like the first, but for these settings. It goes with the world. */
+  anotherStack(settings: Readonly<Record<string, unknown>>): Promise<Deployment>;
   /** Where everything of the sandbox lies. */
   stateDir: string;
   /** A stranger's request to the site through the edge, with a device's headers if there are any. */
@@ -49,14 +51,20 @@ export async function startWorld(keepsProviders = true): Promise<World> {
     console.log(line);
   };
   const sandbox = await startSandbox({ projectDir: PROJECT, stateDir, report });
-  const deployment = await Deployment.create(keepsProviders);
   const { plain, secret } = sandboxSettings(sandbox);
-  await deployment.configure({ ...DEV_SETTINGS, ...plain }, secret);
+  const stacks: Deployment[] = [];
+  const newStack = async (settings: Readonly<Record<string, unknown>> = {}) => {
+    const deployment = await Deployment.create(keepsProviders);
+    stacks.push(deployment);
+    await deployment.configure({ ...DEV_SETTINGS, ...plain, ...settings }, secret);
+    return deployment;
+  };
 
   return {
     sandbox,
     api: sandboxApi(stateDir),
-    deployment,
+    deployment: await newStack(),
+    anotherStack: newStack,
     stateDir,
     visit: async (path, headers, hostname = SITE) => {
       const { stdout } = await sandbox.runAsStranger(
@@ -71,7 +79,7 @@ export async function startWorld(keepsProviders = true): Promise<World> {
       return { status: Number(stdout.slice(end + 1)), body: stdout.slice(0, end) };
     },
     close: async () => {
-      await deployment.dispose();
+      for (const stack of stacks) await stack.dispose();
       await stopSandbox({ stateDir, report });
       rmSync(stateDir, { recursive: true, force: true });
     },

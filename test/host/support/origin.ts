@@ -51,6 +51,9 @@ export function certificatesPayload(server: KeyPairPem, change: Record<string, u
   };
 }
 
+/** Payload of the step `firewall` and of its removal. */
+export const firewallPayload = { site: SITE, ranges: RANGES, sshPort: 22, immichPort: 2283, confirmSeconds: 120 };
+
 /** Payload of the step `nginx`. */
 export const nginxPayload = { site: SITE, certificates: "certificates", upstream: UPSTREAM, tokenCheck: false };
 
@@ -123,7 +126,7 @@ export class Origin {
     try {
       origin.upstream.listen(join(origin.folder, "immich"));
       await origin.startRelays();
-      await origin.apply("firewall", { ranges: RANGES, sshPort: 22, immichPort: 2283, confirmSeconds: 120 });
+      await origin.apply("firewall", firewallPayload);
       return origin;
     } catch (error) {
       await origin.close();
