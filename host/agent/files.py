@@ -1,5 +1,6 @@
 """Files that are replaced as wholes: whoever reads them sees the old text or the new one, also after a power cut."""
 
+import fcntl
 import os
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -29,17 +30,45 @@ def write(path: Path, file: File | None) -> None:
         path.unlink(missing_ok=True)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as stream:
-            os.fchmod(descriptor, file.mode)
+    fresh = beside(path)
+    with os.fdopen(_taken(fresh), "wb") as stream:
+        try:
+            os.fchmod(stream.fileno(), file.mode)
             stream.write(file.content)
             stream.flush()
-            os.fsync(descriptor)
-        fresh.rename(path)
-    finally:
-        fresh.unlink(missing_ok=True)
+            os.fsync(stream.fileno())
+            fresh.rename(path)
+        except BaseException:
+            fresh.unlink(missing_ok=True)
+            raise
+
+
+def write_link(path: Path, target: Path | str) -> None:
+    """Replaces a file or a link by a link to the target. Needs the lock of the steps."""
+    fresh = beside(path)
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(target)
+    fresh.replace(path)
+
+
+def beside(path: Path) -> Path:
+    """Where what shall be at the path is made. Always the same, so that nothing is left of a process that was killed."""
+    return path.with_name(f".{path.name}.new")
+
+
+def _taken(path: Path) -> int:
+    """Opens an empty file for writing, which belongs to whoever has it open: the next one waits and gets another."""
+    while True:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try:
+            there = path.lstat().st_ino
+        except FileNotFoundError:
+            there = None
+        if there == os.fstat(descriptor).st_ino:
+            os.ftruncate(descriptor, 0)
+            return descriptor
+        os.close(descriptor)
 
 
 def differing(wanted: Mapping[Path, File | None]) -> dict[Path, File | None]:

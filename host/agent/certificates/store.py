@@ -7,14 +7,13 @@ A set has a folder of its own, which one rename makes the current one. A second 
 that a change has not been finished.
 """
 
-import os
 import shutil
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
-from agent.files import File, differing, write
+from agent.files import File, differing, write, write_link
 
 ROOT = Path("/etc/immich-access")
 
@@ -89,10 +88,7 @@ class Store:
         if target is None:
             self.current.unlink(missing_ok=True)
             return
-        fresh = self.current.with_name(f".current.{os.getpid()}")
-        fresh.unlink(missing_ok=True)
-        fresh.symlink_to(target)
-        fresh.replace(self.current)
+        write_link(self.current, target)
 
     def _strays(self, generation: Path, files: Mapping[str, File]) -> list[Path]:
         """Other generations, and what a process that was killed has left in this one."""

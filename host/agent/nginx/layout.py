@@ -1,6 +1,5 @@
 """Where nginx's files lie on a host."""
 
-import os
 import re
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -8,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from agent.errors import HostError
-from agent.files import File, read, write
+from agent.files import File, read, write, write_link
 
 CONFIGURATION = Path("/etc/nginx")
 # What the sites of ours share
@@ -100,11 +99,8 @@ def _state(link: Path) -> Path | File | None:
     return link.readlink() if link.is_symlink() else read(link)
 
 
-def _put(link: Path, state: Path | File | None) -> None:
-    if not isinstance(state, Path):
-        write(link, state)
-        return
-    fresh = link.with_name(f".{link.name}.{os.getpid()}")
-    fresh.unlink(missing_ok=True)
-    fresh.symlink_to(state)
-    fresh.replace(link)
+def _put(path: Path, state: Path | File | None) -> None:
+    if isinstance(state, Path):
+        write_link(path, state)
+    else:
+        write(path, state)
