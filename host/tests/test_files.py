@@ -1,0 +1,55 @@
+import os
+import tempfile
+import threading
+import unittest
+from pathlib import Path
+
+from agent.files import File, beside, read, write, write_link
+
+
+class Written(unittest.TestCase):
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        self.path = self.folder / "etc" / "file"
+
+    def test_replaces_a_file_and_its_mode(self) -> None:
+        for file in (File(b"a longer text\n"), File(b"secret\n", 0o600), None):
+            write(self.path, file)
+            self.assertEqual(read(self.path), file)
+        self.assertEqual(list(self.path.parent.iterdir()), [])
+
+    def test_leaves_nothing_of_a_process_that_was_killed(self) -> None:
+        self.path.parent.mkdir()
+        beside(self.path).write_text("the first half of a much longer text")
+        write(self.path, File(b"whole\n", 0o600))
+        self.assertEqual(read(self.path), File(b"whole\n", 0o600))
+        beside(self.path).symlink_to("/nowhere")
+        write_link(self.path, "other")
+        self.assertEqual(os.readlink(self.path), "other")
+        self.assertEqual(list(self.path.parent.iterdir()), [self.path])
+
+    def test_leaves_nothing_of_a_file_that_cannot_be_put_in_place(self) -> None:
+        self.path.mkdir(parents=True)
+        with self.assertRaises(OSError):
+            write(self.path, File(b"text\n"))
+        self.assertEqual(list(self.path.parent.iterdir()), [self.path])
+
+    def test_is_whole_whoever_else_writes_it(self) -> None:
+        texts = [str(writer).encode() * 50_000 for writer in range(4)]
+        writers = [threading.Thread(target=self._write_often, args=(text,)) for text in texts]
+        for writer in writers:
+            writer.start()
+        while any(writer.is_alive() for writer in writers):
+            found = read(self.path)
+            self.assertTrue(found is None or found.content in texts)
+        self.assertEqual(list(self.path.parent.iterdir()), [self.path])
+
+    def _write_often(self, text: bytes) -> None:
+        for _ in range(10):
+            write(self.path, File(text))
+
+
+if __name__ == "__main__":
+    unittest.main()
