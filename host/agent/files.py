@@ -52,7 +52,7 @@ def write_link(path: Path, target: Path | str) -> None:
 
 
 def beside(path: Path) -> Path:
-    """Where what shall be at the path is made. Always the same, so that nothing is left of a process that was killed."""
+    """Where what shall be at the path is made. Always the same place, so nothing stays of a process that was killed."""
     return path.with_name(f".{path.name}.new")
 
 

@@ -1,4 +1,3 @@
-import os
 import tempfile
 import threading
 import unittest
@@ -27,7 +26,7 @@ class Written(unittest.TestCase):
         self.assertEqual(read(self.path), File(b"whole\n", 0o600))
         beside(self.path).symlink_to("/nowhere")
         write_link(self.path, "other")
-        self.assertEqual(os.readlink(self.path), "other")
+        self.assertEqual(str(self.path.readlink()), "other")
         self.assertEqual(list(self.path.parent.iterdir()), [self.path])
 
     def test_leaves_nothing_of_a_file_that_cannot_be_put_in_place(self) -> None:
