@@ -53,7 +53,10 @@ const changed = ({ steps }: Outcome) =>
 const policy = (decision: string) => state.access_policies.find((one) => one.decision === decision);
 const zoneSetting = (id: string) => state.zones[0]?.settings[id]?.value;
 
-test("who may come in, for how long, and with what", async () => {
+test("who may come in, for how long, and with what, by an API token that takes the place of another", async () => {
+  const { api_tokens } = state;
+  await world.deployment.configure({}, { apiToken: (await world.api.createToken({ name: "new" })).token });
+  for (const { id } of api_tokens) await world.api.deleteToken(id);
   const outcome = await change({
     emails: ["anna@example.com", "ben@example.com"],
     emailDomains: ["example.net"],
@@ -63,6 +66,7 @@ test("who may come in, for how long, and with what", async () => {
     minTlsVersion: "1.3",
     alwaysUseHttps: false,
   });
+  await world.api.alter({ api_tokens: [...state.api_tokens, ...api_tokens] });
   expect(policy("allow")?.include).toEqual([
     { email: { email: "anna@example.com" } },
     { email: { email: "ben@example.com" } },

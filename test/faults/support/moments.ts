@@ -28,12 +28,26 @@ export async function prepareTracing(): Promise<void> {
   if (!existsSync(STRACE)) await installPackages(["strace"]);
 }
 
+const childrenOf = (pid: number) =>
+  readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ").filter(Boolean).map(Number);
+
 /** The process id, on this machine, of the sshd that takes a host's connections. */
-export function sshdOf(hostPid: number): number {
-  const children = readFileSync(`/proc/${hostPid}/task/${hostPid}/children`, "utf8").trim().split(" ").map(Number);
-  const found = children.find((pid) => readFileSync(`/proc/${pid}/comm`, "utf8").trim() === "sshd");
+function sshdOf(hostPid: number): number {
+  const found = childrenOf(hostPid).find((pid) => readFileSync(`/proc/${pid}/comm`, "utf8").trim() === "sshd");
   if (found === undefined) throw new Error("the sandbox host runs no sshd");
   return found;
+}
+
+/**
+ * Tells sshd's sessions to look after their children: one whose agent ends while strace lets go of it may never hear of
+ * that, and then keeps its client waiting for ever.
+ */
+function remind(sshd: number): void {
+  try {
+    for (const session of childrenOf(sshd)) process.kill(session, "SIGCHLD");
+  } catch {
+    // The session has ended, or the host is on its way down.
+  }
 }
 
 interface Trace {
@@ -64,6 +78,7 @@ async function trace(pid: number, ...options: string[]): Promise<Trace> {
     end: async () => {
       child.kill("SIGINT");
       await closed;
+      remind(pid);
       const all = read();
       rmSync(folder, { recursive: true, force: true });
       return all;

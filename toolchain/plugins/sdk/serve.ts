@@ -7,7 +7,7 @@ import provider from "@pulumi/pulumi/proto/provider_pb.js";
 import type * as rpc from "@pulumi/pulumi/proto/provider_pb.js";
 import empty from "google-protobuf/google/protobuf/empty_pb.js";
 import { RpcError, serve, unary } from "../../rpc.ts";
-import { top } from "./diff.ts";
+import { difference, top } from "./diff.ts";
 import type { Difference } from "./diff.ts";
 import { engineLog } from "./log.ts";
 import type { Context, Existing, Plugin, Resource } from "./plugin.ts";
@@ -147,7 +147,12 @@ export async function servePlugin<Client>(described: Plugin<Client>): Promise<vo
       return response;
     }),
 
-    diffConfig: unary(() => diffResponse({ paths: {}, replaces: [] })),
+    // Without a difference the engine goes on with the former configuration, for instance with the former API token.
+    diffConfig: unary((request: rpc.DiffRequest) => {
+      const [former, wanted] = [request.getOldInputs() ?? request.getOlds(), request.getNews()].map(decode);
+      const names = Object.keys(described.config);
+      return diffResponse(difference(former?.values ?? {}, wanted?.values ?? {}, names, new Set()));
+    }),
 
     configure: unary((request: rpc.ConfigureRequest) => {
       const values = decode(request.getArgs()).values;
