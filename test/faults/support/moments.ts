@@ -19,7 +19,7 @@ const PATIENCE_MS = 20_000;
 export interface Moment {
   step: string;
   call: (typeof CALLS)[number];
-  /** Which of its calls of this kind in that step, from 1. */
+  /** Which of the calls of this kind that its process has made since it began as a shell, from 1. */
   nth: number;
 }
 
@@ -106,11 +106,12 @@ function moments(lines: string): Moment[] {
     }
     const step = steps.get(pid);
     const known = CALLS.find((one) => one === call);
-    if (step === undefined || known === undefined) return [];
+    if (known === undefined) return [];
+    // Those of the shell that became the agent count as well, as they do for strace.
     const key = `${pid} ${call}`;
     const nth = (counts.get(key) ?? 0) + 1;
     counts.set(key, nth);
-    return [{ step, call: known, nth }];
+    return step === undefined ? [] : [{ step, call: known, nth }];
   });
 }
 
