@@ -12,7 +12,7 @@ import {
 import { mirrorProject } from "../../../sandbox/dev/project.ts";
 import { run } from "../../../sandbox/run.ts";
 import { resolveToolchain, type Toolchain } from "../../../toolchain/index.ts";
-import { NONE, type Providers, startProviders } from "./providers.ts";
+import { NONE, type Plugins, startPlugins } from "./plugins.ts";
 
 export const PROJECT = join(import.meta.dirname, "../../..");
 
@@ -48,20 +48,20 @@ export class Deployment {
   /** All that the CLI has printed so far, and told in events, but for those that only --debug shows. */
   public transcript = "";
   private readonly toolchain: Toolchain;
-  private providers: Promise<Providers> | undefined;
+  private plugins: Promise<Plugins> | undefined;
 
-  private constructor(stack: Stack, folder: string, toolchain: Toolchain, keepsProviders: boolean) {
+  private constructor(stack: Stack, folder: string, toolchain: Toolchain, keepsPlugins: boolean) {
     this.stack = stack;
     this.folder = folder;
     this.toolchain = toolchain;
-    if (!keepsProviders) this.providers = Promise.resolve(NONE);
+    if (!keepsPlugins) this.plugins = Promise.resolve(NONE);
     // After each operation the SDK asks for its summary and, twice, for the outputs, whether anyone wants them or not.
     stack.info = () => Promise.resolve(undefined);
     stack.outputs = () => Promise.resolve({});
   }
 
-  /** @param keepsProviders whether the plugins run on from one operation to the next; else the engine starts its own. */
-  public static async create(keepsProviders = true): Promise<Deployment> {
+  /** @param keepsPlugins whether the plugins run on from one operation to the next; else the engine starts its own. */
+  public static async create(keepsPlugins = true): Promise<Deployment> {
     const toolchain = await resolveToolchain({ projectDir: PROJECT, stateDir: join(PROJECT, ".state") });
     const folder = mkdtempSync(join(tmpdir(), "immich-access-e2e-"));
     const workDir = join(folder, "project");
@@ -83,7 +83,7 @@ export class Deployment {
         },
       },
     );
-    return new Deployment(stack, folder, toolchain, keepsProviders);
+    return new Deployment(stack, folder, toolchain, keepsPlugins);
   }
 
   /** Sets settings; lists and objects replace what was there. */
@@ -143,13 +143,13 @@ export class Deployment {
 
   /** Forgets the stack without touching what it made. */
   public async dispose(): Promise<void> {
-    (await this.providers)?.stop();
+    (await this.plugins)?.stop();
     rmSync(this.folder, { recursive: true, force: true });
   }
 
   private async watch(operation: (options: Watching) => Promise<unknown>): Promise<Outcome> {
-    this.providers ??= startProviders(this.toolchain);
-    Object.assign(this.stack.workspace.envVars, (await this.providers).env);
+    this.plugins ??= startPlugins(this.toolchain, (text) => (this.transcript += text));
+    Object.assign(this.stack.workspace.envVars, (await this.plugins).env);
     return watch(operation, (text) => (this.transcript += text));
   }
 }

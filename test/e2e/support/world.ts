@@ -43,9 +43,9 @@ export interface World {
 
 /**
  * Starts both, configured as the dev stack is.
- * @param keepsProviders see Deployment.create
+ * @param keepsPlugins see Deployment.create
  */
-export async function startWorld(keepsProviders = true): Promise<World> {
+export async function startWorld(keepsPlugins = true): Promise<World> {
   const stateDir = mkdtempSync(join(tmpdir(), "immich-access-world-"));
   const report = (line: string) => {
     console.log(line);
@@ -54,7 +54,7 @@ export async function startWorld(keepsProviders = true): Promise<World> {
   const { plain, secret } = sandboxSettings(sandbox);
   const stacks: Deployment[] = [];
   const newStack = async (settings: Readonly<Record<string, unknown>> = {}) => {
-    const deployment = await Deployment.create(keepsProviders);
+    const deployment = await Deployment.create(keepsPlugins);
     stacks.push(deployment);
     await deployment.configure({ ...DEV_SETTINGS, ...plain, ...settings }, secret);
     return deployment;
