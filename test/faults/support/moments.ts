@@ -92,11 +92,15 @@ export async function recordMoments(hostPid: number): Promise<{ end(): Promise<M
   return { end: async () => moments(await running.end()) };
 }
 
-/** The agent's calls among all those that were traced. */
+/**
+ * The agent's calls among all those that were traced. Left out are the first ones of a kind, as many as some other process
+ * has made: strace counts for each process, and would strike that one.
+ */
 function moments(lines: string): Moment[] {
   const steps = new Map<string, string>();
   const counts = new Map<string, number>();
-  return lines.split("\n").flatMap((line): Moment[] => {
+  const others = new Map<string, number>();
+  const calls = lines.split("\n").flatMap((line): Moment[] => {
     const [, pid = "", call = "", rest = ""] = /^(\d+) +(\w+)\((.*)/.exec(line) ?? [];
     if (call === "execve") {
       const step = /"\/usr\/bin\/python3", "-I", "-c", "[^"]*"\.*, "([a-z-]+)"\]/.exec(rest)?.[1];
@@ -104,15 +108,17 @@ function moments(lines: string): Moment[] {
       else steps.set(pid, step);
       return [];
     }
-    const step = steps.get(pid);
     const known = CALLS.find((one) => one === call);
     if (known === undefined) return [];
-    // Those of the shell that became the agent count as well, as they do for strace.
     const key = `${pid} ${call}`;
     const nth = (counts.get(key) ?? 0) + 1;
     counts.set(key, nth);
-    return step === undefined ? [] : [{ step, call: known, nth }];
+    const step = steps.get(pid);
+    if (step !== undefined) return [{ step, call: known, nth }];
+    others.set(call, Math.max(others.get(call) ?? 0, nth));
+    return [];
   });
+  return calls.filter(({ call, nth }) => nth > (others.get(call) ?? 0));
 }
 
 /** An agent that will not get past a moment. */
