@@ -130,6 +130,9 @@ class Ufw:
             self._backend.rules6 = arranged
         else:
             self._backend.rules = arranged
+        if self._backend.caps is None:
+            # By itself ufw finds that out with five programs, and leaves a chain behind if it is killed meanwhile.
+            self._backend.caps = {"limit": {str(one): self._can_limit(one) for one in (4, 6)}}
         self._backend._write_rules(version == 6)
 
     def files(self) -> Files:
@@ -139,6 +142,18 @@ class Ufw:
             copy, former = read(self._copy(path)), read(path)
             wanted[path] = former if copy is None or former is None else File(copy.content, former.mode)
         return wanted
+
+    def _can_limit(self, version: int) -> bool:
+        """Whether the kernel has what `ufw limit` needs, over an IP version that ufw filters."""
+        if version not in self.versions():
+            return False
+        chain = "immich-access-trial"
+        rule = f"-A {chain} -m conntrack --ctstate NEW -m recent"
+        rules = (f"{rule} --set", f"{rule} --update --seconds 30 --hitcount 6")
+        # They come and go in one transaction.
+        trial = "\n".join(["*filter", f":{chain} - [0:0]", *rules, f"-F {chain}", f"-X {chain}", "COMMIT\n"])
+        command = ["iptables-restore" if version == 4 else "ip6tables-restore", "-w", "10", "-n"]
+        return run(command, text=trial, check=False).returncode == 0
 
     def _copy(self, path: Path) -> Path:
         return self._folder / path.relative_to("/")
