@@ -179,7 +179,10 @@ const publicShares =
           addresses: settings.originAddresses,
           firewall: firewall.summary,
           validityDays: settings.certificateValidityDays,
-          originPulls: settings.originPulls === "hostname" ? { key: settings.originPullsKey } : { authorityPem: clientAuthorityPem },
+          originPulls:
+            settings.originPulls === "hostname"
+              ? { key: settings.originPullsKey }
+              : { authorityPem: clientAuthorityPem },
           lostAnswers: new LostAnswers({ ...cloudflareApi, hostname: shareHostname }),
         },
         { provider, dependsOn: guard },

@@ -327,7 +327,9 @@ describe("public shares", () => {
       for (const { name, type } of registered.filter((one) => one.name.startsWith("shares."))) {
         expect(awaited(name, type), name).toContain(guard);
       }
-      const order = ["certificates-command", "origin-pulls-hostname", "nginx-command", "dns-a-203-0-113-10"].map(shares);
+      const order = ["certificates-command", "origin-pulls-hostname", "nginx-command", "dns-a-203-0-113-10"].map(
+        shares,
+      );
       for (const [index, name] of order.entries()) {
         expect([...awaited(name)].filter((one) => order.includes(one)).sort()).toEqual(order.slice(0, index).sort());
       }

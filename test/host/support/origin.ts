@@ -52,7 +52,13 @@ export function certificatesPayload(server: KeyPairPem, change: Record<string, u
 }
 
 /** Payload of the step `nginx`. */
-export const nginxPayload = { site: SITE, certificates: "certificates", upstream: UPSTREAM, tokenCheck: false };
+export const nginxPayload = {
+  site: SITE,
+  certificates: "certificates",
+  serves: "immich",
+  upstream: UPSTREAM,
+  tokenCheck: false,
+};
 
 export interface ConnectOptions {
   /** Name in the TLS handshake, none if empty. Default: the site. */
