@@ -66,6 +66,8 @@ export async function startWorld(keepsProviders = true): Promise<World> {
         [
           ...["curl", "--silent", "--max-time", "5", "--cacert", sandbox.publicCaPath, "--config", "-"],
           ...["--resolve", `${hostname}:443:${sandbox.edge.ipv4}`, "--write-out", "\n%{http_code}"],
+          // As it is, with dots and double slashes in it
+          "--path-as-is",
           `https://${hostname}${path}`,
         ],
         { input: curlConfig(headers) },
