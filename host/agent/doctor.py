@@ -19,7 +19,7 @@ from agent.firewall import docker_user, installation, kernel, record, ufw
 from agent.firewall.confirmation import prepared
 from agent.firewall.docker import refuse_published
 from agent.firewall.request import DROP, Request, checked_request
-from agent.immich import require_immich, require_public_proxy
+from agent.immich import require_immich
 from agent.lock import LOCK
 from agent.nginx import service
 from agent.nginx.layout import RANGES
