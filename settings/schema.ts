@@ -230,25 +230,26 @@ export function crossProblems(raw: Readonly<Record<string, unknown>>): CrossProb
 
 /** Problems of public shares with other settings; none while they are off. */
 function publicShareProblems(raw: Readonly<Record<string, unknown>>): CrossProblem[] {
-  const {
-    publicShareHostname: name,
-    publicShareUpstream: upstream,
-    immichUpstream: immich,
-    hostname,
-    sshAddress,
-  } = raw as Record<string, string>;
-  if (!name) return [];
+  const value = (key: keyof SettingsValues) => (typeof raw[key] === "string" ? raw[key] : "");
+  const [name, hostname] = [value("publicShareHostname"), value("hostname")];
+  if (name === "") return [];
   const problems: CrossProblem[] = [];
+  // Both lie in the zone `zoneId`, whose name has two labels or more.
+  const domains = [name, hostname]
+    .filter((full) => isHostname(full, 2))
+    .map((full) => full.split(".").slice(-2).join("."));
   if (name === hostname) {
     problems.push({ key: "publicShareHostname", message: "is the site's own host name; public shares need another" });
+  } else if (new Set(domains).size > 1) {
+    problems.push({ key: "publicShareHostname", message: `does not lie in the zone of ${hostname}` });
   }
-  if (name === sshAddress) {
+  if (name === value("sshAddress")) {
     problems.push({
       key: "sshAddress",
       message: "is the proxied publicShareHostname, which SSH does not pass; use the host's own address",
     });
   }
-  if (sameEndpoint(String(upstream), String(immich))) {
+  if (sameEndpoint(value("publicShareUpstream"), value("immichUpstream"))) {
     problems.push({
       key: "publicShareUpstream",
       message: "is Immich itself (immichUpstream), which would be public; give the address of immich-public-proxy",

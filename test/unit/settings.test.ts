@@ -90,6 +90,7 @@ describe("loadSettings", () => {
     ["dockerPublishedPort", "accept", /must be one of refuse, drop/],
     ["publicShareHostname", "Shares", /must be a host name like shares/],
     ["publicShareHostname", "photos.example.com", /is the site's own host name/],
+    ["publicShareHostname", "shares.example.org", /does not lie in the zone of photos\.example\.com/],
     ["publicShareUpstream", "3000", /must be address:port, like 127\.0\.0\.1:3000/],
     ["confirmSeconds", "5", /between 30 and 600/],
     ["hostRevision", "-1", /between 0 and 1000000/],
