@@ -11,6 +11,7 @@ import { OriginCertificate } from "./components/origin-certificate.ts";
 import { HostAccess, HostCertificates, HostFirewall, HostNginx } from "./components/origin-host/index.ts";
 import { OriginPullsCertificate } from "./components/origin-pulls/certificate.ts";
 import { OriginPulls } from "./components/origin-pulls/index.ts";
+import { PublicShares } from "./components/public-shares.ts";
 import { ZoneTls } from "./components/zone-tls.ts";
 import { loadSettings } from "./settings.ts";
 import { isLoopback, parseEndpoint } from "./settings/network.ts";
@@ -31,7 +32,8 @@ const site = (part: string) => `${hostname}-${part}`;
 
 const provider = new cloudflare.Provider("cloudflare", { apiToken: settings.apiToken, baseUrl: settings.apiUrl });
 
-const lostAnswers = new LostAnswers({ apiUrl: settings.apiUrl, apiToken: settings.apiToken, zoneId, hostname });
+const cloudflareApi = { apiUrl: settings.apiUrl, apiToken: settings.apiToken, zoneId };
+const lostAnswers = new LostAnswers({ ...cloudflareApi, hostname });
 
 const connection = {
   host: settings.sshAddress,
@@ -70,13 +72,14 @@ const originPullsCertificate =
 const sharedAuthorityPem = () =>
   settings.originPullsCa ||
   readFileSync(join(import.meta.dirname, "components/origin-pulls/cloudflare-origin-pull-ca.pem"), "utf8");
+const clientAuthorityPem = originPullsCertificate?.authorityPem ?? sharedAuthorityPem();
 const certificates = new HostCertificates(site("certificates"), {
   connection,
   hostname,
   firewall: firewall.summary,
   certificatePem: originCertificate.certificatePem,
   privateKeyPem: originCertificate.privateKeyPem,
-  clientAuthorityPem: originPullsCertificate?.authorityPem ?? sharedAuthorityPem(),
+  clientAuthorityPem,
   hooks: lostAnswers.installation,
 });
 
@@ -99,6 +102,7 @@ const nginx = new HostNginx(
   {
     connection,
     hostname,
+    serves: "immich",
     upstream: settings.immichUpstream,
     tokenCheck: settings.originJwtCheck,
     certificates: certificates.summary,
@@ -146,15 +150,50 @@ const tokenCheck = settings.originJwtCheck
     )
   : undefined;
 
+const guard = tokenCheck ?? access;
+
 // 8. DNS, last: from here on the name leads to the site.
 new DnsRecords(
   site("dns"),
-  { zoneId, hostname, addresses: settings.originAddresses, hooks: lostAnswers.creation },
-  { provider, dependsOn: tokenCheck ?? access },
+  {
+    zoneId,
+    hostname,
+    addresses: settings.originAddresses,
+    comment: "Immich behind Cloudflare Access",
+    hooks: lostAnswers.creation,
+  },
+  { provider, dependsOn: guard },
 );
+
+// Public shares, if wanted: a site of its own, which everybody may see and which does not lead to Immich.
+const shareHostname = settings.publicShareHostname;
+const publicShares =
+  shareHostname === ""
+    ? undefined
+    : new PublicShares(
+        shareHostname,
+        {
+          connection,
+          zoneId,
+          hostname: shareHostname,
+          upstream: settings.publicShareUpstream,
+          addresses: settings.originAddresses,
+          firewall: firewall.summary,
+          validityDays: settings.certificateValidityDays,
+          originPulls:
+            settings.originPulls === "hostname"
+              ? { key: settings.originPullsKey }
+              : { authorityPem: clientAuthorityPem },
+          lostAnswers: new LostAnswers({ ...cloudflareApi, hostname: shareHostname }),
+        },
+        { provider, dependsOn: guard },
+      );
 
 /** Address of the site. */
 export const url = `https://${hostname}`;
+
+/** Address of the public shares, where there are any: what to enter in Immich as the external domain. */
+export const publicShareUrl = publicShares?.url;
 
 /** By device: the values of its two headers, and when its token ends. */
 export const devices = pulumi.secret(access.devices);
@@ -166,6 +205,7 @@ export const audience = access.audience;
 export const certificateExpiry = {
   origin: originCertificate.expiresOn,
   ...(originPullsCertificate && { originPulls: originPullsCertificate.expiresOn }),
+  ...(publicShares && { publicShares: publicShares.certificateExpiry }),
 };
 
 /** By device: when its token ends. */

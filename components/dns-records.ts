@@ -8,6 +8,8 @@ export interface DnsRecordsArgs {
   hostname: string;
   /** The origin's public addresses; one record each, A or AAAA by its family. Cloudflare balances between several. */
   addresses: readonly string[];
+  /** What the records are for, as the dashboard shows it. */
+  comment: string;
   /** Run around the creation of what is made at Cloudflare. */
   hooks?: pulumi.ResourceHookBinding;
 }
@@ -36,7 +38,7 @@ export class DnsRecords extends pulumi.ComponentResource {
           proxied: true,
           // 1 stands for automatic, the only value that Cloudflare takes for proxied records.
           ttl: 1,
-          comment: "Immich behind Cloudflare Access",
+          comment: args.comment,
         },
         { parent: this, hooks },
       );

@@ -1,5 +1,5 @@
 import type { Policies } from "@pulumi/policy";
-import { applicationGuarded, namedTokens, noBypass, noEveryone, tokenLifetime } from "./rules/access.ts";
+import { applicationGuarded, namedTokens, noBypass, noEveryone, noPublicPaths, tokenLifetime } from "./rules/access.ts";
 import { hostKeyPinned, noSecretInCommand } from "./rules/commands.ts";
 import { certificateLifetime, originPullsOn, recordsProxied, sslStrict } from "./rules/zone.ts";
 
@@ -12,6 +12,7 @@ export const rules: Policies = [
   applicationGuarded,
   noEveryone,
   noBypass,
+  noPublicPaths,
   namedTokens,
   tokenLifetime,
   hostKeyPinned,

@@ -19,6 +19,8 @@ const FIXES: Readonly<Record<string, string | (() => string)>> = {
     'sshHostKey "$(ssh-keyscan -t ed25519 <address>)"   # compare it with /etc/ssh/ssh_host_ed25519_key.pub on the host',
   immichUpstream: "immichUpstream 127.0.0.1:2283",
   dockerPublishedPort: "dockerPublishedPort refuse",
+  publicShareHostname: "publicShareHostname shares.example.com   # or: pulumi config rm publicShareHostname",
+  publicShareUpstream: "publicShareUpstream 127.0.0.1:3000",
   confirmSeconds: "confirmSeconds 120",
   hostRevision: "hostRevision 0",
   emails: "--path 'emails[0]' you@example.com",

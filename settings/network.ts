@@ -75,6 +75,26 @@ export function isHostname(text: string, labels = 1): boolean {
   return text.length <= 253 && parts.length >= labels && parts.every((part) => label.test(part));
 }
 
+/**
+ * Whether two endpoints, `address:port`, are the same listener as far as their form tells: all addresses by which a
+ * machine reaches itself count as one. False where a text is no endpoint.
+ */
+export function sameEndpoint(one: string, other: string): boolean {
+  const [left, right] = [parseEndpoint(one), parseEndpoint(other)];
+  if (!left || !right) return false;
+  return left.port === right.port && canonicalHost(left.host) === canonicalHost(right.host);
+}
+
+function canonicalHost(host: string): string {
+  // Node takes ::ffff:127.0.0.1 for the IPv4 address in it. Linux connects to itself for an unspecified one.
+  const own = new BlockList();
+  own.addSubnet("127.0.0.0", 8, "ipv4");
+  own.addAddress("0.0.0.0", "ipv4");
+  own.addSubnet("::", 127, "ipv6");
+  if (host === "localhost" || (isIP(host) !== 0 && own.check(host, family(host)))) return "localhost";
+  return isIP(host) === 6 ? new URL(`http://[${host}]`).hostname : host;
+}
+
 /** Whether an endpoint's host is the machine itself. */
 export function isLoopback(host: string): boolean {
   return host === "localhost" || contains("127.0.0.0/8", host) || (isIP(host) === 6 && contains("::/127", host));

@@ -8,7 +8,7 @@ import {
   type OriginCaValidity,
   withinOriginCa,
 } from "./durations.ts";
-import { isHostname, isLoopback, parseEndpoint, rangeProblem, unreachableReason } from "./network.ts";
+import { isHostname, isLoopback, parseEndpoint, rangeProblem, sameEndpoint, unreachableReason } from "./network.ts";
 import { normaliseHostKey, privateKeyProblem } from "./ssh.ts";
 
 const DAY = 24 * 3600;
@@ -43,6 +43,9 @@ const integer = (from: number, to: number) =>
       context.addIssue({ code: "custom", message: `must lie between ${from.toString()} and ${to.toString()}` });
     }
   });
+
+const endpoint = (example: string) =>
+  text((value) => unless(parseEndpoint(value) !== undefined, `must be address:port, like ${example}`));
 
 const oneOf = <const T extends readonly [string, ...string[]]>(values: T) =>
   z.enum(values, { error: `must be one of ${values.join(", ")}` });
@@ -126,10 +129,14 @@ export const settingsSchema = z.strictObject({
   sshUser: text((value) => unless(/^[a-z_][a-z0-9_-]{0,31}$/.test(value), "must be a Linux user name")),
   sshPrivateKey: text(privateKeyProblem),
   sshHostKey: hostKey,
-  immichUpstream: text((value) =>
-    unless(parseEndpoint(value) !== undefined, "must be address:port, like 127.0.0.1:2283"),
-  ),
+  immichUpstream: endpoint("127.0.0.1:2283"),
   dockerPublishedPort: oneOf(["refuse", "drop"]),
+  publicShareHostname: z.string().superRefine((value, context) => {
+    if (value !== "" && !isHostname(value, 2)) {
+      context.addIssue({ code: "custom", message: "must be a host name like shares.example.com, in lower case" });
+    }
+  }),
+  publicShareUpstream: endpoint("127.0.0.1:3000"),
   confirmSeconds: integer(30, 600),
   hostRevision: integer(0, 1_000_000),
 
@@ -217,6 +224,36 @@ export function crossProblems(raw: Readonly<Record<string, unknown>>): CrossProb
   }
   if (raw["originPullsCa"] !== "" && raw["originPullsCa"] !== undefined && raw["originPulls"] !== "shared") {
     problems.push({ key: "originPullsCa", message: "is only for originPulls shared" });
+  }
+  return [...problems, ...publicShareProblems(raw)];
+}
+
+/** Problems of public shares with other settings; none while they are off. */
+function publicShareProblems(raw: Readonly<Record<string, unknown>>): CrossProblem[] {
+  const value = (key: keyof SettingsValues) => (typeof raw[key] === "string" ? raw[key] : "");
+  const [name, hostname] = [value("publicShareHostname"), value("hostname")];
+  if (name === "") return [];
+  const problems: CrossProblem[] = [];
+  // Both lie in the zone `zoneId`, whose name has two labels or more.
+  const domains = [name, hostname]
+    .filter((full) => isHostname(full, 2))
+    .map((full) => full.split(".").slice(-2).join("."));
+  if (name === hostname) {
+    problems.push({ key: "publicShareHostname", message: "is the site's own host name; public shares need another" });
+  } else if (new Set(domains).size > 1) {
+    problems.push({ key: "publicShareHostname", message: `does not lie in the zone of ${hostname}` });
+  }
+  if (name === value("sshAddress")) {
+    problems.push({
+      key: "sshAddress",
+      message: "is the proxied publicShareHostname, which SSH does not pass; use the host's own address",
+    });
+  }
+  if (sameEndpoint(value("publicShareUpstream"), value("immichUpstream"))) {
+    problems.push({
+      key: "publicShareUpstream",
+      message: "is Immich itself (immichUpstream), which would be public; give the address of immich-public-proxy",
+    });
   }
   return problems;
 }

@@ -5,6 +5,8 @@ import { type Check, type Finding, ill, well } from "./finding.ts";
 /** The stack's outputs that the doctor needs. */
 export interface Outputs {
   url: string;
+  /** Absent without public shares. */
+  publicShareUrl?: string;
   audience: string;
   devices: Readonly<Record<string, DeviceHeaders>>;
 }
@@ -18,10 +20,18 @@ const STACK: Check = {
 };
 
 /** Whether the last `up` went through with the settings as they are now, as far as the outputs tell. */
-export function deployed({ hostname, devices }: SettingsValues, outputs: Outputs | undefined): Finding {
+export function deployed(
+  { hostname, publicShareHostname, devices }: SettingsValues,
+  outputs: Outputs | undefined,
+): Finding {
   if (!outputs) return ill(STACK, "has no outputs: no `up` has gone through yet");
   const url = `https://${hostname}`;
   if (outputs.url !== url) return ill(STACK, `serves ${outputs.url}, and the settings say ${url}`);
+  const shareUrl = publicShareHostname === "" ? undefined : `https://${publicShareHostname}`;
+  if (outputs.publicShareUrl !== shareUrl) {
+    const [is, wanted] = [outputs.publicShareUrl, shareUrl].map((one) => one ?? "no public shares");
+    return ill(STACK, `serves ${String(is)}, and the settings say ${String(wanted)}`);
+  }
   const present = Object.keys(outputs.devices);
   const added = devices.filter((device) => !present.includes(device));
   const removed = present.filter((device) => !devices.includes(device));

@@ -120,7 +120,8 @@ const MEANINGS: Readonly<Record<number, string>> = {
   530: "Cloudflare cannot resolve the origin",
 };
 
-function inWords({ status }: Answer): string {
+/** An answer's status, and what it means on the way to Immich. */
+export function inWords({ status }: Answer): string {
   const meaning = MEANINGS[status];
   return meaning === undefined ? `status ${status.toString()}` : `${status.toString()}, ${meaning}`;
 }

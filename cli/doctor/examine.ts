@@ -8,9 +8,10 @@ import { type ApiReader, cloudflareFindings } from "./cloudflare/collect.ts";
 import type { IpRanges } from "./cloudflare/facts.ts";
 import { resolution } from "./cloudflare/zone.ts";
 import { reason, straightToHost, throughCloudflare } from "./edge.ts";
-import type { Finding } from "./finding.ts";
+import { type Finding, ofShares } from "./finding.ts";
 import { hostFindings, type HostPayload, type HostReport, hostUnknown, liveRanges } from "./host.ts";
 import type { Network } from "./network.ts";
+import { sharesThroughCloudflare } from "./shares.ts";
 
 /** What the doctor works with. */
 export interface Patient {
@@ -28,8 +29,9 @@ export async function examine({ settings, outputs, network, api, askHost }: Pati
   const now = new Date();
   const { hostname } = settings;
   const devices = outputs?.devices ?? {};
-  const upstream = parseEndpoint(settings.immichUpstream);
-  const immichPort = upstream && isLoopback(upstream.host) ? upstream.port : null;
+  const [immichPort = null] = ownPorts([settings.immichUpstream]);
+  const { publicShareHostname: shareName, publicShareUpstream: shareUpstream } = settings;
+  const shares = shareName === "" ? null : { site: shareName, upstream: shareUpstream };
 
   const published = askPublic(settings.apiUrl);
   const asked = askHost({
@@ -41,6 +43,7 @@ export async function examine({ settings, outputs, network, api, askHost }: Pati
     confirmSeconds: settings.confirmSeconds,
     tokenCheck: settings.originJwtCheck,
     audience: outputs?.audience ?? null,
+    shares,
   }).then(
     (report) => ({ report, at: Date.now() / 1000 }),
     (error: unknown) => reason(error),
@@ -54,8 +57,11 @@ export async function examine({ settings, outputs, network, api, askHost }: Pati
 
   const findings = await Promise.all([
     published.then((facts) => [clockFinding("workstation", facts?.ahead)]),
-    straightToHost(network, settings.originAddresses, immichPort === null ? [443] : [443, immichPort]),
+    straightToHost(network, settings.originAddresses, [443, ...ownPorts([settings.immichUpstream, shares?.upstream])]),
     published.then(async (facts) => (facts ? resolves(network, hostname, facts.ranges) : [])),
+    published
+      .then(async (facts) => (facts && shares ? resolves(network, shares.site, facts.ranges) : []))
+      .then((all) => all.map(ofShares)),
     Promise.all([asked, published]).then(([host, facts]) => {
       if (typeof host === "string") return [hostUnknown(host)];
       const ahead = facts && host.report.facts.time - host.at + facts.ahead;
@@ -67,8 +73,17 @@ export async function examine({ settings, outputs, network, api, askHost }: Pati
     }),
     cloudflareFindings(api, { settings, access, host: report, now }),
     throughCloudflare(network, hostname, devices),
+    ...(shares ? [sharesThroughCloudflare(network, shares.site)] : []),
   ]);
   return [deployed(settings, outputs), ...findings.flat()];
+}
+
+/** The ports of those endpoints that are on the host itself. */
+function ownPorts(endpoints: readonly (string | undefined)[]): number[] {
+  return endpoints
+    .flatMap((endpoint) => parseEndpoint(endpoint ?? "") ?? [])
+    .filter(({ host }) => isLoopback(host))
+    .map(({ port }) => port);
 }
 
 const list = ({ ipv4_cidrs: ipv4, ipv6_cidrs: ipv6 }: IpRanges) => [...ipv4, ...ipv6];

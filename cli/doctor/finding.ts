@@ -49,6 +49,13 @@ export function judged(check: Check, problem: string | undefined, says: string):
   return problem === undefined ? well(check, says) : ill(check, problem);
 }
 
+/** A finding of a check of the site, made of public shares instead. */
+export const ofShares = (finding: Finding): Finding => ({
+  ...finding,
+  id: `shares-${finding.id}`,
+  title: `Shares: ${finding.title}`,
+});
+
 /**
  * The exit status for a program that waits for it: 0 if all is well (warnings included), 1 if something is wrong, 2 if
  * nothing is known to be wrong but something could not be checked.

@@ -1,5 +1,15 @@
 import { z } from "zod";
-import { type Check, type Finding, ill, judged, well } from "./finding.ts";
+import { type Check, type Finding, ill, judged, ofShares, well } from "./finding.ts";
+
+/** What lies on the host for one host name; null where there is nothing. */
+const siteFacts = z.object({
+  /** PEM of the authority whose client certificates nginx accepts. */
+  clientAuthority: z.string().nullable(),
+  /** PEM of the origin certificate. */
+  certificate: z.string().nullable(),
+});
+
+export type SiteFacts = z.output<typeof siteFacts>;
 
 /** What the agent's step `doctor` prints: host/agent/doctor.py. */
 const reportSchema = z.object({
@@ -9,10 +19,9 @@ const reportSchema = z.object({
     time: z.number(),
     /** What ufw and nginx take for Cloudflare's ranges; null before the first deployment. */
     ranges: z.object({ ipv4: z.array(z.string()), ipv6: z.array(z.string()) }).nullable(),
-    /** PEM of the authority whose client certificates nginx accepts. */
-    clientAuthority: z.string().nullable(),
-    /** PEM of the origin certificate. */
-    certificate: z.string().nullable(),
+    ...siteFacts.shape,
+    /** The same of public shares; null where there are none. */
+    shares: siteFacts.nullable(),
     /** The step that was at work meanwhile. */
     busy: z.string().nullable(),
   }),
@@ -33,6 +42,8 @@ export interface HostPayload {
   tokenCheck: boolean;
   /** Audience tag that the verifier must know; null before the first `up`. */
   audience: string | null;
+  /** Public shares; null where there are none. */
+  shares: { site: string; upstream: string } | null;
 }
 
 /**
@@ -50,7 +61,33 @@ export const rerun = (revision: number) => `pulumi config set hostRevision ${(re
 const RERUN = "";
 
 /** The agent's checks, by their names there. A fix of `RERUN` stands for running the steps again. */
-const CHECKS: Readonly<Record<string, Omit<Check, "id" | "place">>> = {
+type HostChecks = Readonly<Record<string, Omit<Check, "id" | "place">>>;
+
+/** Those of each host name. */
+const SITE_CHECKS: HostChecks = {
+  site: {
+    title: "nginx site",
+    why: "A changed site may ask for no certificate, or pass on what it should not.",
+    fix: RERUN,
+  },
+  guard: {
+    title: "nginx's guard",
+    why: "Whoever gets through the firewall must not get further without Cloudflare's certificate.",
+    fix: RERUN,
+  },
+  certificate: {
+    title: "Certificate on the host",
+    why: "Cloudflare refuses it: every visitor gets 526.",
+    fix: RERUN,
+  },
+  key: {
+    title: "Private key",
+    why: "Whoever reads it can pose as your server to Cloudflare.",
+    fix: RERUN,
+  },
+};
+
+const CHECKS: HostChecks = {
   firewall: {
     title: "Firewall",
     why: "Others than Cloudflare could reach port 443, or SSH be shut at the next start of ufw.",
@@ -76,29 +113,10 @@ const CHECKS: Readonly<Record<string, Omit<Check, "id" | "place">>> = {
     why: "Without it every visitor gets 521 or 522.",
     fix: RERUN,
   },
-  site: {
-    title: "nginx site",
-    why: "A changed site may ask for no certificate, or not serve Immich as it needs.",
-    fix: RERUN,
-  },
-  guard: {
-    title: "nginx's guard",
-    why: "Whoever gets through the firewall must not get further without Cloudflare's certificate.",
-    fix: RERUN,
-  },
+  ...SITE_CHECKS,
   "token-check": {
     title: "Token check",
     why: "The host itself verifies that Access let a request through; where it cannot, it lets nobody in (403).",
-    fix: RERUN,
-  },
-  certificate: {
-    title: "Certificate on the host",
-    why: "Cloudflare refuses it: every visitor gets 526.",
-    fix: RERUN,
-  },
-  key: {
-    title: "Private key",
-    why: "Whoever reads it can pose as your server to Cloudflare.",
     fix: RERUN,
   },
   ranges: {
@@ -123,15 +141,27 @@ const CHECKS: Readonly<Record<string, Omit<Check, "id" | "place">>> = {
   },
 };
 
+/** Those of public shares. */
+const SHARES_CHECKS: HostChecks = {
+  ...SITE_CHECKS,
+  proxy: {
+    title: "immich-public-proxy",
+    why: "Whoever opens a shared link gets an error; and if Immich itself were behind the name, strangers would reach it.",
+    fix: "start immich-public-proxy (`docker compose up -d`), or set publicShareUpstream to where it listens and run `pulumi up`",
+  },
+};
+
 /** The findings of the host itself; `revision` is the stack's `hostRevision`. */
 export function hostFindings({ checks, facts }: HostReport, revision: number): Finding[] {
-  const found = Object.entries(CHECKS).map(([name, entry]): Finding => {
-    const fix = entry.fix === RERUN ? rerun(revision) : entry.fix;
-    const check: Check = { id: `host-${name}`, place: "host", ...entry, fix };
-    const result = checks[name];
-    if (!result) return ill(check, "the agent did not look at it", fix, "unknown");
-    return result.status === "ok" ? well(check, result.says) : ill(check, result.says, fix, result.status);
-  });
+  const made = (wanted: HostChecks, prefix = "") =>
+    Object.entries(wanted).map(([name, entry]): Finding => {
+      const fix = entry.fix === RERUN ? rerun(revision) : entry.fix;
+      const check: Check = { id: `host-${name}`, place: "host", ...entry, fix };
+      const result = checks[prefix + name];
+      if (!result) return ill(check, "the agent did not look at it", fix, "unknown");
+      return result.status === "ok" ? well(check, result.says) : ill(check, result.says, fix, result.status);
+    });
+  const found = [...made(CHECKS), ...(facts.shares === null ? [] : made(SHARES_CHECKS, "shares-").map(ofShares))];
   return facts.busy === null ? found : [...found, ill(BUSY, `${facts.busy} is at work`, BUSY.fix, "warning")];
 }
 

@@ -30,15 +30,15 @@ export class LostAnswers {
   public constructor({ apiUrl, apiToken, zoneId, hostname }: LostAnswersArgs) {
     const site = { zoneId, hostname };
     const open = async () => account(apiUrl, await valueOf(apiToken));
-    const search = new pulumi.ResourceHook("lost-answers", async ({ type, id, newInputs: inputs = {} }) => {
+    const search = new pulumi.ResourceHook(`${hostname}-lost-answers`, async ({ type, id, newInputs: inputs = {} }) => {
       const find = SEARCHES[type];
       if (!find) throw new Error(`no search for ${type}`);
       const api = await open();
       await remove(api, await find(api, { inputs, ...(id && { id }) }, site));
     });
-    const secret = new pulumi.ResourceHook("lost-secrets", requireNewSecret);
+    const secret = new pulumi.ResourceHook(`${hostname}-lost-secrets`, requireNewSecret);
     this.creation = { beforeCreate: [search], afterCreate: [search], afterUpdate: [secret] };
-    const revoke = new pulumi.ResourceHook("lost-certificates", async ({ newOutputs, oldOutputs }) => {
+    const revoke = new pulumi.ResourceHook(`${hostname}-lost-certificates`, async ({ newOutputs, oldOutputs }) => {
       const installed = fingerprint(newOutputs);
       if (installed === undefined) return;
       const api = await open();

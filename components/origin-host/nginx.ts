@@ -5,11 +5,13 @@ export interface HostNginxArgs {
   connection: HostConnection;
   /** Host name of the site; nginx refuses every other. */
   hostname: string;
-  /** Where Immich is, as address:port. */
+  /** What is served: Immich, or no more than the pages of immich-public-proxy, which everybody may see. */
+  serves: "immich" | "shares";
+  /** Where that is, as address:port. The step fails if it is to serve shares and Immich itself answers there. */
   upstream: string;
   /**
    * Whether a request needs a token of the site's Access application. Then nobody gets in before `HostAccess` has named
-   * that.
+   * that. Never for shares.
    */
   tokenCheck: boolean;
   /** Summary of the certificates step. */
@@ -17,8 +19,8 @@ export interface HostNginxArgs {
 }
 
 /**
- * The site in nginx: TLS with the origin certificate, only for clients with the origin-pull certificate, and what
- * Immich asks of a reverse proxy. It is checked, reloaded without a restart, probed, and taken back if the probe fails.
+ * A site in nginx: TLS with the origin certificate, only for clients with the origin-pull certificate, and what the
+ * service behind it asks of a reverse proxy. It is checked, reloaded without a restart, probed, and taken back if the probe fails.
  */
 export class HostNginx extends pulumi.ComponentResource {
   /** One line about the site. */
@@ -33,6 +35,7 @@ export class HostNginx extends pulumi.ComponentResource {
       {
         site: args.hostname,
         certificates: args.certificates,
+        serves: args.serves,
         upstream: args.upstream,
         tokenCheck: args.tokenCheck,
       },

@@ -13,21 +13,20 @@ from pathlib import Path
 from typing import Any
 
 from agent.access import client, installation as access
-from agent.certificates.store import Store
-from agent.certificates.x509 import Certificate, read_certificates, read_private_key
 from agent.errors import HostError
-from agent.files import differing, read
+from agent.files import differing
 from agent.firewall import docker_user, installation, kernel, record, ufw
 from agent.firewall.confirmation import prepared
 from agent.firewall.docker import refuse_published
 from agent.firewall.request import Request, checked_request
 from agent.immich import require_immich
 from agent.lock import LOCK
-from agent.nginx import service, steps as nginx
-from agent.nginx.layout import RANGES, differing_links
-from agent.nginx.text import Site
+from agent.nginx import service
+from agent.nginx.layout import RANGES
+from agent.nginx.text import IMMICH, SHARES
 from agent.ranges import Ranges
 from agent.site import checked_hostname, checked_upstream, flag, text
+from agent.site_doctor import SiteExamination, content
 from agent.system import last_line, run
 
 REFRESH = "immich-access-ranges.service"
@@ -54,10 +53,10 @@ class _Examination:
         payload: Mapping[str, Any] = request["payload"]
         name = checked_hostname(text(payload, "site"))
         self._modules: Mapping[str, str] = request["modules"]
-        self._store = Store(name)
         upstream = checked_upstream(text(payload, "upstream"))
-        token_check = flag(payload, "tokenCheck")
-        self._site = Site(name, upstream, str(self._store.current), str(RANGES), token_check)
+        self._main = SiteExamination(self._modules, name, IMMICH, upstream, flag(payload, "tokenCheck"))
+        self._site = self._main.site
+        self._shares = self._examined_shares(payload.get("shares"))
         # The ranges are those that the host has taken over last, which may be newer than the deployment's.
         ranges = record.read_ranges()
         self._request = None if ranges is None else checked_request({**payload, "ranges": ranges._asdict()})
@@ -66,6 +65,12 @@ class _Examination:
         sites = record.read_sites() if self._request is None else record.sites_with(self._request)
         self._dropped = docker_user.dropped(sites.values())
 
+    def _examined_shares(self, shares: Mapping[str, Any] | None) -> SiteExamination | None:
+        if shares is None:
+            return None
+        name, upstream = checked_hostname(text(shares, "site")), checked_upstream(text(shares, "upstream"))
+        return SiteExamination(self._modules, name, SHARES, upstream, token_check=False)
+
     def report(self) -> dict[str, object]:
         checks: dict[str, Callable[[], str]] = {
             "firewall": self._firewall,
@@ -73,24 +78,23 @@ class _Examination:
             "firewall-change": self._change,
             "docker": self._docker,
             "nginx": self._nginx,
-            "site": self._site_files,
-            "guard": self._guard,
+            **_site_checks(self._main, ""),
             "token-check": self._token_check,
-            "certificate": self._certificate,
-            "key": self._key,
             "ranges": self._ranges,
             "timer": self._timer,
             "agent": self._agent,
             "immich": self._immich,
         }
+        if self._shares is not None:
+            checks |= {**_site_checks(self._shares, "shares-"), "shares-proxy": self._shares.public_proxy}
         return {"checks": {name: _made(check) for name, check in checks.items()}, "facts": self._facts()}
 
     def _facts(self) -> dict[str, object]:
         return {
             "time": time.time(),
             "ranges": None if self._request is None else self._request.ranges._asdict(),
-            "clientAuthority": _text(self._store.current / "client-ca.pem"),
-            "certificate": _text(self._store.current / "origin.pem"),
+            **self._main.facts(),
+            "shares": None if self._shares is None else self._shares.facts(),
             "busy": _busy(),
         }
 
@@ -144,19 +148,6 @@ class _Examination:
             raise HostError("nginx may not have loaded the last change of its files")
         return "runs, also after a reboot"
 
-    def _site_files(self) -> str:
-        service.require()
-        plan = nginx.planned(self._modules, self._site)
-        changed = [*differing(plan.files), *differing_links(plan.links)]
-        if changed:
-            raise HostError(f"{', '.join(str(path) for path in changed)} differ from what was deployed")
-        return plan.summary
-
-    def _guard(self) -> str:
-        service.require()
-        nginx.prove(nginx.planned(self._modules, self._site))
-        return "turns away whoever has no certificate, and unknown names"
-
     def _token_check(self) -> str:
         if not self._site.token_check:
             return "off, by the setting originJwtCheck"
@@ -177,31 +168,6 @@ class _Examination:
         if run(["systemctl", "is-failed", "--quiet", access.REFRESH], check=False).returncode == 0:
             raise HostError(f"the last refresh of Access's keys failed: {_last_words(access.REFRESH)}")
         return f"admits what Access has signed for this site, by {known['keys']} keys"
-
-    def _leaf(self) -> Certificate:
-        pem = _text(self._store.current / "origin.pem")
-        if pem is None:
-            raise HostError(f"{self._store.current}/origin.pem is missing")
-        return read_certificates(pem, "origin certificate")[0]
-
-    def _certificate(self) -> str:
-        leaf = self._leaf()
-        if not leaf.names(self._site.name):
-            raise HostError(f"the origin certificate is not for {self._site.name}")
-        if not leaf.valid_at(time.time()):
-            raise HostError(f"the origin certificate is not valid now; it ends on {leaf.end_date}")
-        return f"valid until {leaf.end_date}"
-
-    def _key(self) -> str:
-        path = self._store.current / "origin.key"
-        file = read(path)
-        if file is None:
-            raise HostError(f"{path} is missing")
-        if file.mode & 0o077 or path.stat().st_uid != 0:
-            raise HostError(f"{path} is readable by others: mode {file.mode:04o}, owner {path.stat().st_uid}")
-        if read_private_key(file.content.decode(errors="replace"))[1] != self._leaf().public_key:
-            raise HostError(f"{path} does not belong to the origin certificate")
-        return f"mode {file.mode:04o}, owner root"
 
     def _ranges(self) -> str:
         recorded = self._known().ranges
@@ -231,6 +197,15 @@ class _Examination:
         return f"answers on {self._site.upstream}"
 
 
+def _site_checks(examination: SiteExamination, prefix: str) -> dict[str, Callable[[], str]]:
+    return {
+        f"{prefix}site": examination.files,
+        f"{prefix}guard": examination.guard,
+        f"{prefix}certificate": examination.certificate,
+        f"{prefix}key": examination.key,
+    }
+
+
 def _made(check: Callable[[], str]) -> dict[str, str]:
     """One check: what is well, or what is wrong."""
     try:
@@ -247,14 +222,9 @@ def _last_words(unit: str) -> str:
     return last_line(run(["journalctl", "-q", "-u", unit, "-o", "cat", "-n", "20", "-t", "python3"], check=False))
 
 
-def _text(path: Path) -> str | None:
-    file = read(path)
-    return None if file is None else file.content.decode(errors="replace")
-
-
 def _nginx_ranges() -> Ranges:
     """The ranges in the file that our sites include, in its order."""
-    found = re.findall(r"^set_real_ip_from (\S+);$", _text(RANGES) or "", re.MULTILINE)
+    found = re.findall(r"^set_real_ip_from (\S+);$", content(RANGES) or "", re.MULTILINE)
     return Ranges([one for one in found if ":" not in one], [one for one in found if ":" in one])
 
 

@@ -1,23 +1,67 @@
-"""Asks Immich itself whether it is there."""
+"""Asks what answers at an address whether it is Immich, or immich-public-proxy."""
 
 import http.client
+from typing import NamedTuple
 
 from agent.errors import HostError
 
 SECONDS = 3.0
 
 
+class _Answer(NamedTuple):
+    status: int
+    body: bytes
+
+    @property
+    def is_immich(self) -> bool:
+        """Whether it is Immich's to the ping."""
+        return self.status == 200 and b"pong" in self.body
+
+
 def require_immich(upstream: str) -> None:
     """Raises HostError unless Immich answers at `address:port`."""
+    answer = _ping(upstream)
+    if isinstance(answer, Exception):
+        raise HostError(f"Immich does not answer on {upstream} ({answer})")
+    if not answer.is_immich:
+        raise HostError(f"what answers on {upstream} is not Immich (status {answer.status})")
+
+
+def refuse_immich(upstream: str) -> None:
+    """Raises HostError if Immich itself answers at `address:port`, which is to be public."""
+    answer = _ping(upstream)
+    if isinstance(answer, _Answer) and answer.is_immich:
+        raise HostError(
+            f"{upstream} is Immich itself, which would be public; set publicShareUpstream to the address of "
+            "immich-public-proxy; nothing has been changed"
+        )
+
+
+def require_public_proxy(upstream: str) -> None:
+    """Raises HostError unless immich-public-proxy answers at `address:port` and reaches Immich."""
+    refuse_immich(upstream)
+    answer = _get(upstream, "/share/healthcheck")
+    if isinstance(answer, Exception):
+        raise HostError(f"immich-public-proxy does not answer on {upstream} ({answer})")
+    if answer.status == 503:
+        raise HostError(f"immich-public-proxy on {upstream} does not reach Immich; look at its IMMICH_URL")
+    if answer.status != 200:
+        raise HostError(f"what answers on {upstream} is not immich-public-proxy (status {answer.status})")
+
+
+def _ping(upstream: str) -> _Answer | Exception:
+    return _get(upstream, "/api/server/ping")
+
+
+def _get(upstream: str, path: str) -> _Answer | Exception:
+    """The answer to a request, or why there was none."""
     host, _, port = upstream.rpartition(":")
     connection = http.client.HTTPConnection(host.strip("[]"), int(port), timeout=SECONDS)
     try:
-        connection.request("GET", "/api/server/ping")
+        connection.request("GET", path)
         answer = connection.getresponse()
-        body = answer.read(1024)
+        return _Answer(answer.status, answer.read(1024))
     except (OSError, http.client.HTTPException) as error:
-        raise HostError(f"Immich does not answer on {upstream} ({error})") from None
+        return error
     finally:
         connection.close()
-    if answer.status != 200 or b"pong" not in body:
-        raise HostError(f"what answers on {upstream} is not Immich (status {answer.status})")

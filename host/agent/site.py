@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from agent.errors import HostError
@@ -28,6 +28,14 @@ def flag(payload: Mapping[str, Any], name: str) -> bool:
     return value
 
 
+def choice(payload: Mapping[str, Any], name: str, values: Collection[str]) -> str:
+    """One text of the payload that is among `values`; raises HostError if it is not."""
+    value = text(payload, name)
+    if value not in values:
+        raise HostError(f"the payload's {name!r} is none of {', '.join(values)}; nothing has been changed")
+    return value
+
+
 def checked_hostname(name: str) -> str:
     """The site's host name: lower case, at least two labels. It names folders and files, so nothing else passes."""
     if len(name) > 253 or "." not in name or not HOSTNAME.fullmatch(name):
@@ -36,7 +44,7 @@ def checked_hostname(name: str) -> str:
 
 
 def checked_upstream(endpoint: str) -> str:
-    """Where Immich is, `address:port`, `[IPv6 address]:port` or `name:port`."""
+    """Where a service is, `address:port`, `[IPv6 address]:port` or `name:port`."""
     match = ENDPOINT.fullmatch(endpoint)
     if match is None or not 1 <= int(match["port"]) <= 65535 or not _is_host(match["ipv6"], match["host"]):
         raise HostError(f"{endpoint!r} is no upstream like 127.0.0.1:2283; nothing has been changed")

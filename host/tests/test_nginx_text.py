@@ -4,12 +4,13 @@ from pathlib import Path
 
 from agent.nginx.defaults import foreign_defaults, foreign_sites
 from agent.nginx.layout import includes
-from agent.nginx.text import Nginx, Site, site_text, unknown_names_text
+from agent.nginx.text import IMMICH, SHARES, Nginx, Site, site_text, unknown_names_text
 
 FOLDER = Path(__file__).parent.parent / "agent/nginx"
 MODULES = {f"agent/nginx/{file.name}": file.read_text() for file in FOLDER.glob("*.conf")}
 SITE = Site(
     "photos.example.com",
+    IMMICH,
     "127.0.0.1:2283",
     "/etc/immich-access/photos.example.com/current",
     "/etc/nginx/ranges.conf",
@@ -52,6 +53,19 @@ class SiteText(unittest.TestCase):
         self.assertEqual(directives(text, "server_name"), ["photos.example.com"])
         self.assertEqual(directives(text, "proxy_pass"), ["http://127.0.0.1:2283"])
         self.assertNotIn("default_server", text)
+        self.assertNotIn("@", text)
+
+    def test_passes_on_only_listed_addresses_of_shares_as_it_has_read_them(self) -> None:
+        site = SITE._replace(name="shares.example.com", serves=SHARES, upstream="127.0.0.1:3000")
+        text = site_text(MODULES, site, Nginx((1, 22, 1), ipv6=True))
+        self.assertEqual(directives(text, "server_name"), ["shares.example.com"])
+        self.assertEqual(directives(text, "ssl_verify_client"), ["on"])
+        locations = re.findall(r"location (?:= |\^~ |)(\S+) \{\s+(.*);", text)
+        passed = {place: what.removeprefix("proxy_pass ") for place, what in locations}
+        for place in ("/", "/s"):
+            self.assertEqual(passed.pop(place, None), "return 404")
+        self.assertEqual(passed, {place: f"http://127.0.0.1:3000{place}" for place in passed})
+        self.assertEqual(sorted(passed), ["/favicon.ico", "/robots.txt", "/s/", "/share", "/share/"])
         self.assertNotIn("@", text)
 
     def test_is_the_same_for_the_same_site(self) -> None:

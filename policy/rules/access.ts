@@ -55,6 +55,45 @@ export const noBypass: ResourceValidationPolicy = {
   },
 };
 
+/** No application opens a part of a guarded host name, which is how many share links without a login. */
+export const noPublicPaths: StackValidationPolicy = {
+  name: "access-no-public-paths",
+  description:
+    "A path that goes around Access opens more than it names: a shared album needs Immich's API, so strangers reach that.",
+  validateStack: ({ resources }, reportViolation) => {
+    const open = ofType(resources, cloudflare.ZeroTrustAccessPolicy).filter(({ props }) => opens(props as Admission));
+    for (const application of ofType(resources, cloudflare.ZeroTrustAccessApplication)) {
+      const props = application.props as ApplicationProps;
+      const own = (known(() => props.policies) ?? []).some((policy) => opens(policy));
+      const listed = application.propertyDependencies["policies"] ?? [];
+      if (!own && !open.some((policy) => listed.includes(policy))) continue;
+      const destinations = known(() => props.destinations) ?? [];
+      const places = [known(() => props.domain), ...destinations.map((one) => known(() => one.uri))];
+      for (const place of new Set(places.filter((uri) => uri !== undefined && uri.includes("/")))) {
+        reportViolation(
+          `It opens ${String(place)} to everybody. To share links without a login, set publicShareHostname, a second ` +
+            "host name in front of immich-public-proxy (docs/public-shares.md).",
+          application.urn,
+        );
+      }
+    }
+  },
+};
+
+/** What the rule reads of an application; any part may be unknown in a preview. */
+interface ApplicationProps {
+  domain?: string;
+  destinations?: { uri?: string }[];
+  policies?: Admission[];
+}
+
+/** Whether a policy lets in whoever comes; what a preview cannot know yet, it does not. */
+function opens(policy: Admission): boolean {
+  const decision = known(() => policy.decision);
+  const everyone = (known(() => policy.includes) ?? []).some((include) => known(() => include.everyone) !== undefined);
+  return decision === "bypass" || (everyone && decision !== "deny");
+}
+
 /** Service tokens are let in by name. */
 export const namedTokens: ResourceValidationPolicy = {
   name: "access-tokens-named",
@@ -101,7 +140,10 @@ export const tokenLifetime: ResourceValidationPolicy = {
   ),
 };
 
-/** Each application has its policies attached, and each proxied name its application. */
+/** Whether a resource belongs to public shares, which everybody may see and nothing guards. */
+const ofPublicShares = (urn: string) => urn.includes("immich-access:index:PublicShares$");
+
+/** Each application has its policies attached, and each proxied name but that of public shares its application. */
 export const applicationGuarded: StackValidationPolicy = {
   name: "access-application-guarded",
   description:
@@ -128,7 +170,7 @@ export const applicationGuarded: StackValidationPolicy = {
       reportViolation(`No application lists ${policy.name}, so it does nothing. Add its id to policies.`, policy.urn);
     }
     const domains = applications.map(({ props }) => known(() => props["domain"] as string));
-    for (const { props, urn } of ofType(resources, cloudflare.DnsRecord)) {
+    for (const { props, urn } of ofType(resources, cloudflare.DnsRecord).filter((one) => !ofPublicShares(one.urn))) {
       if (known(() => props["proxied"] === true) && !domains.includes(props["name"] as string)) {
         reportViolation(`No application guards ${String(props["name"])}. Declare one with it as domain.`, urn);
       }

@@ -5,13 +5,14 @@ import type { Sandbox } from "../sandbox.ts";
  * Arguments that take the doctor's connections to the sandbox: its internet is not this machine's, so the edge is
  * reached where browsers reach it, and the host through the network for SSH, which passes the same firewall.
  *
+ * @param hostnames names that lead to the edge.
  * @param edge address and port of the edge. Default: the running one.
  */
-export function connectTo(sandbox: Sandbox, hostname: string, edge?: string): string[] {
+export function connectTo(sandbox: Sandbox, hostnames: readonly string[], edge?: string): string[] {
   const { number, origin } = sandbox;
-  const { port } = new URL(sandbox.browserUrl(hostname));
+  const browsers = (hostname: string) => `127.0.0.1:${new URL(sandbox.browserUrl(hostname)).port}`;
   return [
-    `${hostname}:443:${edge ?? `127.0.0.1:${port}`}`,
+    ...hostnames.map((hostname) => `${hostname}:443:${edge ?? browsers(hostname)}`),
     `${origin.ipv4}::${managementAddress(number)}:`,
     `[${origin.ipv6}]::[fd77:${number}::2]:`,
   ].flatMap((way) => ["--connect-to", way]);

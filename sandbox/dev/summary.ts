@@ -4,7 +4,7 @@ import type { DeviceHeaders, Probe } from "./probes.ts";
 export interface DevOutputs {
   url: string;
   devices: Record<string, DeviceHeaders>;
-  certificateExpiry: Record<string, string>;
+  certificateExpiry: { origin: string };
   tokenExpiry: Record<string, string>;
 }
 
@@ -29,7 +29,7 @@ export function summary({ outputs, probes, browserUrl, statusUrl, publicCaPath }
   const width = Math.max(...probes.map(({ what }) => what.length));
   return [
     "",
-    `The site is ${outputs.url}, in the sandbox. Its certificate ends ${day(outputs.certificateExpiry["origin"])}.`,
+    `The site is ${outputs.url}, in the sandbox. Its certificate ends ${day(outputs.certificateExpiry.origin)}.`,
     "",
     `In a browser on this machine: ${browserUrl}`,
     `  The sandbox has a certificate authority of its own, so the browser warns; accept it or import ${publicCaPath}.`,

@@ -17,6 +17,7 @@ await command(async () => {
 
 async function waysToSandbox(stack: DevStack): Promise<string[]> {
   const sandbox = await startSandbox({ projectDir, report });
-  const { hostname } = new URL(String((await stack.outputs())["url"]));
-  return ["--cacert", sandbox.publicCaPath, ...connectTo(sandbox, hostname)];
+  const { url, publicShareUrl } = await stack.outputs();
+  const hostnames = [url, publicShareUrl].flatMap((one) => (typeof one === "string" ? new URL(one).hostname : []));
+  return ["--cacert", sandbox.publicCaPath, ...connectTo(sandbox, hostnames)];
 }

@@ -4,7 +4,7 @@ import { DEV } from "../../sandbox/api/world.ts";
 import { connectTo } from "../../sandbox/dev/connect-to.ts";
 import type { CommandResult } from "../../sandbox/sandbox.ts";
 import { reloadNginx } from "../e2e/support/traffic.ts";
-import { type Outputs, SITE, startWorld, type World } from "../e2e/support/world.ts";
+import { type Outputs, SHARES, SITE, startWorld, type World } from "../e2e/support/world.ts";
 import { runCli } from "./support/cli.ts";
 
 // One deployment. Each test breaks things that have nothing to do with one another, and the doctor has to name each and
@@ -24,11 +24,12 @@ let printed = "";
 
 beforeAll(async () => {
   world = await startWorld();
+  await world.deployment.configure({ publicShareHostname: SHARES });
   await world.deployment.up();
 });
 afterAll(() => world.close());
 
-const detours = (edge?: string) => connectTo(world.sandbox, SITE, edge);
+const detours = (edge?: string) => connectTo(world.sandbox, [SITE, SHARES], edge);
 
 async function doctor(...args: string[]): Promise<CommandResult> {
   const result = await runCli(world.deployment, "doctor", [
@@ -90,7 +91,7 @@ test("a site as it was deployed is well, and looking at it changes nothing", asy
   const { code, seconds, findings } = await examined();
   expectIll(findings, {});
   expect(code).toBe(0);
-  expect(findings).toHaveLength(41);
+  expect(findings).toHaveLength(53);
   expect(seconds).toBeLessThan(15);
   expect(await snapshot()).toBe(before);
   const methods = (await world.api.requests(last)).map(({ method }) => method);
@@ -111,6 +112,7 @@ describe("each broken thing is named, and nothing else", () => {
         `sed -i 's/ssl_verify_client on/ssl_verify_client off/' /etc/nginx/sites-available/immich-access-${SITE}.conf`,
         "systemctl reload nginx",
         `chmod 0644 /etc/immich-access/${SITE}/current/origin.key`,
+        `chmod 0640 /etc/immich-access/${SHARES}/current/origin.key`,
         "sed -i '$d' /etc/nginx/immich-access/cloudflare-ranges.conf",
         "systemctl disable -q --now immich-access-ranges.timer",
         "systemctl stop immich-access-keys.timer",
@@ -169,6 +171,10 @@ describe("each broken thing is named, and nothing else", () => {
       "host-timer": "is not enabled",
       "host-agent": "1 files",
       "host-immich": "does not answer on 127.0.0.1:2283",
+      "shares-host-key": "is readable by others: mode 0640",
+      "shares-host-proxy": "immich-public-proxy on 127.0.0.1:3000 does not reach Immich",
+      "shares-origin-pulls": "wrong: are off",
+      "shares-origin-certificate": "wrong: the host's is not among",
       ranges: "wrong: the host lacks 199.27.128.0/21",
       "api-token": "in 10 days",
       "ssl-mode": "wrong: is full, not strict",
@@ -185,6 +191,8 @@ describe("each broken thing is named, and nothing else", () => {
       "device-annas-phone": "502, the host's nginx does not reach Immich",
       "device-frame": "wrong: does not reach Immich: ",
       websocket: "wrong: does not open: ",
+      "shares-pages": "wrong: gets 400, the host's nginx got no certificate",
+      "shares-api": "unknown: 400, the host's nginx got no certificate",
     });
     expect(code).toBe(1);
     for (const { status, why, fix } of findings) {
@@ -194,10 +202,13 @@ describe("each broken thing is named, and nothing else", () => {
 
   test("is mended by the commands that it gives, as far as they are commands", async () => {
     const fixes = new Set(broken.flatMap(({ fix }) => fix ?? []));
-    const leaf = `**::${SITE}-origin-pulls-certificate-leaf`;
+    const [leaf, sharesLeaf] = [SITE, SHARES].map((name) => `**::${name}-origin-pulls-certificate-leaf`) as [
+      string,
+      string,
+    ];
     expect(fixes).toContain("pulumi config set hostRevision 1 && pulumi up");
     expect(fixes).toContain("pulumi up --refresh");
-    expect(fixes).toContain(`pulumi up --replace '${leaf}'`);
+    for (const one of [leaf, sharesLeaf]) expect(fixes).toContain(`pulumi up --replace '${one}'`);
     await onHost(
       "iptables -t nat -D PREROUTING -p tcp --dport 2283 -j DNAT --to-destination 172.18.0.2:2283; systemctl start immich",
     );
@@ -210,12 +221,21 @@ describe("each broken thing is named, and nothing else", () => {
     });
     await world.api.organization({ strict_service_token_auth: true });
     await world.deployment.configure({ hostRevision: 1 });
-    await world.deployment.stack.up({ refresh: true, replace: [leaf], suppressProgress: true });
+    await world.deployment.stack.up({ refresh: true, replace: [leaf, sharesLeaf], suppressProgress: true });
     expectIll((await examined()).findings, {});
   });
 
   test("an open host, a site without a login, a record that is not proxied", async () => {
     await onHost(`sed -i '/auth_request/d' /etc/nginx/sites-available/immich-access-${SITE}.conf`);
+    await onHost(
+      [
+        // What the allowlist leaves out goes to Immich, which also is where immich-public-proxy was.
+        `sed -i 's|^        return 404;|        proxy_pass http://127.0.0.1:3000;|' /etc/nginx/sites-available/immich-access-${SHARES}.conf`,
+        "systemctl stop immich-public-proxy",
+        "systemd-run --quiet --unit=immich-in-its-place /usr/bin/python3 -I /usr/local/lib/immich/immich.py 3000",
+        "until ss -Hltn 'src = 127.0.0.1:3000' | grep -q .; do sleep 0.05; done",
+      ].join("\n"),
+    );
     await reloadNginx(world.sandbox);
     await onHost(
       [
@@ -244,6 +264,10 @@ describe("each broken thing is named, and nothing else", () => {
       "access-application": `wrong: none for ${SITE}`,
       stranger: "reaches Immich",
       "wrong-token": "reaches Immich",
+      "shares-host-site": `immich-access-${SHARES}.conf differ`,
+      "shares-host-proxy": "127.0.0.1:3000 is Immich itself",
+      "shares-dns-record": "wrong: not proxied: AAAA 2001:db8:77::10",
+      "shares-api": "wrong: reaches Immich",
     });
     expect(code).toBe(1);
   });
@@ -270,6 +294,7 @@ describe("a place that cannot be reached costs its own findings only", () => {
       /^device-tokens: the API token lacks Account, Access: Service Tokens$/,
       /^strict-tokens: the API token lacks Account, Access: Organizations,/,
       /^stranger: .*ECONNREFUSED/,
+      /^shares-pages: .*ECONNREFUSED/,
       /^websocket: .*ECONNREFUSED/,
     ]) {
       expect(unknown).toContainEqual(expect.stringMatching(line));

@@ -1,10 +1,12 @@
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { State } from "../../sandbox/api/state.ts";
+import { runAt } from "../../sandbox/network/network.ts";
 import { type Outcome, PROJECT } from "./support/deployment.ts";
 import { pings } from "./support/traffic.ts";
-import { type Outputs, SITE, startWorld, type World } from "./support/world.ts";
+import { type Outputs, SHARES, SITE, startWorld, type World } from "./support/world.ts";
 
 // What each setting changes, seen from outside: in the API's state, on the host and in what visitors get. Settings that
 // have nothing to do with one another are changed together, because each `up` takes seconds.
@@ -157,21 +159,129 @@ test("shorter certificates with another key are put into use without the site go
   expect(await pinged()).toBe(200);
 });
 
+const sharePage = () => world.visit("/share/KEY", undefined, SHARES);
+/** Names of changed resources in the order in which the engine was done with them. */
+const inOrder = ({ steps }: Outcome) =>
+  steps
+    .filter(({ type }) => !type.startsWith("immich-access:"))
+    .toSorted((one, other) => one.done - other.done)
+    .map(({ name }) => name);
+const shareStatus = async () => (await sharePage()).status;
+
+/** Runs an `up` while a device keeps asking the main site; tells what it got. */
+async function upWithVisitors(policyPacks: string[] = []): Promise<{ outcome: Outcome; statuses: Set<number> }> {
+  await known();
+  const statuses = new Set<number>();
+  let over = false;
+  const up = world.deployment.up(policyPacks).finally(() => (over = true));
+  while (!over) {
+    statuses.add(await pinged());
+    await sleep(200);
+  }
+  const outcome = await up;
+  outputs = undefined;
+  state = await world.api.state();
+  return { outcome, statuses };
+}
+
+describe("public shares", () => {
+  test("are added beside the main site, the way of their name last", async () => {
+    await world.deployment.configure({ publicShareHostname: SHARES });
+    const { outcome, statuses } = await upWithVisitors([PACK]);
+    expect([...statuses]).toEqual([200]);
+    const names = inOrder(outcome);
+    expect(names.filter((name) => !name.startsWith(`${SHARES}-`))).toEqual([]);
+    const places = ["certificates-command", "origin-pulls-hostname", "nginx-command", "dns-a-198-51-100-10"].map(
+      (part) => names.indexOf(`${SHARES}-${part}`),
+    );
+    expect(places).toEqual(places.toSorted((one, other) => one - other));
+    expect(places).not.toContain(-1);
+    expect(places.at(-1)).toBe(names.length - 1);
+    expect((await known()).publicShareUrl).toBe(`https://${SHARES}`);
+  });
+
+  test("show a stranger who has logged in nowhere the shared pages, and nothing of Immich's", async () => {
+    expect(await sharePage()).toMatchObject({ status: 200, body: expect.stringContaining("Shared album") as string });
+    for (const path of [
+      "/api/never",
+      "//api/never",
+      "/%61pi/never",
+      "/share/..%2fapi/never",
+      "/share/%2e%2e/api/never",
+    ]) {
+      expect((await world.visit(path, undefined, SHARES)).status, path).toBe(404);
+    }
+    const device = (await known()).devices["annas-phone"];
+    expect((await world.visit("/api/never", device, SHARES)).status).toBe(404);
+    expect((await world.visit("/api/never")).status).toBe(302);
+    const seen = await onHost("journalctl", "-q", "-o", "cat", "-u", "immich", "-u", "immich-public-proxy");
+    expect(seen).toContain("GET /share/KEY");
+    expect(seen).not.toContain("never");
+  });
+
+  test("are shut to whoever comes past Cloudflare, also from its own addresses", async () => {
+    const direct = ["curl", "--silent", "--insecure", "--max-time", "3", "--output", "/dev/null"];
+    const request = [
+      ...["--resolve", `${SHARES}:443:${world.sandbox.origin.ipv4}`, "--write-out", "%{http_code}"],
+      `https://${SHARES}/share/KEY`,
+    ];
+    expect((await runAt(world.sandbox.number, "edge", [...direct, ...request])).stdout).toBe("400");
+    expect((await runAt(world.sandbox.number, "out", [...direct, ...request])).stdout).toBe("000");
+  });
+
+  test("are refused where Immich itself is to be behind them, before anything changes and on the host", async () => {
+    const refused = async (publicShareUpstream: string) => {
+      await world.deployment.configure({ publicShareUpstream });
+      return world.deployment.up().then(String, String);
+    };
+    expect(await refused("localhost:2283")).toContain("publicShareUpstream is Immich itself (immichUpstream)");
+    const files = () => onHost("sh", "-c", "find /etc/nginx /etc/immich-access -type f -exec sha256sum {} + | sort");
+    const before = await files();
+    const immich = ["/usr/bin/python3", "-I", "/usr/local/lib/immich/immich.py", "3001"];
+    await onHost("systemd-run", "--quiet", "--unit=second-immich", ...immich);
+    await onHost("sh", "-c", "until ss -Hltn 'src = 127.0.0.1:3001' | grep -q .; do sleep 0.05; done");
+    expect(await refused("127.0.0.1:3001")).toContain("127.0.0.1:3001 is Immich itself, which would be public");
+    await onHost("systemctl", "stop", "second-immich");
+    expect(await files()).toBe(before);
+    await world.deployment.removeSetting("publicShareUpstream");
+    expect(await shareStatus()).toBe(200);
+  });
+});
+
 test("origin pulls with a certificate for the zone, then with the one that all of Cloudflare's customers share", async () => {
   await change({ originPulls: "zone" });
   expect(state.zones[0]?.origin_pulls).toMatchObject({ enabled: true, hostnames: [], hostname_certificates: [] });
   expect(state.zones[0]?.origin_pulls.certificates).toHaveLength(1);
-  expect(await pinged()).toBe(200);
+  expect([await pinged(), await shareStatus()]).toEqual([200, 200]);
 
   const sharedCa = readFileSync(join(dirname(world.sandbox.publicCaPath), "shared-pull-ca.pem"), "utf8");
   await change({ originPulls: "shared", originPullsCa: sharedCa });
   expect(zoneSetting("tls_client_auth")).toBe("on");
   expect(state.zones[0]?.origin_pulls.certificates).toEqual([]);
-  expect(await pinged()).toBe(200);
+  expect([await pinged(), await shareStatus()]).toEqual([200, 200]);
 
   await world.deployment.removeSetting("originPullsCa");
   await change({ originPulls: "hostname" });
-  expect(await pinged()).toBe(200);
+  expect([await pinged(), await shareStatus()]).toEqual([200, 200]);
+});
+
+test("public shares go without a trace, the way of their name first, and the main site does not notice", async () => {
+  await world.deployment.configure({ publicShareHostname: "" });
+  const { outcome, statuses } = await upWithVisitors();
+  expect([...statuses]).toEqual([200]);
+  const names = inOrder(outcome);
+  expect(names.filter((name) => !name.startsWith(`${SHARES}-`))).toEqual([]);
+  expect(names[0]).toBe(`${SHARES}-dns-a-198-51-100-10`);
+  const parts = ["nginx-command", "origin-pulls-hostname", "certificates-command"].map((part) => `${SHARES}-${part}`);
+  expect(names.filter((name) => parts.includes(name))).toEqual(parts);
+  expect(JSON.stringify([state.dns_records, state.zones])).not.toContain(SHARES);
+  const certificates = state.origin_certificates.filter(({ hostnames }) => hostnames.includes(SHARES));
+  expect(certificates.map(({ revoked_at }) => revoked_at)).not.toContain(null);
+  expect(await onHost("sh", "-c", `find /etc /run /var/lib -name '*${SHARES}*'; grep -rl ${SHARES} /etc || true`)).toBe(
+    "",
+  );
+  expect(await shareStatus()).toBe(409);
+  expect((await known()).publicShareUrl).toBeUndefined();
 });
 
 test("a pinned list of ranges is what the firewall and nginx go by", async () => {

@@ -6,6 +6,7 @@ import { find, RANGES, recordResources, settled, valueOf, type Registered } from
 
 interface Program {
   url: string;
+  publicShareUrl: string | undefined;
   devices: pulumi.Output<Record<string, { clientId: string; clientSecret: string }>>;
   audience: pulumi.Output<string>;
   certificateExpiry: { origin: pulumi.Output<string>; originPulls?: pulumi.Output<string> };
@@ -234,6 +235,7 @@ describe("the host's steps", () => {
     expect(payload(site("nginx-command"))).toEqual({
       site: "photos.example.com",
       certificates: "done",
+      serves: "immich",
       upstream: "127.0.0.1:2283",
       tokenCheck: true,
     });
@@ -261,6 +263,96 @@ describe("the host's steps", () => {
   it("ask for no Docker check when Immich runs elsewhere", async () => {
     await run({ immichUpstream: "192.168.1.7:2283" });
     expect(payload("firewall-command")["immichPort"]).toBeNull();
+  });
+});
+
+/** Names of all that the engine makes before a resource, and removes after it: what it or its parents depend on. */
+function awaited(name: string, type?: string): Set<string> {
+  const names = new Set<string>();
+  const follow = (resource: Registered) => {
+    const urns = [...resource.dependencies, resource.parent].filter((urn) => urn !== "" && !names.has(urn));
+    for (const urn of urns) {
+      names.add(urn);
+      const found = registered.filter((one) => urn.endsWith(`${one.type}::${one.name}`));
+      found.forEach(follow);
+    }
+  };
+  registered.filter((one) => one.name === name && (type === undefined || one.type === type)).forEach(follow);
+  return new Set([...names].map((urn) => urn.split("::").at(-1) ?? ""));
+}
+
+describe("public shares", () => {
+  const SHARES = { publicShareHostname: "shares.example.com", publicShareUpstream: "127.0.0.1:3001" };
+  const shares = (part: string) => `shares.example.com-${part}`;
+
+  it("are not there unless they have a host name", async () => {
+    const program = await run();
+    expect(registered.filter(({ type, name }) => /share/i.test(type + name))).toEqual([]);
+    expect(program.publicShareUrl).toBeUndefined();
+  });
+
+  it("add a site with its name in all that belongs to it, and change nothing of the main one", async () => {
+    await run();
+    const before = registered;
+    vi.resetModules();
+    vi.restoreAllMocks();
+    const program = await run(SHARES);
+    expect(program.publicShareUrl).toBe("https://shares.example.com");
+    const kept = registered.filter(({ name }) => before.some((resource) => resource.name === name));
+    const shape = ({ type, name, inputs }: Registered) => `${type} ${name} ${JSON.stringify(inputs)}`;
+    expect(kept.map(shape).sort()).toEqual(before.map(shape).sort());
+    const added = registered.filter((resource) => !kept.includes(resource));
+    expect(added.length).toBeGreaterThan(10);
+    for (const { name } of added) expect(name).toMatch(/^shares\.example\.com(-|$)/);
+    expect(added.filter(({ type }) => type.includes("ZeroTrust"))).toEqual([]);
+    expect(find(registered, shares("dns-a-203-0-113-10")).inputs).toMatchObject({
+      name: "shares.example.com",
+      proxied: true,
+    });
+    expect(find(registered, shares("origin-certificate-certificate")).inputs["hostnames"]).toEqual([
+      "shares.example.com",
+    ]);
+    expect(payload(shares("certificates-command"))).toMatchObject({ site: "shares.example.com", firewall: "done" });
+    expect(payload(shares("nginx-command"))).toEqual({
+      site: "shares.example.com",
+      certificates: "done",
+      serves: "shares",
+      upstream: "127.0.0.1:3001",
+      tokenCheck: false,
+    });
+  });
+
+  it("come after the main site's guard, and their records after all else", async () => {
+    for (const [changes, guard] of [
+      [SHARES, site("token-check-command")],
+      [{ ...SHARES, originJwtCheck: "false" }, site("access-application")],
+    ] as const) {
+      vi.resetModules();
+      vi.restoreAllMocks();
+      await run(changes);
+      for (const { name, type } of registered.filter((one) => one.name.startsWith("shares."))) {
+        expect(awaited(name, type), name).toContain(guard);
+      }
+      const order = ["certificates-command", "origin-pulls-hostname", "nginx-command", "dns-a-203-0-113-10"].map(
+        shares,
+      );
+      for (const [index, name] of order.entries()) {
+        expect([...awaited(name)].filter((one) => order.includes(one)).sort()).toEqual(order.slice(0, index).sort());
+      }
+      expect([...awaited(site("dns-a-203-0-113-10"))].filter((name) => name.startsWith("shares."))).toEqual([]);
+    }
+  });
+
+  it("are covered by the origin pulls of the whole zone where those are on", async () => {
+    for (const originPulls of ["zone", "shared"]) {
+      vi.resetModules();
+      vi.restoreAllMocks();
+      await run({ ...SHARES, originPulls });
+      expect(registered.filter(({ name }) => name.startsWith(shares("origin-pulls")))).toEqual([]);
+      expect(payload(shares("certificates-command"))["clientCa"]).toBe(
+        payload(site("certificates-command"))["clientCa"],
+      );
+    }
   });
 });
 

@@ -88,10 +88,38 @@ describe("loadSettings", () => {
     ["teamDomain", "", /teamDomain is missing; originJwtCheck needs it/],
     ["teamDomain", "https://team.cloudflareaccess.com", /must be a domain like/],
     ["dockerPublishedPort", "accept", /must be one of refuse, drop/],
+    ["publicShareHostname", "Shares", /must be a host name like shares/],
+    ["publicShareHostname", "photos.example.com", /is the site's own host name/],
+    ["publicShareHostname", "shares.example.org", /does not lie in the zone of photos\.example\.com/],
+    ["publicShareUpstream", "3000", /must be address:port, like 127\.0\.0\.1:3000/],
     ["confirmSeconds", "5", /between 30 and 600/],
     ["hostRevision", "-1", /between 0 and 1000000/],
   ])("refuses %s = %s", (key, value, message) => {
     expect(problemsWith({ [key]: value })).toMatch(message);
+  });
+
+  it.each([
+    ["127.0.0.1:2283", "127.0.0.1:2283"],
+    ["127.0.0.1:2283", "localhost:2283"],
+    ["localhost:2283", "[::1]:2283"],
+    ["127.0.0.1:2283", "127.3.2.1:2283"],
+    ["127.0.0.1:2283", "0.0.0.0:2283"],
+    ["127.0.0.1:2283", "[::ffff:127.0.0.1]:2283"],
+    ["[fd00::7]:2283", "[FD00:0::7]:2283"],
+    ["immich.lan:2283", "immich.lan:2283"],
+  ])("refuses public shares of Immich itself: %s is %s", (immichUpstream, publicShareUpstream) => {
+    const upstreams = { immichUpstream, publicShareUpstream };
+    expect(problemsWith({ ...upstreams, publicShareHostname: "shares.example.com" })).toMatch(
+      /publicShareUpstream is Immich itself .*\n    pulumi config set publicShareUpstream 127\.0\.0\.1:3000/,
+    );
+    expect(problemsWith(upstreams)).toBe("");
+  });
+
+  it("takes public shares beside Immich, under a name that is not for SSH", () => {
+    const shares = { publicShareHostname: "shares.example.com" };
+    expect(problemsWith(shares)).toBe("");
+    expect(problemsWith({ ...shares, publicShareUpstream: "192.168.1.7:2283" })).toBe("");
+    expect(problemsWith({ ...shares, sshAddress: "shares.example.com" })).toMatch(/proxied publicShareHostname/);
   });
 
   it("refuses to close a published port of an Immich that runs elsewhere", () => {

@@ -1,7 +1,7 @@
 import { renewalLeadDays } from "../../../components/renewal.ts";
 import type { SettingsValues } from "../../../settings/schema.ts";
-import { type Check, ending, type Finding, ill, well } from "../finding.ts";
-import type { HostReport } from "../host.ts";
+import { type Check, ending, type Finding, ill, ofShares, well } from "../finding.ts";
+import type { HostReport, SiteFacts } from "../host.ts";
 import { APPLICATION, applications, deviceTokens, STRICT, strictTokens, TOKENS, type WantedAccess } from "./access.ts";
 import { ORIGIN, originCertificate, originPulls, PULLS } from "./certificates.ts";
 import type {
@@ -60,7 +60,6 @@ export async function cloudflareFindings(api: ApiReader, context: Context): Prom
   const { settings, access, host, now } = context;
   const zone = `/zones/${settings.zoneId}`;
   const account = `/accounts/${settings.accountId}`;
-  const wanted = { settings, now, lead: renewalLeadDays(settings.certificateValidityDays) };
   const token = await tokenFinding(api, account, now);
   if (token.status === "wrong" || token.status === "unknown") return [token];
 
@@ -68,19 +67,8 @@ export async function cloudflareFindings(api: ApiReader, context: Context): Prom
   // Two groups wait for it, and one of them may have failed before it does.
   tokens.catch(() => undefined);
   const groups = await Promise.all([
-    group(DNS, async () => [
-      dnsRecords(await api.all<DnsRecord>(`${zone}/dns_records?name=${settings.hostname}`), settings.originAddresses),
-    ]),
+    hostnameFindings(api, context, settings, async () => (await host)?.facts),
     group(SSL, async () => zoneSettings(await readSettings(api, zone), settings)),
-    group(PULLS, async () => {
-      const pulls = await readPulls(api, zone, settings);
-      return originPulls(pulls, (await host)?.facts.clientAuthority ?? undefined, wanted);
-    }),
-    group(ORIGIN, async () => {
-      const issued = await api.all<OriginCertificate>(`/certificates?zone_id=${settings.zoneId}`);
-      const installed = (await host)?.facts.certificate;
-      return installed ? originCertificate(issued, installed, wanted) : [];
-    }),
     group(APPLICATION, async () => {
       const [apps, providers] = await Promise.all([
         api.all<Application>(`${account}/access/apps`),
@@ -90,8 +78,43 @@ export async function cloudflareFindings(api: ApiReader, context: Context): Prom
     }),
     group(TOKENS, async () => deviceTokens(await tokens, access, now)),
     group(STRICT, async () => [strictTokens(await api.one<Organization>(`${account}/access/organizations`))]),
+    settings.publicShareHostname === "" ? [] : shareFindings(api, context),
   ]);
   return [token, ...groups.flat()];
+}
+
+/** What belongs to one host name, that of `settings`. */
+async function hostnameFindings(
+  api: ApiReader,
+  { now }: Context,
+  settings: SettingsValues,
+  onHost: () => Promise<SiteFacts | null | undefined>,
+): Promise<Finding[]> {
+  const zone = `/zones/${settings.zoneId}`;
+  const wanted = { settings, now, lead: renewalLeadDays(settings.certificateValidityDays) };
+  const groups = await Promise.all([
+    group(DNS, async () => [
+      dnsRecords(await api.all<DnsRecord>(`${zone}/dns_records?name=${settings.hostname}`), settings.originAddresses),
+    ]),
+    group(PULLS, async () => {
+      const pulls = await readPulls(api, zone, settings);
+      return originPulls(pulls, (await onHost())?.clientAuthority ?? undefined, wanted);
+    }),
+    group(ORIGIN, async () => {
+      const issued = await api.all<OriginCertificate>(`/certificates?zone_id=${settings.zoneId}`);
+      const installed = (await onHost())?.certificate;
+      return installed ? originCertificate(issued, installed, wanted) : [];
+    }),
+  ]);
+  return groups.flat();
+}
+
+/** The same of public shares. Origin pulls of the whole zone have been looked at with the main host name. */
+async function shareFindings(api: ApiReader, context: Context): Promise<Finding[]> {
+  const settings = { ...context.settings, hostname: context.settings.publicShareHostname };
+  const found = await hostnameFindings(api, context, settings, async () => (await context.host)?.facts.shares);
+  const once = settings.originPulls === "hostname" ? [] : ["origin-pulls", "origin-pulls-end"];
+  return found.filter(({ id }) => !once.includes(id)).map(ofShares);
 }
 
 async function group(check: Check, work: () => Promise<Finding[]>): Promise<Finding[]> {

@@ -13,6 +13,7 @@ from agent.certificates.x509 import read_certificates
 from agent.errors import HostError
 from agent.files import File, differing, read, replaced
 from agent.firewall.confirmation import confirm
+from agent.immich import refuse_immich
 from agent.nginx import probe, real_ip, service
 from agent.nginx.defaults import foreign_defaults
 from agent.nginx.layout import (
@@ -25,8 +26,8 @@ from agent.nginx.layout import (
     layout,
     linked,
 )
-from agent.nginx.text import Site, site_text, token_cache, unknown_names_text
-from agent.site import checked_hostname, checked_upstream, flag, text
+from agent.nginx.text import IMMICH, SHARES, Site, site_text, token_cache, unknown_names_text
+from agent.site import checked_hostname, checked_upstream, choice, flag, text
 from agent.system import installed, run
 
 
@@ -51,23 +52,27 @@ class Plan(NamedTuple):
 def apply(request: Mapping[str, Any]) -> str:
     """Serves the site, and proves that it does.
 
-    An Immich that does not answer is no error: the site says 502 until it does, and the step need not be run again.
+    A service that does not answer is no error: the site says 502 until it does, and the step need not be run again.
+    Immich itself behind public shares is one.
     """
     confirm(final=True)
     payload = request["payload"]
     name = checked_hostname(text(payload, "site"))
     upstream = checked_upstream(text(payload, "upstream"))
+    serves = choice(payload, "serves", (IMMICH, SHARES))
     service.require()
     store = Store(name)
     ranges = real_ip.recorded()
     if not ranges:
         raise HostError("the firewall step has not run on this host; nothing has been changed")
     token_check = flag(payload, "tokenCheck")
+    if serves == SHARES:
+        refuse_immich(upstream)
     repairs = differing(ranges)
     # First, because nginx tells nothing about a configuration that lacks a file.
     with replaced(repairs):
         service.refuse_broken(str(store.folder))
-        plan = planned(request["modules"], Site(name, upstream, str(store.current), str(RANGES), token_check))
+        plan = planned(request["modules"], Site(name, serves, upstream, str(store.current), str(RANGES), token_check))
         if token_check:
             installation.install(request["modules"])
         if repairs or not _settled(plan):

@@ -8,6 +8,10 @@ from agent.errors import HostError
 
 Version = tuple[int, ...]
 
+# What sites serve; each has a template of its name.
+IMMICH = "immich"
+SHARES = "shares"
+
 # Older ones have no ssl_reject_handshake.
 REJECTS_HANDSHAKES: Version = (1, 19, 4)
 # Older ones have HTTP/2 as a parameter of `listen`; newer ones warn about that.
@@ -25,6 +29,8 @@ class Site(NamedTuple):
     """What a site's configuration depends on."""
 
     name: str
+    # IMMICH, or SHARES for immich-public-proxy
+    serves: str
     upstream: str
     # Folder with origin.pem, origin.key and client-ca.pem
     certificates: str
@@ -60,7 +66,7 @@ def site_text(modules: Mapping[str, str], site: Site, nginx: Nginx) -> str:
         modules,
         "agent/nginx/site.conf",
         site=site.name,
-        upstream=site.upstream,
+        service=filled(modules, f"agent/nginx/{site.serves}.conf", upstream=site.upstream),
         certificates=site.certificates,
         ranges=site.ranges,
         listen=_lines([*listen, "http2 on;"] if directive else listen),

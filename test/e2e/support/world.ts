@@ -11,10 +11,13 @@ import type { Sandbox } from "../../../sandbox/sandbox.ts";
 import { Deployment, PROJECT } from "./deployment.ts";
 
 export const SITE = "photos.home.localhost";
+/** Host name of the public shares, where a test has them. */
+export const SHARES = "shares.home.localhost";
 
 /** The stack's outputs as a person gets them. */
 export interface Outputs {
   url: string;
+  publicShareUrl?: string;
   devices: Record<string, DeviceHeaders & { expiresAt: string }>;
   audience: string;
   certificateExpiry: { origin: string; originPulls?: string };
@@ -71,6 +74,8 @@ export async function startWorld(keepsPlugins = true): Promise<World> {
         [
           ...["curl", "--silent", "--max-time", "5", "--cacert", sandbox.publicCaPath, "--config", "-"],
           ...["--resolve", `${hostname}:443:${sandbox.edge.ipv4}`, "--write-out", "\n%{http_code}"],
+          // As it is, with dots and double slashes in it
+          "--path-as-is",
           `https://${hostname}${path}`,
         ],
         { input: curlConfig(headers) },

@@ -55,7 +55,13 @@ export function certificatesPayload(server: KeyPairPem, change: Record<string, u
 export const firewallPayload = { site: SITE, ranges: RANGES, sshPort: 22, immichPort: 2283, confirmSeconds: 120 };
 
 /** Payload of the step `nginx`. */
-export const nginxPayload = { site: SITE, certificates: "certificates", upstream: UPSTREAM, tokenCheck: false };
+export const nginxPayload = {
+  site: SITE,
+  certificates: "certificates",
+  serves: "immich",
+  upstream: UPSTREAM,
+  tokenCheck: false,
+};
 
 export interface ConnectOptions {
   /** Name in the TLS handshake, none if empty. Default: the site. */

@@ -97,6 +97,13 @@ it("knows what the last up has left to do", () => {
   expect(brief(deployed(settings, { ...outputs, devices: { ...devices, tablet: frame } }))).toBe(
     "wrong: still has the token of tablet",
   );
+  const shares = { ...settings, publicShareHostname: "shares.example.com" };
+  const publicShareUrl = "https://shares.example.com";
+  expect(deployed(shares, { ...outputs, publicShareUrl }).status).toBe("ok");
+  expect(brief(deployed(shares, outputs))).toBe(
+    "wrong: serves no public shares, and the settings say https://shares.example.com",
+  );
+  expect(brief(deployed(settings, { ...outputs, publicShareUrl }))).toMatch(/the settings say no public shares$/);
 });
 
 describe("the API", () => {

@@ -6,6 +6,7 @@ import { dnsRecords, resolution, zoneSettings } from "../../../cli/doctor/cloudf
 import { admitted, refused } from "../../../cli/doctor/edge.ts";
 import { type Check, ending, exitStatus, type Finding, ill, type Status, well } from "../../../cli/doctor/finding.ts";
 import { liveRanges } from "../../../cli/doctor/host.ts";
+import { apiHidden, sharePages } from "../../../cli/doctor/shares.ts";
 import { destination, parseDetour } from "../../../cli/doctor/network.ts";
 import { json, table } from "../../../cli/doctor/report.ts";
 
@@ -262,6 +263,24 @@ describe("what the site answers", () => {
     expect(admitted(CHECK, answer(200, '{"res":"pong"}')).status).toBe("ok");
     expect(admitted(CHECK, answer(200, "something else")).status).toBe("wrong");
     expect(brief(admitted(CHECK, answer(526)))).toContain("Cloudflare does not accept the host's certificate");
+  });
+
+  it("to a stranger who asks for public shares", () => {
+    expect(brief(sharePages(answer(200, "ok")))).toBe("ok: gets to immich-public-proxy");
+    expect(brief(sharePages(answer(302, "", login)))).toBe("wrong: gets the login page of an Access application");
+    expect(brief(sharePages(answer(502)))).toBe("wrong: gets 502, the host's nginx does not reach immich-public-proxy");
+    expect(brief(sharePages(answer(503)))).toBe("wrong: gets 503, immich-public-proxy does not reach Immich");
+    expect(brief(sharePages(answer(522)))).toMatch(/^wrong: gets 522, the host does not answer Cloudflare/);
+    expect(brief(sharePages("no answer in time"))).toBe("unknown: no answer in time");
+  });
+
+  it("to a stranger who asks the public shares for Immich's API", () => {
+    expect(brief(apiHidden(answer(404)))).toBe("ok: strangers do not reach it");
+    expect(brief(apiHidden(answer(302, "", login)))).toBe("ok: strangers do not reach it");
+    expect(brief(apiHidden(answer(200, '{"res":"pong"}')))).toBe("wrong: reaches Immich (status 200)");
+    expect(brief(apiHidden(answer(200)))).toBe("wrong: is answered with 200, and not with 404");
+    for (const status of [400, 502, 522]) expect(apiHidden(answer(status)).status).toBe("unknown");
+    expect(brief(apiHidden("no answer in time"))).toBe("unknown: no answer in time");
   });
 });
 

@@ -14,6 +14,8 @@ export const UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
 export interface Declared {
   type: string;
   name?: string;
+  /** Default: its name. */
+  urn?: string;
   props: Record<string, unknown>;
   /** Names of the resources that a property is made of. */
   propertyDependencies?: Record<string, string[]>;
@@ -25,13 +27,13 @@ type Settings = Readonly<Record<string, unknown>>;
 // The SDK exports it without a type.
 const unknownChecking = unknownCheckingProxy as (props: Declared["props"]) => Declared["props"];
 
-const seen = ({ type, name = "resource", props }: Declared) => {
+const seen = ({ type, name = "resource", urn = name, props }: Declared) => {
   const proxied = unknownChecking(props);
   const isType = (wanted: Class) => wanted.__pulumiType === type;
   return {
     type,
     name,
-    urn: name,
+    urn,
     props: proxied,
     isType,
     asType: (wanted: Class) => (isType(wanted) ? proxied : undefined),

@@ -1,6 +1,6 @@
 import type { StackValidationPolicy } from "@pulumi/policy";
 import { describe, expect, it } from "vitest";
-import { applicationGuarded } from "../../../policy/rules/access.ts";
+import { applicationGuarded, noPublicPaths } from "../../../policy/rules/access.ts";
 import { noSecretInCommand } from "../../../policy/rules/commands.ts";
 import { originPullsOn, sslStrict } from "../../../policy/rules/zone.ts";
 import { checkStack, UNKNOWN, type Declared } from "./check.ts";
@@ -32,6 +32,26 @@ const application = (...policies: string[]) =>
     { domain: hostname, policies: policies.map((_, index) => ({ id: UNKNOWN, precedence: index + 1 })) },
     policies,
   );
+
+/** A second application, for a path of the host name or another one. */
+const opened = (uri: string, props: Props = {}, policies: string[] = []) =>
+  cloudflare(
+    "ZeroTrustAccessApplication",
+    "opened",
+    { domain: uri, destinations: [{ type: "public", uri }], ...props },
+    policies,
+  );
+const bypass = cloudflare("ZeroTrustAccessPolicy", "bypass", { decision: "bypass", includes: [{ everyone: {} }] });
+const everyone = cloudflare("ZeroTrustAccessPolicy", "everyone", { decision: "allow", includes: [{ everyone: {} }] });
+const nobody = cloudflare("ZeroTrustAccessPolicy", "nobody", { decision: "deny", includes: [{ everyone: {} }] });
+const share = `${hostname}/share`;
+const hint = /^It opens photos\.example\.com\/share to everybody\. .* set publicShareHostname, /;
+
+const sharesRecord = (component: string): Declared => ({
+  ...record,
+  props: { ...record.props, name: "shares.example.com" },
+  urn: `urn:pulumi:home::immich-access::${component}cloudflare:index/dnsRecord:DnsRecord::record`,
+});
 
 const PASSWORD = "correct horse battery staple";
 const key = (privateKeyPem: string): Declared => ({
@@ -93,6 +113,30 @@ const EXAMPLES: [rule: StackValidationPolicy, examples: Example[]][] = [
       ],
       ["a record of which nothing is known yet", [{ ...record, props: { ...record.props, proxied: UNKNOWN } }]],
       ["a name without application", [record], /No application guards photos\.example\.com\. Declare one/],
+      ["public shares", [sharesRecord("immich-access:index:PublicShares$immich-access:index:DnsRecords$")]],
+      [
+        "the same record elsewhere",
+        [sharesRecord("immich-access:index:DnsRecords$")],
+        /No application guards shares\.example\.com\./,
+      ],
+    ],
+  ],
+  [
+    noPublicPaths,
+    [
+      ["the whole host name for people", [people, application("people")]],
+      ["a path for people", [people, opened(share, {}, ["people"])]],
+      ["a path for nobody", [nobody, opened(share, {}, ["nobody"])]],
+      ["a path of which nothing is known yet", [opened(share, { policies: UNKNOWN })]],
+      ["a bypass that this application does not list", [bypass, people, opened(share, {}, ["people"])]],
+      ["a path with a bypass", [bypass, opened(share, {}, ["bypass"])], hint],
+      ["a path for everyone", [everyone, opened(share, {}, ["everyone"])], hint],
+      ["a path with a bypass of its own", [opened(share, { policies: [{ decision: "bypass" }] })], hint],
+      [
+        "a path among several destinations",
+        [bypass, opened(hostname, { destinations: [{ uri: hostname }, { uri: share }] }, ["bypass"])],
+        hint,
+      ],
     ],
   ],
   [

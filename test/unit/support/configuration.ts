@@ -33,6 +33,8 @@ export const GOOD: Readonly<Record<string, string>> = {
   sshHostKey: HOST_KEY,
   immichUpstream: "127.0.0.1:2283",
   dockerPublishedPort: "refuse",
+  publicShareHostname: "",
+  publicShareUpstream: "127.0.0.1:3000",
   confirmSeconds: "120",
   hostRevision: "0",
   emails: '["anna@example.com"]',

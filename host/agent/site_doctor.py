@@ -1,0 +1,83 @@
+"""Looks at what one site has on a host: its part of the step `doctor`."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from agent.certificates.store import Store
+from agent.certificates.x509 import Certificate, read_certificates, read_private_key
+from agent.errors import HostError
+from agent.files import differing, read
+from agent.immich import require_public_proxy
+from agent.nginx import service, steps as nginx
+from agent.nginx.layout import RANGES, differing_links
+from agent.nginx.text import Site
+
+
+class SiteExamination:
+    """The checks of a site. Each returns what is well or raises HostError about what is not."""
+
+    def __init__(self, modules: Mapping[str, str], name: str, serves: str, upstream: str, token_check: bool) -> None:
+        self._modules = modules
+        self._store = Store(name)
+        self.site = Site(name, serves, upstream, str(self._store.current), str(RANGES), token_check)
+
+    def facts(self) -> dict[str, str | None]:
+        """What only other places can judge."""
+        return {
+            "clientAuthority": content(self._store.current / "client-ca.pem"),
+            "certificate": content(self._store.current / "origin.pem"),
+        }
+
+    def files(self) -> str:
+        """nginx's files for the site are those of the deployment."""
+        service.require()
+        plan = nginx.planned(self._modules, self.site)
+        changed = [*differing(plan.files), *differing_links(plan.links)]
+        if changed:
+            raise HostError(f"{', '.join(str(path) for path in changed)} differ from what was deployed")
+        return plan.summary
+
+    def guard(self) -> str:
+        """nginx turns away whom it has to."""
+        service.require()
+        nginx.prove(nginx.planned(self._modules, self.site))
+        return "turns away whoever has no certificate, and unknown names"
+
+    def certificate(self) -> str:
+        """The origin certificate is for the site and valid now."""
+        leaf = self._leaf()
+        if not leaf.names(self.site.name):
+            raise HostError(f"the origin certificate is not for {self.site.name}")
+        if not leaf.valid_at(time.time()):
+            raise HostError(f"the origin certificate is not valid now; it ends on {leaf.end_date}")
+        return f"valid until {leaf.end_date}"
+
+    def key(self) -> str:
+        """The key belongs to the certificate, and only root may read it."""
+        path = self._store.current / "origin.key"
+        file = read(path)
+        if file is None:
+            raise HostError(f"{path} is missing")
+        if file.mode & 0o077 or path.stat().st_uid != 0:
+            raise HostError(f"{path} is readable by others: mode {file.mode:04o}, owner {path.stat().st_uid}")
+        if read_private_key(file.content.decode(errors="replace"))[1] != self._leaf().public_key:
+            raise HostError(f"{path} does not belong to the origin certificate")
+        return f"mode {file.mode:04o}, owner root"
+
+    def public_proxy(self) -> str:
+        """What the site serves is immich-public-proxy, and not Immich itself."""
+        require_public_proxy(self.site.upstream)
+        return f"immich-public-proxy answers on {self.site.upstream}"
+
+    def _leaf(self) -> Certificate:
+        pem = content(self._store.current / "origin.pem")
+        if pem is None:
+            raise HostError(f"{self._store.current}/origin.pem is missing")
+        return read_certificates(pem, "origin certificate")[0]
+
+
+def content(path: Path) -> str | None:
+    """A file's text, or None where there is no file."""
+    file = read(path)
+    return None if file is None else file.content.decode(errors="replace")

@@ -1,0 +1,260 @@
+// The server for public shares in a real nginx: what gets through it, and that Immich never stands behind it.
+
+import { rmSync } from "node:fs";
+import http from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { newKey, selfSigned } from "../../sandbox/certificates/x509.ts";
+import {
+  answer,
+  certificatesPayload,
+  clientCertificate,
+  nginxPayload,
+  Origin,
+  type RequestOptions,
+  serverCertificate,
+  SITE,
+  VALID,
+} from "./support/origin.ts";
+
+const SHARES = "shares.home.localhost";
+const UPSTREAM = "127.0.0.1:3000";
+const CA = selfSigned({ subject: [["CN", "pulls authority of the shares"]], ...VALID }, newKey("rsa"));
+const CLIENT = clientCertificate(CA);
+const sharesPayload = { ...nginxPayload, site: SHARES, serves: "shares", upstream: UPSTREAM };
+
+/** Where the stand-in for immich-public-proxy listens, past a relay into the host. */
+const SOCKET = join(tmpdir(), `immich-access-shares-${process.pid.toString()}`);
+let proxy: http.Server;
+let origin: Origin;
+
+beforeAll(async () => {
+  proxy = http.createServer((request, response) => {
+    request.resume().on("end", () => {
+      response.end(JSON.stringify({ method: request.method, url: request.url, headers: request.headers }));
+    });
+  });
+  origin = await Origin.start();
+  await origin.apply("certificates", certificatesPayload(serverCertificate()));
+  await origin.apply("nginx", nginxPayload);
+  await origin.apply(
+    "certificates",
+    certificatesPayload(serverCertificate(SHARES), { site: SHARES, clientCa: CA.certificate }),
+  );
+});
+afterAll(async () => {
+  proxy.close();
+  proxy.closeAllConnections();
+  rmSync(SOCKET, { force: true });
+  await origin.close();
+});
+
+const as = (options: RequestOptions = {}): RequestOptions => ({
+  serverName: SHARES,
+  client: CLIENT,
+  ...options,
+  headers: { host: SHARES, ...options.headers },
+});
+const status = async (path: string, options?: RequestOptions) => (await origin.get(path, as(options))).status;
+const seen = (path: string, options?: RequestOptions) => origin.seen(path, as(options));
+
+test("are not served where Immich itself answers, and the host stays as it was", async () => {
+  // The firewall's relay leads to a stand-in that tells what it got; this one is Immich as far as its ping tells.
+  const immich = http.createServer((_request, response) => response.end('{"res":"pong"}'));
+  immich.listen(`${SOCKET}-immich`);
+  await origin.relay("host", [{ listen: { host: "127.0.0.1", port: 2284 }, connect: { path: `${SOCKET}-immich` } }]);
+  await origin.run("until ss -Hltn 'src = 127.0.0.1:2284' | grep -q .; do sleep 0.05; done");
+  const before = await origin.snapshot();
+  for (const upstream of ["127.0.0.1:2284", "localhost:2284"]) {
+    expect(await origin.refuse("nginx", { ...sharesPayload, upstream })).toBe(
+      `immich-access: ${upstream} is Immich itself, which would be public; set publicShareUpstream to the address of ` +
+        "immich-public-proxy; nothing has been changed\n",
+    );
+  }
+  expect(await origin.refuse("nginx", { ...sharesPayload, serves: "all" })).toContain("is none of immich, shares");
+  expect(await origin.snapshot()).toBe(before);
+  immich.close();
+  immich.closeAllConnections();
+});
+
+test("are served before immich-public-proxy runs, as 502, and from then on without another step", async () => {
+  expect(await origin.apply("nginx", sharesPayload)).toMatch(
+    /^nginx serves shares\.home\.localhost for 127\.0\.0\.1:3000,/,
+  );
+  expect(await status("/share/KEY-0")).toBe(502);
+  proxy.listen(SOCKET);
+  await origin.relay("host", [{ listen: { host: "127.0.0.1", port: 3000 }, connect: { path: SOCKET } }]);
+  await expect.poll(() => status("/share/KEY-0")).toBe(200);
+  const before = await origin.snapshot();
+  await origin.apply("nginx", sharesPayload);
+  expect(await origin.snapshot()).toBe(before);
+});
+
+describe("an address", () => {
+  test.each([
+    ["/", "/"],
+    ["/share", "/share"],
+    ["/share/", "/share/"],
+    ["/share/KEY-1?password=KEY-2", "/share/KEY-1?password=KEY-2"],
+    ["/share/photo/KEY-1/4f/preview", "/share/photo/KEY-1/4f/preview"],
+    ["/s/summer", "/s/summer"],
+    ["/s/a%20b%25%3F", "/s/a%20b%25%3F"],
+    ["/favicon.ico", "/favicon.ico"],
+    ["/robots.txt", "/robots.txt"],
+    // Read as nginx has read it, and not as it was written
+    ["/api/../share/KEY-1", "/share/KEY-1"],
+    ["/api/server/ping/../../../share/KEY-1", "/share/KEY-1"],
+    ["//share//KEY-1", "/share/KEY-1"],
+    ["/%73hare/KEY-1", "/share/KEY-1"],
+    ["/api%2f..%2fshare/KEY-1", "/share/KEY-1"],
+  ])("of immich-public-proxy gets through: %s", async (path, url) => {
+    expect((await seen(path)).url).toBe(url);
+  });
+
+  test.each([
+    "/api",
+    "/api/",
+    "/api/server/ping",
+    "//api/server/ping",
+    "/./api/server/ping",
+    "/%2fapi/server/ping",
+    "/%61pi/server/ping",
+    "/API/server/ping",
+    "/Api",
+    "/share/../api/server/ping",
+    "/share/KEY/../../api/server/ping",
+    "/share/..%2fapi/server/ping",
+    "/share/%2e%2e/api/server/ping",
+    "/share/%2E%2E%2Fapi/server/ping",
+    "/share/.//..///api/server/ping",
+    "/s/../api/server/ping",
+    "/share/KEY/%2e%2e/%2e%2e/api",
+    "/api/server/ping?/share/KEY",
+    "/api/server/ping?/../share/KEY",
+    "/api/server/ping#/../../../share/KEY",
+    "/api/share/KEY",
+    "/shared/KEY",
+    "/Share/KEY",
+    "/S/KEY",
+    "/s",
+    "/auth/login",
+    "/photos",
+    "/.well-known/immich",
+    "/_app/version.json",
+    "/index.html",
+  ])("of anything else does not: %s", async (path) => {
+    expect(await status(path)).toBe(404);
+    expect(await status(path, { method: "POST" })).toBe(404);
+  });
+
+  test.each(["/%", "/share/%00", "/../api", "/share/../../api", "/%2e%2e/api"])(
+    "that is none is refused: %s",
+    async (path) => {
+      expect(await status(path)).toBe(400);
+    },
+  );
+
+  test("with a host name in it is read like any other", async () => {
+    expect(await status(`http://${SHARES}/api/server/ping`)).toBe(404);
+    expect((await seen(`http://${SHARES}/share/KEY-1`)).url).toBe("/share/KEY-1");
+  });
+});
+
+describe("a visitor", () => {
+  test("reads and unlocks, and does nothing else", async () => {
+    const form = { method: "POST", headers: { "content-length": "2" } };
+    const request = await origin.request("/share/unlock", as(form));
+    request.end("{}");
+    expect(JSON.parse((await answer(request)).body)).toMatchObject({ method: "POST", url: "/share/unlock" });
+    for (const method of ["PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "TRACE"]) {
+      expect(await status("/share/KEY", { method }), method).toBe(405);
+    }
+  });
+
+  test("uploads nothing", async () => {
+    for (const [size, expected] of [
+      [1 << 20, 200],
+      [(1 << 20) + 1, 413],
+    ] as const) {
+      const request = await origin.request(
+        "/share/KEY/upload",
+        as({ method: "POST", headers: { "content-length": size } }),
+      );
+      request.on("error", () => undefined);
+      request.end(Buffer.alloc(size));
+      expect((await answer(request)).status).toBe(expected);
+    }
+  });
+
+  test("opens no websocket and switches to no other protocol", async () => {
+    for (const upgrade of ["websocket", "h2c"]) {
+      const { headers } = await seen("/share/KEY", { headers: { connection: "Upgrade", upgrade } });
+      expect(headers).toMatchObject({ connection: "close" });
+      expect(headers.upgrade).toBeUndefined();
+    }
+    expect(await status("/api/socket.io/", { headers: { connection: "Upgrade", upgrade: "websocket" } })).toBe(404);
+  });
+
+  test("has the address that Cloudflare vouches for, and no header of Access", async () => {
+    const access = ["client-id", "client-secret", "token", "authenticated-user-email", "jwt-assertion"].map(
+      (name) => `cf-access-${name}`,
+    );
+    const { headers } = await seen("/share/KEY", {
+      headers: {
+        ...Object.fromEntries(access.map((name) => [name, "made up"])),
+        "cf-connecting-ip": "192.0.2.7",
+        "x-forwarded-for": "10.0.0.1, 192.0.2.7",
+        "x-forwarded-proto": "http",
+        "x-forwarded-host": "evil.example",
+        "x-real-ip": "10.0.0.1",
+        forwarded: "for=10.0.0.1",
+      },
+    });
+    expect(headers).toMatchObject({
+      host: SHARES,
+      "x-real-ip": "192.0.2.7",
+      "x-forwarded-for": "192.0.2.7",
+      "x-forwarded-proto": "https",
+    });
+    expect(Object.keys(headers).filter((name) => access.includes(name) || name === "forwarded")).toEqual([]);
+    expect(headers["x-forwarded-host"]).toBeUndefined();
+  });
+
+  test("past Cloudflare sees nothing, and neither does one with the main site's certificate", async () => {
+    for (const client of [null, clientCertificate()]) expect(await status("/share/KEY", { client })).toBe(400);
+    await expect(origin.connect({ serverName: "other.home.localhost", client: CLIENT })).rejects.toThrow(
+      /unrecognized/i,
+    );
+  });
+
+  test("gets from one site to the other neither way", async () => {
+    expect(await status("/share/KEY", { headers: { host: SITE } })).toBe(421);
+    expect((await origin.get("/share/KEY", { headers: { host: SHARES } })).status).toBe(421);
+    expect((await origin.get("/", { client: CLIENT })).status).toBe(400);
+  });
+});
+
+test("no log has a share's key", async () => {
+  const logs = await origin.run("sleep 0.2; cat /var/log/nginx/*.log");
+  expect(logs).toContain('"GET /share/*** HTTP/1.1" 200 ');
+  expect(logs).toContain('"GET /s/*** HTTP/1.1" 200 ');
+  expect(logs).not.toMatch(/KEY-\d/);
+});
+
+test("go without a trace, and the main site stays as it is", async () => {
+  await origin.seen("/api/server/ping");
+  const main = () =>
+    origin.run(`cat /etc/nginx/sites-available/immich-access-${SITE}.conf; ls -lR /etc/immich-access/${SITE}`);
+  const before = await main();
+  expect(await origin.apply("nginx-remove", sharesPayload)).toBe(`nginx does not serve ${SHARES}`);
+  await origin.apply("certificates-remove", { site: SHARES });
+  expect(
+    await origin.run(
+      `find /etc /run /var/lib -name '*${SHARES}*' 2>/dev/null; nginx -T 2>/dev/null | grep -c shares || true`,
+    ),
+  ).toBe("0");
+  await expect(origin.connect({ serverName: SHARES, client: CLIENT })).rejects.toThrow(/unrecognized/i);
+  await origin.seen("/api/server/ping");
+  expect(await main()).toBe(before);
+});
