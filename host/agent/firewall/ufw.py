@@ -33,6 +33,8 @@ FILES = (DEFAULTS, CONFIGURATION, *USER_RULES.values())
 
 LOCK = Path("/run/ufw.lock")
 LOCK_PATIENCE_SECONDS = 10.0
+# What copies of ufw's files are called, below /run, up to the number of the process that works on them.
+COPIES = "immich-access.ufw."
 
 Files = dict[Path, File | None]
 
@@ -191,8 +193,9 @@ def opened(settings: Sequence[Setting]) -> Generator[Ufw, None, None]:
     said = io.StringIO()
     # ufw refuses to start if it cannot examine its own program's file, which it looks up there.
     arguments, folder = sys.argv, tempfile.tempdir
+    _sweep()
     try:
-        with tempfile.TemporaryDirectory(prefix="immich-access.", dir="/run") as copy:
+        with tempfile.TemporaryDirectory(prefix=f"{COPIES}{os.getpid()}.", dir="/run") as copy:
             # ufw's temporary files belong into memory too: the disk may be full.
             sys.argv, tempfile.tempdir = ["/usr/sbin/ufw"], copy
             # ufw expects the translating function among the built-in ones.
@@ -212,6 +215,13 @@ def opened(settings: Sequence[Setting]) -> Generator[Ufw, None, None]:
         raise HostError(f"ufw refuses to work: {getattr(error, 'value', error)}; nothing has been changed") from None
     finally:
         sys.argv, tempfile.tempdir = arguments, folder
+
+
+def _sweep() -> None:
+    """Removes the copies of processes that were killed."""
+    for copy in Path("/run").glob(f"{COPIES}*"):
+        if not Path("/proc", copy.name.removeprefix(COPIES).partition(".")[0]).exists():
+            shutil.rmtree(copy, ignore_errors=True)
 
 
 def _version() -> str:

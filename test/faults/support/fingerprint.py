@@ -24,6 +24,7 @@ COMMANDS = {
     "ours": "systemctl list-units --all --plain --no-legend 'immich-access*' nginx.service ufw.service"
     # Whether systemd has read a unit that does not run is chance.
     """ | awk '$3 != "inactive" { print $1, $3, $4 }'""",
+    "copies of ufw's files": "ls -d /run/immich-access.ufw.* 2>/dev/null || true",
     "agents": "pgrep --full --count 'python3 -I -c import json' || true",
 }
 

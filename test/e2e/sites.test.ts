@@ -1,0 +1,152 @@
+import { readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { runAt } from "../../sandbox/network/network.ts";
+import { PROJECT } from "./support/deployment.ts";
+import { changed, RunningSite } from "./support/running-site.ts";
+import { type Outputs, SHARES } from "./support/world.ts";
+
+// What else may be on the host, and in the zone, beside a site: its public shares, and the site of another stack.
+
+const PACK = join(PROJECT, "policy");
+/** The shares' DNS records, as resources. */
+const RECORDS = [`${SHARES}-dns-a-198-51-100-10`, `${SHARES}-dns-aaaa-2001-db8-77-10`];
+
+let site: RunningSite;
+
+beforeAll(async () => {
+  site = await RunningSite.start();
+});
+afterAll(() => site.world.close());
+
+const zoneSetting = (id: string) => site.state.zones[0]?.settings[id]?.value;
+const sharePage = () => site.world.visit("/share/KEY", undefined, SHARES);
+const shareStatus = async () => (await sharePage()).status;
+
+/** Changes settings while a device keeps asking the main site; tells what it got. */
+async function changedUnderVisitors(settings: Readonly<Record<string, unknown>>, policyPacks: string[] = []) {
+  await site.outputs();
+  const statuses = new Set<number>();
+  let over = false;
+  const up = site.change(settings, policyPacks).finally(() => (over = true));
+  while (!over) {
+    statuses.add(await site.pinged());
+    await sleep(200);
+  }
+  return { names: changed(await up), statuses };
+}
+
+describe("public shares", () => {
+  test("are added beside the main site, the way of their name last", async () => {
+    const { names, statuses } = await changedUnderVisitors({ publicShareHostname: SHARES }, [PACK]);
+    expect([...statuses]).toEqual([200]);
+    expect(names.filter((name) => !name.startsWith(`${SHARES}-`))).toEqual([]);
+    const places = ["certificates-command", "origin-pulls-hostname", "nginx-command"].map((part) =>
+      names.indexOf(`${SHARES}-${part}`),
+    );
+    expect(places).toEqual(places.toSorted((one, other) => one - other));
+    expect(places).not.toContain(-1);
+    expect(names.slice(-2).sort()).toEqual(RECORDS);
+    expect((await site.outputs()).publicShareUrl).toBe(`https://${SHARES}`);
+  });
+
+  test("show a stranger who has logged in nowhere the shared pages, and nothing of Immich's", async () => {
+    expect(await sharePage()).toMatchObject({ status: 200, body: expect.stringContaining("Shared album") as string });
+    for (const path of [
+      "/api/never",
+      "//api/never",
+      "/%61pi/never",
+      "/share/..%2fapi/never",
+      "/share/%2e%2e/api/never",
+    ]) {
+      expect((await site.world.visit(path, undefined, SHARES)).status, path).toBe(404);
+    }
+    const device = (await site.outputs()).devices["annas-phone"];
+    expect((await site.world.visit("/api/never", device, SHARES)).status).toBe(404);
+    expect((await site.world.visit("/api/never")).status).toBe(302);
+    const seen = await site.onHost("journalctl", "-q", "-o", "cat", "-u", "immich", "-u", "immich-public-proxy");
+    expect(seen).toContain("GET /share/KEY");
+    expect(seen).not.toContain("never");
+  });
+
+  test("are shut to whoever comes past Cloudflare, also from its own addresses", async () => {
+    const direct = ["curl", "--silent", "--insecure", "--max-time", "3", "--output", "/dev/null"];
+    const request = [
+      ...["--resolve", `${SHARES}:443:${site.world.sandbox.origin.ipv4}`, "--write-out", "%{http_code}"],
+      `https://${SHARES}/share/KEY`,
+    ];
+    expect((await runAt(site.world.sandbox.number, "edge", [...direct, ...request])).stdout).toBe("400");
+    expect((await runAt(site.world.sandbox.number, "out", [...direct, ...request])).stdout).toBe("000");
+  });
+
+  test("are refused where Immich itself is to be behind them, before anything changes and on the host", async () => {
+    const refused = async (publicShareUpstream: string) => {
+      await site.world.deployment.configure({ publicShareUpstream });
+      return site.world.deployment.up().then(String, String);
+    };
+    expect(await refused("localhost:2283")).toContain("publicShareUpstream is Immich itself (immichUpstream)");
+    const files = () =>
+      site.onHost("sh", "-c", "find /etc/nginx /etc/immich-access -type f -exec sha256sum {} + | sort");
+    const before = await files();
+    const immich = ["/usr/bin/python3", "-I", "/usr/local/lib/immich/immich.py", "3001"];
+    await site.onHost("systemd-run", "--quiet", "--unit=second-immich", ...immich);
+    await site.onHost("sh", "-c", "until ss -Hltn 'src = 127.0.0.1:3001' | grep -q .; do sleep 0.05; done");
+    expect(await refused("127.0.0.1:3001")).toContain("127.0.0.1:3001 is Immich itself, which would be public");
+    await site.onHost("systemctl", "stop", "second-immich");
+    expect(await files()).toBe(before);
+    await site.world.deployment.removeSetting("publicShareUpstream");
+    expect(await shareStatus()).toBe(200);
+  });
+});
+
+test("origin pulls with a certificate for the zone, then with the one that all of Cloudflare's customers share", async () => {
+  await site.change({ originPulls: "zone" });
+  expect(site.state.zones[0]?.origin_pulls).toMatchObject({ enabled: true, hostnames: [], hostname_certificates: [] });
+  expect(site.state.zones[0]?.origin_pulls.certificates).toHaveLength(1);
+  expect([await site.pinged(), await shareStatus()]).toEqual([200, 200]);
+
+  const sharedCa = readFileSync(join(dirname(site.world.sandbox.publicCaPath), "shared-pull-ca.pem"), "utf8");
+  await site.change({ originPulls: "shared", originPullsCa: sharedCa });
+  expect(zoneSetting("tls_client_auth")).toBe("on");
+  expect(site.state.zones[0]?.origin_pulls.certificates).toEqual([]);
+  expect([await site.pinged(), await shareStatus()]).toEqual([200, 200]);
+
+  await site.world.deployment.removeSetting("originPullsCa");
+  await site.change({ originPulls: "hostname" });
+  expect([await site.pinged(), await shareStatus()]).toEqual([200, 200]);
+});
+
+test("public shares go without a trace, the way of their name first, and the main site does not notice", async () => {
+  const { names, statuses } = await changedUnderVisitors({ publicShareHostname: "" });
+  expect([...statuses]).toEqual([200]);
+  expect(names.filter((name) => !name.startsWith(`${SHARES}-`))).toEqual([]);
+  expect(names.slice(0, 2).sort()).toEqual(RECORDS);
+  const parts = ["nginx-command", "origin-pulls-hostname", "certificates-command"].map((part) => `${SHARES}-${part}`);
+  expect(names.filter((name) => parts.includes(name))).toEqual(parts);
+  expect(JSON.stringify([site.state.dns_records, site.state.zones])).not.toContain(SHARES);
+  const certificates = site.state.origin_certificates.filter(({ hostnames }) => hostnames.includes(SHARES));
+  expect(certificates.map(({ revoked_at }) => revoked_at)).not.toContain(null);
+  expect(
+    await site.onHost("sh", "-c", `find /etc /run /var/lib -name '*${SHARES}*'; grep -rl ${SHARES} /etc || true`),
+  ).toBe("");
+  expect(await shareStatus()).toBe(409);
+  expect((await site.outputs()).publicShareUrl).toBeUndefined();
+});
+
+test("two stacks have their sites on one host, and the end of one leaves the other online", async () => {
+  const album = "album.home.localhost";
+  const other = await site.world.anotherStack({ hostname: album, devices: ["frame"], loginProvider: "account" });
+  await other.up();
+  const { devices } = await other.outputs<Outputs>();
+  const ping = async () => (await site.world.visit("/api/server/ping", devices["frame"], album)).status;
+  expect([await site.pinged(), await ping()]).toEqual([200, 200]);
+  expect((await site.world.visit("/api/server/ping", devices["frame"])).status).toBe(403);
+
+  await site.world.deployment.destroy();
+  expect(await ping()).toBe(200);
+  expect(await site.onHost("ls", "/etc/immich-access")).toBe(`${album}\n`);
+  await other.destroy();
+  expect(await site.onHost("ufw", "status")).not.toContain("443");
+  expect((await site.world.api.state()).access_apps).toEqual([]);
+});
