@@ -4,6 +4,7 @@
 import { readFileSync } from "node:fs";
 import { cpus, release, totalmem } from "node:os";
 import { join } from "node:path";
+import { installPython } from "../test/support/python.ts";
 import { resolveToolchain } from "../toolchain/index.ts";
 import { type Figure, line, meets, short } from "./figure.ts";
 import { firewall } from "./firewall.ts";
@@ -27,6 +28,9 @@ if (strange === undefined) {
 
 /** Measures and prints; resolves to whether every goal was met. */
 async function measure(names: readonly string[]): Promise<boolean> {
+  await installPython((text) => {
+    console.log(text);
+  });
   console.log(await machine());
   let met = true;
   const print = (figures: readonly Figure[]) => {

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { resolveToolchain } from "../toolchain/index.ts";
 import { installChromium } from "./e2e/support/chromium.ts";
+import { installPython, PYTHON } from "./support/python.ts";
 
 interface Count {
   passed: number;
@@ -28,6 +29,7 @@ const report = (line: string) => {
 report((await resolveToolchain({ projectDir: project, stateDir: join(project, ".state"), report })).line);
 // Without a browser, only the tests in it cannot run; they fail for the same reason.
 await installChromium(report).catch((error: unknown) => report((error as Error).message));
+await installPython(report);
 const counts = [await python(), await vitest(process.argv.slice(2))];
 const sum = (key: keyof Count) => counts.reduce((total, count) => total + count[key], 0);
 const skipped = sum("skipped") > 0 ? `, ${sum("skipped").toString()} skipped` : "";
@@ -37,16 +39,7 @@ process.exitCode = sum("failed") === 0 && sum("passed") > 0 ? 0 : 1;
 
 async function python(): Promise<Count> {
   console.log("Unit tests of the host agent (a few seconds)");
-  const { code, output } = await run("/usr/bin/python3", [
-    "-B",
-    "-m",
-    "unittest",
-    "discover",
-    "-s",
-    "host/tests",
-    "-t",
-    "host",
-  ]);
+  const { code, output } = await run(PYTHON, ["-B", "-m", "unittest", "discover", "-s", "host/tests", "-t", "host"]);
   const ran = Number(/^Ran (\d+) tests?/m.exec(output)?.[1] ?? 0);
   const number = (what: string) => Number(new RegExp(`${what}=(\\d+)`).exec(output)?.[1] ?? 0);
   const failed = number("failures") + number("errors");

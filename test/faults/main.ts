@@ -6,6 +6,7 @@
 
 import { resolveToolchain } from "../../toolchain/index.ts";
 import { PROJECT } from "../e2e/support/deployment.ts";
+import { installPython } from "../support/python.ts";
 import { faultsOf } from "./support/faults.ts";
 import { Laboratory } from "./support/laboratory.ts";
 import { OPERATIONS } from "./support/operations.ts";
@@ -19,6 +20,7 @@ const report = (line: string) => {
 };
 
 report((await resolveToolchain({ projectDir: PROJECT, stateDir: join(PROJECT, ".state"), report })).line);
+await installPython(report);
 report("Running each operation once without a fault (usually 60 s)");
 const wanted = OPERATIONS.filter((operation) => texts.length === 0 || texts.some((text) => mayMatch(operation, text)));
 const laboratory = await Laboratory.open(wanted);

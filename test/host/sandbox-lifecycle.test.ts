@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { sandboxApi } from "../../sandbox/api/client.ts";
 import { sandboxStatus, startSandbox, stopSandbox } from "../../sandbox/lifecycle.ts";
 import type { Sandbox } from "../../sandbox/sandbox.ts";
+import { asNobody, NOBODYS_PROJECT } from "../support/nobody.ts";
 
 const PROJECT = join(import.meta.dirname, "../..");
 const PARTS = { network: true, host: true, api: true, edge: true, immich: true };
@@ -235,13 +236,9 @@ describe("one line tells", () => {
   });
 
   test("that root is needed", () => {
-    const script = `import { startSandbox } from ${JSON.stringify(join(PROJECT, "sandbox/lifecycle.ts"))};
+    const script = `import { startSandbox } from ${JSON.stringify(join(NOBODYS_PROJECT, "sandbox/lifecycle.ts"))};
       await startSandbox({ stateDir: "/nowhere" }).catch((error) => console.log(error.message));`;
-    const { stdout } = spawnSync(process.execPath, ["--input-type=module", "-e", script], {
-      encoding: "utf8",
-      uid: 65534,
-      gid: 65534,
-    });
+    const { stdout } = asNobody(["--input-type=module", "-e", script]);
     expect(stdout).toMatch(/^the sandbox needs root \([^\n]*: run this as root\n$/);
   });
 });

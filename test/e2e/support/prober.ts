@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { commandAt } from "../../../sandbox/network/network.ts";
 import type { Sandbox } from "../../../sandbox/sandbox.ts";
+import { PYTHON } from "../../support/python.ts";
 import type { Step } from "./deployment.ts";
 
 /**
@@ -88,7 +89,7 @@ interface Told {
 /** Starts the strangers of one place; the result ends them. */
 function start(number: number, place: Way["from"], hostname: string, ways: readonly Way[]): () => Promise<Told> {
   const own = ways.filter(({ from }) => from === place).map(({ from: _, ...way }) => way);
-  const program = ["/usr/bin/python3", "-IB", join(import.meta.dirname, "strangers.py")];
+  const program = [PYTHON, "-IB", join(import.meta.dirname, "strangers.py")];
   const [file = "", ...args] = commandAt(number, place, [...program, hostname, JSON.stringify(own)]);
   const child = spawn(file, args, { stdio: ["pipe", "pipe", "inherit"] });
   let output = "";

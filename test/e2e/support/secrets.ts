@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface, type Interface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
+import { PYTHON } from "../../support/python.ts";
 import { tracesOf } from "./traces.ts";
 import type { Outputs, World } from "./world.ts";
 
@@ -34,7 +35,6 @@ interface Answer {
 /** Longer than a busy machine keeps a process waiting: without a look for so long, nobody was watching. */
 const GAP_SECONDS = 5;
 const PROGRAM = join(import.meta.dirname, "secrets.py");
-const PYTHON = ["/usr/bin/python3", "-IB"];
 
 const PASSPHRASE_VARIABLE = "PULUMI_CONFIG_PASSPHRASE";
 /**
@@ -61,7 +61,7 @@ export class SecretWatch {
   public constructor(world: World) {
     this.world = world;
     const folders = [world.deployment.folder, world.stateDir];
-    this.watcher = spawn(PYTHON[0] ?? "", [...PYTHON.slice(1), PROGRAM, ...folders], {
+    this.watcher = spawn(PYTHON, ["-IB", PROGRAM, ...folders], {
       stdio: ["pipe", "pipe", "inherit"],
     });
     this.answers = createInterface(this.watcher.stdout);
@@ -120,7 +120,7 @@ export class SecretWatch {
         ],
         wide: [deployment.folder, stateDir, envVars["PULUMI_HOME"] ?? ""],
       }),
-      sandbox.runOnHost([...PYTHON, "-c", readFileSync(PROGRAM, "utf8")], {
+      sandbox.runOnHost([PYTHON, "-IB", "-c", readFileSync(PROGRAM, "utf8")], {
         input: `${JSON.stringify({
           ...question,
           everywhere: ["/var/log"],

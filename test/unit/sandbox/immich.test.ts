@@ -6,13 +6,14 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { WebSocket } from "ws";
+import { PYTHON } from "../../support/python.ts";
 
 const PROGRAM = join(import.meta.dirname, "../../../sandbox/immich/immich.py");
 
 let program: ChildProcess;
 let port: number;
 beforeAll(async () => {
-  program = spawn("/usr/bin/python3", ["-I", PROGRAM, "0"], { stdio: ["ignore", "pipe", "ignore"] });
+  program = spawn(PYTHON, ["-I", PROGRAM, "0"], { stdio: ["ignore", "pipe", "ignore"] });
   if (program.stdout === null) throw new Error("no output");
   const [line] = (await once(createInterface(program.stdout), "line")) as [string];
   port = Number(/\d+$/.exec(line)?.[0]);

@@ -1,11 +1,10 @@
-import { spawnSync } from "node:child_process";
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
+import { asNobody, NOBODYS_NODE, NOBODYS_PROJECT } from "../../support/nobody.ts";
 
-const STOP = join(import.meta.dirname, "../../../sandbox/dev/stop.ts");
-const NOBODY = 65534;
+const STOP = join(NOBODYS_PROJECT, "sandbox/dev/stop.ts");
 
 // A program that stands for sudo and tells what it was asked to run.
 const folder = mkdtempSync(join(tmpdir(), "immich-access-root-"));
@@ -16,24 +15,12 @@ afterAll(() => {
 });
 
 const stopAsNobody = (path: string) =>
-  spawnSync(process.execPath, [STOP, "argument"], {
-    encoding: "utf8",
-    uid: NOBODY,
-    gid: NOBODY,
-    env: { PATH: path, HOME: "/nowhere", SECRET: "not for sudo" },
-  });
+  asNobody([STOP, "argument"], { PATH: path, HOME: "/nowhere", SECRET: "not for sudo" });
 
 test("another user goes on through sudo, is told what for, and gets its exit status", () => {
   const { status, stdout, stderr } = stopAsNobody(folder);
   expect(stderr).toBe("The sandbox needs root (network namespaces, mounts, control groups): going on through sudo\n");
-  expect(stdout.trim().split("\n")).toEqual([
-    "env",
-    `PATH=${folder}`,
-    "HOME=/nowhere",
-    process.execPath,
-    STOP,
-    "argument",
-  ]);
+  expect(stdout.trim().split("\n")).toEqual(["env", `PATH=${folder}`, "HOME=/nowhere", NOBODYS_NODE, STOP, "argument"]);
   expect(status).toBe(3);
 });
 
