@@ -53,7 +53,7 @@ test("the last confirmation makes an undone change again, and asks for another r
 test("a new connection confirms, and the change stays", async () => {
   expect(await confirm(host, true)).toEqual({ code: 0, stdout: "2\n", stderr: "" });
   expect((await host.inside("systemctl is-active immich-access-undo; ls /var/lib/immich-access")).stdout).toBe(
-    "inactive\nfirewall-change.json\nranges.json\n",
+    "inactive\nfirewall-change.json\nfirewall-sites.json\nranges.json\n",
   );
   expect(await confirm(host, false)).toEqual({ code: 0, stdout: "2\n", stderr: "" });
 });
