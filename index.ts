@@ -14,7 +14,7 @@ import { OriginPulls } from "./components/origin-pulls/index.ts";
 import { PublicShares } from "./components/public-shares.ts";
 import { ZoneTls } from "./components/zone-tls.ts";
 import { loadSettings } from "./settings.ts";
-import { isLoopback, parseEndpoint } from "./settings/network.ts";
+import { ownPort } from "./settings/network.ts";
 
 // The order is the safety: each part depends on the one before it, so that nothing answers on the internet before it is
 // guarded, and on destroy everything goes in the reverse order. Components wait for one another as wholes.
@@ -45,12 +45,12 @@ const connection = {
 };
 
 // 1. Firewall: only Cloudflare may reach port 443.
-const upstream = parseEndpoint(settings.immichUpstream);
+const immichPort = ownPort(settings.immichUpstream);
 const firewall = new HostFirewall("firewall", {
   connection,
   hostname,
   ranges: cloudflareRanges(settings.ipRanges, provider),
-  ...(upstream && isLoopback(upstream.host) && { immichPort: upstream.port }),
+  ...(immichPort !== undefined && { immichPort }),
   dockerPublishedPort: settings.dockerPublishedPort,
   confirmSeconds: settings.confirmSeconds,
 });

@@ -95,6 +95,12 @@ function canonicalHost(host: string): string {
   return isIP(host) === 6 ? new URL(`http://[${host}]`).hostname : host;
 }
 
+/** The port of an endpoint, `address:port`, that is on the machine itself; undefined for one elsewhere or none. */
+export function ownPort(endpoint: string): number | undefined {
+  const parsed = parseEndpoint(endpoint);
+  return parsed && isLoopback(parsed.host) ? parsed.port : undefined;
+}
+
 /** Whether an endpoint's host is the machine itself. */
 export function isLoopback(host: string): boolean {
   return host === "localhost" || contains("127.0.0.0/8", host) || (isIP(host) === 6 && contains("::/127", host));

@@ -1,6 +1,6 @@
 import { Resolver } from "node:dns/promises";
 import { isIP } from "node:net";
-import { isLoopback, parseEndpoint } from "../../settings/network.ts";
+import { ownPort } from "../../settings/network.ts";
 import type { SettingsValues } from "../../settings/schema.ts";
 import { deployed, type Outputs } from "./deployed.ts";
 import { clockFinding } from "./clock.ts";
@@ -29,9 +29,10 @@ export async function examine({ settings, outputs, network, api, askHost }: Pati
   const now = new Date();
   const { hostname } = settings;
   const devices = outputs?.devices ?? {};
-  const [immichPort = null] = ownPorts([settings.immichUpstream]);
+  const immichPort = ownPort(settings.immichUpstream) ?? null;
   const { publicShareHostname: shareName, publicShareUpstream: shareUpstream } = settings;
   const shares = shareName === "" ? null : { site: shareName, upstream: shareUpstream };
+  const sharesPort = shares && (ownPort(shares.upstream) ?? null);
 
   const published = askPublic(settings.apiUrl);
   const asked = askHost({
@@ -57,7 +58,11 @@ export async function examine({ settings, outputs, network, api, askHost }: Pati
 
   const findings = await Promise.all([
     published.then((facts) => [clockFinding("workstation", facts?.ahead)]),
-    straightToHost(network, settings.originAddresses, [443, ...ownPorts([settings.immichUpstream, shares?.upstream])]),
+    straightToHost(
+      network,
+      settings.originAddresses,
+      [443, immichPort, sharesPort].filter((port) => port !== null),
+    ),
     published.then(async (facts) => (facts ? resolves(network, hostname, facts.ranges) : [])),
     published
       .then(async (facts) => (facts && shares ? resolves(network, shares.site, facts.ranges) : []))
@@ -76,14 +81,6 @@ export async function examine({ settings, outputs, network, api, askHost }: Pati
     ...(shares ? [sharesThroughCloudflare(network, shares.site)] : []),
   ]);
   return [deployed(settings, outputs), ...findings.flat()];
-}
-
-/** The ports of those endpoints that are on the host itself. */
-function ownPorts(endpoints: readonly (string | undefined)[]): number[] {
-  return endpoints
-    .flatMap((endpoint) => parseEndpoint(endpoint ?? "") ?? [])
-    .filter(({ host }) => isLoopback(host))
-    .map(({ port }) => port);
 }
 
 const list = ({ ipv4_cidrs: ipv4, ipv6_cidrs: ipv6 }: IpRanges) => [...ipv4, ...ipv6];

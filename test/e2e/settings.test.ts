@@ -18,7 +18,6 @@ beforeAll(async () => {
 afterAll(() => site.world.close());
 
 const policy = (decision: string) => site.state.access_policies.find((one) => one.decision === decision);
-const zoneSetting = (id: string) => site.state.zones[0]?.settings[id]?.value;
 
 test("who may come in, for how long, and with what, by an API token that takes the place of another", async () => {
   const { api_tokens } = site.state;
@@ -45,7 +44,7 @@ test("who may come in, for how long, and with what, by an API token that takes t
   for (const { expires_at } of site.state.service_tokens) {
     expect((Date.parse(expires_at ?? "") - Date.now()) / 86_400_000).toBeCloseTo(30, 0);
   }
-  expect([zoneSetting("min_tls_version"), zoneSetting("always_use_https")]).toEqual(["1.3", "off"]);
+  expect([site.zoneSetting("min_tls_version"), site.zoneSetting("always_use_https")]).toEqual(["1.3", "off"]);
   expect(await site.pinged("bens-phone")).toBe(200);
   expect(changed(outcome).filter((name) => name.endsWith("-command"))).toEqual([]);
 });

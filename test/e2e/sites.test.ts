@@ -20,7 +20,6 @@ beforeAll(async () => {
 });
 afterAll(() => site.world.close());
 
-const zoneSetting = (id: string) => site.state.zones[0]?.settings[id]?.value;
 const sharePage = () => site.world.visit("/share/KEY", undefined, SHARES);
 const shareStatus = async () => (await sharePage()).status;
 
@@ -108,7 +107,7 @@ test("origin pulls with a certificate for the zone, then with the one that all o
 
   const sharedCa = readFileSync(join(dirname(site.world.sandbox.publicCaPath), "shared-pull-ca.pem"), "utf8");
   await site.change({ originPulls: "shared", originPullsCa: sharedCa });
-  expect(zoneSetting("tls_client_auth")).toBe("on");
+  expect(site.zoneSetting("tls_client_auth")).toBe("on");
   expect(site.state.zones[0]?.origin_pulls.certificates).toEqual([]);
   expect([await site.pinged(), await shareStatus()]).toEqual([200, 200]);
 

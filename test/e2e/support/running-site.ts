@@ -45,6 +45,11 @@ export class RunningSite {
     return (await this.world.visit("/api/server/ping", devices[device])).status;
   }
 
+  /** The value of one of the zone's settings, since the last change. */
+  public zoneSetting(id: string): unknown {
+    return this.state.zones[0]?.settings[id]?.value;
+  }
+
   /** What a command prints on the host. */
   public async onHost(...command: string[]): Promise<string> {
     return (await this.world.sandbox.runOnHost(command)).stdout;

@@ -51,6 +51,16 @@ export function certificatesPayload(server: KeyPairPem, change: Record<string, u
   };
 }
 
+/** What a visitor at 192.0.2.7 may have written into a request, with what Cloudflare adds. */
+export const MADE_UP = {
+  "cf-connecting-ip": "192.0.2.7",
+  "x-forwarded-for": "10.0.0.1, 192.0.2.7",
+  "x-forwarded-proto": "http",
+  "x-forwarded-host": "evil.example",
+  "x-real-ip": "10.0.0.1",
+  forwarded: "for=10.0.0.1",
+};
+
 /** Payload of the step `firewall` and of its removal. */
 export const firewallPayload = { site: SITE, ranges: RANGES, sshPort: 22, immichPort: 2283, confirmSeconds: 120 };
 
@@ -238,7 +248,12 @@ export class Origin {
     }));
     await this.relay("edge", ways);
     for (const family of Object.keys(ORIGIN)) await appeared(join(this.folder, family));
-    await this.run(`until ss -Hltn 'src = ${UPSTREAM}' | grep -q .; do sleep 0.05; done`);
+    await this.listening(UPSTREAM);
+  }
+
+  /** Waits until something on the host listens on `address:port`. */
+  public async listening(endpoint: string): Promise<void> {
+    await this.run(`until ss -Hltn 'src = ${endpoint}' | grep -q .; do sleep 0.05; done`);
   }
 
   /** Passes bytes from sockets in the host's or the edge's network to sockets elsewhere, until the next reboot. */
