@@ -81,17 +81,16 @@ export function refused(check: Check, answer: Answer | string): Finding {
   const { status, location } = answer;
   if (status === 302 && location.includes("/cdn-cgi/access/login")) return well(check, "gets the login page");
   if (status === 401 || status === 403) return well(check, `gets ${status.toString()}`);
-  return ill(check, `${answer.body.includes("pong") ? "reaches Immich" : "gets past Access"} (${inWords(answer)})`);
+  return ill(check, `${isPong(answer) ? "reaches Immich" : "gets past Access"} (${inWords(answer)})`);
 }
+
+/** Whether Immich itself has answered the ping. */
+export const isPong = ({ status, body }: Answer): boolean => status === 200 && body.includes("pong");
 
 /** What the site answered to a device. */
 export function admitted(check: Check, answer: Answer | string): Finding {
   if (typeof answer === "string") return ill(check, answer, check.fix, "unknown");
-  return judged(
-    check,
-    answer.status === 200 && answer.body.includes("pong") ? undefined : `does not reach Immich: ${inWords(answer)}`,
-    "reaches Immich",
-  );
+  return judged(check, isPong(answer) ? undefined : `does not reach Immich: ${inWords(answer)}`, "reaches Immich");
 }
 
 function opened(answer: Answer | string): Finding {

@@ -1,4 +1,4 @@
-import { inWords, reason } from "./edge.ts";
+import { inWords, isPong, reason } from "./edge.ts";
 import { type Check, type Finding, ill, judged, well } from "./finding.ts";
 import { type Answer, get, type Network } from "./network.ts";
 
@@ -42,7 +42,7 @@ export function sharePages(answer: Answer | string): Finding {
 /** What the ping of Immich's API came to. */
 export function apiHidden(answer: Answer | string): Finding {
   if (typeof answer === "string") return ill(API, answer, API.fix, "unknown");
-  if (answer.body.includes("pong")) return ill(API, `reaches Immich (${inWords(answer)})`);
+  if (isPong(answer)) return ill(API, `reaches Immich (${inWords(answer)})`);
   if (answer.status === 404 || login(answer)) return well(API, "strangers do not reach it");
   // Cloudflare's own answers, and nginx's to a Cloudflare without certificate, tell nothing about the site.
   if (answer.status === 400 || answer.status >= 500) return ill(API, inWords(answer), PAGES.fix, "unknown");

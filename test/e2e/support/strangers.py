@@ -138,9 +138,12 @@ class Attempt:
         answer = b""
         while part := (yield from waiting(lambda: self.socket.recv(65536))):
             answer += part
-        if b"pong" in answer:
-            return "pong"
-        return answer.split(b" ", 2)[1].decode() if answer.startswith(b"HTTP/") else "closed"
+        if not answer.startswith(b"HTTP/"):
+            return "closed"
+        head, _, body = answer.partition(b"\r\n\r\n")
+        status = head.split(b" ", 2)[1].decode()
+        # The way to the login carries a token in base64, in which any four letters come up now and then.
+        return "pong" if status == "200" and b"pong" in body else status
 
 
 def waiting(call: Any) -> Generator[int, None, Any]:
