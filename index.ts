@@ -8,13 +8,21 @@ import { cloudflareRanges } from "./components/ip-ranges.ts";
 import { LoginProvider } from "./components/login-provider.ts";
 import { LostAnswers } from "./components/lost-answers/index.ts";
 import { OriginCertificate } from "./components/origin-certificate.ts";
-import { HostAccess, HostCertificates, HostFirewall, HostNginx } from "./components/origin-host/index.ts";
+import {
+  HostAccess,
+  HostCertificates,
+  HostFirewall,
+  HostNginx,
+  HostSite,
+  type ServedSite,
+} from "./components/origin-host/index.ts";
 import { OriginPullsCertificate } from "./components/origin-pulls/certificate.ts";
 import { OriginPulls } from "./components/origin-pulls/index.ts";
 import { PublicShares } from "./components/public-shares.ts";
 import { ZoneTls } from "./components/zone-tls.ts";
 import { loadSettings } from "./settings.ts";
 import { ownPort } from "./settings/network.ts";
+import { each, hostsOf, sitesOf, upstreamOn } from "./settings/topology.ts";
 
 // The order is the safety: each part depends on the one before it, so that nothing answers on the internet before it is
 // guarded, and on destroy everything goes in the reverse order. Components wait for one another as wholes.
@@ -24,90 +32,144 @@ import { ownPort } from "./settings/network.ts";
 Reflect.deleteProperty(Error, "prepareStackTrace");
 
 const settings = loadSettings();
-const { hostname, zoneId, accountId } = settings;
+const { zoneId, accountId } = settings;
+const cloudflareApi = { apiUrl: settings.apiUrl, apiToken: settings.apiToken, zoneId };
 
-// Whatever serves the host name carries it in its own name. So another `hostname` makes a new site beside the old one,
+// Whatever serves a host name carries it in its own name. So another `hostname` makes a new site beside the old one,
 // which is then taken away from its DNS records on; changed in place, the old name would be online without its guard.
-const site = (part: string) => `${hostname}-${part}`;
+const named = <T extends { hostname: string }>(site: T) => ({
+  ...site,
+  part: (name: string) => `${site.hostname}-${name}`,
+  lostAnswers: new LostAnswers({ ...cloudflareApi, hostname: site.hostname }),
+});
+const immichSites = each(sitesOf(settings), named);
+const shareSites = settings.publicShareHostname === "" ? [] : [named({ hostname: settings.publicShareHostname })];
+
+// Each step on a host is for all sites, so that more of them need no more SSH connections. The main host can move to
+// another address; each other one is known by its own.
+const hosts = hostsOf(settings).map((host, place) => ({
+  ...host,
+  part: (name: string) => (place === 0 ? name : `${host.sshAddress}-${name}`),
+  connection: {
+    host: host.sshAddress,
+    port: host.sshPort,
+    user: host.sshUser,
+    privateKey: settings.sshPrivateKey,
+    hostKey: host.sshHostKey,
+    revision: settings.hostRevision,
+  },
+}));
 
 const provider = new cloudflare.Provider("cloudflare", { apiToken: settings.apiToken, baseUrl: settings.apiUrl });
 
-const cloudflareApi = { apiUrl: settings.apiUrl, apiToken: settings.apiToken, zoneId };
-const lostAnswers = new LostAnswers({ ...cloudflareApi, hostname });
-
-const connection = {
-  host: settings.sshAddress,
-  port: settings.sshPort,
-  user: settings.sshUser,
-  privateKey: settings.sshPrivateKey,
-  hostKey: settings.sshHostKey,
-  revision: settings.hostRevision,
-};
-
 // 1. Firewall: only Cloudflare may reach port 443.
-const immichPort = ownPort(settings.immichUpstream);
-const firewall = new HostFirewall("firewall", {
-  connection,
-  hostname,
-  ranges: cloudflareRanges(settings.ipRanges, provider),
-  ...(immichPort !== undefined && { immichPort }),
-  dockerPublishedPort: settings.dockerPublishedPort,
-  confirmSeconds: settings.confirmSeconds,
-});
+const ranges = cloudflareRanges(settings.ipRanges, provider);
+const shut = hosts.map((host) => ({
+  ...host,
+  firewall: new HostFirewall(host.part("firewall"), {
+    connection: host.connection,
+    sites: [
+      ...immichSites.map((site) => ({
+        hostname: site.hostname,
+        immichPort: ownPort(upstreamOn(settings, host, site)),
+      })),
+      ...shareSites.map(({ hostname }) => ({ hostname })),
+    ],
+    ranges,
+    dockerPublishedPort: settings.dockerPublishedPort,
+    confirmSeconds: settings.confirmSeconds,
+  }),
+}));
 
-// 2. Certificates: the origin's own, and the one by which Cloudflare proves itself.
-const originCertificate = new OriginCertificate(
-  site("origin-certificate"),
-  { hostname, validityDays: settings.certificateValidityDays },
-  { provider },
-);
-const originPullsCertificate =
-  settings.originPulls === "shared"
-    ? undefined
-    : new OriginPullsCertificate(site("origin-pulls-certificate"), {
-        hostname,
-        validityDays: settings.certificateValidityDays,
-        key: settings.originPullsKey,
-      });
+// 2. Certificates: each site's own, and the one by which Cloudflare proves itself.
+const validityDays = settings.certificateValidityDays;
+const pullsCertificate = ({ hostname, part }: { hostname: string; part: (name: string) => string }) =>
+  new OriginPullsCertificate(part("origin-pulls-certificate"), {
+    hostname,
+    validityDays,
+    key: settings.originPullsKey,
+  });
+const ofWholeZone = settings.originPulls === "zone" ? pullsCertificate(immichSites[0]) : undefined;
 const sharedAuthorityPem = () =>
   settings.originPullsCa ||
   readFileSync(join(import.meta.dirname, "components/origin-pulls/cloudflare-origin-pull-ca.pem"), "utf8");
-const clientAuthorityPem = originPullsCertificate?.authorityPem ?? sharedAuthorityPem();
-const certificates = new HostCertificates(site("certificates"), {
-  connection,
-  hostname,
-  firewall: firewall.summary,
-  certificatePem: originCertificate.certificatePem,
-  privateKeyPem: originCertificate.privateKeyPem,
-  clientAuthorityPem,
-  hooks: lostAnswers.installation,
-});
+const certified = <T extends ReturnType<typeof named>>(site: T) => {
+  const { hostname, part } = site;
+  const origin = new OriginCertificate(part("origin-certificate"), { hostname, validityDays }, { provider });
+  const pulls = settings.originPulls === "hostname" ? pullsCertificate(site) : ofWholeZone;
+  return { ...site, origin, pulls, clientAuthorityPem: pulls?.authorityPem ?? sharedAuthorityPem() };
+};
+const immich = each(immichSites, certified);
+const shares = shareSites.map(certified);
+const sites = [...immich, ...shares];
+const installation = sites.map(({ lostAnswers }) => lostAnswers.installation);
+const supplied: ((typeof shut)[number] & { certificates: HostCertificates })[] = [];
+for (const host of shut) {
+  const { connection, firewall } = host;
+  const places = sites.map(
+    ({ hostname, part }) => new HostSite(part(host.part("on-host")), { connection, hostname }, { dependsOn: firewall }),
+  );
+  const certificates = new HostCertificates(
+    host.part("certificates"),
+    {
+      connection,
+      firewall: firewall.summary,
+      sites: sites.map(({ hostname, origin, clientAuthorityPem }) => ({
+        hostname,
+        certificatePem: origin.certificatePem,
+        privateKeyPem: origin.privateKeyPem,
+        clientAuthorityPem,
+      })),
+      // Which certificates nothing uses any more is known when the last host has its own.
+      ...(host === shut.at(-1) && { hooks: { afterCreate: installation, afterUpdate: installation } }),
+    },
+    { dependsOn: [...places, ...supplied.map((one) => one.certificates)] },
+  );
+  supplied.push({ ...host, certificates });
+}
 
-// 3. Authenticated origin pulls: Cloudflare starts to present its certificate.
-const originPulls = new OriginPulls(
-  site("origin-pulls"),
-  {
-    zoneId,
-    hostname,
-    mode: settings.originPulls,
-    ...(originPullsCertificate && { certificate: originPullsCertificate }),
-    hooks: lostAnswers.creation,
-  },
-  { provider, dependsOn: certificates },
+// 3. Authenticated origin pulls: Cloudflare starts to present its certificates.
+const pulled = settings.originPulls === "hostname" ? sites : sites.slice(0, 1);
+const originPulls = pulled.map(
+  ({ hostname, part, pulls, lostAnswers }) =>
+    new OriginPulls(
+      part("origin-pulls"),
+      {
+        zoneId,
+        hostname,
+        mode: settings.originPulls,
+        ...(pulls && { certificate: pulls }),
+        hooks: lostAnswers.creation,
+      },
+      { provider, dependsOn: supplied.map(({ certificates }) => certificates) },
+    ),
 );
 
-// 4. nginx: the site, for clients with that certificate only.
-const nginx = new HostNginx(
-  site("nginx"),
-  {
-    connection,
-    hostname,
-    serves: "immich",
-    upstream: settings.immichUpstream,
-    tokenCheck: settings.originJwtCheck,
-    certificates: certificates.summary,
-  },
-  { dependsOn: originPulls },
+// 4. nginx: the sites, for clients with those certificates only.
+const nginx = supplied.map(
+  (host) =>
+    new HostNginx(
+      host.part("nginx"),
+      {
+        connection: host.connection,
+        certificates: host.certificates.summary,
+        sites: [
+          ...immich.map((site): ServedSite => ({
+            hostname: site.hostname,
+            serves: "immich",
+            upstream: upstreamOn(settings, host, site),
+            tokenCheck: settings.originJwtCheck,
+          })),
+          ...shares.map(({ hostname }): ServedSite => ({
+            hostname,
+            serves: "shares",
+            upstream: settings.publicShareUpstream,
+            tokenCheck: false,
+          })),
+        ],
+      },
+      { dependsOn: originPulls },
+    ),
 );
 
 // 5. Full (strict).
@@ -120,95 +182,95 @@ const zoneTls = new ZoneTls(
 // 6. Cloudflare Access: the login for people, the tokens for devices.
 const login = new LoginProvider(
   "login",
-  { accountId, choice: settings.loginProvider, hooks: lostAnswers.creation },
+  { accountId, choice: settings.loginProvider, hooks: immich[0].lostAnswers.creation },
   { provider, dependsOn: zoneTls },
 );
-const access = new AccessApplication(
-  site("access"),
-  {
-    accountId,
-    hostname,
-    emails: settings.emails,
-    emailDomains: settings.emailDomains,
-    sessionDuration: settings.sessionDuration,
-    loginProvider: login.id,
-    devices: settings.devices,
-    rotations: settings.deviceRotations,
-    tokenDuration: settings.tokenDuration,
-    anyServiceToken: settings.anyServiceToken,
-    hooks: lostAnswers.creation,
-  },
-  { provider, dependsOn: zoneTls },
-);
+const guarded = each(immich, (site) => ({
+  ...site,
+  access: new AccessApplication(
+    site.part("access"),
+    {
+      accountId,
+      hostname: site.hostname,
+      emails: site.emails,
+      emailDomains: site.emailDomains,
+      sessionDuration: settings.sessionDuration,
+      loginProvider: login.id,
+      devices: site.devices,
+      rotations: site.deviceRotations,
+      tokenDuration: settings.tokenDuration,
+      anyServiceToken: settings.anyServiceToken,
+      hooks: site.lostAnswers.creation,
+    },
+    { provider, dependsOn: zoneTls },
+  ),
+}));
 
 // 7. Token check: nginx has let nobody in so far, and now lets in whom Access lets through.
-const tokenCheck = settings.originJwtCheck
-  ? new HostAccess(
-      site("token-check"),
-      { connection, hostname, audience: access.audience, teamDomain: settings.teamDomain },
-      { dependsOn: access },
-    )
-  : undefined;
-
-const guard = tokenCheck ?? access;
-
-// 8. DNS, last: from here on the name leads to the site.
-new DnsRecords(
-  site("dns"),
-  {
-    zoneId,
-    hostname,
-    addresses: settings.originAddresses,
-    comment: "Immich behind Cloudflare Access",
-    hooks: lostAnswers.creation,
-  },
-  { provider, dependsOn: guard },
+const applications = guarded.map(({ access }) => access);
+const tokenChecks = (settings.originJwtCheck ? hosts : []).map(
+  ({ part, connection }) =>
+    new HostAccess(
+      part("token-check"),
+      {
+        connection,
+        teamDomain: settings.teamDomain,
+        sites: guarded.map(({ hostname, access }) => ({ hostname, audience: access.audience })),
+      },
+      { dependsOn: applications },
+    ),
 );
+const guards = [...applications, ...tokenChecks];
 
-// Public shares, if wanted: a site of its own, which everybody may see and which does not lead to Immich.
-const shareHostname = settings.publicShareHostname;
-const publicShares =
-  shareHostname === ""
-    ? undefined
-    : new PublicShares(
-        shareHostname,
-        {
-          connection,
-          zoneId,
-          hostname: shareHostname,
-          upstream: settings.publicShareUpstream,
-          addresses: settings.originAddresses,
-          firewall: firewall.summary,
-          validityDays: settings.certificateValidityDays,
-          originPulls:
-            settings.originPulls === "hostname"
-              ? { key: settings.originPullsKey }
-              : { authorityPem: clientAuthorityPem },
-          lostAnswers: new LostAnswers({ ...cloudflareApi, hostname: shareHostname }),
-        },
-        { provider, dependsOn: guard },
-      );
+// 8. DNS, last: from here on the names lead to the sites. Cloudflare spreads visitors over all addresses.
+const addresses = hosts.flatMap(({ originAddresses }) => originAddresses);
+for (const { hostname, part, lostAnswers } of guarded) {
+  new DnsRecords(
+    part("dns"),
+    { zoneId, hostname, addresses, comment: "Immich behind Cloudflare Access", hooks: lostAnswers.creation },
+    { provider, dependsOn: guards },
+  );
+}
+for (const { hostname, lostAnswers } of shares) {
+  new PublicShares(
+    hostname,
+    { zoneId, hostname, addresses, hooks: lostAnswers.creation },
+    { provider, dependsOn: guards },
+  );
+}
+
+const expiry = ({ origin, pulls }: (typeof sites)[number]) => ({
+  origin: origin.expiresOn,
+  ...(pulls && { originPulls: pulls.expiresOn }),
+});
+const [main, ...others] = each(guarded, (site) => ({
+  hostname: site.hostname,
+  url: `https://${site.hostname}`,
+  devices: pulumi.secret(site.access.devices),
+  audience: site.access.audience,
+  certificateExpiry: expiry(site),
+  tokenExpiry: Object.fromEntries(
+    Object.entries(site.access.devices).map(([device, { expiresAt }]) => [device, expiresAt]),
+  ),
+}));
 
 /** Address of the site. */
-export const url = `https://${hostname}`;
+export const url = main.url;
 
 /** Address of the public shares, where there are any: what to enter in Immich as the external domain. */
-export const publicShareUrl = publicShares?.url;
+export const publicShareUrl = shares.map(({ hostname }) => `https://${hostname}`)[0];
 
 /** By device: the values of its two headers, and when its token ends. */
-export const devices = pulumi.secret(access.devices);
+export const devices = main.devices;
 
 /** Audience tag of the Access application. */
-export const audience = access.audience;
+export const audience = main.audience;
 
 /** When the certificates end; an `up` in the month before renews them. */
-export const certificateExpiry = {
-  origin: originCertificate.expiresOn,
-  ...(originPullsCertificate && { originPulls: originPullsCertificate.expiresOn }),
-  ...(publicShares && { publicShares: publicShares.certificateExpiry }),
-};
+export const certificateExpiry = { ...main.certificateExpiry, publicShares: shares.map(expiry)[0] };
 
 /** By device: when its token ends. */
-export const tokenExpiry = Object.fromEntries(
-  Object.entries(access.devices).map(([device, { expiresAt }]) => [device, expiresAt]),
-);
+export const tokenExpiry = main.tokenExpiry;
+
+/** The same of further sites, by host name. */
+export const moreSites = Object.fromEntries(others.map(({ hostname, ...site }) => [hostname, site]));

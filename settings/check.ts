@@ -1,5 +1,6 @@
+import { crossProblems } from "./between.ts";
 import { fixLine } from "./fixes.ts";
-import { crossProblems, settingsSchema, type SettingsValues } from "./schema.ts";
+import { settingsSchema, type SettingsValues } from "./schema.ts";
 
 /** How each key's text is to be read; every other key is a string. */
 const KINDS: Readonly<Record<string, "json" | "integer" | "boolean">> = {
@@ -7,6 +8,8 @@ const KINDS: Readonly<Record<string, "json" | "integer" | "boolean">> = {
   emails: "json",
   emailDomains: "json",
   devices: "json",
+  moreSites: "json",
+  moreHosts: "json",
   deviceRotations: "json",
   ipRanges: "json",
   sshPort: "integer",
@@ -31,7 +34,7 @@ export type Checked = { values: SettingsValues; problems?: never } | { values?: 
 export function checkSettings(texts: Readonly<Record<string, string>>): Checked {
   const raw = Object.fromEntries(Object.entries(texts).map(([key, text]) => [key, parseValue(key, text)]));
   const result = settingsSchema.safeParse(raw);
-  const between = crossProblems(raw).map(({ key, message }) => problemText(key, message, key));
+  const between = crossProblems(raw).map(({ key, where = key, message }) => problemText(where, message, key));
   if (result.success && between.length === 0) return { values: result.data };
   return { problems: [...(result.error?.issues ?? []).flatMap(describe), ...between] };
 }

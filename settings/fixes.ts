@@ -10,6 +10,8 @@ const FIXES: Readonly<Record<string, string | (() => string)>> = {
   accountId: "accountId <id on the zone's overview page>",
   apiToken: "--secret apiToken",
   apiUrl: "apiUrl https://api.cloudflare.com/client/v4",
+  moreSites: "--path 'moreSites[0].hostname' album.example.com   # and .immichUpstream, .emails[0], .devices[0]",
+  moreHosts: "--path 'moreHosts[0].sshAddress' <address>   # and .sshHostKey, .originAddresses[0]",
   originAddresses: "--path 'originAddresses[0]' <public address of the host>",
   sshAddress: "sshAddress <the host's own address or name>",
   sshPort: "sshPort 22",

@@ -22,10 +22,10 @@ export class LostAnswers {
   /** For the resources at Cloudflare; also finds out when the answer with a device's new secret was lost. */
   public readonly creation: pulumi.ResourceHookBinding;
   /**
-   * For the step that installs the origin certificate. Only there it is certain which certificate is in use: a second
+   * Runs after the step that installs the origin certificate, on the last host that gets it. Only there it is certain which certificate is in use: a second
    * one for the same key can also be the one that is about to take the first one's place.
    */
-  public readonly installation: pulumi.ResourceHookBinding;
+  public readonly installation: pulumi.ResourceHook;
 
   public constructor({ apiUrl, apiToken, zoneId, hostname }: LostAnswersArgs) {
     const site = { zoneId, hostname };
@@ -38,13 +38,12 @@ export class LostAnswers {
     });
     const secret = new pulumi.ResourceHook(`${hostname}-lost-secrets`, requireNewSecret);
     this.creation = { beforeCreate: [search], afterCreate: [search], afterUpdate: [secret] };
-    const revoke = new pulumi.ResourceHook(`${hostname}-lost-certificates`, async ({ newOutputs, oldOutputs }) => {
-      const installed = fingerprint(newOutputs);
+    this.installation = new pulumi.ResourceHook(`${hostname}-lost-certificates`, async ({ newOutputs, oldOutputs }) => {
+      const installed = fingerprint(hostname, newOutputs);
       if (installed === undefined) return;
       const api = await open();
-      await remove(api, await originCertificates(api, site, installed, fingerprint(oldOutputs)));
+      await remove(api, await originCertificates(api, site, installed, fingerprint(hostname, oldOutputs)));
     });
-    this.installation = { afterCreate: [revoke], afterUpdate: [revoke] };
   }
 }
 
@@ -58,6 +57,9 @@ async function remove(api: Account, strays: readonly Stray[]): Promise<void> {
   }
 }
 
-/** The certificate that the summary of the host's `certificates` step names. */
-const fingerprint = (outputs: Record<string, unknown> | undefined): string | undefined =>
-  /^certificate ([0-9a-f]{16}) /.exec(String(outputs?.stdout))?.[1];
+/** The certificate that the summary of the host's `certificates` step names for a site. */
+function fingerprint(hostname: string, outputs: Record<string, unknown> | undefined): string | undefined {
+  const lines = String(outputs?.stdout).split("\n");
+  const of = (line: string) => /^certificate ([0-9a-f]{16}) for (\S+) /.exec(line) ?? [];
+  return lines.map(of).find(([, , site]) => site === hostname)?.[1];
+}

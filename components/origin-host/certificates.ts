@@ -1,42 +1,49 @@
 import * as pulumi from "@pulumi/pulumi";
 import { hostStep, type HostConnection } from "./host-step.ts";
 
-export interface HostCertificatesArgs {
-  connection: HostConnection;
+/** Certificates of one site. */
+export interface SiteCertificates {
   /** Host name of the site. */
   hostname: string;
-  /** Summary of the firewall step, whose change this step's new SSH connection confirms. */
-  firewall: pulumi.Input<string>;
   /** The origin certificate, PEM. */
   certificatePem: pulumi.Input<string>;
   /** Its key, PEM; it is kept secret and installed with mode 0600. */
   privateKeyPem: pulumi.Input<string>;
   /** Authority whose client certificates nginx accepts, PEM. */
   clientAuthorityPem: pulumi.Input<string>;
+}
+
+export interface HostCertificatesArgs {
+  connection: HostConnection;
+  /** Summary of the firewall step, whose change this step's new SSH connection confirms. */
+  firewall: pulumi.Input<string>;
+  sites: readonly SiteCertificates[];
   /** Run around the step. */
   hooks?: pulumi.ResourceHookBinding;
 }
 
 /**
- * Installs the origin certificate, its key and the authority of the origin pulls on the host. Where the site already
- * runs, nginx takes them over by a reload, and the old ones come back if it does not serve the new ones.
+ * Installs the sites' origin certificates, their keys and the authorities of the origin pulls on the host. Where a site
+ * already runs, nginx takes them over by a reload, and the old ones come back if it does not serve the new ones.
  */
 export class HostCertificates extends pulumi.ComponentResource {
-  /** One line about what is installed. */
+  /** What is installed, one line for each site. */
   public readonly summary: pulumi.Output<string>;
 
   public constructor(name: string, args: HostCertificatesArgs, opts?: pulumi.ComponentResourceOptions) {
     super("immich-access:index:HostCertificates", name, {}, opts);
     const step = hostStep(
       `${name}-command`,
-      "certificates",
+      { apply: "certificates" },
       args.connection,
       {
-        site: args.hostname,
         firewall: args.firewall,
-        certificate: args.certificatePem,
-        privateKey: pulumi.secret(args.privateKeyPem),
-        clientCa: args.clientAuthorityPem,
+        sites: args.sites.map((site) => ({
+          site: site.hostname,
+          certificate: site.certificatePem,
+          privateKey: pulumi.secret(site.privateKeyPem),
+          clientCa: site.clientAuthorityPem,
+        })),
       },
       { parent: this, ...(args.hooks && { hooks: args.hooks }) },
     );

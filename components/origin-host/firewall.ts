@@ -7,17 +7,23 @@ export interface AddressRanges {
   ipv6: pulumi.Input<string[]>;
 }
 
+/** A site that Cloudflare reaches on this host. */
+export interface ReachedSite {
+  /** Host name of the site. */
+  hostname: string;
+  /**
+   * Port on which its Immich listens on this host; none if it runs elsewhere. Published by Docker on more than loopback
+   * it goes around ufw.
+   */
+  immichPort?: number | undefined;
+}
+
 export interface HostFirewallArgs {
   connection: HostConnection;
-  /** Host name of the site. The firewall is for all sites of the host, whichever stacks they are from. */
-  hostname: string;
+  /** The stack's sites on this host. The firewall is for all that the host has, whichever stacks they are from. */
+  sites: readonly ReachedSite[];
   /** Who may reach port 443. The host refreshes its copy daily by itself. */
   ranges: AddressRanges;
-  /**
-   * Port on which Immich listens on this host, or `undefined` if it runs elsewhere. Published by Docker on more than
-   * loopback it goes around ufw.
-   */
-  immichPort?: number;
   /**
    * What to do where Docker does publish it so: `refuse` fails before anything changes, `drop` drops what comes from
    * elsewhere by a rule in the chain DOCKER-USER, which is put back before Docker starts and goes with this resource.
@@ -44,13 +50,12 @@ export class HostFirewall extends pulumi.ComponentResource {
     const sorted = (list: pulumi.Input<string[]>) => pulumi.output(list).apply((ranges) => [...ranges].sort());
     const step = hostStep(
       `${name}-command`,
-      "firewall",
+      { apply: "firewall", remove: "firewall-remove" },
       args.connection,
       {
-        site: args.hostname,
+        sites: args.sites.map(({ hostname, immichPort }) => ({ site: hostname, immichPort: immichPort ?? null })),
         ranges: { ipv4: sorted(args.ranges.ipv4), ipv6: sorted(args.ranges.ipv6) },
         sshPort: args.connection.port,
-        immichPort: args.immichPort ?? null,
         dockerPublishedPort: args.dockerPublishedPort,
         confirmSeconds: args.confirmSeconds,
       },

@@ -20,25 +20,33 @@ export interface HostConnection {
 /** What a step is given; secrets in it stay secret in the state. */
 export type StepPayload = Readonly<Record<string, pulumi.Input<unknown>>>;
 
+/** Which of the agent's steps runs when. */
+export interface HostSteps {
+  /** On create and on update; without one, nothing does, and nobody connects to the host. */
+  apply?: "firewall" | "certificates" | "nginx" | "access";
+  /** On delete. */
+  remove?: "firewall-remove" | "site-remove";
+}
+
 /**
- * One step of the host agent: a remote command that applies the payload on create and on update, and undoes it on
- * delete with the same payload. Every step compares before it acts, so running one again changes nothing.
+ * Steps of the host agent, as a remote command. Every step compares before it acts, so running one again changes nothing.
  *
  * There are no `triggers`: a changed trigger replaces the command, and the old one's delete would undo what the new
  * one's create has just made.
  */
 export function hostStep(
   name: string,
-  step: "firewall" | "certificates" | "nginx" | "access",
+  { apply, remove }: HostSteps,
   connection: HostConnection,
   payload: StepPayload,
   opts: pulumi.CustomResourceOptions,
 ): command.remote.Command {
   const { revision, ...ssh } = connection;
-  const run = agentCommand(step);
   return new command.remote.Command(
     name,
     {
+      ...(apply && { create: agentCommand(apply), update: agentCommand(apply) }),
+      ...(remove && { delete: agentCommand(remove) }),
       connection: {
         ...ssh,
         privateKey: pulumi.secret(ssh.privateKey),
@@ -46,9 +54,6 @@ export function hostStep(
         dialErrorLimit: 3,
         perDialTimeout: 15,
       },
-      create: run,
-      update: run,
-      delete: agentCommand(`${step}-remove`),
       stdin: pulumi.secret(pulumi.output({ revision, payload }).apply(agentInput)),
       // Otherwise the provider hands earlier output to the host as environment variables, which sshd refuses.
       addPreviousOutputInEnv: false,

@@ -1,5 +1,6 @@
-export { HostAccess, type HostAccessArgs } from "./access.ts";
-export { HostCertificates, type HostCertificatesArgs } from "./certificates.ts";
-export { HostFirewall, type HostFirewallArgs } from "./firewall.ts";
-export { HostNginx, type HostNginxArgs } from "./nginx.ts";
+export { type GuardedSite, HostAccess, type HostAccessArgs } from "./access.ts";
+export { HostCertificates, type HostCertificatesArgs, type SiteCertificates } from "./certificates.ts";
+export { HostFirewall, type HostFirewallArgs, type ReachedSite } from "./firewall.ts";
+export { HostNginx, type HostNginxArgs, type ServedSite } from "./nginx.ts";
+export { HostSite, type HostSiteArgs } from "./site.ts";
 export type { HostConnection } from "./host-step.ts";

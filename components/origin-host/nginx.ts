@@ -1,9 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
 import { hostStep, type HostConnection } from "./host-step.ts";
 
-export interface HostNginxArgs {
-  connection: HostConnection;
-  /** Host name of the site; nginx refuses every other. */
+/** A site as nginx serves it. */
+export interface ServedSite {
+  /** Host name of the site; nginx refuses every name that no site has. */
   hostname: string;
   /** What is served: Immich, or no more than the pages of immich-public-proxy, which everybody may see. */
   serves: "immich" | "shares";
@@ -14,30 +14,33 @@ export interface HostNginxArgs {
    * that. Never for shares.
    */
   tokenCheck: boolean;
+}
+
+export interface HostNginxArgs {
+  connection: HostConnection;
+  sites: readonly ServedSite[];
   /** Summary of the certificates step. */
   certificates: pulumi.Input<string>;
 }
 
 /**
- * A site in nginx: TLS with the origin certificate, only for clients with the origin-pull certificate, and what the
- * service behind it asks of a reverse proxy. It is checked, reloaded without a restart, probed, and taken back if the probe fails.
+ * The sites in nginx: TLS with the origin certificate, only for clients with the origin-pull certificate, and what the
+ * service behind it asks of a reverse proxy. They are checked, loaded without a restart, probed, and taken back if a
+ * probe fails.
  */
 export class HostNginx extends pulumi.ComponentResource {
-  /** One line about the site. */
+  /** One line about the sites. */
   public readonly summary: pulumi.Output<string>;
 
   public constructor(name: string, args: HostNginxArgs, opts?: pulumi.ComponentResourceOptions) {
     super("immich-access:index:HostNginx", name, {}, opts);
     const step = hostStep(
       `${name}-command`,
-      "nginx",
+      { apply: "nginx" },
       args.connection,
       {
-        site: args.hostname,
         certificates: args.certificates,
-        serves: args.serves,
-        upstream: args.upstream,
-        tokenCheck: args.tokenCheck,
+        sites: args.sites.map(({ hostname, ...site }) => ({ site: hostname, ...site })),
       },
       { parent: this },
     );

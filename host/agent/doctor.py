@@ -59,9 +59,10 @@ class _Examination:
         self._shares = self._examined_shares(payload.get("shares"))
         # The ranges are those that the host has taken over last, which may be newer than the deployment's.
         ranges = record.read_ranges()
-        self._request = None if ranges is None else checked_request({**payload, "ranges": ranges._asdict()})
         self._audience = payload.get("audience")
         self._immich_port = payload.get("immichPort")
+        wanted = {**payload, "sites": [{"site": name, "immichPort": self._immich_port}]}
+        self._request = None if ranges is None else checked_request({**wanted, "ranges": ranges._asdict()})
         sites = record.read_sites() if self._request is None else record.sites_with(self._request)
         self._dropped = docker_user.dropped(sites.values())
 

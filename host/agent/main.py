@@ -15,16 +15,14 @@ from agent.lock import exclusive
 # text, and reading all of it takes longer than many a step. Each gets the whole request and returns its one line.
 STEPS = {
     "access": ("agent.access.steps", "apply"),
-    "access-remove": ("agent.access.steps", "remove"),
     "certificates": ("agent.certificates.steps", "apply"),
-    "certificates-remove": ("agent.certificates.steps", "remove"),
     "firewall": ("agent.firewall.steps", "firewall"),
     "firewall-docker-user": ("agent.firewall.docker_user", "reinstate"),
     "firewall-refresh": ("agent.firewall.steps", "refresh"),
     "firewall-remove": ("agent.firewall.steps", "firewall_remove"),
     "firewall-undo": ("agent.firewall.confirmation", "undo"),
     "nginx": ("agent.nginx.steps", "apply"),
-    "nginx-remove": ("agent.nginx.steps", "remove"),
+    "site-remove": ("agent.removal", "remove"),
     "doctor": ("agent.doctor", "examine"),
     "survey": ("agent.survey", "survey"),
 }

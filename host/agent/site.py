@@ -3,13 +3,24 @@
 import ipaddress
 import re
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, cast
 
 from agent.errors import HostError
 
 LABEL = r"(?!-)[a-z0-9-]{1,63}(?<!-)"
 HOSTNAME = re.compile(rf"{LABEL}(?:\.{LABEL})*")
 ENDPOINT = re.compile(r"(?:\[(?P<ipv6>[0-9a-fA-F:.]+)\]|(?P<host>[^\[\]:/\s]+)):(?P<port>[0-9]{1,5})")
+
+
+def listed(payload: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What the payload says of each site; raises HostError if it names none, or one twice."""
+    value = payload.get("sites")
+    entries = cast("list[object]", value) if isinstance(value, list) else []
+    sites = [cast("Mapping[str, Any]", entry) for entry in entries if isinstance(entry, dict)]
+    names = {checked_hostname(text(site, "site")) for site in sites}
+    if not sites or len(sites) != len(entries) or len(names) != len(sites):
+        raise HostError("the payload's 'sites' is no list of different sites; nothing has been changed")
+    return sites
 
 
 def text(payload: Mapping[str, Any], name: str) -> str:

@@ -32,7 +32,7 @@ class SiteExamination:
     def files(self) -> str:
         """nginx's files for the site are those of the deployment."""
         service.require()
-        plan = nginx.planned(self._modules, self.site)
+        plan = nginx.planned(self._modules, [self.site])
         changed = [*differing(plan.files), *differing_links(plan.links)]
         if changed:
             raise HostError(f"{', '.join(str(path) for path in changed)} differ from what was deployed")
@@ -41,7 +41,7 @@ class SiteExamination:
     def guard(self) -> str:
         """nginx turns away whom it has to."""
         service.require()
-        nginx.prove(nginx.planned(self._modules, self.site))
+        nginx.prove(nginx.planned(self._modules, [self.site]))
         return "turns away whoever has no certificate, and unknown names"
 
     def certificate(self) -> str:

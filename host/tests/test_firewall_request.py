@@ -5,10 +5,9 @@ from agent.errors import HostError
 from agent.firewall.request import checked_request
 
 PAYLOAD: dict[str, Any] = {
-    "site": "photos.example.com",
+    "sites": [{"site": "photos.example.com", "immichPort": None}],
     "ranges": {"ipv4": ["173.245.48.0/20"], "ipv6": ["2400:cb00::/32"]},
     "sshPort": 22,
-    "immichPort": None,
     "confirmSeconds": 120,
 }
 
@@ -16,20 +15,25 @@ PAYLOAD: dict[str, Any] = {
 class CheckedRequest(unittest.TestCase):
     def test_reads_a_payload(self) -> None:
         request = checked_request(PAYLOAD)
-        self.assertEqual((request.site, request.ranges.ipv6), ("photos.example.com", ["2400:cb00::/32"]))
-        self.assertEqual(request.needs, (22, None, None))
+        self.assertEqual((request.ssh_port, request.ranges.ipv6), (22, ["2400:cb00::/32"]))
+        self.assertEqual(request.needs, {"photos.example.com": (22, None, None)})
 
     def test_drops_a_published_port_only_where_that_is_asked_for(self) -> None:
-        here = {**PAYLOAD, "immichPort": 2283}
-        for published, dropped in (("refuse", None), ("drop", 2283)):
-            self.assertEqual(checked_request({**here, "dockerPublishedPort": published}).needs.dropped_port, dropped)
-        self.assertIsNone(checked_request({**PAYLOAD, "dockerPublishedPort": "drop"}).needs.dropped_port)
+        ports = {"photos.example.com": 2283, "album.example.com": None}
+        payload = {**PAYLOAD, "sites": [{"site": site, "immichPort": port} for site, port in ports.items()]}
+        for published, dropped in (({"dockerPublishedPort": "drop"}, 2283), ({"dockerPublishedPort": "refuse"}, None)):
+            needs = checked_request({**payload, **published}).needs
+            self.assertEqual({site: one.dropped_port for site, one in needs.items()}, {**ports, "photos.example.com": dropped})
         # As earlier versions of the program have left it on the host.
-        self.assertIsNone(checked_request(here).needs.dropped_port)
+        self.assertIsNone(checked_request(payload).needs["photos.example.com"].dropped_port)
 
     def test_refuses_what_cannot_be_applied(self) -> None:
         bad: list[dict[str, Any]] = [
-            {"site": "photos"},
+            {"sites": "photos.example.com"},
+            {"sites": []},
+            {"sites": ["photos.example.com"]},
+            {"sites": [{"site": "photos"}]},
+            {"sites": [{"site": "photos.example.com"}, {"site": "photos.example.com"}]},
             {"ranges": None},
             {"ranges": {"ipv4": ["173.245.48.0/20"]}},
             {"ranges": {"ipv4": ["173.245.48.0/20"], "ipv6": "2400:cb00::/32"}},
@@ -37,7 +41,7 @@ class CheckedRequest(unittest.TestCase):
             {"sshPort": 0},
             {"sshPort": True},
             {"sshPort": "22"},
-            {"immichPort": 65536},
+            {"sites": [{"site": "photos.example.com", "immichPort": 65536}]},
             {"confirmSeconds": 1},
             {"confirmSeconds": None},
             {"dockerPublishedPort": "accept"},

@@ -1,48 +1,13 @@
 import { createHash } from "node:crypto";
 import * as pulumi from "@pulumi/pulumi";
-import { beforeEach, describe, expect, it, vi } from "vitest";
-import { configure } from "./support/configuration.ts";
-import { find, RANGES, recordResources, settled, valueOf, type Registered } from "./support/mocks.ts";
-
-interface Program {
-  url: string;
-  publicShareUrl: string | undefined;
-  devices: pulumi.Output<Record<string, { clientId: string; clientSecret: string }>>;
-  audience: pulumi.Output<string>;
-  certificateExpiry: { origin: pulumi.Output<string>; originPulls?: pulumi.Output<string> };
-  tokenExpiry: Record<string, pulumi.Output<string>>;
-}
-
-let registered: Registered[];
-let calls: string[];
-
-beforeEach(() => {
-  vi.restoreAllMocks();
-  vi.resetModules();
-});
-
-async function run(changes: Record<string, string> = {}, preview = false): Promise<Program> {
-  ({ registered, calls } = recordResources(preview));
-  configure(changes);
-  const program = (await import("../../index.ts")) as unknown as Program;
-  await settled();
-  expect(registered.length).toBeGreaterThan(10);
-  return program;
-}
-
-const ofType = (suffix: string) => registered.filter(({ type }) => type.endsWith(`:${suffix}`));
-const site = (name: string) => `photos.example.com-${name}`;
-/** What a step is asked, which follows the script that starts the agent. */
-const request = ({ inputs }: { inputs: Record<string, unknown> }) =>
-  JSON.parse((inputs["stdin"] as string).split("\n.\n")[1] ?? "") as { payload: Record<string, unknown> };
-const payload = (name: string) => request(find(registered, name)).payload;
+import { describe, expect, it } from "vitest";
+import { find, RANGES, valueOf } from "./support/mocks.ts";
+import { asked, awaited, calls, ofType, payload, registered, request, run, site, STEPS } from "./support/program.ts";
 
 describe("the program", () => {
   it("registers the same resources in a preview, where nothing is known yet", async () => {
     await run();
     const normal = registered.map(({ type, name }) => `${type} ${name}`).sort();
-    vi.resetModules();
-    vi.restoreAllMocks();
     await run({}, true);
     expect(registered.map(({ type, name }) => `${type} ${name}`).sort()).toEqual(normal);
   });
@@ -89,13 +54,9 @@ describe("the program", () => {
     await run();
     expect(find(registered, site("access-application")).inputs["allowedIdps"]).toEqual(["login-one-time-pin-id"]);
     const id = "699d98642c564d2e855e9661899b7252".replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
-    vi.resetModules();
-    vi.restoreAllMocks();
     await run({ loginProvider: id });
     expect(ofType("ZeroTrustAccessIdentityProvider")).toEqual([]);
     expect(find(registered, site("access-application")).inputs["allowedIdps"]).toEqual([id]);
-    vi.resetModules();
-    vi.restoreAllMocks();
     await run({ loginProvider: "account" });
     expect(find(registered, site("access-application")).inputs).not.toHaveProperty("allowedIdps");
   });
@@ -135,19 +96,16 @@ describe("the program", () => {
   it("changes nothing in place for another host name, so that the old one stays guarded until it is gone", async () => {
     await run();
     const before = registered;
-    const firewall = payload("firewall-command");
-    vi.resetModules();
-    vi.restoreAllMocks();
     await run({ hostname: "album.example.com" });
     const kept = registered.filter(({ name }) => before.some((resource) => resource.name === name));
     expect(kept.map(({ name }) => name)).toContain("login-one-time-pin");
-    // The firewall keeps a list of the host's sites; what it lets in is the same.
-    expect(payload("firewall-command")).toEqual({ ...firewall, site: "album.example.com" });
-    for (const { name, inputs } of kept.filter(({ name }) => name !== "firewall-command")) {
+    for (const { name, inputs } of kept.filter(({ name }) => !STEPS.includes(name))) {
       expect(inputs, name).toEqual(find(before, name).inputs);
     }
+    // A step leaves alone what it is not asked for.
+    for (const step of STEPS) expect(payload(step)["sites"], step).toEqual([asked(step, "album.example.com")]);
     const guards = ["DnsRecord", "ZeroTrustAccessApplication", "Command"].flatMap(ofType);
-    for (const { name } of guards.filter(({ name }) => name !== "firewall-command")) {
+    for (const { name } of guards.filter(({ name }) => !STEPS.includes(name))) {
       expect(name).toMatch(/^album\.example\.com-/);
     }
   });
@@ -175,7 +133,7 @@ describe("origin pulls", () => {
       algorithm: "RSA",
       rsaBits: 2048,
     });
-    expect(payload(site("certificates-command"))).toMatchObject({ clientCa: "CA PEM" });
+    expect(asked("certificates-command")).toMatchObject({ clientCa: "CA PEM" });
   });
 
   it("does so for the whole zone", async () => {
@@ -191,7 +149,7 @@ describe("origin pulls", () => {
       settingId: "tls_client_auth",
       value: "on",
     });
-    const pem = payload(site("certificates-command"))["clientCa"] as string;
+    const pem = asked("certificates-command")?.["clientCa"] as string;
     const der = Buffer.from(pem.replace(/-----[^-]+-----|\s/g, ""), "base64");
     expect(createHash("sha256").update(der).digest("hex")).toMatch(/^9a1ac2b4/);
     expect(ofType("SelfSignedCert")).toEqual([]);
@@ -202,15 +160,15 @@ describe("the host's steps", () => {
   it("carry secrets on standard input only, and as secrets", async () => {
     await run();
     const steps = ofType("Command");
-    expect(new Set(steps.map(({ name }) => name))).toEqual(
-      new Set(["firewall-command", ...["certificates", "nginx", "token-check"].map((step) => site(`${step}-command`))]),
-    );
+    expect(new Set(steps.map(({ name }) => name))).toEqual(new Set([...STEPS, site("on-host-command")]));
     for (const { secrets, inputs } of steps) {
       expect(secrets).toEqual(expect.arrayContaining(["stdin", "connection"]));
       expect(JSON.stringify([inputs["create"], inputs["update"], inputs["delete"]])).not.toContain("KEY PEM");
       expect(inputs).not.toHaveProperty("triggers");
       expect(inputs["addPreviousOutputInEnv"]).toBe(false);
-      expect((inputs["create"] as string).length).toBeLessThan(2000);
+      for (const command of ["create", "update", "delete"]) {
+        expect(String(inputs[command]).length).toBeLessThan(2000);
+      }
       expect((inputs["connection"] as { hostKey: string }).hostKey).toMatch(/^ssh-ed25519 /);
     }
   });
@@ -219,36 +177,42 @@ describe("the host's steps", () => {
     await run();
     expect(payload("firewall-command")).toEqual({
       ranges: { ipv4: ["103.21.244.0/22", "198.41.128.0/17"], ipv6: ["2400:cb00::/32"] },
-      site: "photos.example.com",
+      sites: [{ site: "photos.example.com", immichPort: 2283 }],
       sshPort: 22,
-      immichPort: 2283,
       dockerPublishedPort: "refuse",
       confirmSeconds: 120,
     });
-    expect(payload(site("certificates-command"))).toEqual({
-      site: "photos.example.com",
+    expect(payload("certificates-command")).toEqual({
       firewall: "done",
-      certificate: "ORIGIN PEM",
-      privateKey: "KEY PEM",
-      clientCa: "CA PEM",
+      sites: [{ site: "photos.example.com", certificate: "ORIGIN PEM", privateKey: "KEY PEM", clientCa: "CA PEM" }],
     });
-    expect(payload(site("nginx-command"))).toEqual({
-      site: "photos.example.com",
+    expect(payload("nginx-command")).toEqual({
       certificates: "done",
-      serves: "immich",
-      upstream: "127.0.0.1:2283",
-      tokenCheck: true,
+      sites: [{ site: "photos.example.com", serves: "immich", upstream: "127.0.0.1:2283", tokenCheck: true }],
     });
-    expect(payload(site("token-check-command"))).toEqual({
-      site: "photos.example.com",
-      audience: "AUDIENCE",
+    expect(payload("token-check-command")).toEqual({
       teamDomain: "team.cloudflareaccess.com",
+      sites: [{ site: "photos.example.com", audience: "AUDIENCE" }],
     });
+    expect(payload(site("on-host-command"))).toEqual({ site: "photos.example.com" });
+  });
+
+  it("undo on the host only what a site has there, and the firewall", async () => {
+    await run();
+    const undone = ofType("Command").filter(({ inputs }) => inputs["delete"] !== undefined);
+    expect(undone.map(({ name }) => name).sort()).toEqual(["firewall-command", site("on-host-command")]);
+    const place = find(registered, site("on-host-command")).inputs;
+    expect([place["create"], place["update"]]).toEqual([undefined, undefined]);
+    // It is there before anything of the site can be on the host, and goes after what leads visitors there.
+    for (const step of ["certificates", "nginx", "token-check"]) {
+      expect(awaited(`${step}-command`), step).toContain(site("on-host-command"));
+    }
+    expect(awaited(site("on-host-command"))).toContain("firewall-command");
   });
 
   it("leave the token check out when told so", async () => {
     await run({ originJwtCheck: "false", teamDomain: "" });
-    expect(payload(site("nginx-command"))).toMatchObject({ tokenCheck: false });
+    expect(asked("nginx-command")).toMatchObject({ tokenCheck: false });
     expect(ofType("HostAccess")).toEqual([]);
   });
 
@@ -262,97 +226,7 @@ describe("the host's steps", () => {
 
   it("ask for no Docker check when Immich runs elsewhere", async () => {
     await run({ immichUpstream: "192.168.1.7:2283" });
-    expect(payload("firewall-command")["immichPort"]).toBeNull();
-  });
-});
-
-/** Names of all that the engine makes before a resource, and removes after it: what it or its parents depend on. */
-function awaited(name: string, type?: string): Set<string> {
-  const names = new Set<string>();
-  const follow = (resource: Registered) => {
-    const urns = [...resource.dependencies, resource.parent].filter((urn) => urn !== "" && !names.has(urn));
-    for (const urn of urns) {
-      names.add(urn);
-      const found = registered.filter((one) => urn.endsWith(`${one.type}::${one.name}`));
-      found.forEach(follow);
-    }
-  };
-  registered.filter((one) => one.name === name && (type === undefined || one.type === type)).forEach(follow);
-  return new Set([...names].map((urn) => urn.split("::").at(-1) ?? ""));
-}
-
-describe("public shares", () => {
-  const SHARES = { publicShareHostname: "shares.example.com", publicShareUpstream: "127.0.0.1:3001" };
-  const shares = (part: string) => `shares.example.com-${part}`;
-
-  it("are not there unless they have a host name", async () => {
-    const program = await run();
-    expect(registered.filter(({ type, name }) => /share/i.test(type + name))).toEqual([]);
-    expect(program.publicShareUrl).toBeUndefined();
-  });
-
-  it("add a site with its name in all that belongs to it, and change nothing of the main one", async () => {
-    await run();
-    const before = registered;
-    vi.resetModules();
-    vi.restoreAllMocks();
-    const program = await run(SHARES);
-    expect(program.publicShareUrl).toBe("https://shares.example.com");
-    const kept = registered.filter(({ name }) => before.some((resource) => resource.name === name));
-    const shape = ({ type, name, inputs }: Registered) => `${type} ${name} ${JSON.stringify(inputs)}`;
-    expect(kept.map(shape).sort()).toEqual(before.map(shape).sort());
-    const added = registered.filter((resource) => !kept.includes(resource));
-    expect(added.length).toBeGreaterThan(10);
-    for (const { name } of added) expect(name).toMatch(/^shares\.example\.com(-|$)/);
-    expect(added.filter(({ type }) => type.includes("ZeroTrust"))).toEqual([]);
-    expect(find(registered, shares("dns-a-203-0-113-10")).inputs).toMatchObject({
-      name: "shares.example.com",
-      proxied: true,
-    });
-    expect(find(registered, shares("origin-certificate-certificate")).inputs["hostnames"]).toEqual([
-      "shares.example.com",
-    ]);
-    expect(payload(shares("certificates-command"))).toMatchObject({ site: "shares.example.com", firewall: "done" });
-    expect(payload(shares("nginx-command"))).toEqual({
-      site: "shares.example.com",
-      certificates: "done",
-      serves: "shares",
-      upstream: "127.0.0.1:3001",
-      tokenCheck: false,
-    });
-  });
-
-  it("come after the main site's guard, and their records after all else", async () => {
-    for (const [changes, guard] of [
-      [SHARES, site("token-check-command")],
-      [{ ...SHARES, originJwtCheck: "false" }, site("access-application")],
-    ] as const) {
-      vi.resetModules();
-      vi.restoreAllMocks();
-      await run(changes);
-      for (const { name, type } of registered.filter((one) => one.name.startsWith("shares."))) {
-        expect(awaited(name, type), name).toContain(guard);
-      }
-      const order = ["certificates-command", "origin-pulls-hostname", "nginx-command", "dns-a-203-0-113-10"].map(
-        shares,
-      );
-      for (const [index, name] of order.entries()) {
-        expect([...awaited(name)].filter((one) => order.includes(one)).sort()).toEqual(order.slice(0, index).sort());
-      }
-      expect([...awaited(site("dns-a-203-0-113-10"))].filter((name) => name.startsWith("shares."))).toEqual([]);
-    }
-  });
-
-  it("are covered by the origin pulls of the whole zone where those are on", async () => {
-    for (const originPulls of ["zone", "shared"]) {
-      vi.resetModules();
-      vi.restoreAllMocks();
-      await run({ ...SHARES, originPulls });
-      expect(registered.filter(({ name }) => name.startsWith(shares("origin-pulls")))).toEqual([]);
-      expect(payload(shares("certificates-command"))["clientCa"]).toBe(
-        payload(site("certificates-command"))["clientCa"],
-      );
-    }
+    expect(asked("firewall-command")).toMatchObject({ immichPort: null });
   });
 });
 

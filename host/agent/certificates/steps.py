@@ -1,19 +1,18 @@
-"""The steps `certificates` and `certificates-remove`."""
+"""The step `certificates`, and what becomes of them when a site goes."""
 
 import time
-from collections.abc import Mapping
-from contextlib import nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any, NamedTuple
 
 from agent.certificates.store import Store
 from agent.certificates.x509 import Certificate, read_certificates, read_private_key
 from agent.errors import HostError
 from agent.files import File, differing, replaced
-from agent.firewall import record
 from agent.firewall.confirmation import confirm
 from agent.nginx import probe, real_ip, service
 from agent.nginx.layout import enabled_sites
-from agent.site import checked_hostname, text
+from agent.site import listed, text
 from agent.system import installed
 
 
@@ -23,37 +22,52 @@ class _Set(NamedTuple):
     authorities: list[Certificate]
     files: dict[str, File]
 
+    @property
+    def summary(self) -> str:
+        """What the step says of them."""
+        authorities = " and ".join(authority.fingerprint[:16] for authority in self.authorities)
+        return (
+            f"certificate {self.leaf.fingerprint[:16]} for {self.site} until {self.leaf.end_date}, "
+            f"clients of authority {authorities}"
+        )
+
 
 def apply(request: Mapping[str, Any]) -> str:
-    """Installs the site's certificates; where nginx serves the site, it takes them over and is seen to.
+    """Installs the sites' certificates; where nginx serves a site, it takes them over and is seen to.
 
     A site whose nginx is stopped is left for the `nginx` step, which starts it.
     """
     change = confirm(final=False)
-    wanted = _checked(request["payload"])
-    store = Store(wanted.site)
-    used = installed("nginx") and wanted.site in enabled_sites()
-    fingerprint = wanted.leaf.fingerprint
-    if not (store.settled_on(wanted.files) and (not used or _served(wanted))):
+    wanted = [_checked(site) for site in listed(request["payload"])]
+    _install(wanted)
+    return "\n".join(f"{one.summary}, firewall change {change}" for one in wanted)
+
+
+def _install(wanted: Sequence[_Set]) -> None:
+    """Puts the sets in place, all or none of them: nginx refuses its files as long as one set is broken."""
+    served = set(enabled_sites()) if installed("nginx") else set[str]()
+    stale = [one for one in wanted if not _settled(one, one.site in served)]
+    if not stale:
+        return
+    used = [one for one in stale if one.site in served]
+    if used:
+        service.refuse_broken([str(Store(one.site).folder) for one in wanted])
+    with ExitStack() as changes:
         if used:
-            service.refuse_broken(str(store.folder))
-        # The site would not load without the ranges that it includes.
-        repairs = differing(real_ip.recorded()) if used else {}
-        with service.changing() if used else nullcontext(), replaced(repairs), store.switched_to(wanted.files):
-            if used:
-                service.load()
-                if service.active():
-                    probe.require_certificate(wanted.site, fingerprint)
-    authorities = " and ".join(authority.fingerprint[:16] for authority in wanted.authorities)
-    return (
-        f"certificate {fingerprint[:16]} for {wanted.site} until {wanted.leaf.end_date}, "
-        f"clients of authority {authorities}, firewall change {change}"
-    )
+            changes.enter_context(service.changing())
+            # A site would not load without the ranges that it includes.
+            changes.enter_context(replaced(differing(real_ip.recorded())))
+        for one in stale:
+            changes.enter_context(Store(one.site).switched_to(one.files))
+        if used:
+            service.load()
+            if service.active():
+                for one in used:
+                    probe.require_certificate(one.site, one.leaf.fingerprint)
 
 
-def remove(request: Mapping[str, Any]) -> str:
-    """Removes the site's certificates, which nginx must not use any more. They are the last of a site on the host."""
-    site = checked_hostname(text(request["payload"], "site"))
+def remove(site: str) -> None:
+    """Removes the site's certificates, which nginx must not use any more."""
     store = Store(site)
     in_use = site in enabled_sites() or (installed("nginx") and f"{store.folder}/" in service.configuration())
     if in_use and store.folder.exists():
@@ -61,11 +75,14 @@ def remove(request: Mapping[str, Any]) -> str:
             f"nginx still uses the certificates in {store.folder}; take the site out first; nothing has been changed"
         )
     store.remove()
-    record.forget_site(site)
-    return f"no certificates for {site}"
 
 
-def _served(wanted: _Set) -> bool:
+def _settled(wanted: _Set, served: bool) -> bool:
+    """Whether the set is in place and, where nginx serves the site, shown."""
+    if not Store(wanted.site).settled_on(wanted.files):
+        return False
+    if not served:
+        return True
     if service.unfinished():
         return False
     return not service.active() or probe.serves(wanted.site, wanted.leaf.fingerprint)
@@ -73,7 +90,7 @@ def _served(wanted: _Set) -> bool:
 
 def _checked(payload: Mapping[str, Any]) -> _Set:
     """The payload's certificates and key, once they are seen to belong together and to be good now."""
-    site = checked_hostname(text(payload, "site"))
+    site = text(payload, "site")
     chain = read_certificates(text(payload, "certificate"), "origin certificate")
     private_key, public_key = read_private_key(text(payload, "privateKey"))
     authorities = read_certificates(text(payload, "clientCa"), "authority of the origin pulls")

@@ -92,7 +92,7 @@ def read_sites() -> dict[str, Needs]:
 
 def sites_with(request: Request) -> dict[str, Needs]:
     """The same once a request is granted."""
-    return {**read_sites(), request.site: request.needs}
+    return {**read_sites(), **request.needs}
 
 
 def keeping_sites(sites: Mapping[str, Needs]) -> dict[Path, File | None]:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, cast
 
 from agent.errors import HostError
 from agent.ranges import Ranges, checked_ranges
-from agent.site import checked_hostname, text
+from agent.site import listed, text
 
 # What to do with an Immich that Docker publishes to everyone.
 REFUSE, DROP = "refuse", "drop"
@@ -27,32 +27,28 @@ class Needs(NamedTuple):
 class Request(NamedTuple):
     """A checked payload."""
 
-    site: str
-    needs: Needs
+    ssh_port: int
+    # By site
+    needs: Mapping[str, Needs]
     ranges: Ranges
     confirm_seconds: int
 
 
 def checked_request(payload: Mapping[str, Any]) -> Request:
     """The payload of the step; raises HostError for anything in it that cannot be applied."""
-    immich_port = payload.get("immichPort")
-    immich_port = None if immich_port is None else _port(immich_port, "immichPort")
+    ssh_port = _port(payload.get("sshPort"), "sshPort")
     published = payload.get("dockerPublishedPort", REFUSE)
     seconds = payload.get("confirmSeconds")
     if type(seconds) is not int or seconds not in CONFIRM_SECONDS:
         raise HostError(f"confirmSeconds is {seconds!r}, not 2 to 3600; nothing has been changed")
     if published not in (REFUSE, DROP):
         raise HostError(f"dockerPublishedPort is {published!r}, not {REFUSE} or {DROP}; nothing has been changed")
-    return Request(
-        checked_hostname(text(payload, "site")),
-        Needs(
-            _port(payload.get("sshPort"), "sshPort"),
-            immich_port,
-            immich_port if published == DROP else None,
-        ),
-        checked_payload_ranges(payload.get("ranges")),
-        seconds,
-    )
+    needs: dict[str, Needs] = {}
+    for site in listed(payload):
+        port = site.get("immichPort")
+        immich_port = None if port is None else _port(port, "immichPort")
+        needs[text(site, "site")] = Needs(ssh_port, immich_port, immich_port if published == DROP else None)
+    return Request(ssh_port, needs, checked_payload_ranges(payload.get("ranges")), seconds)
 
 
 def checked_payload_ranges(value: object) -> Ranges:

@@ -14,7 +14,7 @@ from agent.firewall.refresh import checked_update
 from agent.firewall.request import checked_payload_ranges, checked_request
 from agent.nginx import real_ip
 from agent.ranges import Ranges
-from agent.site import checked_hostname, text
+from agent.site import listed, text
 from agent.system import installed
 
 PROGRAMS = ("nginx", "ufw")
@@ -26,8 +26,9 @@ def firewall(request: Mapping[str, Any]) -> str:
     wanted = checked_request(payload)
     sites = record.sites_with(wanted)
     dropped = docker_user.dropped(sites.values())
-    ssh_ports(wanted.needs.ssh_port)
-    refuse_published(wanted.needs.immich_port, dropped)
+    ssh_ports(wanted.ssh_port)
+    for needs in wanted.needs.values():
+        refuse_published(needs.immich_port, dropped)
     absent = packages.missing(PROGRAMS)
     if absent:
         packages.install(absent)
@@ -49,9 +50,10 @@ def firewall(request: Mapping[str, Any]) -> str:
 def firewall_remove(request: Mapping[str, Any]) -> str:
     """Shuts port 443 and removes what the firewall step left on the host; ufw stays enabled, with SSH let in.
 
-    Where another stack has a site on the host, all but what was for the one that goes stays.
+    Where another stack has a site on the host, all but what was for those that go stays.
     """
-    record.forget_site(checked_hostname(text(request["payload"], "site")))
+    for site in listed(request["payload"]):
+        record.forget_site(text(site, "site"))
     sites = record.read_sites()
     if sites:
         dropped = docker_user.dropped(sites.values())

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -55,13 +55,14 @@ def problem() -> str | None:
     return _serious(result.stderr) or last_line(result)
 
 
-def refuse_broken(own: str) -> None:
+def refuse_broken(own: Sequence[str]) -> None:
     """Raises HostError if nginx refuses the files before anything has changed, and not because of a file of ours.
 
-    `own` is the folder of the site's certificates; what is broken in it or in our files, the step is about to repair.
+    `own` are the folders of the sites' certificates; what is broken in them or in our files, the step is about to
+    repair.
     """
     complaint = problem()
-    if complaint is not None and not any(part in complaint for part in (own, str(OWN), f"/{PREFIX}")):
+    if complaint is not None and not any(part in complaint for part in (*own, str(OWN), f"/{PREFIX}")):
         raise HostError(
             f"nginx refuses its configuration already: {complaint}; repair that first; nothing has been changed"
         )

@@ -1,7 +1,7 @@
-"""The steps `nginx` and `nginx-remove`."""
+"""The step `nginx`, and what becomes of it when a site goes."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from hashlib import sha256
 from pathlib import Path
@@ -27,15 +27,15 @@ from agent.nginx.layout import (
     linked,
 )
 from agent.nginx.text import IMMICH, SHARES, Site, site_text, token_cache, unknown_names_text
-from agent.site import checked_hostname, checked_upstream, choice, flag, text
+from agent.site import checked_upstream, choice, flag, listed, text
 from agent.system import installed, run
 
 
 class Plan(NamedTuple):
-    """What a site's files and links shall be, and the certificate that nginx shall show."""
+    """What the sites' files and links shall be, and the certificates that nginx shall show."""
 
-    site: str
-    fingerprint: str
+    # By site
+    fingerprints: dict[str, str]
     files: dict[Path, File | None]
     links: dict[Path, Path | None]
     # Whose default server answers under unknown names, by family; ours does for the others
@@ -50,45 +50,54 @@ class Plan(NamedTuple):
 
 
 def apply(request: Mapping[str, Any]) -> str:
-    """Serves the site, and proves that it does.
+    """Serves the sites, all by one reload, and proves that it does.
 
-    A service that does not answer is no error: the site says 502 until it does, and the step need not be run again.
+    A service that does not answer is no error: its site says 502 until it does, and the step need not be run again.
     Immich itself behind public shares is one.
     """
     confirm(final=True)
-    payload = request["payload"]
-    name = checked_hostname(text(payload, "site"))
-    upstream = checked_upstream(text(payload, "upstream"))
-    serves = choice(payload, "serves", (IMMICH, SHARES))
+    sites = [_checked(site) for site in listed(request["payload"])]
     service.require()
-    store = Store(name)
     ranges = real_ip.recorded()
     if not ranges:
         raise HostError("the firewall step has not run on this host; nothing has been changed")
-    token_check = flag(payload, "tokenCheck")
-    if serves == SHARES:
-        refuse_immich(upstream)
+    for site in sites:
+        if site.serves == SHARES:
+            refuse_immich(site.upstream)
     repairs = differing(ranges)
     # First, because nginx tells nothing about a configuration that lacks a file.
     with replaced(repairs):
-        service.refuse_broken(str(store.folder))
-        plan = planned(request["modules"], Site(name, serves, upstream, str(store.current), str(RANGES), token_check))
-        if token_check:
+        service.refuse_broken([str(Store(site.name).folder) for site in sites])
+        plan = planned(request["modules"], sites)
+        if any(site.token_check for site in sites):
             installation.install(request["modules"])
         if repairs or not _settled(plan):
             with service.changing(), replaced(differing(plan.files)), linked(differing_links(plan.links)):
                 service.load_or_start()
                 prove(plan)
     _forget_tokens()
-    return f"nginx serves {name} for {upstream}, {plan.summary}"
+    served = " and ".join(f"{site.name} for {site.upstream}" for site in sites)
+    return f"nginx serves {served}, {plan.summary}"
 
 
-def remove(request: Mapping[str, Any]) -> str:
+def _checked(payload: Mapping[str, Any]) -> Site:
+    """What the payload says of a site."""
+    name = text(payload, "site")
+    return Site(
+        name,
+        choice(payload, "serves", (IMMICH, SHARES)),
+        checked_upstream(text(payload, "upstream")),
+        str(Store(name).current),
+        str(RANGES),
+        flag(payload, "tokenCheck"),
+    )
+
+
+def remove(name: str) -> None:
     """Takes the site out of nginx, which goes on with all others.
 
     The last one of ours takes the refusal of unknown names along.
     """
-    name = checked_hostname(text(request["payload"], "site"))
     gone = [name] if any(site != name for site in enabled_sites()) else [name, UNKNOWN_NAMES]
     files: dict[Path, File | None] = {place.file(one): None for place in LAYOUTS for one in gone}
     links = {link: None for place in LAYOUTS for one in gone for link in place.link(one)}
@@ -97,7 +106,7 @@ def remove(request: Mapping[str, Any]) -> str:
     running = installed("nginx") and service.active()
     if differing(files) or differing_links(links) or (running and service.unfinished()):
         if running:
-            service.refuse_broken(str(Store(name).folder))
+            service.refuse_broken([str(Store(name).folder)])
         # Other sites of ours need the ranges.
         if len(gone) == 1:
             files |= real_ip.recorded()
@@ -106,23 +115,18 @@ def remove(request: Mapping[str, Any]) -> str:
             if running:
                 service.load()
     _forget_tokens()
-    return f"nginx does not serve {name}"
 
 
-def planned(modules: Mapping[str, str], site: Site) -> Plan:
-    """What shall be on this host for a site whose certificates are installed; raises HostError if they are not."""
-    certificate = read(Path(site.certificates) / "origin.pem")
-    if certificate is None:
-        raise HostError(
-            f"{site.certificates}/origin.pem is missing; the certificates step installs it; nothing has been changed"
-        )
+def planned(modules: Mapping[str, str], sites: Sequence[Site]) -> Plan:
+    """What shall be on this host for sites whose certificates are installed; raises HostError if they are not."""
+    fingerprints = {site.name: _fingerprint(site) for site in sites}
     nginx = service.capabilities()
     place = layout()
     foreign = foreign_defaults(service.configuration())
     families = [family for family in nginx.families if family not in foreign]
 
     # Another layout's files are from before nginx.conf was changed.
-    places = [(one, name) for one in LAYOUTS for name in (site.name, UNKNOWN_NAMES)]
+    places = [(one, name) for one in LAYOUTS for name in (*fingerprints, UNKNOWN_NAMES)]
     files: dict[Path, File | None] = {DUMMY_CERTIFICATE: None, **{one.file(name): None for one, name in places}}
     links: dict[Path, Path | None] = {link: None for one, name in places for link in one.link(name)}
     if families:
@@ -131,10 +135,19 @@ def planned(modules: Mapping[str, str], site: Site) -> Plan:
         links.update(place.link(UNKNOWN_NAMES))
         if not nginx.rejects_handshakes:
             files[DUMMY_CERTIFICATE] = read(DUMMY_CERTIFICATE) or _dummy_certificate()
-    files[place.file(site.name)] = File(site_text(modules, site, nginx).encode())
-    links.update(place.link(site.name))
-    leaf = read_certificates(certificate.content.decode(), "installed certificate")[0]
-    return Plan(site.name, leaf.fingerprint, files, links, foreign)
+    for site in sites:
+        files[place.file(site.name)] = File(site_text(modules, site, nginx).encode())
+        links.update(place.link(site.name))
+    return Plan(fingerprints, files, links, foreign)
+
+
+def _fingerprint(site: Site) -> str:
+    certificate = read(Path(site.certificates) / "origin.pem")
+    if certificate is None:
+        raise HostError(
+            f"{site.certificates}/origin.pem is missing; the certificates step installs it; nothing has been changed"
+        )
+    return read_certificates(certificate.content.decode(), "installed certificate")[0].fingerprint
 
 
 def _forget_tokens() -> None:
@@ -173,8 +186,9 @@ def _settled(plan: Plan) -> bool:
 
 
 def prove(plan: Plan) -> None:
-    """Raises HostError unless nginx shows the certificate, and nothing to those who must see nothing."""
-    probe.require_certificate(plan.site, plan.fingerprint)
-    probe.require_client_certificate(plan.site)
+    """Raises HostError unless nginx shows the certificates, and nothing to those who must see nothing."""
+    for site, fingerprint in plan.fingerprints.items():
+        probe.require_certificate(site, fingerprint)
+        probe.require_client_certificate(site)
     if "" not in plan.foreign:
         probe.require_unknown_names_refused()

@@ -54,6 +54,8 @@ export const GOOD: Readonly<Record<string, string>> = {
   minTlsVersion: "1.2",
   alwaysUseHttps: "true",
   ipRanges: "[]",
+  moreSites: "[]",
+  moreHosts: "[]",
 };
 
 /** Sets the configuration for the program, with these changes; `undefined` leaves a key out. */

@@ -1,0 +1,22 @@
+import * as pulumi from "@pulumi/pulumi";
+import { hostStep, type HostConnection } from "./host-step.ts";
+
+export interface HostSiteArgs {
+  connection: HostConnection;
+  /** Host name of the site. */
+  hostname: string;
+}
+
+/**
+ * A site's place on a host. It does nothing when it is made: the steps put all sites of a host there together, so that
+ * their number costs no connections. Its deletion takes the one site off the host, whatever of it is there. So it has to
+ * be made before them, and goes after the site's DNS records and its Access application.
+ */
+export class HostSite extends pulumi.ComponentResource {
+  public constructor(name: string, args: HostSiteArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("immich-access:index:HostSite", name, {}, opts);
+    const payload = { site: args.hostname };
+    hostStep(`${name}-command`, { remove: "site-remove" }, args.connection, payload, { parent: this });
+    this.registerOutputs({});
+  }
+}

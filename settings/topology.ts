@@ -1,0 +1,41 @@
+// A stack's sites and hosts: the main ones, whose settings lie at the top, and those of `moreSites` and `moreHosts`.
+
+import type { SettingsValues } from "./schema.ts";
+
+/** A site in front of Immich. */
+export type ImmichSite = SettingsValues["moreSites"][number];
+
+/** A host that serves the sites. */
+export type OriginHost = SettingsValues["moreHosts"][number];
+
+type NonEmpty<T> = [T, ...T[]];
+
+/** What a function makes of each of a list that is never empty. */
+export const each = <T, U>([first, ...rest]: Readonly<NonEmpty<T>>, make: (item: T) => U): NonEmpty<U> => [
+  make(first),
+  ...rest.map(make),
+];
+
+type Values = Omit<SettingsValues, "apiToken" | "sshPrivateKey">;
+
+/** All sites, the main one first. */
+export function sitesOf(values: Values): NonEmpty<ImmichSite> {
+  const { hostname, immichUpstream, emails, emailDomains, devices, deviceRotations } = values;
+  return [{ hostname, immichUpstream, emails, emailDomains, devices, deviceRotations }, ...values.moreSites];
+}
+
+/** All hosts, the main one first. */
+export function hostsOf(values: Values): NonEmpty<OriginHost> {
+  const { sshAddress, sshPort, sshUser, sshHostKey, originAddresses, immichUpstream } = values;
+  return [{ sshAddress, sshPort, sshUser, sshHostKey, originAddresses, immichUpstream }, ...values.moreHosts];
+}
+
+/** Where a host's nginx finds a site's Immich: the main site's can be another on each host. */
+export const upstreamOn = (values: Values, host: OriginHost, site: ImmichSite): string =>
+  site.hostname === values.hostname ? host.immichUpstream : site.immichUpstream;
+
+/** The settings as if one of its sites, on one of its hosts, were all that the stack has. */
+export function viewOf<T extends Values>(values: T, site: ImmichSite, host: OriginHost): T {
+  const immichUpstream = upstreamOn(values, host, site);
+  return { ...values, ...site, ...host, immichUpstream, moreSites: [], moreHosts: [] };
+}
