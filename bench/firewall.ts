@@ -81,7 +81,7 @@ export async function firewall(): Promise<Figure[]> {
 }
 
 function ours(host: TestHost): Contender {
-  const input = agentInput({ payload: PAYLOAD });
+  const input = agentInput({ payload: { ...PAYLOAD, sites: [PAYLOAD] } });
   return {
     apply: () => timed(host, agentCommand("firewall"), input),
     remove: async () => void (await timed(host, agentCommand("firewall-remove"), input)),

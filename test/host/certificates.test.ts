@@ -235,11 +235,17 @@ describe("where nginx serves the site", () => {
     expect(await origin.run("ls /run/immich-access-nginx 2>&1 || true")).toContain("No such file");
   });
 
-  test("they are removed only after the site, and once more without complaint", async () => {
-    expect(await origin.refuse("certificates-remove", certificatesPayload(served))).toContain("still uses");
-    await origin.apply("nginx-remove", nginxPayload);
-    expect(await origin.apply("certificates-remove", certificatesPayload(served))).toBe(`no certificates for ${SITE}`);
+  test("they stay for as long as a server of the owner's own uses them", async () => {
+    const [certificate, key] = ["origin.pem", "origin.key"].map((name) => `${FOLDER}/current/${name}`);
+    const server = `server { listen 127.0.0.1:8443 ssl; ssl_certificate ${certificate}; ssl_certificate_key ${key}; }`;
+    await origin.run(`echo '${server}' >/etc/nginx/conf.d/owner.conf`);
+    expect(await origin.refuse("site-remove", { site: SITE })).toContain("still uses");
+    await origin.run(`test -e ${certificate}; rm /etc/nginx/conf.d/owner.conf`);
+  });
+
+  test("they go with the site, and once more without complaint", async () => {
+    expect(await origin.apply("site-remove", { site: SITE })).toBe(`${SITE} is not on this host`);
     expect(await origin.run("ls /etc/immich-access 2>&1 || true")).toContain("No such file");
-    await origin.apply("certificates-remove", certificatesPayload(served));
+    await origin.apply("site-remove", { site: SITE });
   });
 });

@@ -1,3 +1,4 @@
+import { X509Certificate } from "node:crypto";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import {
   answer,
@@ -16,11 +17,14 @@ const UNKNOWN_NAMES = "/etc/nginx/sites-enabled/immich-access-unknown-names.conf
 const RANGES_FILE = "/etc/nginx/immich-access/cloudflare-ranges.conf";
 const OTHER = "album.home.localhost";
 
+const server = serverCertificate();
 let origin: Origin;
+
+const remove = (site = SITE) => origin.apply("site-remove", { site });
 
 beforeAll(async () => {
   origin = await Origin.start();
-  await origin.apply("certificates", certificatesPayload(serverCertificate()));
+  await origin.apply("certificates", certificatesPayload(server));
   await origin.run(
     "openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=owner -keyout /etc/ssl/owner.key -out /etc/ssl/owner.pem 2>&1",
   );
@@ -146,7 +150,6 @@ describe("what works all the same:", () => {
   });
 
   test.each(["certificates", "nginx"])("ranges that were removed by hand are put back by the step %s", async (step) => {
-    const server = serverCertificate();
     await origin.run(`rm ${RANGES_FILE}`);
     await origin.apply(step, step === "nginx" ? nginxPayload : certificatesPayload(server));
     await origin.apply("nginx", nginxPayload);
@@ -182,7 +185,8 @@ describe("what works all the same:", () => {
   });
 
   test("a default server of the owner's own, which stays the default", async () => {
-    await origin.apply("nginx-remove", nginxPayload);
+    await remove();
+    await origin.apply("certificates", certificatesPayload(server));
     await ownersServer("443 ssl default_server", "blog.home.localhost", "ssl_verify_client optional_no_ca;");
     expect(await origin.apply("nginx", nginxPayload)).toMatch(
       new RegExp(`config [0-9a-f]{12}, unknown names are answered by ${OWNER}$`),
@@ -268,43 +272,81 @@ describe("several sites, and their removal:", () => {
     await origin.seen("/");
     await origin.seen("/", { serverName: OTHER, headers: { host: OTHER } });
 
-    expect(await origin.apply("nginx-remove", other)).toBe(`nginx does not serve ${OTHER}`);
+    expect(await remove(OTHER)).toBe(`${OTHER} is not on this host`);
     await expect(origin.connect({ serverName: OTHER })).rejects.toThrow(/unrecognized name/i);
     await origin.seen("/");
     await origin.run(`test -e ${UNKNOWN_NAMES}`);
 
     await ownersServer("127.0.0.1:8443 ssl", "blog.home.localhost");
-    await origin.apply("nginx-remove", nginxPayload);
+    await remove();
     await expect(origin.connect()).rejects.toThrow();
     expect(await origin.run("find /etc/nginx/ -name '*immich*' ! -type d")).toBe("");
     expect(await state()).toBe("active enabled");
     expect(await origin.run("curl -sk https://127.0.0.1:8443/")).toBe("blog.home.localhost");
   });
 
+  test("two sites come by one step, both or neither", async () => {
+    const { site: _, ...same } = nginxPayload;
+    const both = { sites: [nginxPayload, { ...same, site: OTHER }] };
+    await origin.apply("certificates", certificatesPayload(server));
+    const before = await origin.snapshot();
+    expect(await origin.refuse("nginx", both)).toMatch(/album\.home\.localhost\/current\/origin\.pem is missing/);
+    expect(await origin.snapshot()).toBe(before);
+
+    const certificates = {
+      sites: [certificatesPayload(server), certificatesPayload(serverCertificate(OTHER), { site: OTHER })],
+    };
+    const wrong = { sites: [...certificates.sites, certificatesPayload(server, { site: "third.home.localhost" })] };
+    expect(await origin.refuse("certificates", wrong)).toContain("is not for third.home.localhost");
+    expect(await origin.snapshot()).toBe(before);
+    expect((await origin.apply("certificates", certificates)).split("\n")).toEqual(
+      [SITE, OTHER].map((site): unknown => expect.stringMatching(`^certificate [0-9a-f]{16} for ${site} until `)),
+    );
+    expect(await origin.apply("nginx", both)).toMatch(
+      `nginx serves ${SITE} for ${UPSTREAM} and ${OTHER} for ${UPSTREAM}, config `,
+    );
+    await origin.seen("/");
+    await origin.seen("/", { serverName: OTHER, headers: { host: OTHER } });
+
+    // What serves already takes new certificates of both by one reload.
+    const renewed = [SITE, OTHER].map((site) => certificatesPayload(serverCertificate(site), { site }));
+    await origin.apply("certificates", { sites: renewed });
+    for (const [place, serverName] of [SITE, OTHER].entries()) {
+      const socket = await origin.connect({ serverName });
+      const shown = socket.getPeerX509Certificate()?.fingerprint256;
+      socket.destroy();
+      expect(shown).toBe(new X509Certificate(renewed[place]?.certificate ?? "").fingerprint256);
+    }
+    await remove(OTHER);
+    await remove();
+  });
+
   test("once more changes nothing", async () => {
     const before = await origin.snapshot();
-    expect(await origin.apply("nginx-remove", nginxPayload)).toBe(`nginx does not serve ${SITE}`);
+    expect(await remove()).toBe(`${SITE} is not on this host`);
     expect(await origin.snapshot()).toBe(before);
   });
 
   test("a configuration that the owner has broken keeps the site, and says so", async () => {
+    await origin.apply("certificates", certificatesPayload(server));
     await origin.apply("nginx", nginxPayload);
     await origin.run(`echo 'nonsense;' >${OWNER}`);
-    expect(await origin.refuse("nginx-remove", nginxPayload)).toMatch(/refuses its configuration already/);
+    expect(await origin.refuse("site-remove", { site: SITE })).toMatch(/refuses its configuration already/);
     await origin.seen("/");
   });
 
   test("a stopped nginx stays stopped", async () => {
     await origin.run("systemctl stop nginx");
-    await origin.apply("nginx-remove", nginxPayload);
+    await remove();
     expect(await state()).toBe("inactive enabled");
     await origin.run(`test ! -e ${ENABLED}`);
   });
 
   test("an nginx that is gone, with its files left", async () => {
+    await origin.apply("certificates", certificatesPayload(server));
     await origin.apply("nginx", { ...nginxPayload, upstream: UPSTREAM });
     await origin.run("systemctl stop nginx; mv /usr/sbin/nginx /usr/sbin/nginx.real; mv /etc/nginx/nginx.conf /tmp");
-    await origin.apply("nginx-remove", nginxPayload);
+    await remove();
     await origin.run(`test ! -e ${ENABLED}`);
     expect(await origin.refuse("nginx", nginxPayload)).toContain(
       "nginx is not installed; the firewall step installs it",

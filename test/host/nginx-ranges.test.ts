@@ -84,7 +84,7 @@ test("ranges that nginx does not take over, because of somebody else's mistake, 
 test("the ranges stay for as long as a site includes them", async () => {
   await origin.apply("firewall-remove", firewallPayload);
   await origin.run(`test -e ${FILE}`);
-  await origin.apply("nginx-remove", nginxPayload);
+  await origin.apply("site-remove", nginxPayload);
   await origin.apply("firewall-remove", firewallPayload);
   await origin.run("test ! -e /etc/nginx/immich-access");
 });

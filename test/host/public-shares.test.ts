@@ -243,8 +243,7 @@ test("go without a trace, and the main site stays as it is", async () => {
   const main = () =>
     origin.run(`cat /etc/nginx/sites-available/immich-access-${SITE}.conf; ls -lR /etc/immich-access/${SITE}`);
   const before = await main();
-  expect(await origin.apply("nginx-remove", sharesPayload)).toBe(`nginx does not serve ${SHARES}`);
-  await origin.apply("certificates-remove", { site: SHARES });
+  expect(await origin.apply("site-remove", { site: SHARES })).toBe(`${SHARES} is not on this host`);
   expect(
     await origin.run(
       `find /etc /run /var/lib -name '*${SHARES}*' 2>/dev/null; nginx -T 2>/dev/null | grep -c shares || true`,

@@ -29,9 +29,12 @@ export class TestHost {
     this.address = host.address;
   }
 
-  /** Runs a step of the host agent as the program does: over SSH, with files and payload on standard input. */
-  public step(step: string, payload: unknown, options: Omit<SshOptions, "input"> = {}): Promise<CommandResult> {
-    const input = agentInput({ payload });
+  /**
+   * Runs a step of the host agent as the program does: over SSH, with files and payload on standard input. A payload
+   * without `sites` is for a host with one site, whose part lies beside the rest.
+   */
+  public step(step: string, payload: object, options: Omit<SshOptions, "input"> = {}): Promise<CommandResult> {
+    const input = agentInput({ payload: { sites: [payload], ...payload } });
     return this.host.ssh(agentCommand(step), { timeout: 100_000, ...options, input });
   }
 

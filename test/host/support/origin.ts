@@ -151,14 +151,14 @@ export class Origin {
   }
 
   /** Runs a step that must succeed; returns its line. */
-  public async apply(step: string, payload: unknown): Promise<string> {
+  public async apply(step: string, payload: object): Promise<string> {
     const { code, stdout, stderr } = await this.host.step(step, payload);
     if (code !== 0) throw new Error(`${step}: ${stderr}`);
     return stdout.trim();
   }
 
   /** Runs a step that must fail; returns its error. */
-  public async refuse(step: string, payload: unknown): Promise<string> {
+  public async refuse(step: string, payload: object): Promise<string> {
     const { code, stdout, stderr } = await this.host.step(step, payload);
     if (code === 0) throw new Error(`${step} did not fail: ${stdout}`);
     return stderr;
