@@ -37,8 +37,12 @@ const cloudflareApi = { apiUrl: settings.apiUrl, apiToken: settings.apiToken, zo
 
 // Whatever serves a host name carries it in its own name. So another `hostname` makes a new site beside the old one,
 // which is then taken away from its DNS records on; changed in place, the old name would be online without its guard.
+//
+// `own` is what has been made for a site or a host so far. What comes later depends on it directly, and not only through
+// what several share: a site or a host that goes alone then goes in the reverse order, too.
 const named = <T extends { hostname: string }>(site: T) => ({
   ...site,
+  own: Array<pulumi.Resource>(),
   part: (name: string) => `${site.hostname}-${name}`,
   lostAnswers: new LostAnswers({ ...cloudflareApi, hostname: site.hostname }),
 });
@@ -49,6 +53,7 @@ const shareSites = settings.publicShareHostname === "" ? [] : [named({ hostname:
 // another address; each other one is known by its own.
 const hosts = hostsOf(settings).map((host, place) => ({
   ...host,
+  own: Array<pulumi.Resource>(),
   part: (name: string) => (place === 0 ? name : `${host.sshAddress}-${name}`),
   connection: {
     host: host.sshAddress,
@@ -106,9 +111,9 @@ const installation = sites.map(({ lostAnswers }) => lostAnswers.installation);
 const supplied: ((typeof shut)[number] & { certificates: HostCertificates })[] = [];
 for (const host of shut) {
   const { connection, firewall } = host;
-  const places = sites.map(
-    ({ hostname, part }) => new HostSite(part(host.part("on-host")), { connection, hostname }, { dependsOn: firewall }),
-  );
+  for (const { hostname, part, own } of sites) {
+    own.push(new HostSite(part(host.part("on-host")), { connection, hostname }, { dependsOn: firewall }));
+  }
   const certificates = new HostCertificates(
     host.part("certificates"),
     {
@@ -123,54 +128,54 @@ for (const host of shut) {
       // Which certificates nothing uses any more is known when the last host has its own.
       ...(host === shut.at(-1) && { hooks: { afterCreate: installation, afterUpdate: installation } }),
     },
-    { dependsOn: [...places, ...supplied.map((one) => one.certificates)] },
+    { dependsOn: [...sites.flatMap(({ own }) => own), ...supplied.map((one) => one.certificates)] },
   );
   supplied.push({ ...host, certificates });
 }
 
 // 3. Authenticated origin pulls: Cloudflare starts to present its certificates.
-const pulled = settings.originPulls === "hostname" ? sites : sites.slice(0, 1);
-const originPulls = pulled.map(
-  ({ hostname, part, pulls, lostAnswers }) =>
-    new OriginPulls(
-      part("origin-pulls"),
-      {
-        zoneId,
-        hostname,
-        mode: settings.originPulls,
-        ...(pulls && { certificate: pulls }),
-        hooks: lostAnswers.creation,
-      },
-      { provider, dependsOn: supplied.map(({ certificates }) => certificates) },
-    ),
-);
+for (const { hostname, part, pulls, lostAnswers, own } of settings.originPulls === "hostname" ? sites : [immich[0]]) {
+  const originPulls = new OriginPulls(
+    part("origin-pulls"),
+    {
+      zoneId,
+      hostname,
+      mode: settings.originPulls,
+      ...(pulls && { certificate: pulls }),
+      hooks: lostAnswers.creation,
+    },
+    { provider, dependsOn: [...own, ...supplied.map(({ certificates }) => certificates)] },
+  );
+  own.push(originPulls);
+}
 
 // 4. nginx: the sites, for clients with those certificates only.
-const nginx = supplied.map(
-  (host) =>
-    new HostNginx(
-      host.part("nginx"),
-      {
-        connection: host.connection,
-        certificates: host.certificates.summary,
-        sites: [
-          ...immich.map((site): ServedSite => ({
-            hostname: site.hostname,
-            serves: "immich",
-            upstream: upstreamOn(settings, host, site),
-            tokenCheck: settings.originJwtCheck,
-          })),
-          ...shares.map(({ hostname }): ServedSite => ({
-            hostname,
-            serves: "shares",
-            upstream: settings.publicShareUpstream,
-            tokenCheck: false,
-          })),
-        ],
-      },
-      { dependsOn: originPulls },
-    ),
-);
+for (const host of supplied) {
+  const nginx = new HostNginx(
+    host.part("nginx"),
+    {
+      connection: host.connection,
+      certificates: host.certificates.summary,
+      sites: [
+        ...immich.map((site): ServedSite => ({
+          hostname: site.hostname,
+          serves: "immich",
+          upstream: upstreamOn(settings, host, site),
+          tokenCheck: settings.originJwtCheck,
+        })),
+        ...shares.map(({ hostname }): ServedSite => ({
+          hostname,
+          serves: "shares",
+          upstream: settings.publicShareUpstream,
+          tokenCheck: false,
+        })),
+      ],
+    },
+    { dependsOn: [host.certificates, ...sites.flatMap(({ own }) => own)] },
+  );
+  host.own.push(nginx);
+}
+const nginx = hosts.flatMap(({ own }) => own);
 
 // 5. Full (strict).
 const zoneTls = new ZoneTls(
@@ -202,40 +207,40 @@ const guarded = each(immich, (site) => ({
       anyServiceToken: settings.anyServiceToken,
       hooks: site.lostAnswers.creation,
     },
-    { provider, dependsOn: zoneTls },
+    { provider, dependsOn: [zoneTls, ...site.own] },
   ),
 }));
 
 // 7. Token check: nginx has let nobody in so far, and now lets in whom Access lets through.
 const applications = guarded.map(({ access }) => access);
-const tokenChecks = (settings.originJwtCheck ? hosts : []).map(
-  ({ part, connection }) =>
-    new HostAccess(
-      part("token-check"),
-      {
-        connection,
-        teamDomain: settings.teamDomain,
-        sites: guarded.map(({ hostname, access }) => ({ hostname, audience: access.audience })),
-      },
-      { dependsOn: applications },
-    ),
-);
-const guards = [...applications, ...tokenChecks];
+for (const { part, connection, own } of settings.originJwtCheck ? hosts : []) {
+  const tokenCheck = new HostAccess(
+    part("token-check"),
+    {
+      connection,
+      teamDomain: settings.teamDomain,
+      sites: guarded.map(({ hostname, access }) => ({ hostname, audience: access.audience })),
+    },
+    { dependsOn: [...own, ...applications] },
+  );
+  own.push(tokenCheck);
+}
+const guards = [...applications, ...hosts.flatMap(({ own }) => own)];
 
 // 8. DNS, last: from here on the names lead to the sites. Cloudflare spreads visitors over all addresses.
 const addresses = hosts.flatMap(({ originAddresses }) => originAddresses);
-for (const { hostname, part, lostAnswers } of guarded) {
+for (const { hostname, part, lostAnswers, own } of guarded) {
   new DnsRecords(
     part("dns"),
     { zoneId, hostname, addresses, comment: "Immich behind Cloudflare Access", hooks: lostAnswers.creation },
-    { provider, dependsOn: guards },
+    { provider, dependsOn: [...guards, ...own] },
   );
 }
-for (const { hostname, lostAnswers } of shares) {
+for (const { hostname, lostAnswers, own } of shares) {
   new PublicShares(
     hostname,
     { zoneId, hostname, addresses, hooks: lostAnswers.creation },
-    { provider, dependsOn: guards },
+    { provider, dependsOn: [...guards, ...own] },
   );
 }
 

@@ -25,6 +25,8 @@ export const recordName = (component: string, address: string) =>
 export class DnsRecords extends pulumi.ComponentResource {
   public constructor(name: string, args: DnsRecordsArgs, opts?: pulumi.ComponentResourceOptions) {
     const { hooks = {}, ...inputs } = args;
+    // A record that goes alone, because its host does, has to go before that, so it depends on it itself.
+    const dependsOn = opts?.dependsOn ?? [];
     super("immich-access:index:DnsRecords", name, inputs, opts);
     for (const address of args.addresses) {
       const type = isIPv6(address) ? "AAAA" : "A";
@@ -40,7 +42,7 @@ export class DnsRecords extends pulumi.ComponentResource {
           ttl: 1,
           comment: args.comment,
         },
-        { parent: this, hooks },
+        { parent: this, hooks, dependsOn },
       );
     }
     this.registerOutputs({});

@@ -2,16 +2,21 @@ import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { DeviceHeaders } from "../../sandbox/dev/probes.ts";
 import { runAt } from "../../sandbox/network/network.ts";
 import { PROJECT } from "./support/deployment.ts";
 import { changed, RunningSite } from "./support/running-site.ts";
-import { type Outputs, SHARES } from "./support/world.ts";
+import { type Outputs, SHARES, SITE } from "./support/world.ts";
 
 // What else may be on the host, and in the zone, beside a site: its public shares, and the site of another stack.
 
 const PACK = join(PROJECT, "policy");
 /** The shares' DNS records, as resources. */
 const RECORDS = [`${SHARES}-dns-a-198-51-100-10`, `${SHARES}-dns-aaaa-2001-db8-77-10`];
+
+const PULLS = `${SHARES}-origin-pulls-hostname`;
+/** The host's steps that are told of each site; the token check is told of those with an Access application. */
+const STEPS = ["certificates-command", "firewall-command", "nginx-command"];
 
 let site: RunningSite;
 
@@ -40,12 +45,9 @@ describe("public shares", () => {
   test("are added beside the main site, the way of their name last", async () => {
     const { names, statuses } = await changedUnderVisitors({ publicShareHostname: SHARES }, [PACK]);
     expect([...statuses]).toEqual([200]);
-    expect(names.filter((name) => !name.startsWith(`${SHARES}-`))).toEqual([]);
-    const places = ["certificates-command", "origin-pulls-hostname", "nginx-command"].map((part) =>
-      names.indexOf(`${SHARES}-${part}`),
-    );
-    expect(places).toEqual(places.toSorted((one, other) => one - other));
-    expect(places).not.toContain(-1);
+    expect(names.filter((name) => !name.startsWith(SHARES)).sort()).toEqual(STEPS);
+    const order = ["firewall-command", `${SHARES}-on-host-command`, "certificates-command", PULLS, "nginx-command"];
+    expect(names.filter((name) => order.includes(name))).toEqual(order);
     expect(names.slice(-2).sort()).toEqual(RECORDS);
     expect((await site.outputs()).publicShareUrl).toBe(`https://${SHARES}`);
   });
@@ -119,10 +121,11 @@ test("origin pulls with a certificate for the zone, then with the one that all o
 test("public shares go without a trace, the way of their name first, and the main site does not notice", async () => {
   const { names, statuses } = await changedUnderVisitors({ publicShareHostname: "" });
   expect([...statuses]).toEqual([200]);
-  expect(names.filter((name) => !name.startsWith(`${SHARES}-`))).toEqual([]);
-  expect(names.slice(0, 2).sort()).toEqual(RECORDS);
-  const parts = ["nginx-command", "origin-pulls-hostname", "certificates-command"].map((part) => `${SHARES}-${part}`);
-  expect(names.filter((name) => parts.includes(name))).toEqual(parts);
+  expect(names.slice(0, STEPS.length).sort()).toEqual(STEPS);
+  const gone = names.slice(STEPS.length);
+  expect(gone.slice(0, 2).sort()).toEqual(RECORDS);
+  const parts = [PULLS, `${SHARES}-on-host-command`];
+  expect(gone.filter((name) => parts.includes(name))).toEqual(parts);
   expect(JSON.stringify([site.state.dns_records, site.state.zones])).not.toContain(SHARES);
   const certificates = site.state.origin_certificates.filter(({ hostnames }) => hostnames.includes(SHARES));
   expect(certificates.map(({ revoked_at }) => revoked_at)).not.toContain(null);
@@ -131,6 +134,57 @@ test("public shares go without a trace, the way of their name first, and the mai
   ).toBe("");
   expect(await shareStatus()).toBe(409);
   expect((await site.outputs()).publicShareUrl).toBeUndefined();
+});
+
+describe("a second site of the same stack", () => {
+  const ALBUM = "album.home.localhost";
+  const moreSites = [
+    { hostname: ALBUM, immichUpstream: "127.0.0.1:2283", emails: ["bert@example.com"], devices: ["berts-phone"] },
+  ];
+  const logins = async () =>
+    Number(await site.onHost("sh", "-c", "journalctl -q -o cat -u ssh | grep -c '^Accepted publickey' || true"));
+  const albumOf = (outputs: Outputs) => outputs.moreSites[ALBUM];
+
+  test("comes beside the first without a moment's pause, in no more SSH connections than that took", async () => {
+    const before = await logins();
+    const { names, statuses } = await changedUnderVisitors({ moreSites }, [PACK]);
+    expect([...statuses]).toEqual([200]);
+    const steps = [...STEPS, "token-check-command"].sort();
+    expect(names.filter((name) => !name.startsWith(ALBUM)).sort()).toEqual(steps);
+    expect(names.slice(-2).every((name) => name.startsWith(`${ALBUM}-dns-`))).toBe(true);
+    expect((await logins()) - before).toBe(steps.length);
+  });
+
+  test("is for its own devices, and the first one's are not let in", async () => {
+    const outputs = await site.outputs();
+    const ping = async (device: DeviceHeaders | undefined, host: string) =>
+      (await site.world.visit("/api/server/ping", device, host)).status;
+    const [own, other] = [outputs.devices["annas-phone"], albumOf(outputs)?.devices["berts-phone"]];
+    expect(albumOf(outputs)?.url).toBe(`https://${ALBUM}`);
+    expect([await ping(own, SITE), await ping(other, ALBUM)]).toEqual([200, 200]);
+    expect([await ping(own, ALBUM), await ping(other, SITE)]).toEqual([403, 403]);
+    expect(await ping(undefined, ALBUM)).toBe(302);
+  });
+
+  test("goes without a trace, and the first does not notice", async () => {
+    const before = await logins();
+    const { names, statuses } = await changedUnderVisitors({ moreSites: [] });
+    expect([...statuses]).toEqual([200]);
+    const gone = names.filter((name) => name.startsWith(ALBUM));
+    expect(gone.slice(0, 2).every((name) => name.startsWith(`${ALBUM}-dns-`))).toBe(true);
+    // The steps for what stays, and one for what goes.
+    expect((await logins()) - before).toBe(STEPS.length + 2);
+    expect(
+      await site.onHost(
+        "sh",
+        "-c",
+        `find /etc /run /var/lib -name '*${ALBUM}*'; grep -rl ${ALBUM} /etc /var/lib/immich-access || true`,
+      ),
+    ).toBe("");
+    expect(site.state.access_apps.map(({ domain }) => domain)).toEqual([SITE]);
+    expect(site.state.service_tokens.map(({ name }) => name)).not.toContain(`${ALBUM} berts-phone`);
+    expect((await site.outputs()).moreSites).toEqual({});
+  });
 });
 
 test("two stacks have their sites on one host, and the end of one leaves the other online", async () => {

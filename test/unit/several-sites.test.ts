@@ -11,6 +11,14 @@ const shapes = (resources: readonly Registered[]) =>
     .map(({ type, name, inputs }) => `${type} ${name} ${JSON.stringify(inputs)}`)
     .sort();
 
+/** Resources of which each waits for those before it, also when only these are left to be removed. */
+function expectChain(order: readonly string[], among: (name: string) => boolean): void {
+  for (const [index, name] of order.entries()) {
+    const found = [...awaited(name, among)].filter((one) => order.includes(one));
+    expect(found.sort(), name).toEqual(order.slice(0, index).sort());
+  }
+}
+
 describe("more sites", () => {
   const ALBUM = {
     hostname: "album.example.com",
@@ -77,6 +85,12 @@ describe("more sites", () => {
     }
   });
 
+  it("go alone in the reverse order", async () => {
+    await run(MORE);
+    const order = ["on-host-command", "origin-pulls-hostname", "access-application", "dns-a-203-0-113-10"].map(album);
+    expectChain(order, (name) => name.startsWith(ALBUM.hostname));
+  });
+
   it("are told of apart, secrets as secrets", async () => {
     const { url, moreSites } = await run(MORE);
     expect(url).toBe("https://photos.example.com");
@@ -127,6 +141,12 @@ describe("more hosts", () => {
         expect.arrayContaining(["token-check-command", second("token-check-command")]),
       );
     }
+  });
+
+  it("go alone in the reverse order", async () => {
+    await run({ ...MORE, originJwtCheck: "false" });
+    const order = [second("firewall-command"), site(second("on-host-command")), site("dns-a-203-0-113-20")];
+    expectChain(order, (name) => /203[-.]0[-.]113[-.]20/.test(name));
   });
 
   it("are one by one given their certificates, before any of them is asked for Cloudflare's", async () => {
@@ -194,9 +214,12 @@ describe("public shares", () => {
         guard,
         shares("dns-a-203-0-113-10"),
       ];
-      for (const [index, name] of order.entries()) {
-        expect([...awaited(name)].filter((one) => order.includes(one)).sort()).toEqual(order.slice(0, index).sort());
-      }
+      expectChain(order, () => true);
+      // It can go alone.
+      expectChain(
+        order.filter((name) => name.startsWith(shares(""))),
+        (name) => name.startsWith("shares."),
+      );
       const ownRecords = [...awaited(site("dns-a-203-0-113-10"))].filter((name) => name.startsWith(shares("dns")));
       expect(ownRecords).toEqual([]);
     }

@@ -22,6 +22,7 @@ export interface Outputs {
   audience: string;
   certificateExpiry: { origin: string; originPulls?: string };
   tokenExpiry: Record<string, string>;
+  moreSites: Record<string, Pick<Outputs, "url" | "devices">>;
 }
 
 /** What a request through the edge came to. */

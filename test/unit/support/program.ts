@@ -46,17 +46,22 @@ export const asked = (name: string, hostname = "photos.example.com") =>
 /** The commands on a host, of whatever sites. */
 export const STEPS = ["firewall", "certificates", "nginx", "token-check"].map((step) => `${step}-command`);
 
-/** Names of all that the engine makes before a resource, and removes after it: what it or its parents depend on. */
-export function awaited(name: string, type?: string): Set<string> {
+/**
+ * Names of all that the engine makes before a resource, and removes after it: what it or its parents depend on.
+ *
+ * @param among those that go together; the engine does not look through what stays
+ */
+export function awaited(name: string, among: (name: string) => boolean = () => true): Set<string> {
   const names = new Set<string>();
   const follow = (resource: Registered) => {
     const urns = [...resource.dependencies, resource.parent].filter((urn) => urn !== "" && !names.has(urn));
     for (const urn of urns) {
-      names.add(urn);
       const found = registered.filter((one) => urn.endsWith(`${one.type}::${one.name}`));
+      if (!found.every((one) => among(one.name))) continue;
+      names.add(urn);
       found.forEach(follow);
     }
   };
-  registered.filter((one) => one.name === name && (type === undefined || one.type === type)).forEach(follow);
+  registered.filter((one) => one.name === name).forEach(follow);
   return new Set([...names].map((urn) => urn.split("::").at(-1) ?? ""));
 }
