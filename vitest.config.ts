@@ -20,7 +20,7 @@ export default defineConfig({
       {
         test: {
           name: "system",
-          include: ["test/{cli,conformance,host,e2e}/**/*.test.ts"],
+          include: ["test/{cli,conformance,e2e,faults,host}/**/*.test.ts"],
           sequence: { groupOrder: 1 },
           // Each of these has a whole host, an edge and an engine to itself, and often waits for one of them.
           maxWorkers: 3,
