@@ -5,21 +5,23 @@ in Base64, and `payload` is the step's. The step gets the files as `modules`.
 """
 
 import base64
-import importlib.abc
-import importlib.util
 import json
 import sys
 import zlib
 from collections.abc import Mapping
 from importlib.machinery import ModuleSpec
-from typing import Any
+from types import ModuleType
+from typing import Any, cast
 
 sent: Mapping[str, Any] = globals()["r"]
 request = {**sent, "modules": json.loads(zlib.decompress(base64.b64decode(sent["archive"])))}
 
 
-class _Modules(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
-    """Imports the agent's modules from the request."""
+class _Modules:
+    """Imports the agent's modules from the request.
+
+    importlib.abc has base classes for this, and takes as long to load as the modules of a step.
+    """
 
     def __init__(self, files: Mapping[str, str]) -> None:
         self._files = files
@@ -32,16 +34,19 @@ class _Modules(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
         return None
 
     def find_spec(self, fullname: str, _path: object = None, _target: object = None) -> ModuleSpec | None:
-        if self._file(fullname) is None:
-            return None
-        return importlib.util.spec_from_loader(fullname, self)
-
-    def is_package(self, fullname: str) -> bool:
-        return (self._file(fullname) or "").endswith("/__init__.py")
-
-    def get_source(self, fullname: str) -> str | None:
+        """What Python asks for each module that is not loaded yet."""
         file = self._file(fullname)
-        return None if file is None else self._files[file]
+        return (
+            None if file is None else ModuleSpec(fullname, cast("Any", self), is_package=file.endswith("/__init__.py"))
+        )
+
+    def create_module(self, _spec: ModuleSpec) -> None:
+        """Leaves the making of the module to Python."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Runs the module's text, under its name in stack traces."""
+        file = self._file(module.__name__)
+        exec(compile(self._files[file or ""], f"<{module.__name__}>", "exec"), module.__dict__)
 
 
 sys.dont_write_bytecode = True

@@ -43,6 +43,20 @@ def checked_ranges(ranges: Sequence[str], version: int) -> list[str]:
     return [str(network) for network in sorted(networks, key=lambda net: (int(net.network_address), net.prefixlen))]
 
 
+def checked_update(ranges: Ranges, former: Ranges | None) -> Ranges:
+    """The ranges, if they are plausible after the former ones; raises HostError when they are half as many or fewer."""
+    for name, new, old in (
+        ("IPv4", ranges.ipv4, [] if former is None else former.ipv4),
+        ("IPv6", ranges.ipv6, [] if former is None else former.ipv6),
+    ):
+        if 2 * len(new) <= len(old):
+            raise HostError(
+                f"the new list has {len(new)} {name} ranges instead of {len(old)}, which is not plausible; "
+                "the former ones stay in force; if it is right, run `pulumi up`"
+            )
+    return Ranges(checked_ranges(ranges.ipv4, 4), checked_ranges(ranges.ipv6, 6))
+
+
 def _network(text: str, version: int) -> Network:
     try:
         network = ipaddress.ip_network(text)

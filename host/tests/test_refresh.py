@@ -2,8 +2,8 @@ import json
 import unittest
 
 from agent.errors import HostError
-from agent.firewall.refresh import LIMIT_BYTES, checked_update, ranges_in
-from agent.ranges import Ranges
+from agent.firewall.refresh import LIMIT_BYTES, ranges_in
+from agent.ranges import Ranges, checked_update
 
 FORMER = Ranges(["103.21.244.0/22", "104.16.0.0/13", "173.245.48.0/20"], ["2400:cb00::/32"])
 

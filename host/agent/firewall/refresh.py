@@ -1,11 +1,10 @@
-"""Fetches Cloudflare's address ranges and judges whether they may replace the ones in force."""
+"""Fetches Cloudflare's address ranges."""
 
 import json
 from typing import Any, cast
 
 from agent import fetch
 from agent.errors import HostError
-from agent.ranges import Ranges, checked_ranges
 
 # https://developers.cloudflare.com/api/resources/ips/: needs no token.
 ADDRESS = "https://api.cloudflare.com/client/v4/ips"
@@ -38,17 +37,3 @@ def ranges_in(body: bytes) -> dict[str, list[str]]:
     except (ValueError, KeyError, TypeError) as error:
         raise HostError(f"{ADDRESS} does not answer with address ranges ({error}); the former ones stay") from None
     return cast("dict[str, list[str]]", ranges)
-
-
-def checked_update(ranges: Ranges, former: Ranges | None) -> Ranges:
-    """The ranges, if they are plausible after the former ones; raises HostError when they are half as many or fewer."""
-    for name, new, old in (
-        ("IPv4", ranges.ipv4, [] if former is None else former.ipv4),
-        ("IPv6", ranges.ipv6, [] if former is None else former.ipv6),
-    ):
-        if 2 * len(new) <= len(old):
-            raise HostError(
-                f"the new list has {len(new)} {name} ranges instead of {len(old)}, which is not plausible; "
-                "the former ones stay in force; if it is right, run `pulumi up`"
-            )
-    return Ranges(checked_ranges(ranges.ipv4, 4), checked_ranges(ranges.ipv6, 6))

@@ -10,10 +10,9 @@ from agent.files import differing, replaced
 from agent.firewall import confirmation, docker_user, installation, kernel, record, ufw
 from agent.firewall.docker import refuse_published
 from agent.firewall.plan import Plan, open_ssh_ports, planned_ranges, ssh_ports
-from agent.firewall.refresh import checked_update
 from agent.firewall.request import checked_payload_ranges, checked_request
 from agent.nginx import real_ip
-from agent.ranges import Ranges
+from agent.ranges import Ranges, checked_update
 from agent.site import listed, text
 from agent.system import installed
 
