@@ -238,6 +238,19 @@ test("no log has a share's key", async () => {
   expect(logs).not.toMatch(/KEY-\d/);
 });
 
+test("keep their name: what serves them does not turn into Immich while visitors are led there, nor back", async () => {
+  const before = await origin.snapshot();
+  for (const [payload, serves] of [
+    [sharesPayload, "immich"],
+    [nginxPayload, "shares"],
+  ] as const) {
+    expect(await origin.refuse("nginx", { ...payload, serves, upstream: "127.0.0.1:2999" })).toContain(
+      `${payload.site} serves ${payload.serves} on this host, and visitors are led to it: run \`pulumi up\` once without`,
+    );
+  }
+  expect(await origin.snapshot()).toBe(before);
+});
+
 test("go without a trace, and the main site stays as it is", async () => {
   await origin.seen("/api/server/ping");
   const main = () =>

@@ -26,7 +26,7 @@ from agent.nginx.layout import (
     layout,
     linked,
 )
-from agent.nginx.text import IMMICH, SHARES, Site, site_text, token_cache, unknown_names_text
+from agent.nginx.text import IMMICH, SHARES, Site, serves, site_text, token_cache, unknown_names_text
 from agent.site import checked_upstream, choice, flag, listed, text
 from agent.system import installed, run
 
@@ -62,6 +62,7 @@ def apply(request: Mapping[str, Any]) -> str:
     if not ranges:
         raise HostError("the firewall step has not run on this host; nothing has been changed")
     for site in sites:
+        _refuse_other_service(site)
         if site.serves == SHARES:
             refuse_immich(site.upstream)
     repairs = differing(ranges)
@@ -91,6 +92,21 @@ def _checked(payload: Mapping[str, Any]) -> Site:
         str(RANGES),
         flag(payload, "tokenCheck"),
     )
+
+
+def _refuse_other_service(site: Site) -> None:
+    """Raises HostError for a name that is to serve something else than it does: visitors are led to it meanwhile.
+
+    Behind the records of public shares there is no Access yet, and behind those of Immich there still is.
+    """
+    other = SHARES if site.serves == IMMICH else IMMICH
+    for place in LAYOUTS:
+        former = read(place.file(site.name))
+        if former is not None and serves(former.content.decode(errors="replace"), other):
+            raise HostError(
+                f"{site.name} serves {other} on this host, and visitors are led to it: run `pulumi up` once without "
+                "that name, and then with it; nothing has been changed"
+            )
 
 
 def remove(name: str) -> None:

@@ -66,6 +66,7 @@ def site_text(modules: Mapping[str, str], site: Site, nginx: Nginx) -> str:
         modules,
         "agent/nginx/site.conf",
         site=site.name,
+        serves=site.serves,
         service=filled(modules, f"agent/nginx/{site.serves}.conf", upstream=site.upstream),
         certificates=site.certificates,
         ranges=site.ranges,
@@ -73,6 +74,11 @@ def site_text(modules: Mapping[str, str], site: Site, nginx: Nginx) -> str:
         cache=_token_part(modules, site, "cache"),
         check=_token_part(modules, site, "check"),
     )
+
+
+def serves(text: str, what: str) -> bool:
+    """Whether the text of a site's server is that of a site which serves `what`."""
+    return f", which serves {what}, " in text.split("\n", 1)[0]
 
 
 def _token_part(modules: Mapping[str, str], site: Site, part: str) -> str:
