@@ -55,6 +55,7 @@ const hosts = hostsOf(settings).map((host, place) => ({
   ...host,
   own: Array<pulumi.Resource>(),
   part: (name: string) => (place === 0 ? name : `${host.sshAddress}-${name}`),
+  owner: `${pulumi.getProject()}/${pulumi.getStack()}/${place === 0 ? "" : host.sshAddress}`,
   connection: {
     host: host.sshAddress,
     port: host.sshPort,
@@ -73,6 +74,7 @@ const shut = hosts.map((host) => ({
   ...host,
   firewall: new HostFirewall(host.part("firewall"), {
     connection: host.connection,
+    owner: host.owner,
     sites: [
       ...immichSites.map((site) => ({
         hostname: site.hostname,
@@ -110,9 +112,9 @@ const sites = [...immich, ...shares];
 const installation = sites.map(({ lostAnswers }) => lostAnswers.installation);
 const supplied: ((typeof shut)[number] & { certificates: HostCertificates })[] = [];
 for (const host of shut) {
-  const { connection, firewall } = host;
+  const { connection, owner, firewall } = host;
   for (const { hostname, part, own } of sites) {
-    own.push(new HostSite(part(host.part("on-host")), { connection, hostname }, { dependsOn: firewall }));
+    own.push(new HostSite(part(host.part("on-host")), { connection, owner, hostname }, { dependsOn: firewall }));
   }
   const certificates = new HostCertificates(
     host.part("certificates"),

@@ -20,6 +20,8 @@ export interface ReachedSite {
 
 export interface HostFirewallArgs {
   connection: HostConnection;
+  /** Stack and host, as the sites' places have it too: what somebody else has put there since stays when this goes. */
+  owner: string;
   /** The stack's sites on this host. The firewall is for all that the host has, whichever stacks they are from. */
   sites: readonly ReachedSite[];
   /** Who may reach port 443. The host refreshes its copy daily by itself. */
@@ -53,6 +55,7 @@ export class HostFirewall extends pulumi.ComponentResource {
       { apply: "firewall", remove: "firewall-remove" },
       args.connection,
       {
+        owner: args.owner,
         sites: args.sites.map(({ hostname, immichPort }) => ({ site: hostname, immichPort: immichPort ?? null })),
         ranges: { ipv4: sorted(args.ranges.ipv4), ipv6: sorted(args.ranges.ipv6) },
         sshPort: args.connection.port,

@@ -3,6 +3,8 @@ import { hostStep, type HostConnection } from "./host-step.ts";
 
 export interface HostSiteArgs {
   connection: HostConnection;
+  /** Stack and host, as the firewall has it. */
+  owner: string;
   /** Host name of the site. */
   hostname: string;
 }
@@ -15,7 +17,7 @@ export interface HostSiteArgs {
 export class HostSite extends pulumi.ComponentResource {
   public constructor(name: string, args: HostSiteArgs, opts?: pulumi.ComponentResourceOptions) {
     super("immich-access:index:HostSite", name, {}, opts);
-    const payload = { site: args.hostname };
+    const payload = { owner: args.owner, site: args.hostname };
     hostStep(`${name}-command`, { remove: "site-remove" }, args.connection, payload, { parent: this });
     this.registerOutputs({});
   }

@@ -16,7 +16,9 @@ class CheckedRequest(unittest.TestCase):
     def test_reads_a_payload(self) -> None:
         request = checked_request(PAYLOAD)
         self.assertEqual((request.ssh_port, request.ranges.ipv6), (22, ["2400:cb00::/32"]))
-        self.assertEqual(request.needs, {"photos.example.com": (22, None, None)})
+        self.assertEqual(request.needs, {"photos.example.com": (22, None, None, None)})
+        owned = checked_request({**PAYLOAD, "owner": "immich-access/home/"}).needs["photos.example.com"]
+        self.assertEqual(owned.owner, "immich-access/home/")
 
     def test_drops_a_published_port_only_where_that_is_asked_for(self) -> None:
         ports = {"photos.example.com": 2283, "album.example.com": None}
@@ -46,6 +48,7 @@ class CheckedRequest(unittest.TestCase):
             {"confirmSeconds": 1},
             {"confirmSeconds": None},
             {"dockerPublishedPort": "accept"},
+            {"owner": 7},
         ]
         for change in bad:
             with self.subTest(change=change), self.assertRaisesRegex(HostError, "nothing has been changed"):

@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import {
   answer,
   certificatesPayload,
+  firewallPayload,
   nginxPayload,
   Origin,
   type RequestOptions,
@@ -319,6 +320,22 @@ describe("several sites, and their removal:", () => {
     }
     await remove(OTHER);
     await remove();
+  });
+
+  test("a site that somebody else has put here since stays, and goes with them", async () => {
+    const owned = (owner: string) => ({ owner, site: SITE });
+    await origin.apply("firewall", { ...firewallPayload, ...owned("home/") });
+    await origin.apply("certificates", certificatesPayload(server));
+    await origin.apply("nginx", nginxPayload);
+    await origin.apply("firewall", { ...firewallPayload, ...owned("home/203.0.113.20") });
+    const before = await origin.snapshot();
+    expect(await origin.apply("site-remove", owned("home/"))).toMatch(`${SITE} stays on this host`);
+    expect(await origin.apply("firewall-remove", owned("home/"))).toBe(`port 443 stays open to Cloudflare for ${SITE}`);
+    expect(await origin.snapshot()).toBe(before);
+    await origin.seen("/");
+    await origin.apply("site-remove", owned("home/203.0.113.20"));
+    await origin.run(`test ! -e ${ENABLED}`);
+    await origin.apply("firewall", firewallPayload);
   });
 
   test("once more changes nothing", async () => {

@@ -177,6 +177,7 @@ describe("the host's steps", () => {
     await run();
     expect(payload("firewall-command")).toEqual({
       ranges: { ipv4: ["103.21.244.0/22", "198.41.128.0/17"], ipv6: ["2400:cb00::/32"] },
+      owner: "immich-access/test/",
       sites: [{ site: "photos.example.com", immichPort: 2283 }],
       sshPort: 22,
       dockerPublishedPort: "refuse",
@@ -194,7 +195,7 @@ describe("the host's steps", () => {
       teamDomain: "team.cloudflareaccess.com",
       sites: [{ site: "photos.example.com", audience: "AUDIENCE" }],
     });
-    expect(payload(site("on-host-command"))).toEqual({ site: "photos.example.com" });
+    expect(payload(site("on-host-command"))).toEqual({ owner: "immich-access/test/", site: "photos.example.com" });
   });
 
   it("undo on the host only what a site has there, and the firewall", async () => {

@@ -127,6 +127,9 @@ describe("more hosts", () => {
     for (const step of ["certificates-command", "token-check-command"]) {
       expect(payload(second(step)), step).toEqual(payload(step));
     }
+    const owner = "immich-access/test/203.0.113.20";
+    expect(payload(second("firewall-command"))).toMatchObject({ owner });
+    expect(payload(site(second("on-host-command")))).toEqual({ owner, site: "photos.example.com" });
     expect(asked(second("nginx-command"))).toMatchObject({ upstream: SECOND.immichUpstream });
     expect(asked(second("firewall-command"))).toMatchObject({ immichPort: null });
     expect(asked("nginx-command")).toMatchObject({ upstream: "127.0.0.1:2283" });

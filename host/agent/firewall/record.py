@@ -100,10 +100,16 @@ def keeping_sites(sites: Mapping[str, Needs]) -> dict[Path, File | None]:
     return {SITES: _json(sites) if sites else None}
 
 
-def forget_site(site: str) -> None:
-    """Takes a site that is gone off the list."""
+def taken_over(site: str, owner: str | None) -> bool:
+    """Whether somebody else than this owner has put the site here since."""
+    needs = read_sites().get(site)
+    return needs is not None and None not in (owner, needs.owner) and needs.owner != owner
+
+
+def forget_site(site: str, owner: str | None) -> None:
+    """Takes a site of this owner that is gone off the list."""
     sites = read_sites()
-    if sites.pop(site, None) is not None:
+    if not taken_over(site, owner) and sites.pop(site, None) is not None:
         write(SITES, keeping_sites(sites)[SITES])
 
 

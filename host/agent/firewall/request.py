@@ -22,6 +22,8 @@ class Needs(NamedTuple):
     immich_port: int | None
     # The port whose connections from elsewhere Docker's chain DOCKER-USER shall drop, or None.
     dropped_port: int | None
+    # Which stack, and which host of it, has put the site here last; None where that is not known.
+    owner: str | None = None
 
 
 class Request(NamedTuple):
@@ -43,12 +45,18 @@ def checked_request(payload: Mapping[str, Any]) -> Request:
         raise HostError(f"confirmSeconds is {seconds!r}, not 2 to 3600; nothing has been changed")
     if published not in (REFUSE, DROP):
         raise HostError(f"dockerPublishedPort is {published!r}, not {REFUSE} or {DROP}; nothing has been changed")
+    owner = owner_in(payload)
     needs: dict[str, Needs] = {}
     for site in listed(payload):
         port = site.get("immichPort")
         immich_port = None if port is None else _port(port, "immichPort")
-        needs[text(site, "site")] = Needs(ssh_port, immich_port, immich_port if published == DROP else None)
+        needs[text(site, "site")] = Needs(ssh_port, immich_port, immich_port if published == DROP else None, owner)
     return Request(ssh_port, needs, checked_payload_ranges(payload.get("ranges")), seconds)
+
+
+def owner_in(payload: Mapping[str, Any]) -> str | None:
+    """Who asks."""
+    return None if payload.get("owner") is None else text(payload, "owner")
 
 
 def checked_payload_ranges(value: object) -> Ranges:

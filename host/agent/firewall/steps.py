@@ -10,7 +10,7 @@ from agent.files import differing, replaced
 from agent.firewall import confirmation, docker_user, installation, kernel, record, ufw
 from agent.firewall.docker import refuse_published
 from agent.firewall.plan import Plan, open_ssh_ports, planned_ranges, ssh_ports
-from agent.firewall.request import checked_payload_ranges, checked_request
+from agent.firewall.request import checked_payload_ranges, checked_request, owner_in
 from agent.nginx import real_ip
 from agent.ranges import Ranges, checked_update
 from agent.site import listed, text
@@ -51,8 +51,9 @@ def firewall_remove(request: Mapping[str, Any]) -> str:
 
     Where another stack has a site on the host, all but what was for those that go stays.
     """
-    for site in listed(request["payload"]):
-        record.forget_site(text(site, "site"))
+    payload: Mapping[str, Any] = request["payload"]
+    for site in listed(payload):
+        record.forget_site(text(site, "site"), owner_in(payload))
     sites = record.read_sites()
     if sites:
         dropped = docker_user.dropped(sites.values())
