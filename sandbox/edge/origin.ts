@@ -1,4 +1,4 @@
-// Connections to origins: the addresses in turn, TLS as the plan says, and what each failure is called.
+// Connections to origins: one of the addresses by chance, TLS as the plan says, and what each failure is called.
 
 import { once } from "node:events";
 import http from "node:http";
@@ -48,18 +48,39 @@ async function dial(address: string, port: number, egress: Egress, timeoutMs: nu
   }
 }
 
-/** Tries the addresses in turn; the last failure counts. */
-async function dialAny(plan: OriginPlan, egress: Egress, limits: Limits): Promise<net.Socket> {
+/** A connection, and to which of the origin's addresses. */
+interface Connection {
+  socket: net.Socket;
+  address: string;
+}
+
+/** Failures after which another address is tried: nobody was reached. */
+const UNREACHED = new Set([521, 522, 523]);
+
+/** One of some addresses, by chance. */
+function oneOf(addresses: readonly string[]): string {
+  const address = addresses[Math.floor(Math.random() * addresses.length)];
+  if (address === undefined) throw new OriginError(523, "no address");
+  return address;
+}
+
+/**
+ * Dials an address and, where nobody is reached, one other of the plan's, by chance; the last failure counts.
+ *
+ * Cloudflare calls it Zero-Downtime Failover and "currently retries only once for HTTP 521, 522, and 523"
+ * (developers.cloudflare.com/fundamentals/get-started/task-guides/origin-health/pro/). That page has a sister for the Free
+ * plan, which does not mention it; the one about proxied records (see `OriginPools.agent`) does, for every plan.
+ */
+async function dialEither(plan: OriginPlan, first: string, egress: Egress, limits: Limits): Promise<Connection> {
   const port = plan.tls === undefined ? egress.httpPort : egress.httpsPort;
-  let last: unknown = new OriginError(523, "no address");
-  for (const address of plan.addresses) {
-    try {
-      return await dial(address, port, egress, limits.connectMs);
-    } catch (error) {
-      last = error;
-    }
+  const to = async (address: string) => ({ socket: await dial(address, port, egress, limits.connectMs), address });
+  try {
+    return await to(first);
+  } catch (error) {
+    const others = plan.addresses.filter((address) => address !== first);
+    if (others.length === 0 || !(error instanceof OriginError && UNREACHED.has(error.status))) throw error;
+    return to(oneOf(others));
   }
-  throw last;
 }
 
 async function secure(plan: OriginPlan, raw: net.Socket, limits: Limits): Promise<tls.TLSSocket> {
@@ -97,18 +118,16 @@ async function secure(plan: OriginPlan, raw: net.Socket, limits: Limits): Promis
   return socket;
 }
 
-/** A connection that is ready for a request. Rejects with an OriginError. */
-export async function connectOrigin(plan: OriginPlan, egress: Egress, limits: Limits): Promise<net.Socket> {
-  const raw = await dialAny(plan, egress, limits);
-  return plan.tls === undefined ? raw : secure(plan, raw, limits);
-}
-
 class OriginAgent extends http.Agent {
-  readonly #connect: () => Promise<net.Socket>;
+  readonly #connect: () => Promise<Connection>;
+  readonly #address: string;
+  readonly #elsewhere = new WeakSet<Duplex>();
 
-  constructor(connect: () => Promise<net.Socket>, options: http.AgentOptions) {
+  /** @param address where its connections are to go; one that had to go elsewhere is used once. */
+  constructor(connect: () => Promise<Connection>, address: string, options: http.AgentOptions) {
     super(options);
     this.#connect = connect;
+    this.#address = address;
   }
 
   override getName(): string {
@@ -120,9 +139,17 @@ class OriginAgent extends http.Agent {
     callback: (error: Error | null, stream: Duplex) => void,
   ): undefined {
     this.#connect().then(
-      (socket) => callback(null, socket),
+      ({ socket, address }) => {
+        if (address !== this.#address) this.#elsewhere.add(socket);
+        callback(null, socket);
+      },
       (error: unknown) => callback(error as Error, undefined as unknown as Duplex),
     );
+  }
+
+  /** Else an address that is back would get nothing as long as the connections to another one are kept in its place. */
+  override keepSocketAlive(socket: Duplex): unknown {
+    return !this.#elsewhere.has(socket) && super.keepSocketAlive(socket);
   }
 
   /** Lets running requests end, keeps nothing. */
@@ -132,41 +159,58 @@ class OriginAgent extends http.Agent {
   }
 }
 
-/** Kept connections, one pool per host and plan. A changed plan (other mode, certificate, address) starts anew. */
+/**
+ * Kept connections, one pool per host, plan and address. A changed plan (other mode, certificate, addresses) starts anew.
+ */
 export class OriginPools {
   readonly #egress: Egress;
   readonly #limits: Limits;
-  readonly #pools = new Map<string, { key: string; agent: OriginAgent }>();
+  readonly #pools = new Map<string, { key: string; agents: Map<string, OriginAgent> }>();
 
   constructor(egress: Egress, limits: Limits) {
     this.#egress = egress;
     this.#limits = limits;
   }
 
-  /** The agent with kept connections for a plan. */
+  /**
+   * The agent with kept connections for one request of a plan. Each goes to any of the addresses: of several proxied
+   * records Cloudflare picks one, "to randomly distribute traffic"
+   * (developers.cloudflare.com/dns/manage-dns-records/how-to/round-robin-dns/).
+   */
   agent(plan: OriginPlan): http.Agent {
     const slot = `${plan.tls === undefined ? "http" : "https"}://${plan.host}`;
-    const known = this.#pools.get(slot);
-    if (known?.key === plan.key) return known.agent;
-    known?.agent.retire();
-    const agent = new OriginAgent(() => this.connect(plan), { keepAlive: true, timeout: this.#limits.idleMs });
-    this.#pools.set(slot, { key: plan.key, agent });
-    return agent;
+    let pool = this.#pools.get(slot);
+    if (pool?.key !== plan.key) {
+      for (const agent of pool?.agents.values() ?? []) agent.retire();
+      pool = { key: plan.key, agents: new Map() };
+      this.#pools.set(slot, pool);
+    }
+    const address = oneOf(plan.addresses);
+    const known = pool.agents.get(address);
+    if (known !== undefined) return known;
+    const made = this.#agent(plan, address, { keepAlive: true, timeout: this.#limits.idleMs });
+    pool.agents.set(address, made);
+    return made;
   }
 
   /** An agent for one request on a connection of its own. */
   single(plan: OriginPlan): http.Agent {
-    return new OriginAgent(() => this.connect(plan), { keepAlive: false });
-  }
-
-  /** A fresh connection. */
-  connect(plan: OriginPlan): Promise<net.Socket> {
-    return connectOrigin(plan, this.#egress, this.#limits);
+    return this.#agent(plan, oneOf(plan.addresses), { keepAlive: false });
   }
 
   /** Drops every connection. */
   close(): void {
-    for (const { agent } of this.#pools.values()) agent.destroy();
+    for (const { agents } of this.#pools.values()) for (const agent of agents.values()) agent.destroy();
     this.#pools.clear();
+  }
+
+  #agent(plan: OriginPlan, address: string, options: http.AgentOptions): OriginAgent {
+    const connect = async () => {
+      const dialled = await dialEither(plan, address, this.#egress, this.#limits);
+      return plan.tls === undefined
+        ? dialled
+        : { ...dialled, socket: await secure(plan, dialled.socket, this.#limits) };
+    };
+    return new OriginAgent(connect, address, options);
   }
 }

@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import type http from "node:http";
 import http2 from "node:http2";
 import { connect, type AddressInfo } from "node:net";
 import https from "node:https";
@@ -205,16 +206,13 @@ describe("the origin's TLS", () => {
     expect((await fixture.visit("/")).status).toBe(526);
   });
 
-  test("521 where nobody listens, 525 where the handshake fails, next address otherwise", async () => {
+  test("521 where nobody listens, 523 without a way there, 525 where the handshake fails", async () => {
     fixture.origin.removeAllListeners("tlsClientError");
-    await fixture.change((state) => {
-      state.dns_records[0]!.content = "127.0.0.2";
-    });
+    await setAddresses("127.0.0.2");
     expect((await fixture.visit("/")).status).toBe(521);
-    await fixture.change((state) => {
-      state.dns_records.push({ ...state.dns_records[0]!, id: "2", content: "127.0.0.1" });
-    });
-    expect((await fixture.visit("/")).status).toBe(200);
+    await setAddresses(NO_WAY);
+    expect((await fixture.visit("/")).status).toBe(523);
+    await setAddresses("127.0.0.1");
     fixture.origin.setSecureContext({
       minVersion: "TLSv1.2",
       maxVersion: "TLSv1.2",
@@ -223,6 +221,99 @@ describe("the origin's TLS", () => {
     await setSsl("full");
     const got = await fixture.visit("/");
     expect([got.status, got.body]).toEqual([525, "error code: 525"]);
+  });
+});
+
+/** An address to which the kernel makes no TCP connection. */
+const NO_WAY = "255.255.255.255";
+
+/** Gives the site a record for each address. */
+const setAddresses = (...addresses: string[]): Promise<void> =>
+  fixture.change((state) => {
+    const record = state.dns_records[0]!;
+    state.dns_records = addresses.map((content, index) => ({ ...record, id: String(index), content }));
+  });
+
+describe("several addresses of an origin", () => {
+  /** So many requests that each of three addresses gets none once in 10^10 times. */
+  const MANY = 60;
+  let second: https.Server;
+  /** By address of the origin: the connections on which requests came, and how many. */
+  let came: Map<string, { connections: Set<unknown>; requests: number }>;
+
+  beforeEach(async () => {
+    came = new Map();
+    const answer: http.RequestListener = (request, response) => {
+      const address = request.socket.localAddress ?? "";
+      const there = came.get(address) ?? { connections: new Set(), requests: 0 };
+      there.connections.add(request.socket);
+      there.requests += 1;
+      came.set(address, there);
+      request.resume().on("end", () => response.end(address));
+    };
+    fixture = await startFixture(answer);
+    const pair = certificate(fixture.world.authorities.originCa, [SITE]);
+    second = https.createServer({ cert: pair.certificate, key: pair.privateKey }, answer);
+    second.listen((fixture.origin.address() as AddressInfo).port, "127.0.0.2");
+    await once(second, "listening");
+  });
+  afterEach(async () => {
+    second.closeAllConnections();
+    second.close();
+    await fixture.close();
+  });
+
+  const statuses = async (options: Parameters<Fixture["visit"]>[1] = {}) => {
+    const seen = new Set<number>();
+    for (let request = 0; request < MANY; request += 1) seen.add((await fixture.visit("/", options)).status);
+    return [...seen].sort();
+  };
+  const requestsAt = (address: string) => came.get(address)?.requests ?? 0;
+
+  test("share the requests, each with kept connections of its own", async () => {
+    await setAddresses("127.0.0.1", "127.0.0.2");
+    expect(await statuses()).toEqual([200]);
+    for (const address of ["127.0.0.1", "127.0.0.2"]) {
+      expect(requestsAt(address)).toBeGreaterThan(MANY / 6);
+      expect(came.get(address)?.connections.size).toBe(1);
+    }
+    expect(await statuses({ method: "POST", body: "hello" })).toEqual([200]);
+    expect(requestsAt("127.0.0.1") + requestsAt("127.0.0.2")).toBe(2 * MANY);
+    expect(requestsAt("127.0.0.2")).toBeGreaterThan(MANY / 3);
+  });
+
+  test("stand in for one that refuses and for one without a way there, also for requests with a body", async () => {
+    for (const dead of ["127.0.0.3", NO_WAY]) {
+      await setAddresses(dead, "127.0.0.1");
+      expect(await statuses(), dead).toEqual([200]);
+      expect(await statuses({ method: "POST", body: "hello" }), dead).toEqual([200]);
+    }
+    expect(requestsAt("127.0.0.1")).toBe(4 * MANY);
+  });
+
+  test("are tried one more time only, so that two dead ones fail some requests", async () => {
+    await setAddresses("127.0.0.3", "127.0.0.4", "127.0.0.1");
+    expect(await statuses()).toEqual([200, 521]);
+  });
+
+  test("get requests again as soon as they are back", async () => {
+    await setAddresses("127.0.0.1", "127.0.0.2");
+    second.closeAllConnections();
+    const { port } = second.address() as AddressInfo;
+    await new Promise((resolve) => second.close(resolve));
+    expect(await statuses()).toEqual([200]);
+    expect(requestsAt("127.0.0.2")).toBe(0);
+    second.listen(port, "127.0.0.2");
+    await once(second, "listening");
+    expect(await statuses()).toEqual([200]);
+    expect(requestsAt("127.0.0.2")).toBeGreaterThan(MANY / 6);
+  });
+
+  test("do not stand in for one that was reached", async () => {
+    await setAddresses("127.0.0.1", "127.0.0.2");
+    const other = certificate(fixture.world.authorities.originCa, ["elsewhere.home.localhost"]);
+    second.setSecureContext({ cert: other.certificate, key: other.privateKey });
+    expect(await statuses()).toEqual([200, 526]);
   });
 });
 
