@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { agentCommand, agentInput } from "../../components/origin-host/agent.ts";
 import { Host, type SshOptions } from "../../sandbox/host/host.ts";
 import { hostLayer } from "../../sandbox/host/layer.ts";
+import { installImmich } from "../../sandbox/immich/install.ts";
 import { removeClaimed } from "../../sandbox/lifecycle.ts";
 import { makeNetwork, runAt } from "../../sandbox/network/network.ts";
 import { claimNumber, ownProcess, releaseNumber, sweep, type Claim } from "../../sandbox/numbers.ts";
@@ -58,6 +59,11 @@ export class TestHost {
     return runAt(this.number, "out", ["sh", "-c", command], options);
   }
 
+  /** Has the small Immich run there, as on a sandbox's own host. */
+  public installImmich(): Promise<void> {
+    return installImmich(this.host);
+  }
+
   /** Power failure and boot: files stay, everything in memory and in the kernel is gone. */
   public reboot(): Promise<void> {
     return this.host.reboot();
@@ -72,10 +78,12 @@ export class TestHost {
 export interface TestHostOptions {
   /** Code name of the Debian that the host shall be. Default: whatever this machine is. */
   release?: string;
+  /** PEM file of an authority that the host shall trust. Default: none. */
+  ca?: string;
 }
 
 /** Fetches what hosts are made of, if it is not there yet, so that no test spends its time on it. See hostLayer. */
-export function prepareTestHosts({ release }: TestHostOptions = {}): Promise<string> {
+export function prepareTestHosts({ release }: Pick<TestHostOptions, "release"> = {}): Promise<string> {
   return hostLayer((line) => {
     console.error(line);
   }, release);
@@ -85,12 +93,12 @@ export function prepareTestHosts({ release }: TestHostOptions = {}): Promise<str
  * Boots a fresh host (usually 2 s; 30 s more when its packages must be fetched first). Close it at the end; one whose
  * process was killed is removed when the next one starts.
  */
-export async function startTestHost(options?: TestHostOptions): Promise<TestHost> {
+export async function startTestHost({ ca, ...options }: TestHostOptions = {}): Promise<TestHost> {
   const layer = await prepareTestHosts(options);
   await sweep(removeClaimed);
   const hostFolder = mkdtempSync(join(tmpdir(), "immich-access-host-"));
   const claim = await claimNumber(FIRST_NUMBER, { hostFolder, owner: ownProcess() });
-  const host = new Host({ number: claim.number, folder: hostFolder, layer });
+  const host = new Host({ number: claim.number, folder: hostFolder, layer, ...(ca && { ca }) });
   try {
     await makeNetwork(claim.number);
     await host.boot();

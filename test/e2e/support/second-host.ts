@@ -1,0 +1,66 @@
+import { readFileSync } from "node:fs";
+import { run } from "../../../sandbox/run.ts";
+import { startTestHost, type TestHost } from "../../support/host.ts";
+import type { World } from "./world.ts";
+
+/** Public addresses of the second host in the networks of a world. */
+export const SECOND_ORIGIN = { ipv4: "198.51.101.10", ipv6: "2001:db8:78::10" };
+
+/** A second real host in a world's networks, beside the world's own, with another Immich on it. */
+export interface SecondHost {
+  /** Its entry in the setting `moreHosts`, but for `originAddresses`. */
+  settings: { sshAddress: string; sshHostKey: string };
+  /** What a shell command line prints on it. Throws if the command line fails. */
+  inside(command: string): Promise<string>;
+  close(): Promise<void>;
+}
+
+/**
+ * Boots one. It lets the world's key in over SSH, and its way to the internet leads to the world's edge and strangers.
+ * Close it before the world.
+ */
+export async function startSecondHost({ sandbox }: World): Promise<SecondHost> {
+  const host = await startTestHost({ ca: sandbox.publicCaPath });
+  try {
+    await connect(host.number, sandbox.number);
+    const key = readFileSync(`${sandbox.sshTarget.keyFile}.pub`, "utf8");
+    await inside(host, "cat >>/root/.ssh/authorized_keys", key);
+    await host.installImmich();
+    const sshHostKey = (await inside(host, "cat /etc/ssh/ssh_host_ed25519_key.pub")).trim();
+    return {
+      settings: { sshAddress: host.address, sshHostKey },
+      inside: (command) => inside(host, command),
+      close: () => host.close(),
+    };
+  } catch (error) {
+    await host.close();
+    throw error;
+  }
+}
+
+async function inside(host: TestHost, command: string, input = ""): Promise<string> {
+  const { code, stdout, stderr } = await host.inside(command, { input });
+  if (code !== 0) throw new Error(`«${command}» failed on the second host: ${stderr}`);
+  return stdout;
+}
+
+/** Pulls the host's cable out of its own router and puts it into that of the world, as sandbox/network/up.sh does. */
+const CONNECT = `
+set -eu
+host=ia$1-host net=ia$2-net v4=\${3%.*} v6=\${4%::*}
+ip -n "$host" link del wan0
+ip -n "$net" link add to-second type veth peer name wan0 netns "$host"
+ip -n "$net" addr add "$v4.1/24" dev to-second
+ip -n "$net" -6 addr add "$v6::1/64" dev to-second nodad
+ip -n "$net" link set to-second up
+ip -n "$host" addr add "$3/24" dev wan0
+ip -n "$host" -6 addr add "$4/64" dev wan0 nodad
+ip -n "$host" link set wan0 up
+ip -n "$host" route add default via "$v4.1"
+ip -n "$host" -6 route add default via "$v6::1" dev wan0`;
+
+async function connect(host: number, world: number): Promise<void> {
+  const args = [host, world, SECOND_ORIGIN.ipv4, SECOND_ORIGIN.ipv6].map(String);
+  const { code, stderr } = await run(["sh", "-c", CONNECT, "connect", ...args]);
+  if (code !== 0) throw new Error(`the second host cannot be connected to the world: ${stderr}`);
+}
