@@ -1,14 +1,21 @@
 import type { SettingsValues } from "../../settings/schema.ts";
+import { sitesOf } from "../../settings/topology.ts";
 import type { DeviceHeaders } from "./edge.ts";
 import { type Check, type Finding, ill, well } from "./finding.ts";
 
-/** The stack's outputs that the doctor needs. */
-export interface Outputs {
+/** The outputs of one site. */
+export interface SiteOutputs {
   url: string;
-  /** Absent without public shares. */
-  publicShareUrl?: string;
   audience: string;
   devices: Readonly<Record<string, DeviceHeaders>>;
+}
+
+/** The stack's outputs that the doctor needs: those of the main site, and of further ones by host name. */
+export interface Outputs extends SiteOutputs {
+  /** Absent without public shares. */
+  publicShareUrl?: string;
+  /** Absent from a stack that was deployed before there could be any. */
+  moreSites?: Readonly<Record<string, SiteOutputs>>;
 }
 
 const STACK: Check = {
@@ -20,11 +27,9 @@ const STACK: Check = {
 };
 
 /** Whether the last `up` went through with the settings as they are now, as far as the outputs tell. */
-export function deployed(
-  { hostname, publicShareHostname, devices }: SettingsValues,
-  outputs: Outputs | undefined,
-): Finding {
+export function deployed(settings: SettingsValues, outputs: Outputs | undefined): Finding {
   if (!outputs) return ill(STACK, "has no outputs: no `up` has gone through yet");
+  const { hostname, publicShareHostname, moreSites } = settings;
   const url = `https://${hostname}`;
   if (outputs.url !== url) return ill(STACK, `serves ${outputs.url}, and the settings say ${url}`);
   const shareUrl = publicShareHostname === "" ? undefined : `https://${publicShareHostname}`;
@@ -32,10 +37,23 @@ export function deployed(
     const [is, wanted] = [outputs.publicShareUrl, shareUrl].map((one) => one ?? "no public shares");
     return ill(STACK, `serves ${String(is)}, and the settings say ${String(wanted)}`);
   }
-  const present = Object.keys(outputs.devices);
-  const added = devices.filter((device) => !present.includes(device));
-  const removed = present.filter((device) => !devices.includes(device));
+  const further = outputs.moreSites ?? {};
+  const gone = Object.keys(further).filter((name) => !moreSites.some((site) => site.hostname === name));
+  if (gone.length > 0) return ill(STACK, `still serves ${gone.join(", ")}`);
+  const missing = moreSites.filter((site) => !(site.hostname in further)).map((site) => site.hostname);
+  if (missing.length > 0) return ill(STACK, `does not serve ${missing.join(", ")} yet`);
+
+  const sites = sitesOf(settings).map((site) => {
+    const present = Object.keys((site.hostname === hostname ? outputs : further[site.hostname])?.devices ?? {});
+    const named = (device: string) => (moreSites.length === 0 ? device : `${device} (${site.hostname})`);
+    const added = site.devices.filter((device) => !present.includes(device)).map(named);
+    const removed = present.filter((device) => !site.devices.includes(device)).map(named);
+    const count = present.length === 1 ? "a device" : `${present.length.toString()} devices`;
+    return { added, removed, says: `https://${site.hostname} with ${count}` };
+  });
+  const added = sites.flatMap((site) => site.added);
+  const removed = sites.flatMap((site) => site.removed);
   if (added.length > 0) return ill(STACK, `has no token yet for ${added.join(", ")}`);
   if (removed.length > 0) return ill(STACK, `still has the token of ${removed.join(", ")}`);
-  return well(STACK, `${url} with ${present.length === 1 ? "a device" : `${present.length.toString()} devices`}`);
+  return well(STACK, sites.map(({ says }) => says).join(", "));
 }

@@ -1,17 +1,18 @@
 import { Resolver } from "node:dns/promises";
 import { isIP } from "node:net";
-import { ownPort } from "../../settings/network.ts";
 import type { SettingsValues } from "../../settings/schema.ts";
+import type { OriginHost } from "../../settings/topology.ts";
 import { deployed, type Outputs } from "./deployed.ts";
 import { clockFinding } from "./clock.ts";
 import { type ApiReader, cloudflareFindings } from "./cloudflare/collect.ts";
 import type { IpRanges } from "./cloudflare/facts.ts";
 import { resolution } from "./cloudflare/zone.ts";
 import { reason, straightToHost, throughCloudflare } from "./edge.ts";
-import { type Finding, ofShares } from "./finding.ts";
+import { about, type Finding, ofShares } from "./finding.ts";
 import { hostFindings, type HostPayload, type HostReport, hostUnknown, liveRanges } from "./host.ts";
 import type { Network } from "./network.ts";
 import { sharesThroughCloudflare } from "./shares.ts";
+import { type Subjects, subjectsOf } from "./subjects.ts";
 
 /** What the doctor works with. */
 export interface Patient {
@@ -20,75 +21,79 @@ export interface Patient {
   outputs: Outputs | undefined;
   network: Network;
   api: ApiReader;
-  /** Runs the agent's step `doctor` on the host. Rejects with one line about why it could not. */
-  askHost: (payload: HostPayload) => Promise<HostReport>;
+  /** Runs the agent's step `doctor` on a host. Rejects with one line about why it could not. */
+  askHost: (host: OriginHost, payload: HostPayload) => Promise<HostReport>;
 }
 
-/** Looks at everything from all three places at once. Changes nothing anywhere. */
+/** Looks at every site and every host from all three places at once. Changes nothing anywhere. */
 export async function examine({ settings, outputs, network, api, askHost }: Patient): Promise<Finding[]> {
   const now = new Date();
-  const { hostname } = settings;
-  const devices = outputs?.devices ?? {};
-  const immichPort = ownPort(settings.immichUpstream) ?? null;
-  const { publicShareHostname: shareName, publicShareUpstream: shareUpstream } = settings;
-  const shares = shareName === "" ? null : { site: shareName, upstream: shareUpstream };
-  const sharesPort = shares && (ownPort(shares.upstream) ?? null);
-
+  const subjects = subjectsOf(settings, outputs);
+  const { sites, shares } = subjects;
   const published = askPublic(settings.apiUrl);
-  const asked = askHost({
-    site: hostname,
-    upstream: settings.immichUpstream,
-    sshPort: settings.sshPort,
-    immichPort,
-    dockerPublishedPort: settings.dockerPublishedPort,
-    confirmSeconds: settings.confirmSeconds,
-    tokenCheck: settings.originJwtCheck,
-    audience: outputs?.audience ?? null,
-    shares,
-  }).then(
-    (report) => ({ report, at: Date.now() / 1000 }),
-    (error: unknown) => reason(error),
-  );
-  const report = asked.then((host) => (typeof host === "string" ? undefined : host.report));
-  const access = {
-    ...settings,
-    audience: outputs?.audience,
-    devices: Object.fromEntries(Object.entries(devices).map(([device, { clientId }]) => [device, clientId])),
-  };
+  const hosts = subjects.hosts.map((examined) => ({
+    ...examined,
+    asked: askHost(examined.host, examined.payload).then(
+      (report) => ({ report, at: Date.now() / 1000 }),
+      (error: unknown) => reason(error),
+    ),
+  }));
+  const reports = hosts.map(({ subject, asked }) => ({
+    subject,
+    report: asked.then((host) => (typeof host === "string" ? undefined : host.report)),
+  }));
+  const resolved = (hostname: string) =>
+    published.then((facts) => (facts ? resolves(network, hostname, facts.ranges) : []));
 
   const findings = await Promise.all([
     published.then((facts) => [clockFinding("workstation", facts?.ahead)]),
-    straightToHost(
-      network,
-      settings.originAddresses,
-      [443, immichPort, sharesPort].filter((port) => port !== null),
+    ...hosts.map(async ({ subject, host, ports }) =>
+      about(subject, [await straightToHost(network, host.originAddresses, ports)]),
     ),
-    published.then(async (facts) => (facts ? resolves(network, hostname, facts.ranges) : [])),
-    published
-      .then(async (facts) => (facts && shares ? resolves(network, shares.site, facts.ranges) : []))
-      .then((all) => all.map(ofShares)),
-    Promise.all([asked, published]).then(([host, facts]) => {
-      if (typeof host === "string") return [hostUnknown(host)];
-      const ahead = facts && host.report.facts.time - host.at + facts.ahead;
-      return [
-        ...hostFindings(host.report, settings.hostRevision),
-        liveRanges(host.report.facts.ranges, facts && list(facts.ranges)),
-        clockFinding("host", ahead),
-      ];
-    }),
-    cloudflareFindings(api, { settings, access, host: report, now }),
-    throughCloudflare(network, hostname, devices),
-    ...(shares ? [sharesThroughCloudflare(network, shares.site)] : []),
+    ...sites.map(async ({ subject, settings: { hostname } }) => about(subject, await resolved(hostname))),
+    ...shares.map(async ({ subject, settings: { hostname } }) =>
+      about(subject, await resolved(hostname)).map(ofShares),
+    ),
+    ...hosts.map(async (host) =>
+      about(host.subject, judgedHost(await host.asked, await published, subjects, settings.hostRevision)),
+    ),
+    cloudflareFindings(api, { settings, sites, shares, hosts: reports, now }),
+    ...sites.map(async ({ subject, settings: { hostname }, outputs: own }) =>
+      about(subject, await throughCloudflare(network, hostname, own?.devices ?? {})),
+    ),
+    ...shares.map(async ({ subject, settings: { hostname } }) =>
+      about(subject, await sharesThroughCloudflare(network, hostname)),
+    ),
   ]);
   return [deployed(settings, outputs), ...findings.flat()];
+}
+
+/** What a host said, or why it did not, with when that was here. */
+type Asked = { report: HostReport; at: number } | string;
+
+function judgedHost(asked: Asked, facts: PublicFacts | undefined, subjects: Subjects, revision: number): Finding[] {
+  if (typeof asked === "string") return [hostUnknown(asked)];
+  const { report, at } = asked;
+  return [
+    ...hostFindings(report, subjects, revision),
+    liveRanges(report.facts.ranges, facts && list(facts.ranges)),
+    clockFinding("host", facts && report.facts.time - at + facts.ahead),
+  ];
 }
 
 const list = ({ ipv4_cidrs: ipv4, ipv6_cidrs: ipv6 }: IpRanges) => [...ipv4, ...ipv6];
 
 const ANSWER_MS = 8000;
 
-/** What Cloudflare tells without a token: its ranges, and the time. `undefined` if it does not answer. */
-async function askPublic(apiUrl: string): Promise<{ ranges: IpRanges; ahead: number } | undefined> {
+/** What Cloudflare tells without a token. */
+interface PublicFacts {
+  ranges: IpRanges;
+  /** Seconds by which this workstation's clock is ahead. */
+  ahead: number;
+}
+
+/** Asks for that; `undefined` if there is no answer. */
+async function askPublic(apiUrl: string): Promise<PublicFacts | undefined> {
   const before = Date.now();
   try {
     const response = await fetch(`${apiUrl}/ips`, { signal: AbortSignal.timeout(ANSWER_MS) });

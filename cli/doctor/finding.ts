@@ -20,8 +20,17 @@ export interface Check {
   fix: string;
 }
 
-/** What came of one check. */
-export interface Finding {
+/**
+ * What a finding is about where a stack has several of it: the host name of a site, the `sshAddress` of a host. Absent
+ * where it is about all, and where the stack has only one.
+ */
+export interface Subject {
+  site?: string;
+  host?: string;
+}
+
+/** What came of one check. Its `id` is unique together with its subject. */
+export interface Finding extends Subject {
   id: string;
   place: Place;
   title: string;
@@ -48,6 +57,10 @@ export function ill(check: Check, says: string, fix = check.fix, status: Exclude
 export function judged(check: Check, problem: string | undefined, says: string): Finding {
   return problem === undefined ? well(check, says) : ill(check, problem);
 }
+
+/** Names what findings are about. */
+export const about = (subject: Subject, findings: readonly Finding[]): Finding[] =>
+  findings.map((finding) => ({ ...finding, ...subject }));
 
 /** A finding of a check of the site, made of public shares instead. */
 export const ofShares = (finding: Finding): Finding => ({

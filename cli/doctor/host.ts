@@ -1,7 +1,10 @@
 import { z } from "zod";
-import { type Check, type Finding, ill, judged, ofShares, well } from "./finding.ts";
+import { about, type Check, type Finding, ill, judged, ofShares, well } from "./finding.ts";
+import type { ExaminedName, Subjects } from "./subjects.ts";
 
-/** What lies on the host for one host name; null where there is nothing. */
+const checksSchema = z.record(z.string(), z.object({ status: z.enum(["ok", "wrong", "unknown"]), says: z.string() }));
+
+/** What lies on the host for one site; null where there is nothing. */
 const siteFacts = z.object({
   /** PEM of the authority whose client certificates nginx accepts. */
   clientAuthority: z.string().nullable(),
@@ -13,15 +16,14 @@ export type SiteFacts = z.output<typeof siteFacts>;
 
 /** What the agent's step `doctor` prints: host/agent/doctor.py. */
 const reportSchema = z.object({
-  checks: z.record(z.string(), z.object({ status: z.enum(["ok", "wrong", "unknown"]), says: z.string() })),
+  checks: checksSchema,
+  /** By host name, public shares among them. */
+  sites: z.record(z.string(), z.object({ checks: checksSchema, facts: siteFacts })),
   facts: z.object({
     /** Seconds since 1970 by the host's clock. */
     time: z.number(),
     /** What ufw and nginx take for Cloudflare's ranges; null before the first deployment. */
     ranges: z.object({ ipv4: z.array(z.string()), ipv6: z.array(z.string()) }).nullable(),
-    ...siteFacts.shape,
-    /** The same of public shares; null where there are none. */
-    shares: siteFacts.nullable(),
     /** The step that was at work meanwhile. */
     busy: z.string().nullable(),
   }),
@@ -29,21 +31,25 @@ const reportSchema = z.object({
 
 export type HostReport = z.output<typeof reportSchema>;
 
-/** What the step is told; nothing of it is secret. */
-export interface HostPayload {
+/** What the step is told of a site, in the words of the other steps. */
+export interface PayloadSite {
   site: string;
+  serves: "immich" | "shares";
   upstream: string;
-  sshPort: number;
   /** Port of an Immich on the host itself, or null. */
   immichPort: number | null;
-  dockerPublishedPort: "refuse" | "drop";
-  confirmSeconds: number;
   /** Whether the site's nginx asks for a token of Access. */
   tokenCheck: boolean;
-  /** Audience tag that the verifier must know; null before the first `up`. */
+  /** Audience tag that the verifier must know; null before the first `up`, and for shares. */
   audience: string | null;
-  /** Public shares; null where there are none. */
-  shares: { site: string; upstream: string } | null;
+}
+
+/** What the step is told; nothing of it is secret. */
+export interface HostPayload {
+  sshPort: number;
+  dockerPublishedPort: "refuse" | "drop";
+  confirmSeconds: number;
+  sites: readonly PayloadSite[];
 }
 
 /**
@@ -63,7 +69,9 @@ const RERUN = "";
 /** The agent's checks, by their names there. A fix of `RERUN` stands for running the steps again. */
 type HostChecks = Readonly<Record<string, Omit<Check, "id" | "place">>>;
 
-/** Those of each host name. */
+type NamedCheck = [name: string, check: HostChecks[string]];
+
+/** Those of each site, whatever it serves. */
 const SITE_CHECKS: HostChecks = {
   site: {
     title: "nginx site",
@@ -87,6 +95,16 @@ const SITE_CHECKS: HostChecks = {
   },
 };
 
+/** Those of sites that serve Immich only. */
+const IMMICH_CHECKS: HostChecks = {
+  immich: {
+    title: "Immich on the host",
+    why: "Every visitor gets 502.",
+    fix: "start Immich (`docker compose up -d`), or set immichUpstream to where it listens and run `pulumi up`",
+  },
+};
+
+/** Those of the host and of its sites, in the order in which they are told. */
 const CHECKS: HostChecks = {
   firewall: {
     title: "Firewall",
@@ -134,16 +152,11 @@ const CHECKS: HostChecks = {
     why: "The daily refresh runs another version than this checkout's.",
     fix: "pulumi up",
   },
-  immich: {
-    title: "Immich on the host",
-    why: "Every visitor gets 502.",
-    fix: "start Immich (`docker compose up -d`), or set immichUpstream to where it listens and run `pulumi up`",
-  },
+  ...IMMICH_CHECKS,
 };
 
-/** Those of public shares. */
+/** Those of public shares only. */
 const SHARES_CHECKS: HostChecks = {
-  ...SITE_CHECKS,
   proxy: {
     title: "immich-public-proxy",
     why: "Whoever opens a shared link gets an error; and if Immich itself were behind the name, strangers would reach it.",
@@ -151,18 +164,32 @@ const SHARES_CHECKS: HostChecks = {
   },
 };
 
-/** The findings of the host itself; `revision` is the stack's `hostRevision`. */
-export function hostFindings({ checks, facts }: HostReport, revision: number): Finding[] {
-  const made = (wanted: HostChecks, prefix = "") =>
-    Object.entries(wanted).map(([name, entry]): Finding => {
-      const fix = entry.fix === RERUN ? rerun(revision) : entry.fix;
-      const check: Check = { id: `host-${name}`, place: "host", ...entry, fix };
-      const result = checks[prefix + name];
-      if (!result) return ill(check, "the agent did not look at it", fix, "unknown");
-      return result.status === "ok" ? well(check, result.says) : ill(check, result.says, fix, result.status);
-    });
-  const found = [...made(CHECKS), ...(facts.shares === null ? [] : made(SHARES_CHECKS, "shares-").map(ofShares))];
-  return facts.busy === null ? found : [...found, ill(BUSY, `${facts.busy} is at work`, BUSY.fix, "warning")];
+/** The findings of a host and of the sites on it; `revision` is the stack's `hostRevision`. */
+export function hostFindings(
+  report: HostReport,
+  { sites, shares }: Omit<Subjects, "hosts">,
+  revision: number,
+): Finding[] {
+  const made = (checks: HostReport["checks"] | undefined, [name, entry]: NamedCheck): Finding => {
+    const fix = entry.fix === RERUN ? rerun(revision) : entry.fix;
+    const check: Check = { id: `host-${name}`, place: "host", ...entry, fix };
+    const result = checks?.[name];
+    if (!result) return ill(check, "the agent did not look at it", fix, "unknown");
+    return result.status === "ok" ? well(check, result.says) : ill(check, result.says, fix, result.status);
+  };
+  const ofName = ({ subject, settings: { hostname } }: ExaminedName, check: NamedCheck) =>
+    about(subject, [made(report.sites[hostname]?.checks, check)]);
+  const ofSites: HostChecks = { ...SITE_CHECKS, ...IMMICH_CHECKS };
+  const found = [
+    ...Object.entries(CHECKS).flatMap((check) =>
+      check[0] in ofSites ? sites.flatMap((site) => ofName(site, check)) : [made(report.checks, check)],
+    ),
+    ...shares.flatMap((one) =>
+      Object.entries({ ...SITE_CHECKS, ...SHARES_CHECKS }).flatMap((check) => ofName(one, check).map(ofShares)),
+    ),
+  ];
+  const { busy } = report.facts;
+  return busy === null ? found : [...found, ill(BUSY, `${busy} is at work`, BUSY.fix, "warning")];
 }
 
 const BUSY: Check = {

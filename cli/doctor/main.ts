@@ -2,6 +2,7 @@
 // Cloudflare. Changes nothing.
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { sitesOf } from "../../settings/topology.ts";
 import { CommandError, runCommand } from "../lib/command.ts";
 import { apiReader } from "./cloudflare/api.ts";
 import { examine } from "./examine.ts";
@@ -36,9 +37,10 @@ async function main(): Promise<number> {
     outputs,
     network: { detours: options.detours, ca: options.ca },
     api: apiReader(settings.apiUrl, settings.apiToken),
-    askHost: (payload) => askHost(settings, payload),
+    askHost: (host, payload) => askHost({ ...host, sshPrivateKey: settings.sshPrivateKey }, payload),
   });
-  const diagnosis = { site: settings.hostname, findings, seconds: (performance.now() - started) / 1000 };
+  const sites = sitesOf(settings).map(({ hostname }) => hostname);
+  const diagnosis = { sites, findings, seconds: (performance.now() - started) / 1000 };
   console.log(options.json ? json(diagnosis) : table(diagnosis, process.stdout));
   return exitStatus(findings);
 }

@@ -3,7 +3,8 @@ import { exitStatus, type Finding, type Place, type Status } from "./finding.ts"
 
 /** What a run of the doctor came to. */
 export interface Diagnosis {
-  site: string;
+  /** Host names, the main site's first. */
+  sites: readonly string[];
   /** In their order within each place. */
   findings: readonly Finding[];
   seconds: number;
@@ -18,12 +19,18 @@ const LABELS: Readonly<Record<Status, string>> = { ok: "ok", warning: "warning",
 const COLOURS = { ok: "green", warning: "yellow", wrong: "red", unknown: "yellow" } as const;
 const LABEL_WIDTH = "warning".length;
 
+/** Where findings were made, and of what where there are several of it. */
+function heading({ place, host, site }: Finding): string {
+  const subject = [host, site].filter((name) => name !== undefined);
+  return subject.length === 0 ? PLACES[place] : `${PLACES[place]}: ${subject.join(", ")}`;
+}
+
 /**
- * The table for a person: by place, and under whatever is not well why that matters and what mends it.
+ * The table for a person: by place, host and site, and under whatever is not well why that matters and what mends it.
  *
  * @param stream where it will be written; decides about colours
  */
-export function table({ site, findings, seconds }: Diagnosis, stream: NodeJS.WritableStream): string {
+export function table({ sites, findings, seconds }: Diagnosis, stream: NodeJS.WritableStream): string {
   const width = Math.max(...findings.map(({ title }) => title.length));
   const margin = " ".repeat(LABEL_WIDTH + 4);
   const row = ({ status, title, says, why, fix }: Finding) => [
@@ -32,10 +39,15 @@ export function table({ site, findings, seconds }: Diagnosis, stream: NodeJS.Wri
     ...(fix === undefined ? [] : [`${margin}fix  ${fix}`]),
   ];
   const parts = (Object.keys(PLACES) as Place[]).flatMap((place) => {
-    const rows = findings.filter((finding) => finding.place === place).flatMap(row);
-    return rows.length === 0 ? [] : [PLACES[place], ...rows, ""];
+    const here = findings.filter((finding) => finding.place === place);
+    const headings = new Set(here.map(heading));
+    return [...headings].flatMap((one) => [
+      one,
+      ...here.filter((finding) => heading(finding) === one).flatMap(row),
+      "",
+    ]);
   });
-  return [site, "", ...parts, `${summary(findings)} (${seconds.toFixed(1)} s)`].join("\n");
+  return [sites.join(", "), "", ...parts, `${summary(findings)} (${seconds.toFixed(1)} s)`].join("\n");
 }
 
 function summary(findings: readonly Finding[]): string {
@@ -49,7 +61,7 @@ function summary(findings: readonly Finding[]): string {
   return bad.length === 0 ? `All ${findings.length.toString()} checks are well` : `${bad.join(", ")}, the rest is well`;
 }
 
-/** The same for a program: one JSON object with `site`, `exitStatus`, `seconds` and `findings`. */
-export function json({ site, findings, seconds }: Diagnosis): string {
-  return JSON.stringify({ site, exitStatus: exitStatus(findings), seconds, findings }, null, 2);
+/** The same for a program: one JSON object with the main `site`, `exitStatus`, `seconds` and `findings`. */
+export function json({ sites, findings, seconds }: Diagnosis): string {
+  return JSON.stringify({ site: sites[0], exitStatus: exitStatus(findings), seconds, findings }, null, 2);
 }

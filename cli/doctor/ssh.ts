@@ -2,7 +2,7 @@ import { askAgent, type Connection } from "../lib/ssh.ts";
 import { type HostPayload, type HostReport, readReport } from "./host.ts";
 
 /**
- * Has the agent look at the host, over one SSH connection.
+ * Has the agent look at the host, over one SSH connection for all of its sites.
  *
  * @throws Error with one line about why it could not
  */

@@ -1,6 +1,7 @@
 """The step `doctor`: looks at everything that this program makes on a host, and changes nothing.
 
-It prints one JSON object: `checks`, each with what was found, and `facts` that only other places can judge.
+It prints one JSON object: `checks` of the host, each with what was found, and `facts` that only other places can
+judge; under `sites` both of each site, by its name.
 """
 
 import fcntl
@@ -9,6 +10,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +21,11 @@ from agent.firewall import docker_user, installation, kernel, record, ufw
 from agent.firewall.confirmation import prepared
 from agent.firewall.docker import refuse_published
 from agent.firewall.request import Request, checked_request
-from agent.immich import require_immich
 from agent.lock import LOCK
-from agent.nginx import service
+from agent.nginx import service, steps as nginx
 from agent.nginx.layout import RANGES
-from agent.nginx.text import IMMICH, SHARES
 from agent.ranges import Ranges
-from agent.site import checked_hostname, checked_upstream, flag, text
+from agent.site import listed
 from agent.site_doctor import SiteExamination, content
 from agent.system import last_line, run
 
@@ -51,26 +51,16 @@ class _UnknownError(Exception):
 class _Examination:
     def __init__(self, request: Mapping[str, Any]) -> None:
         payload: Mapping[str, Any] = request["payload"]
-        name = checked_hostname(text(payload, "site"))
+        entries = listed(payload)
         self._modules: Mapping[str, str] = request["modules"]
-        upstream = checked_upstream(text(payload, "upstream"))
-        self._main = SiteExamination(self._modules, name, IMMICH, upstream, flag(payload, "tokenCheck"))
-        self._site = self._main.site
-        self._shares = self._examined_shares(payload.get("shares"))
+        self._sites = [SiteExamination(self._modules, nginx.checked(entry)) for entry in entries]
+        self._audiences = {entry["site"]: entry.get("audience") for entry in entries}
+        self._immich_ports = sorted({port for entry in entries if (port := entry.get("immichPort")) is not None})
         # The ranges are those that the host has taken over last, which may be newer than the deployment's.
         ranges = record.read_ranges()
-        self._audience = payload.get("audience")
-        self._immich_port = payload.get("immichPort")
-        wanted = {**payload, "sites": [{"site": name, "immichPort": self._immich_port}]}
-        self._request = None if ranges is None else checked_request({**wanted, "ranges": ranges._asdict()})
+        self._request = None if ranges is None else checked_request({**payload, "ranges": ranges._asdict()})
         sites = record.read_sites() if self._request is None else record.sites_with(self._request)
         self._dropped = docker_user.dropped(sites.values())
-
-    def _examined_shares(self, shares: Mapping[str, Any] | None) -> SiteExamination | None:
-        if shares is None:
-            return None
-        name, upstream = checked_hostname(text(shares, "site")), checked_upstream(text(shares, "upstream"))
-        return SiteExamination(self._modules, name, SHARES, upstream, token_check=False)
 
     def report(self) -> dict[str, object]:
         checks: dict[str, Callable[[], str]] = {
@@ -79,23 +69,22 @@ class _Examination:
             "firewall-change": self._change,
             "docker": self._docker,
             "nginx": self._nginx,
-            **_site_checks(self._main, ""),
             "token-check": self._token_check,
             "ranges": self._ranges,
             "timer": self._timer,
             "agent": self._agent,
-            "immich": self._immich,
         }
-        if self._shares is not None:
-            checks |= {**_site_checks(self._shares, "shares-"), "shares-proxy": self._shares.public_proxy}
-        return {"checks": {name: _made(check) for name, check in checks.items()}, "facts": self._facts()}
+        made = {name: _made(check) for name, check in checks.items()}
+        # At once, since each site may have to wait for what does not answer; and after the host's checks, one of which
+        # takes on the rights of another user, for all threads.
+        with ThreadPoolExecutor(len(self._sites)) as pool:
+            sites = dict(zip(self._audiences, pool.map(_site_report, self._sites), strict=True))
+        return {"checks": made, "sites": sites, "facts": self._facts()}
 
     def _facts(self) -> dict[str, object]:
         return {
             "time": time.time(),
             "ranges": None if self._request is None else self._request.ranges._asdict(),
-            **self._main.facts(),
-            "shares": None if self._shares is None else self._shares.facts(),
             "busy": _busy(),
         }
 
@@ -130,11 +119,12 @@ class _Examination:
 
     def _docker(self) -> str:
         dropped = self._dropped
-        refuse_published(self._immich_port, dropped)
+        for port in self._immich_ports:
+            refuse_published(port, dropped)
         if not docker_user.in_force(dropped):
             ports = " and ".join(str(port) for port in dropped)
             raise HostError(f"the rule for port {ports} is not the first in Docker's chain {docker_user.CHAIN}")
-        return "Docker publishes Immich to nobody else" if self._immich_port else "Immich runs on another host"
+        return "Docker publishes Immich to nobody else" if self._immich_ports else "Immich runs on another host"
 
     def _nginx(self) -> str:
         service.require()
@@ -150,16 +140,17 @@ class _Examination:
         return "runs, also after a reboot"
 
     def _token_check(self) -> str:
-        if not self._site.token_check:
+        names = [one.site.name for one in self._sites if one.site.token_check]
+        if not names:
             return "off, by the setting originJwtCheck"
         if service.problem() is not None:
             raise _UnknownError("only a configuration that nginx takes tells as whom it asks about tokens")
         user = service.worker_user()
-        known = client.sites(user).get(self._site.name, {"problem": "the site has no Access application yet"})
-        if "problem" in known:
-            raise HostError(f"the verifier lets nobody in: {known['problem']}")
-        if self._audience is not None and known["audience"] != self._audience:
-            raise HostError("the verifier lets in another Access application's visitors, and not the stack's")
+        known = client.sites(user)
+        troubles = {name: self._locked_out(known.get(name), name) for name in names}
+        told = [text if len(names) == 1 else f"{name}: {text}" for name, text in troubles.items() if text is not None]
+        if told:
+            raise HostError("; ".join(told))
         changed = differing(access.wanted(self._modules, user))
         if changed:
             raise HostError(f"{', '.join(str(path) for path in changed)} differ from what was deployed")
@@ -168,7 +159,17 @@ class _Examination:
                 raise HostError(f"{unit} does not run")
         if run(["systemctl", "is-failed", "--quiet", access.REFRESH], check=False).returncode == 0:
             raise HostError(f"the last refresh of Access's keys failed: {_last_words(access.REFRESH)}")
-        return f"admits what Access has signed for this site, by {known['keys']} keys"
+        signed = "this site" if len(names) == 1 else "each site"
+        return f"admits what Access has signed for {signed}, by {known[names[0]]['keys']} keys"
+
+    def _locked_out(self, known: Mapping[str, Any] | None, name: str) -> str | None:
+        """Why the verifier does not let in whom it should at a site, by what it knows about that; None if it does."""
+        problem = "the site has no Access application yet" if known is None else known.get("problem")
+        if known is None or problem is not None:
+            return f"the verifier lets nobody in: {problem}"
+        if self._audiences[name] not in (None, known["audience"]):
+            return "the verifier lets in another Access application's visitors, and not the stack's"
+        return None
 
     def _ranges(self) -> str:
         recorded = self._known().ranges
@@ -193,18 +194,10 @@ class _Examination:
             raise HostError(f"{len(changed)} files of {installation.FOLDER} or its units differ from this checkout")
         return "the refresh runs this checkout's version"
 
-    def _immich(self) -> str:
-        require_immich(self._site.upstream)
-        return f"answers on {self._site.upstream}"
 
-
-def _site_checks(examination: SiteExamination, prefix: str) -> dict[str, Callable[[], str]]:
-    return {
-        f"{prefix}site": examination.files,
-        f"{prefix}guard": examination.guard,
-        f"{prefix}certificate": examination.certificate,
-        f"{prefix}key": examination.key,
-    }
+def _site_report(examination: SiteExamination) -> dict[str, object]:
+    made = {name: _made(check) for name, check in examination.checks().items()}
+    return {"checks": made, "facts": examination.facts()}
 
 
 def _made(check: Callable[[], str]) -> dict[str, str]:

@@ -1,26 +1,36 @@
 """Looks at what one site has on a host: its part of the step `doctor`."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from agent.certificates.store import Store
 from agent.certificates.x509 import Certificate, read_certificates, read_private_key
 from agent.errors import HostError
 from agent.files import differing, read
-from agent.immich import require_public_proxy
+from agent.immich import require_immich, require_public_proxy
 from agent.nginx import service, steps as nginx
-from agent.nginx.layout import RANGES, differing_links
-from agent.nginx.text import Site
+from agent.nginx.layout import differing_links
+from agent.nginx.text import IMMICH, Site
 
 
 class SiteExamination:
     """The checks of a site. Each returns what is well or raises HostError about what is not."""
 
-    def __init__(self, modules: Mapping[str, str], name: str, serves: str, upstream: str, token_check: bool) -> None:
+    def __init__(self, modules: Mapping[str, str], site: Site) -> None:
         self._modules = modules
-        self._store = Store(name)
-        self.site = Site(name, serves, upstream, str(self._store.current), str(RANGES), token_check)
+        self._store = Store(site.name)
+        self.site = site
+
+    def checks(self) -> dict[str, Callable[[], str]]:
+        """All of them, by name. They may run at the same time as another site's."""
+        return {
+            "site": self.files,
+            "guard": self.guard,
+            "certificate": self.certificate,
+            "key": self.key,
+            **({"immich": self.immich} if self.site.serves == IMMICH else {"proxy": self.public_proxy}),
+        }
 
     def facts(self) -> dict[str, str | None]:
         """What only other places can judge."""
@@ -64,6 +74,11 @@ class SiteExamination:
         if read_private_key(file.content.decode(errors="replace"))[1] != self._leaf().public_key:
             raise HostError(f"{path} does not belong to the origin certificate")
         return f"mode {file.mode:04o}, owner root"
+
+    def immich(self) -> str:
+        """What the site serves is Immich."""
+        require_immich(self.site.upstream)
+        return f"answers on {self.site.upstream}"
 
     def public_proxy(self) -> str:
         """What the site serves is immich-public-proxy, and not Immich itself."""

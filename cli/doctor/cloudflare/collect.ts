@@ -1,8 +1,10 @@
+import { isDeepStrictEqual } from "node:util";
 import { renewalLeadDays } from "../../../components/renewal.ts";
 import type { SettingsValues } from "../../../settings/schema.ts";
-import { type Check, ending, type Finding, ill, ofShares, well } from "../finding.ts";
+import { about, type Check, ending, type Finding, ill, ofShares, type Subject, well } from "../finding.ts";
 import type { HostReport, SiteFacts } from "../host.ts";
-import { APPLICATION, applications, deviceTokens, STRICT, strictTokens, TOKENS, type WantedAccess } from "./access.ts";
+import type { ExaminedName, Subjects } from "../subjects.ts";
+import { APPLICATION, applications, deviceTokens, STRICT, strictTokens, TOKENS } from "./access.ts";
 import { ORIGIN, originCertificate, originPulls, PULLS } from "./certificates.ts";
 import type {
   Application,
@@ -47,74 +49,97 @@ const API: Check = {
 };
 
 /** What is needed to judge what the API says. */
-export interface Context {
+export interface Context extends Pick<Subjects, "sites" | "shares"> {
   settings: SettingsValues;
-  access: WantedAccess;
-  /** What the host says; `undefined` if it could not be asked. */
-  host: Promise<HostReport | undefined>;
+  /** What each host says; `undefined` if it could not be asked. */
+  hosts: readonly { subject: Subject; report: Promise<HostReport | undefined> }[];
   now: Date;
 }
 
 /** All findings that come from Cloudflare's API. Where the token may not read something, its checks are unknown. */
 export async function cloudflareFindings(api: ApiReader, context: Context): Promise<Finding[]> {
-  const { settings, access, host, now } = context;
+  const { settings, sites, shares, now } = context;
   const zone = `/zones/${settings.zoneId}`;
   const account = `/accounts/${settings.accountId}`;
   const token = await tokenFinding(api, account, now);
   if (token.status === "wrong" || token.status === "unknown") return [token];
 
   const tokens = api.all<ServiceToken>(`${account}/access/service_tokens`);
-  // Two groups wait for it, and one of them may have failed before it does.
-  tokens.catch(() => undefined);
+  const issued = api.all<OriginCertificate>(`/certificates?zone_id=${settings.zoneId}`);
+  // Several groups wait for each, and one of them may have failed before it does.
+  for (const answer of [tokens, issued]) answer.catch(() => undefined);
   const groups = await Promise.all([
-    hostnameFindings(api, context, settings, async () => (await host)?.facts),
+    ...sites.map((site, place) => hostnameFindings(api, context, site, issued, place === 0)),
     group(SSL, async () => zoneSettings(await readSettings(api, zone), settings)),
     group(APPLICATION, async () => {
       const [apps, providers] = await Promise.all([
         api.all<Application>(`${account}/access/apps`),
         api.all<IdentityProvider>(`${account}/access/identity_providers`),
       ]);
-      return applications(apps, providers, await tokens, access);
+      const all = await tokens;
+      return sites.flatMap(({ subject, access }) => about(subject, applications(apps, providers, all, access)));
     }),
-    group(TOKENS, async () => deviceTokens(await tokens, access, now)),
+    group(TOKENS, async () => {
+      const all = await tokens;
+      return sites.flatMap(({ subject, access }) => about(subject, deviceTokens(all, access, now)));
+    }),
     group(STRICT, async () => [strictTokens(await api.one<Organization>(`${account}/access/organizations`))]),
-    settings.publicShareHostname === "" ? [] : shareFindings(api, context),
+    ...shares.map(async (one) => (await hostnameFindings(api, context, one, issued, false)).map(ofShares)),
   ]);
   return [token, ...groups.flat()];
 }
 
-/** What belongs to one host name, that of `settings`. */
+/** What belongs to one host name, and with the first one the origin pulls of the whole zone, where they are that. */
 async function hostnameFindings(
   api: ApiReader,
-  { now }: Context,
-  settings: SettingsValues,
-  onHost: () => Promise<SiteFacts | null | undefined>,
+  { hosts, now }: Context,
+  { subject, settings }: ExaminedName,
+  issued: Promise<OriginCertificate[]>,
+  isFirst: boolean,
 ): Promise<Finding[]> {
+  const { hostname, originAddresses } = settings;
   const zone = `/zones/${settings.zoneId}`;
   const wanted = { settings, now, lead: renewalLeadDays(settings.certificateValidityDays) };
+  const onHosts = async (fact: keyof SiteFacts) => {
+    const told = await Promise.all(hosts.map(async (host) => ({ ...host, report: await host.report })));
+    return told.flatMap(({ subject: host, report }): OnHost[] => {
+      const pem = report?.sites[hostname]?.facts[fact] ?? undefined;
+      return pem === undefined ? [] : [{ host, pem }];
+    });
+  };
+  const ofZone = settings.originPulls !== "hostname";
   const groups = await Promise.all([
     group(DNS, async () => [
-      dnsRecords(await api.all<DnsRecord>(`${zone}/dns_records?name=${settings.hostname}`), settings.originAddresses),
-    ]),
-    group(PULLS, async () => {
-      const pulls = await readPulls(api, zone, settings);
-      return originPulls(pulls, (await onHost())?.clientAuthority ?? undefined, wanted);
-    }),
+      dnsRecords(await api.all<DnsRecord>(`${zone}/dns_records?name=${hostname}`), originAddresses),
+    ]).then((found) => about(subject, found)),
+    ofZone && !isFirst
+      ? []
+      : group(PULLS, async () => {
+          const pulls = await readPulls(api, zone, settings);
+          const authorities = await onHosts("clientAuthority");
+          return authorities.length === 0
+            ? originPulls(pulls, undefined, wanted)
+            : judgedOnEach(authorities, (authority) => originPulls(pulls, authority, wanted));
+        }).then((found) => (ofZone ? found : about(subject, found))),
     group(ORIGIN, async () => {
-      const issued = await api.all<OriginCertificate>(`/certificates?zone_id=${settings.zoneId}`);
-      const installed = (await onHost())?.certificate;
-      return installed ? originCertificate(issued, installed, wanted) : [];
-    }),
+      const all = await issued;
+      return judgedOnEach(await onHosts("certificate"), (installed) => originCertificate(all, installed, wanted));
+    }).then((found) => about(subject, found)),
   ]);
   return groups.flat();
 }
 
-/** The same of public shares. Origin pulls of the whole zone have been looked at with the main host name. */
-async function shareFindings(api: ApiReader, context: Context): Promise<Finding[]> {
-  const settings = { ...context.settings, hostname: context.settings.publicShareHostname };
-  const found = await hostnameFindings(api, context, settings, async () => (await context.host)?.facts.shares);
-  const once = settings.originPulls === "hostname" ? [] : ["origin-pulls", "origin-pulls-end"];
-  return found.filter(({ id }) => !once.includes(id)).map(ofShares);
+/** What a host has of a site, PEM. */
+interface OnHost {
+  host: Subject;
+  pem: string;
+}
+
+/** What is found of a site on several hosts: once where it is the same of all of them, else of each by its name. */
+function judgedOnEach(all: readonly OnHost[], judge: (pem: string) => Finding[]): Finding[] {
+  const judged = all.map(({ host, pem }) => ({ host, found: judge(pem) }));
+  const alike = judged.every(({ found }) => isDeepStrictEqual(found, judged[0]?.found));
+  return alike ? (judged[0]?.found ?? []) : judged.flatMap(({ host, found }) => about(host, found));
 }
 
 async function group(check: Check, work: () => Promise<Finding[]>): Promise<Finding[]> {

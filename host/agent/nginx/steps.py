@@ -56,7 +56,7 @@ def apply(request: Mapping[str, Any]) -> str:
     Immich itself behind public shares is one.
     """
     confirm(final=True)
-    sites = [_checked(site) for site in listed(request["payload"])]
+    sites = [checked(site) for site in listed(request["payload"])]
     service.require()
     ranges = real_ip.recorded()
     if not ranges:
@@ -81,8 +81,8 @@ def apply(request: Mapping[str, Any]) -> str:
     return f"nginx serves {served}, {plan.summary}"
 
 
-def _checked(payload: Mapping[str, Any]) -> Site:
-    """What the payload says of a site."""
+def checked(payload: Mapping[str, Any]) -> Site:
+    """What the payload says of a site; raises HostError for what cannot become part of nginx's configuration."""
     name = text(payload, "site")
     return Site(
         name,

@@ -327,7 +327,7 @@ describe("the report", () => {
   const findings = [well(CHECK, "fine"), ill({ ...CHECK, id: "other", place: "cloudflare", title: "Other" }, "broken")];
 
   it("says of what is not well why it matters and what mends it", () => {
-    const text = table({ site: HOST, findings, seconds: 1.23 }, process.stdout);
+    const text = table({ sites: [HOST], findings, seconds: 1.23 }, process.stdout);
     expect(text.split("\n").map((line) => line.trimEnd())).toEqual([
       HOST,
       "",
@@ -344,7 +344,7 @@ describe("the report", () => {
   });
 
   it("is JSON for programs", () => {
-    expect(JSON.parse(json({ site: HOST, findings, seconds: 1.23 }))).toEqual({
+    expect(JSON.parse(json({ sites: [HOST], findings, seconds: 1.23 }))).toEqual({
       site: HOST,
       exitStatus: 1,
       seconds: 1.23,

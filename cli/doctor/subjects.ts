@@ -1,0 +1,92 @@
+// What there is to look at: each site, each host, and each site on each host.
+import { ownPort } from "../../settings/network.ts";
+import type { SettingsValues } from "../../settings/schema.ts";
+import { each, hostsOf, type OriginHost, sitesOf, upstreamOn, viewOf } from "../../settings/topology.ts";
+import type { WantedAccess } from "./cloudflare/access.ts";
+import type { Outputs, SiteOutputs } from "./deployed.ts";
+import type { Subject } from "./finding.ts";
+import type { HostPayload, PayloadSite } from "./host.ts";
+
+/** A host name with what it serves. */
+export interface ExaminedName {
+  /** Names it in findings where the stack has several sites. */
+  subject: Subject;
+  serves: "immich" | "shares";
+  /** The stack's settings as if this were its only site; `originAddresses` are those of all hosts. */
+  settings: SettingsValues;
+}
+
+/** A site in front of Immich. */
+export interface ExaminedSite extends ExaminedName {
+  outputs: SiteOutputs | undefined;
+  access: WantedAccess;
+}
+
+/** A host with what its agent is asked. */
+export interface ExaminedHost {
+  /** Names it in findings where the stack has several hosts. */
+  subject: Subject;
+  host: OriginHost;
+  payload: HostPayload;
+  /** Its ports that only Cloudflare or nobody else may reach. */
+  ports: readonly number[];
+}
+
+/** All of a stack. */
+export interface Subjects {
+  /** The main one first. */
+  sites: readonly ExaminedSite[];
+  /** None or one. */
+  shares: readonly ExaminedName[];
+  /** The main one first. */
+  hosts: readonly ExaminedHost[];
+}
+
+/** What a stack has, by its settings; `outputs` as they are, `undefined` before the first `up`. */
+export function subjectsOf(settings: SettingsValues, outputs: Outputs | undefined): Subjects {
+  const [all, hosts] = [sitesOf(settings), hostsOf(settings)];
+  const { publicShareHostname: shareName, publicShareUpstream } = settings;
+  const originAddresses = hosts.flatMap((host) => host.originAddresses);
+  const named = (site: string): Subject => (all.length > 1 ? { site } : {});
+  const sites = each(all, (site): ExaminedSite => {
+    const { hostname } = site;
+    const own = hostname === settings.hostname ? outputs : outputs?.moreSites?.[hostname];
+    const ids = Object.entries(own?.devices ?? {}).map(([device, { clientId }]) => [device, clientId] as const);
+    const view = { ...viewOf(settings, site, hosts[0]), originAddresses };
+    const access = { ...view, audience: own?.audience, devices: Object.fromEntries(ids) };
+    return { subject: named(hostname), serves: "immich", settings: view, outputs: own, access };
+  });
+  const shares: ExaminedName[] =
+    shareName === ""
+      ? []
+      : [{ subject: named(shareName), serves: "shares", settings: { ...sites[0].settings, hostname: shareName } }];
+
+  const examined = (host: OriginHost): ExaminedHost => {
+    const immich = all.map((site, place): PayloadSite => {
+      const upstream = upstreamOn(settings, host, site);
+      const immichPort = ownPort(upstream) ?? null;
+      const audience = sites[place]?.outputs?.audience ?? null;
+      return {
+        ...{ site: site.hostname, serves: "immich", upstream },
+        ...{ immichPort, tokenCheck: settings.originJwtCheck, audience },
+      };
+    });
+    const shared = shares.map(({ settings: { hostname } }): PayloadSite => ({
+      ...{ site: hostname, serves: "shares", upstream: publicShareUpstream },
+      ...{ immichPort: null, tokenCheck: false, audience: null },
+    }));
+    const served = [...immich, ...shared];
+    return {
+      subject: hosts.length > 1 ? { host: host.sshAddress } : {},
+      host,
+      ports: [...new Set([443, ...served.flatMap(({ upstream }) => ownPort(upstream) ?? [])])],
+      payload: {
+        sshPort: host.sshPort,
+        dockerPublishedPort: settings.dockerPublishedPort,
+        confirmSeconds: settings.confirmSeconds,
+        sites: served,
+      },
+    };
+  };
+  return { sites, shares, hosts: hosts.map(examined) };
+}
