@@ -1,18 +1,41 @@
 import { spawn } from "node:child_process";
-import { CommandError } from "../lib/command.ts";
 import { capture, settingTexts } from "../lib/pulumi.ts";
 import type { DeviceOutput, Rotation } from "./card.ts";
+import { chosen, type SiteDevice, type Wanted } from "./choice.ts";
 
-/** What a stack's outputs have for devices. */
-interface Outputs {
+/** What the outputs of a site have for devices. */
+interface SiteOutputs {
   url: string;
   devices: Readonly<Record<string, DeviceOutput>>;
 }
 
+/** A stack's outputs: the main site's, and those of further ones by host name. */
+type Outputs = SiteOutputs & { moreSites?: Readonly<Record<string, SiteOutputs>> };
+
+/** Where a site's `deviceRotations` are in the configuration, and what they are. */
+export interface Rotations {
+  path: string;
+  byDevice: Readonly<Record<string, Rotation>>;
+}
+
+/** A device with the version of its secret that was last deployed. */
+export type DeployedDevice = SiteDevice & { secretVersion: number };
+
 /** An exported stack, as far as it is looked at here. */
 interface Exported {
-  deployment: { resources?: { type: string; urn: string; inputs?: { clientSecretVersion?: number } }[] };
+  deployment: {
+    resources?: {
+      type: string;
+      urn: string;
+      inputs?: { clientSecretVersion?: number };
+      /** Whether it is a former one that is still to be deleted. */
+      delete?: boolean;
+    }[];
+  };
 }
+
+/** The URN of a device's token, which ends with its site and its name: components/access-application.ts. */
+const TOKEN_NAME = /::([^:]+?)-access-token-([^:]+)$/;
 
 const SERVICE_TOKEN = "cloudflare:index/zeroTrustAccessServiceToken:ZeroTrustAccessServiceToken";
 
@@ -33,42 +56,59 @@ export class DeployedStack {
   }
 
   /**
-   * The credentials of a device, with the site's address.
+   * The credentials of a device, with its site's address.
    * @throws CommandError that names the devices which there are.
    */
-  public async device(name: string | undefined): Promise<{ url: string; output: DeviceOutput }> {
+  public async device(wanted: Wanted): Promise<SiteDevice & { url: string; output: DeviceOutput }> {
     const outputs = JSON.parse(await this.run("stack", "output", "--json", "--show-secrets")) as Partial<Outputs>;
-    const { url, devices = {} } = outputs;
-    const output = devices[this.chosen(name, Object.keys(devices))];
-    if (url !== undefined && output !== undefined) return { url, output };
-    throw new CommandError(`the outputs of the stack ${this.name} are incomplete: run pulumi up`);
+    const { moreSites = {}, ...main } = outputs;
+    const sites = [main, ...Object.values(moreSites)].flatMap(({ url, devices = {} }) =>
+      url === undefined ? [] : [{ url, devices }],
+    );
+    const all = sites.flatMap(({ url, devices }) =>
+      Object.entries(devices).map(([device, output]) => ({ site: new URL(url).hostname, device, url, output })),
+    );
+    return chosen(this.name, all, wanted);
   }
 
-  /** The setting `deviceRotations`. */
-  public async rotations(): Promise<Readonly<Record<string, Rotation>>> {
-    const { deviceRotations = "{}" } = settingTexts(await this.run("config", "--json"));
-    return JSON.parse(deviceRotations) as Record<string, Rotation>;
+  /** The rotations that are set for the devices of a site; `undefined` where the settings have no such site. */
+  public async rotations(): Promise<(site: string) => Rotations | undefined> {
+    const texts = settingTexts(await this.run("config", "--json"));
+    const { hostname, deviceRotations = "{}", moreSites = "[]" } = texts;
+    const further = JSON.parse(moreSites) as { hostname?: string; deviceRotations?: Rotations["byDevice"] }[];
+    return (site) => {
+      if (site === hostname) {
+        return { path: "deviceRotations", byDevice: JSON.parse(deviceRotations) as Rotations["byDevice"] };
+      }
+      const place = further.findIndex((one) => one.hostname === site);
+      if (place < 0) return undefined;
+      return {
+        path: `moreSites[${place.toString()}].deviceRotations`,
+        byDevice: further[place]?.deviceRotations ?? {},
+      };
+    };
   }
 
   /**
-   * Version of a device's secret as it was last deployed.
+   * The device as it was last deployed.
    * @throws CommandError that names the devices which there are.
    */
-  public async secretVersion(name: string | undefined): Promise<number> {
+  public async deployed(wanted: Wanted): Promise<DeployedDevice> {
     const { deployment } = JSON.parse(await this.run("stack", "export")) as Exported;
-    const versions = (deployment.resources ?? []).flatMap(({ type, urn, inputs }): [string, number][] =>
-      type === SERVICE_TOKEN ? [[urn.replace(/^.*-access-token-/, ""), inputs?.clientSecretVersion ?? 1]] : [],
-    );
-    const byDevice = Object.fromEntries(versions);
-    return byDevice[this.chosen(name, Object.keys(byDevice))] ?? 1;
+    const all = (deployment.resources ?? []).flatMap(({ type, urn, inputs, delete: former }): DeployedDevice[] => {
+      const [, site, device] = TOKEN_NAME.exec(urn) ?? [];
+      if (type !== SERVICE_TOKEN || former || site === undefined || device === undefined) return [];
+      return [{ site, device, secretVersion: inputs?.clientSecretVersion ?? 1 }];
+    });
+    return chosen(this.name, all, wanted);
   }
 
-  /** Sets a device's entry of `deviceRotations`. */
-  public async rotate(device: string, { secretVersion, previousSecretExpiresAt }: Rotation): Promise<void> {
-    const path = `deviceRotations["${device}"]`;
+  /** Sets a device's entry of the rotations at `path`. */
+  public async rotate(path: string, device: string, rotation: Rotation): Promise<void> {
+    const entry = `${path}["${device}"]`;
     const values = [
-      `${path}.secretVersion=${secretVersion.toString()}`,
-      `${path}.previousSecretExpiresAt=${previousSecretExpiresAt}`,
+      `${entry}.secretVersion=${rotation.secretVersion.toString()}`,
+      `${entry}.previousSecretExpiresAt=${rotation.previousSecretExpiresAt}`,
     ];
     await this.run("config", "set-all", "--path", ...values.flatMap((value) => ["--plaintext", value]));
   }
@@ -83,12 +123,6 @@ export class DeployedStack {
         resolve(code ?? 1);
       });
     });
-  }
-
-  private chosen(name: string | undefined, there: readonly string[]): string {
-    if (name !== undefined && there.includes(name)) return name;
-    const problem = name === undefined ? "--device is missing" : `there is no device ${name}`;
-    throw new CommandError(`${problem}; the stack ${this.name} has ${there.join(", ") || "none yet"}`);
   }
 
   private run(...args: string[]): Promise<string> {

@@ -1,36 +1,47 @@
 // `npm run card -- --device annas-phone`: what a person needs to connect one device.
 import { parseArgs } from "node:util";
+import { isHostname } from "../../settings/network.ts";
 import { cardOf } from "./card.ts";
+import { optionsOf } from "./choice.ts";
 import { CommandError, runCommand } from "../lib/command.ts";
 import { DeployedStack } from "./deployed.ts";
-import { deletePage, writePage } from "./page-file.ts";
+import { deletePages, writePage } from "./page-file.ts";
 import { cardPage } from "./page.ts";
 import { cardText } from "./terminal.ts";
 
 await runCommand(async () => {
   const { values } = parseArgs({
-    options: { device: { type: "string" }, stack: { type: "string" }, delete: { type: "boolean", default: false } },
+    options: {
+      device: { type: "string" },
+      site: { type: "string" },
+      stack: { type: "string" },
+      delete: { type: "boolean", default: false },
+    },
   });
-  const { device: named = "" } = values;
   // The device may be gone from the stack by the time its page is deleted.
-  if (values.delete && !/^[a-z0-9-]+$/.test(named))
+  if (values.delete && !/^[a-z0-9-]+$/.test(values.device ?? ""))
     throw new CommandError("--delete needs --device with a device's name");
+  if (values.site !== undefined && !isHostname(values.site)) {
+    throw new CommandError("--site needs the host name of a site, like album.example.com");
+  }
   const stack = await DeployedStack.open(values.stack);
   if (values.delete) {
-    const deleted = deletePage(process.cwd(), stack.name, named);
-    console.log(deleted === undefined ? `There is no page for ${named}.` : `Deleted ${deleted}`);
+    const { device: named = "", site } = values;
+    const deleted = deletePages(process.cwd(), stack.name, named, site);
+    for (const path of deleted) console.log(`Deleted ${path}`);
+    if (deleted.length === 0) console.log(`There is no page for ${named}${site === undefined ? "" : ` at ${site}`}.`);
     return 0;
   }
-  const [{ url, output }, rotations, deployedVersion] = await Promise.all([
-    stack.device(values.device),
+  const [{ site, device, url, output }, rotations, { secretVersion }] = await Promise.all([
+    stack.device(values),
     stack.rotations(),
-    stack.secretVersion(values.device),
+    stack.deployed(values),
   ]);
-  const card = cardOf(named, url, output, { rotation: rotations[named], deployedVersion });
+  const secrets = { rotation: rotations(site)?.byDevice[device], deployedVersion: secretVersion };
+  const card = cardOf(device, url, output, secrets);
   console.log(cardText(card, process.stdout.isTTY));
-  console.log(
-    `The same as a page that only you can read: ${writePage(process.cwd(), stack.name, named, cardPage(card))}`,
-  );
-  console.log(`When the device works, delete it: npm run card -- --device ${named} --delete`);
+  const page = writePage(process.cwd(), stack.name, { site, device }, cardPage(card));
+  console.log(`The same as a page that only you can read: ${page}`);
+  console.log(`When the device works, delete it: npm run card -- ${optionsOf(values)} --delete`);
   return 0;
 });

@@ -1,6 +1,7 @@
 // `npm run rotate -- --device annas-phone --grace 7d`: a new secret for one device, while the old one still works.
 import { parseArgs } from "node:util";
 import { CommandError, runCommand } from "../lib/command.ts";
+import { optionsOf } from "../card/choice.ts";
 import { DeployedStack } from "../card/deployed.ts";
 import { graceMilliseconds, nextRotation } from "./plan.ts";
 
@@ -8,6 +9,7 @@ await runCommand(async () => {
   const { values } = parseArgs({
     options: {
       device: { type: "string" },
+      site: { type: "string" },
       grace: { type: "string", default: "7d" },
       stack: { type: "string" },
       force: { type: "boolean", default: false },
@@ -17,17 +19,18 @@ await runCommand(async () => {
   });
   const grace = graceMilliseconds(values.grace);
   const stack = await DeployedStack.open(values.stack);
-  const [deployedVersion, rotations] = await Promise.all([stack.secretVersion(values.device), stack.rotations()]);
-  const { device = "" } = values;
+  const [{ site, device, secretVersion }, rotations] = await Promise.all([stack.deployed(values), stack.rotations()]);
+  const configured = rotations(site);
+  if (!configured) throw new CommandError(`the settings of ${stack.name} have no site ${site}: run pulumi up first`);
   const rotation = nextRotation({
     device,
-    configured: rotations[device],
-    deployedVersion,
+    configured: configured.byDevice[device],
+    deployedVersion: secretVersion,
     grace,
     now: new Date(),
     force: values.force,
   });
-  await stack.rotate(device, rotation);
+  await stack.rotate(configured.path, device, rotation);
   const until = rotation.previousSecretExpiresAt;
   if (values["no-up"]) {
     console.log(
@@ -41,6 +44,6 @@ await runCommand(async () => {
     throw new CommandError("pulumi up did not go through; its own words stand above. Run the same command again");
   }
   console.log(`${device} has a new secret. The one before works until ${until}; until then, put the new one into it:`);
-  console.log(`npm run card -- --device ${device}`);
+  console.log(`npm run card -- ${optionsOf(values)}`);
   return 0;
 });

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, statSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { type Browser, chromium, type Page } from "playwright-core";
@@ -12,7 +12,9 @@ import { readQrCode } from "./support/qr.ts";
 
 // The card of a stack whose state was imported: nothing is deployed for it.
 
-const URL = "https://photos.home.localhost";
+const SITE = "photos.home.localhost";
+const ALBUM = "album.home.localhost";
+const URL = `https://${SITE}`;
 const SECRET = `cfast_${"Ab1".repeat(16)}`;
 const CLIENT_ID = `${"0f".repeat(16)}.access`;
 
@@ -25,11 +27,20 @@ const folder = () => join(deployment.stack.workspace.workDir, ".cards");
 
 beforeAll(async () => {
   deployment = await Deployment.create();
-  await importDevices(deployment, URL, {
-    "annas-phone": { clientId: CLIENT_ID, clientSecret: SECRET, expiresAt: "2099-11-24T10:00:00Z", secretVersion: 2 },
+  const device = { clientId: CLIENT_ID, clientSecret: SECRET, expiresAt: "2099-11-24T10:00:00Z" };
+  const other = { ...device, clientId: "album.access" };
+  await importDevices(deployment, {
+    [SITE]: { "annas-phone": { ...device, secretVersion: 2 }, frame: device },
+    [ALBUM]: { "berts-phone": { ...other, secretVersion: 3 }, frame: other },
+  });
+  const rotation = (secretVersion: number, year: number) => ({
+    secretVersion,
+    previousSecretExpiresAt: `${year.toString()}-01-01T10:00:00Z`,
   });
   await deployment.configure({
-    deviceRotations: { "annas-phone": { secretVersion: 2, previousSecretExpiresAt: "2099-01-01T10:00:00Z" } },
+    hostname: SITE,
+    deviceRotations: { "annas-phone": rotation(2, 2099) },
+    moreSites: [{ hostname: ALBUM, deviceRotations: { "berts-phone": rotation(3, 2098) } }],
   });
   shown = await card("--device", "annas-phone");
   browser = await chromium.launch({
@@ -55,6 +66,18 @@ test("shows the way, the address, both headers and the times", () => {
   }
 });
 
+test.each([
+  ["whose name no other site has, by its name", ["--device", "berts-phone"]],
+  ["of two with the same name, by its site", ["--device", "frame", "--site", ALBUM]],
+])("shows a device of a further site %s", async (_what, args) => {
+  const { stdout } = await card(...args);
+  expect(stdout).toContain(`at https://${ALBUM}\n`);
+  expect(stdout).toContain("album.access");
+  expect(stdout.includes("works until 2098-01-01 10:00 UTC")).toBe(args.includes("berts-phone"));
+  const deleted = await card(...args, "--delete");
+  expect(deleted.stdout).toMatch(new RegExp(`^Deleted .*/test-${args[1] ?? ""}@${ALBUM}\\.html\n$`));
+});
+
 describe("the page", () => {
   const asked: string[] = [];
   const said: string[] = [];
@@ -70,7 +93,7 @@ describe("the page", () => {
 
   test("is readable by its owner alone", () => {
     const [name = ""] = readdirSync(folder());
-    expect(name).toBe("test-annas-phone.html");
+    expect(name).toBe(`test-annas-phone@${SITE}.html`);
     expect((statSync(join(folder(), name)).mode & 0o777).toString(8)).toBe("600");
     expect((statSync(folder()).mode & 0o777).toString(8)).toBe("700");
   });
@@ -104,22 +127,33 @@ describe("the page", () => {
 
   test("is deleted on request, also when the device is gone", async () => {
     const deleted = await card("--device", "annas-phone", "--delete");
-    expect(deleted.stdout).toMatch(/^Deleted .*\.cards\/test-annas-phone\.html\n$/);
-    expect(existsSync(join(folder(), "test-annas-phone.html"))).toBe(false);
+    expect(deleted.stdout).toMatch(/^Deleted .*\.cards\/test-annas-phone@photos\.home\.localhost\.html\n$/);
+    expect(readdirSync(folder())).toEqual([]);
     expect((await card("--device", "bens-phone", "--delete")).stdout).toBe("There is no page for bens-phone.\n");
   });
 });
 
 describe("in one line and with status 1, it names", () => {
   test.each([
-    ["the devices, where none is asked for", [], "--device is missing; the stack test has annas-phone\n"],
+    [
+      "the devices, where none is asked for",
+      [],
+      `--device is missing; the stack test has annas-phone (${SITE}), frame (${SITE}), berts-phone (${ALBUM}), frame (${ALBUM})\n`,
+    ],
+    [
+      "the sites, where several have the device",
+      ["--device", "frame"],
+      `there is a device frame at ${SITE} and ${ALBUM}: add --site with one of them\n`,
+    ],
     ["a stack that is not there", ["--stack", "nothing", "--device", "x"], /no stack named 'nothing' found/],
     ["an option that it does not know", ["--devise", "x"], /^Unknown option '--devise'/],
     ["a page outside its folder", ["--device", "../x", "--delete"], "--delete needs --device with a device's name\n"],
+    ["a page of no site", ["--device", "x", "--site", "../x", "--delete"], /^--site needs the host name of a site/],
   ])("%s", async (_what, args, problem) => {
     const { code, stdout, stderr } = await card(...args);
     expect([code, stdout]).toEqual([1, ""]);
-    expect(stderr).toMatch(typeof problem === "string" ? new RegExp(`^${problem.replaceAll(".", "\\.")}$`) : problem);
+    if (typeof problem === "string") expect(stderr).toBe(problem);
+    else expect(stderr).toMatch(problem);
     expect(stderr.trim()).not.toContain("\n");
   });
 });

@@ -22,12 +22,15 @@ const secret = (value: unknown) => ({
   plaintext: JSON.stringify(value),
 });
 
-/** Gives a stack the state of a site with these devices, without deploying anything. */
+/** Gives a stack the state of sites with devices, by host name, the main one first; without deploying anything. */
 export async function importDevices(
   { stack }: Deployment,
-  url: string,
-  devices: Readonly<Record<string, Device>>,
+  sites: Readonly<Record<string, Readonly<Record<string, Device>>>>,
 ): Promise<void> {
+  const [main, ...more] = Object.entries(sites).map(([site, devices]) => ({
+    site,
+    outputs: { url: `https://${site}`, devices: secret(devices) },
+  }));
   const exported: Exported = await stack.exportStack();
   const type = "cloudflare:index/zeroTrustAccessServiceToken:ZeroTrustAccessServiceToken";
   const provider = "pulumi:providers:cloudflare";
@@ -36,18 +39,20 @@ export async function importDevices(
       urn: urn("pulumi:pulumi:Stack", "immich-access-test"),
       type: "pulumi:pulumi:Stack",
       custom: false,
-      outputs: { url, devices: secret(devices) },
+      outputs: { ...main?.outputs, moreSites: Object.fromEntries(more.map(({ site, outputs }) => [site, outputs])) },
     },
     { urn: urn(provider, "cloudflare"), type: provider, custom: true, id: "provider" },
-    ...Object.entries(devices).map(([name, { secretVersion }]) => ({
-      urn: urn(type, `${new URL(url).hostname}-access-token-${name}`),
-      type,
-      custom: true,
-      id: name,
-      provider: `${urn(provider, "cloudflare")}::provider`,
-      inputs: secretVersion === undefined ? {} : { clientSecretVersion: secretVersion },
-      outputs: {},
-    })),
+    ...Object.entries(sites).flatMap(([site, devices]) =>
+      Object.entries(devices).map(([name, { secretVersion }]) => ({
+        urn: urn(type, `${site}-access-token-${name}`),
+        type,
+        custom: true,
+        id: `${site}-${name}`,
+        provider: `${urn(provider, "cloudflare")}::provider`,
+        inputs: secretVersion === undefined ? {} : { clientSecretVersion: secretVersion },
+        outputs: {},
+      })),
+    ),
   ];
   await stack.importStack(exported);
 }
