@@ -16,14 +16,14 @@ export async function askAdoption(
   dialogue: Dialogue,
   api: ApiReader,
   { hostname, zoneId, accountId }: Site,
-  given: { records: readonly Record[]; originAddresses: readonly string[]; known: ReadonlySet<string> },
+  given: { records: readonly Record[]; addresses: readonly string[]; known: ReadonlySet<string> },
 ): Promise<{ adoption: Adoption | undefined; tasks: string[] }> {
   const others = <T extends { id: string }>(found: readonly T[]) => found.filter(({ id }) => !given.known.has(id));
   const [applications, certificates] = await Promise.all([
     lookUp(api.all<Application>(`/accounts/${accountId}/access/apps`)),
     lookUp(api.all<Issued>(`/certificates?zone_id=${zoneId}`)),
   ]);
-  const { adoptions, rest } = matchRecords(given.records, given.originAddresses);
+  const { adoptions, rest } = matchRecords(given.records, given.addresses);
   const { same, below } = matchApplications(others(applications), hostname);
   const issued = matchCertificates(others(certificates), hostname);
   const tasks: string[] = [];

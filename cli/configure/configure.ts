@@ -23,6 +23,12 @@ export interface Configured {
   tasks: string[];
 }
 
+/** One of `moreSites` or `moreHosts`, as far as it matters here. */
+interface Further {
+  immichUpstream?: string;
+  originAddresses?: readonly string[];
+}
+
 /**
  * Asks for all settings and tries them. Changes nothing anywhere.
  *
@@ -33,6 +39,8 @@ export interface Configured {
 export async function configure(dialogue: Dialogue, present: Texts, known: ReadonlySet<string>): Promise<Configured> {
   const before = (key: Key) => present[key] || undefined;
   const beforeList = (key: Key) => JSON.parse(before(key) ?? "[]") as string[];
+  // Further sites and hosts are nothing to ask about: they are written into the stack's file, and stay as they are.
+  const further = (key: "moreSites" | "moreHosts") => JSON.parse(before(key) ?? "[]") as Further[];
   const apiUrl = dialogue.flag("api-url") ?? before("apiUrl") ?? "https://api.cloudflare.com/client/v4";
   const refusal = problemOf("apiUrl")(apiUrl);
   if (refusal !== undefined) throw new CommandError(`--api-url ${apiUrl}: ${refusal}`);
@@ -66,7 +74,7 @@ export async function configure(dialogue: Dialogue, present: Texts, known: Reado
   const immichUpstream = await dialogue.text({
     flag: "immich",
     message: "Where the host finds Immich, as address:port",
-    initial: survey.immich[0] ?? before("immichUpstream"),
+    initial: proposedUpstream(survey, before("immichUpstream"), further("moreSites")),
     problem: problemOf("immichUpstream"),
   });
 
@@ -113,7 +121,9 @@ export async function configure(dialogue: Dialogue, present: Texts, known: Reado
   const { problems } = checkSettings({ ...present, ...plain, ...secret });
   if (problems) throw new CommandError(`the settings do not hold; nothing has been written:\n${problems.join("\n")}`);
 
-  const existing = await askAdoption(dialogue, api, { hostname, ...zone }, { records, originAddresses, known });
+  // Each host's addresses have records under the name.
+  const addresses = [...originAddresses, ...further("moreHosts").flatMap((host) => host.originAddresses ?? [])];
+  const existing = await askAdoption(dialogue, api, { hostname, ...zone }, { records, addresses, known });
   return {
     plain: changed(plain, present),
     secret: changed(secret, present),
@@ -124,6 +134,16 @@ export async function configure(dialogue: Dialogue, present: Texts, known: Reado
 
 const changed = (texts: Texts, present: Texts): Texts =>
   Object.fromEntries(Object.entries(texts).filter(([key, value]) => present[key] !== value));
+
+/** Where the main site's Immich is: as is set where one answers there, else what was found and is no further site's. */
+export function proposedUpstream(
+  { immich }: Pick<Survey, "immich">,
+  present: string | undefined,
+  others: readonly Further[],
+): string | undefined {
+  if (present !== undefined && immich.includes(present)) return present;
+  return immich.find((endpoint) => !others.some((site) => site.immichUpstream === endpoint)) ?? present;
+}
 
 /** What is set; else the host's own addresses, those of the records that are there, and the one that SSH goes to. */
 function proposedAddresses(

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { parse } from "yaml";
+import { parse, stringify } from "yaml";
 import { DEV } from "../../sandbox/api/world.ts";
 import { mirrorProject } from "../../sandbox/dev/project.ts";
 import { run } from "../../sandbox/run.ts";
@@ -15,6 +15,7 @@ import { CTRL_C, ENTER, Terminal } from "./support/terminal.ts";
 
 const PROGRAM = join(PROJECT, "cli/configure/main.ts");
 const NAMESPACE = "immich-access:";
+const ALBUM = "album.home.localhost";
 
 let world: World;
 let folder: string;
@@ -158,4 +159,30 @@ test("takes over what was clicked together; pulumi up then changes it in place",
   expect(steps.filter(({ op }) => op.includes("replace") || op.includes("delete"))).toEqual([]);
   // What is the stack's is not offered again.
   expect((await configure(flags())).stdout).not.toContain("is there already");
+});
+
+test("leaves further sites and hosts alone", async () => {
+  const records = `/zones/${DEV.zone}/dns_records`;
+  const further = {
+    [`${NAMESPACE}moreSites`]: [{ hostname: ALBUM, immichUpstream: "127.0.0.1:2284", emails: ["bert@example.com"] }],
+    [`${NAMESPACE}moreHosts`]: [
+      { sshAddress: "198.51.100.20", sshHostKey: world.sandbox.sshTarget.hostKey, originAddresses: ["198.51.100.20"] },
+    ],
+  };
+  const file = join(project, "Pulumi.home.yaml");
+  const present = parse(readFileSync(file, "utf8")) as { config: object };
+  writeFileSync(file, stringify({ ...present, config: { ...present.config, ...further } }));
+  for (const name of [SITE, ALBUM]) {
+    await cloudflare("POST", records, { name, type: "A", content: "198.51.100.20", ttl: 1, proxied: true });
+  }
+  await cloudflare("POST", `/accounts/${DEV.account}/access/apps`, {
+    ...{ name: "album", type: "self_hosted", domain: ALBUM, policies: [] },
+  });
+  const { code, stdout } = await configure([...flags(), "--email", "carl@example.com", "--no-adopt"]);
+  expect(code).toBe(0);
+  expect(settings()).toMatchObject({ ...further, [`${NAMESPACE}emails`]: ["anna@example.com", "carl@example.com"] });
+  expect(stdout).not.toContain("album");
+  // The main site's record for the other host is one that the stack wants.
+  expect(stdout).toContain(`For ${SITE}, A 198.51.100.20 is there already`);
+  expect(stdout).not.toContain("also has");
 });

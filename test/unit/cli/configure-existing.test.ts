@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { proposedUpstream } from "../../../cli/configure/configure.ts";
 import { matchApplications, matchCertificates, matchRecords } from "../../../cli/configure/existing.ts";
 import { PERMISSIONS, TOKEN_FORM } from "../../../cli/configure/token.ts";
 
@@ -46,6 +47,16 @@ it("finds certificates for the name and for the wildcard above it", () => {
   const issued = (...hostnames: string[]) => ({ id: hostnames.join(), certificate: "", hostnames, expires_on: "" });
   const fitting = [issued("photos.example.com"), issued("*.example.com", "example.com")];
   expect(matchCertificates([...fitting, issued("example.com")], "photos.example.com")).toEqual(fitting);
+});
+
+it("proposes for the main site's Immich what is set, and no further site's", () => {
+  const album = { immichUpstream: "127.0.0.1:2284" };
+  const proposed = (immich: string[], present?: string) => proposedUpstream({ immich }, present, [album]);
+  expect(proposed(["127.0.0.1:2283", "127.0.0.1:2285"])).toBe("127.0.0.1:2283");
+  expect(proposed(["127.0.0.1:2283", "127.0.0.1:2285"], "127.0.0.1:2285")).toBe("127.0.0.1:2285");
+  expect(proposed(["127.0.0.1:2284", "127.0.0.1:2285"], "127.0.0.1:2283")).toBe("127.0.0.1:2285");
+  expect(proposed(["127.0.0.1:2284"], "127.0.0.1:2283")).toBe("127.0.0.1:2283");
+  expect(proposed(["127.0.0.1:2284"], "127.0.0.1:2284")).toBe("127.0.0.1:2284");
 });
 
 it("links to a form with every permission that has a documented key", () => {
