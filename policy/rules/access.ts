@@ -1,6 +1,7 @@
 import { ZeroTrustAccessGroup } from "@pulumi/cloudflare/zeroTrustAccessGroup.js";
 import {
   validateResourceOfType,
+  type PolicyResource,
   type ResourceValidationArgs,
   type ResourceValidationPolicy,
   type StackValidationPolicy,
@@ -153,17 +154,20 @@ export const applicationGuarded: StackValidationPolicy = {
     const policies = ofType(resources, cloudflare.ZeroTrustAccessPolicy);
     const applications = ofType(resources, cloudflare.ZeroTrustAccessApplication);
     const tokens = ofType(resources, cloudflare.ZeroTrustAccessServiceToken);
+    // Each site has a component with its application and its devices' tokens; one may have no devices.
+    const beside = (token: PolicyResource) => applications.some(({ parent }) => parent === token.parent);
     // A new policy's id is unknown in a preview; that the application's list depends on it is not.
     const listed = applications.map(({ propertyDependencies }) => new Set(propertyDependencies["policies"] ?? []));
-    applications.forEach(({ name, urn }, index) => {
+    applications.forEach(({ name, urn, parent }, index) => {
       const decisions = policies
         .filter((policy) => listed[index]?.has(policy))
         .map(({ props }) => known(() => props["decision"] as string));
       if (!decisions.includes("allow")) {
         reportViolation(`${name} lists no policy that lets people in. Add one with decision allow.`, urn);
       }
-      if (tokens.length > 0 && !decisions.includes("non_identity")) {
-        reportViolation(`${name} lists no policy for the service tokens. Add one with decision non_identity.`, urn);
+      const devices = tokens.filter((token) => token.parent === parent || !beside(token));
+      if (devices.length > 0 && !decisions.includes("non_identity")) {
+        reportViolation(`${name} lists no policy for its service tokens. Add one with decision non_identity.`, urn);
       }
     });
     for (const policy of policies.filter((one) => !listed.some((list) => list.has(one)))) {

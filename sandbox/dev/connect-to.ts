@@ -1,6 +1,12 @@
 import { managementAddress } from "../network/network.ts";
 import type { Sandbox } from "../sandbox.ts";
 
+/** The names that lead to the edge, of all of a stack's sites, by its outputs. */
+export function hostnamesOf({ url, publicShareUrl, moreSites = {} }: Readonly<Record<string, unknown>>): string[] {
+  const further = Object.values(moreSites as Record<string, { url: string }>).map((site) => site.url);
+  return [url, publicShareUrl, ...further].flatMap((one) => (typeof one === "string" ? new URL(one).hostname : []));
+}
+
 /**
  * Arguments that take the doctor's connections to the sandbox: its internet is not this machine's, so the edge is
  * reached where browsers reach it, and the host through the network for SSH, which passes the same firewall.

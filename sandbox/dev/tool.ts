@@ -2,7 +2,7 @@
 import { resolveToolchain } from "../../toolchain/index.ts";
 import { startSandbox } from "../lifecycle.ts";
 import { continueAsRoot } from "../prerequisites.ts";
-import { connectTo } from "./connect-to.ts";
+import { connectTo, hostnamesOf } from "./connect-to.ts";
 import { DevStack } from "./stack.ts";
 import { command, projectDir, report, stateDir } from "./terminal.ts";
 
@@ -17,7 +17,5 @@ await command(async () => {
 
 async function waysToSandbox(stack: DevStack): Promise<string[]> {
   const sandbox = await startSandbox({ projectDir, report });
-  const { url, publicShareUrl } = await stack.outputs();
-  const hostnames = [url, publicShareUrl].flatMap((one) => (typeof one === "string" ? new URL(one).hostname : []));
-  return ["--cacert", sandbox.publicCaPath, ...connectTo(sandbox, hostnames)];
+  return ["--cacert", sandbox.publicCaPath, ...connectTo(sandbox, hostnamesOf(await stack.outputs()))];
 }

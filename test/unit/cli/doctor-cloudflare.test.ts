@@ -106,6 +106,41 @@ it("knows what the last up has left to do", () => {
   expect(brief(deployed(settings, { ...outputs, publicShareUrl }))).toMatch(/the settings say no public shares$/);
 });
 
+it("knows the same of further sites", () => {
+  const device = { clientId: "1", clientSecret: "s" };
+  const { values: several } = checkSettings({
+    ...GOOD,
+    moreSites: JSON.stringify([
+      {
+        hostname: "album.example.com",
+        immichUpstream: "127.0.0.1:2284",
+        emails: ["b@example.com"],
+        devices: ["frame"],
+      },
+    ]),
+  });
+  if (!several) throw new Error("the settings of two sites are not good");
+  const main = {
+    url: "https://photos.example.com",
+    audience: "aud",
+    devices: { "annas-phone": device, frame: device },
+  };
+  const album = { url: "https://album.example.com", audience: "other", devices: { frame: device } };
+  const told = (moreSites: Record<string, typeof album>, wanted = several) =>
+    brief(deployed(wanted, { ...main, moreSites }));
+  expect(told({ "album.example.com": album })).toBe(
+    "ok: https://photos.example.com with 2 devices, https://album.example.com with a device",
+  );
+  expect(told({})).toBe("wrong: does not serve album.example.com yet");
+  expect(told({ "album.example.com": { ...album, devices: { frame: device, tablet: device } as never } })).toBe(
+    "wrong: still has the token of tablet (album.example.com)",
+  );
+  expect(told({ "album.example.com": { ...album, devices: {} as never } })).toBe(
+    "wrong: has no token yet for frame (album.example.com)",
+  );
+  expect(told({ "album.example.com": album }, settings)).toBe("wrong: still serves album.example.com");
+});
+
 describe("the API", () => {
   const asked: string[] = [];
   const server = http.createServer((request, response) => {

@@ -4,7 +4,16 @@ import { applications, deviceTokens, strictTokens, type WantedAccess } from "../
 import type { Application, Policy, Rule } from "../../../cli/doctor/cloudflare/facts.ts";
 import { dnsRecords, resolution, zoneSettings } from "../../../cli/doctor/cloudflare/zone.ts";
 import { admitted, refused } from "../../../cli/doctor/edge.ts";
-import { type Check, ending, exitStatus, type Finding, ill, type Status, well } from "../../../cli/doctor/finding.ts";
+import {
+  about,
+  type Check,
+  ending,
+  exitStatus,
+  type Finding,
+  ill,
+  type Status,
+  well,
+} from "../../../cli/doctor/finding.ts";
 import { liveRanges } from "../../../cli/doctor/host.ts";
 import { apiHidden, sharePages } from "../../../cli/doctor/shares.ts";
 import { destination, parseDetour } from "../../../cli/doctor/network.ts";
@@ -341,6 +350,31 @@ describe("the report", () => {
       "",
       "1 wrong, the rest is well (1.2 s)",
     ]);
+  });
+
+  it("tells apart what is about one of several sites and hosts", () => {
+    const { id: _, ...rest } = CHECK;
+    const several = ["one", "two"].flatMap((host) => [
+      ...about({ host }, [well({ ...rest, id: "firewall" }, "shut")]),
+      ...about({ host, site: HOST }, [well({ ...rest, id: "key" }, "fine")]),
+      ...about({ host }, [well({ ...rest, id: "timer" }, "runs")]),
+    ]);
+    const text = table({ sites: [HOST, "album.example.com"], findings: several, seconds: 1 }, process.stdout);
+    const lines = text.split("\n").map((line) => line.trimEnd());
+    expect(lines[0]).toBe("photos.example.com, album.example.com");
+    expect(lines.filter((line) => /^(On|At|From)|^ /.test(line))).toEqual(
+      ["one", "two"].flatMap((host) => [
+        `On the host: ${host}`,
+        "  ok       A check  shut",
+        "  ok       A check  runs",
+        `On the host: ${host}, ${HOST}`,
+        "  ok       A check  fine",
+      ]),
+    );
+    const { findings: told } = JSON.parse(json({ sites: [HOST], findings: several, seconds: 1 })) as {
+      findings: object[];
+    };
+    expect(told[4]).toMatchObject({ id: "key", host: "two", site: HOST });
   });
 
   it("is JSON for programs", () => {

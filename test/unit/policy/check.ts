@@ -17,6 +17,8 @@ export interface Declared {
   /** Default: its name. */
   urn?: string;
   props: Record<string, unknown>;
+  /** Name of the resource that it belongs to. */
+  parent?: string;
   /** Names of the resources that a property is made of. */
   propertyDependencies?: Record<string, string[]>;
 }
@@ -75,7 +77,9 @@ export async function checkStack(
   const resources = stack.map(
     (declared) => ({ ...seen(declared), propertyDependencies: {} }) as unknown as PolicyResource,
   );
-  stack.forEach(({ propertyDependencies = {} }, index) => {
+  stack.forEach(({ parent, propertyDependencies = {} }, index) => {
+    const owner = resources.find(({ name }) => name === parent);
+    if (owner) (resources[index] as PolicyResource).parent = owner;
     for (const [property, names] of Object.entries(propertyDependencies)) {
       const sources = resources.filter(({ name }) => names.includes(name));
       (resources[index] as PolicyResource).propertyDependencies[property] = sources;

@@ -53,6 +53,33 @@ const sharesRecord = (component: string): Declared => ({
   urn: `urn:pulumi:home::immich-access::${component}cloudflare:index/dnsRecord:DnsRecord::record`,
 });
 
+/** All of a site, under a component of its own, without some parts of it. */
+function siteOf(name: string, without: string[] = []): Declared[] {
+  const own = (part: string) => `${name}-${part}`;
+  const policies = ["devices", "people"].filter((part) => !without.includes(part)).map(own);
+  const parts: Record<string, Declared> = {
+    record: { ...record, props: { ...record.props, name } },
+    pulls: pulls({ hostname: name, enabled: true }),
+    component: { type: "immich-access:index:AccessApplication", props: {} },
+    people,
+    devices,
+    token,
+    application: {
+      ...application(...policies),
+      props: { domain: name },
+    },
+  };
+  const guards = ["people", "devices", "token", "application"];
+  return Object.entries(parts).flatMap(([part, declared]) =>
+    without.includes(part)
+      ? []
+      : [{ ...declared, name: own(part), urn: own(part), ...(guards.includes(part) && { parent: own("component") }) }],
+  );
+}
+const ALBUM = "album.example.com";
+/** Two sites, of the second one some parts only. */
+const beside = (without: string[] = []) => [...siteOf(hostname), ...siteOf(ALBUM, without)];
+
 const PASSWORD = "correct horse battery staple";
 const key = (privateKeyPem: string): Declared => ({
   type: "tls:index/privateKey:PrivateKey",
@@ -93,6 +120,8 @@ const EXAMPLES: [rule: StackValidationPolicy, examples: Example[]][] = [
       ["for another host name", [record, pulls({ hostname: "a.example.com", enabled: true })], /has no origin pulls/],
       ["disabled for the zone", [record, zonePulls(false)], /has no origin pulls/],
       ["shared, but off", [record, setting("tls_client_auth", "off")], /has no origin pulls/],
+      ["for both of two sites", beside()],
+      ["for one of two sites", beside(["pulls"]), /^album\.example\.com has no origin pulls/],
     ],
   ],
   [
@@ -103,13 +132,41 @@ const EXAMPLES: [rule: StackValidationPolicy, examples: Example[]][] = [
       [
         "tokens without a policy",
         [people, token, application("people")],
-        /application lists no policy for the service/,
+        /application lists no policy for its service/,
       ],
       ["nobody", [devices, token, application("devices")], /application lists no policy that lets people in/],
       [
         "an unlisted policy",
         [people, devices, application("people")],
         /No application lists devices, so it does nothing/,
+      ],
+      ["two sites", beside()],
+      ["two sites, one of them without devices", beside(["devices", "token"])],
+      [
+        "two sites, one of them with tokens and no policy",
+        beside(["devices"]),
+        /^album\.example\.com-application lists no policy for its service tokens/,
+      ],
+      [
+        "two sites, one of them for nobody",
+        beside(["people"]),
+        /^album\.example\.com-application lists no policy that lets people in/,
+      ],
+      [
+        "two sites, one of them unguarded",
+        beside(["application", "people", "devices", "token"]),
+        /^No application guards album\.example\.com\./,
+      ],
+      [
+        "a token beside no application",
+        [
+          record,
+          people,
+          application("people"),
+          { type: "component", name: "other", props: {} },
+          { ...token, parent: "other" },
+        ],
+        /application lists no policy for its service/,
       ],
       ["a record of which nothing is known yet", [{ ...record, props: { ...record.props, proxied: UNKNOWN } }]],
       ["a name without application", [record], /No application guards photos\.example\.com\. Declare one/],
