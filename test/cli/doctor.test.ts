@@ -12,11 +12,16 @@ import { runCli } from "./support/cli.ts";
 
 interface Finding {
   id: string;
+  site?: string;
+  host?: string;
   status: string;
   says: string;
   why?: string;
   fix?: string;
 }
+
+/** A further site, which is added halfway. */
+const ALBUM = "album.home.localhost";
 
 let world: World;
 /** All that the doctor has printed. */
@@ -29,7 +34,7 @@ beforeAll(async () => {
 });
 afterAll(() => world.close());
 
-const detours = (edge?: string) => connectTo(world.sandbox, [SITE, SHARES], edge);
+const detours = (edge?: string) => connectTo(world.sandbox, [SITE, ALBUM, SHARES], edge);
 
 async function doctor(...args: string[]): Promise<CommandResult> {
   const result = await runCli(world.deployment, "doctor", [
@@ -46,10 +51,12 @@ async function examined(args = detours()): Promise<{ code: number; seconds: numb
   return { code, ...(JSON.parse(stdout) as { seconds: number; findings: Finding[] }) };
 }
 
-/** What is not well, by id: the status and what is said. */
+/** What is not well, by id, of the further site under its name: the status and what is said. */
 const ill = (findings: readonly Finding[]): Record<string, string> =>
   Object.fromEntries(
-    findings.filter(({ status }) => status !== "ok").map(({ id, status, says }) => [id, `${status}: ${says}`]),
+    findings
+      .filter(({ status }) => status !== "ok")
+      .map(({ id, site, status, says }) => [site === ALBUM ? `album ${id}` : id, `${status}: ${says}`]),
   );
 
 /** Expects exactly these to be not well, each with the given words in what is said. */
@@ -200,7 +207,7 @@ describe("each broken thing is named, and nothing else", () => {
     }
   });
 
-  test("is mended by the commands that it gives, as far as they are commands", async () => {
+  test("is mended by the commands that it gives, as far as they are commands; a site is added meanwhile", async () => {
     const fixes = new Set(broken.flatMap(({ fix }) => fix ?? []));
     const [leaf, sharesLeaf] = [SITE, SHARES].map((name) => `**::${name}-origin-pulls-certificate-leaf`) as [
       string,
@@ -220,9 +227,19 @@ describe("each broken thing is named, and nothing else", () => {
       for (const certificate of state.origin_certificates) certificate.revoked_at = null;
     });
     await world.api.organization({ strict_service_token_auth: true });
-    await world.deployment.configure({ hostRevision: 1 });
+    const album = {
+      hostname: ALBUM,
+      immichUpstream: "127.0.0.1:2283",
+      emails: ["bert@example.com"],
+      devices: ["frame"],
+    };
+    await world.deployment.configure({ hostRevision: 1, moreSites: [album] });
     await world.deployment.stack.up({ refresh: true, replace: [leaf, sharesLeaf], suppressProgress: true });
-    expectIll((await examined()).findings, {});
+    const { findings, seconds } = await examined();
+    expectIll(findings, {});
+    expect(seconds).toBeLessThan(15);
+    const count = (name: string | undefined) => findings.filter(({ site }) => site === name).length;
+    expect([SITE, ALBUM, SHARES, undefined].map(count)).toEqual([21, 19, 12, 20]);
   });
 
   test("an open host, a site without a login, a record that is not proxied", async () => {
@@ -243,6 +260,7 @@ describe("each broken thing is named, and nothing else", () => {
         "cd /tmp",
         "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 90 -subj /CN=other -keyout k -out c 2>&1",
         `cp c /etc/immich-access/${SITE}/current/origin.pem`,
+        `chmod 0640 /etc/immich-access/${ALBUM}/current/origin.key`,
       ].join("\n"),
     );
     await atCloudflare((state) => {
@@ -268,6 +286,11 @@ describe("each broken thing is named, and nothing else", () => {
       "shares-host-proxy": "127.0.0.1:3000 is Immich itself",
       "shares-dns-record": "wrong: not proxied: AAAA 2001:db8:77::10",
       "shares-api": "wrong: reaches Immich",
+      "album host-key": "is readable by others: mode 0640",
+      "album dns-record": "wrong: not proxied: AAAA 2001:db8:77::10",
+      "album access-application": `wrong: none for ${ALBUM}`,
+      "album device-frame": "403, no policy of Access admits the token, or the host's token check refuses",
+      "album websocket": "wrong: does not open: 403",
     });
     expect(code).toBe(1);
   });
@@ -282,8 +305,11 @@ describe("a place that cannot be reached costs its own findings only", () => {
       accounts: [DEV.account],
     });
     const other = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGJyYW5kLW5ldy1rZXktb2Ytbm9ib2R5LWF0LWFsbCEh";
-    await world.deployment.configure({ sshHostKey: other }, { apiToken: token });
-    const { findings } = await examined(detours("127.0.0.1:1"));
+    // Another host of the stack, by its own settings, is the same machine here.
+    const sshAddress = `fd77:${world.sandbox.number.toString()}::2`;
+    const another = { sshAddress, sshHostKey: world.sandbox.sshTarget.hostKey, originAddresses: ["198.51.100.20"] };
+    await world.deployment.configure({ sshHostKey: other, moreHosts: [another] }, { apiToken: token });
+    const { findings } = await examined([...detours("127.0.0.1:1"), "--connect-to", "198.51.100.20::127.0.0.1:1"]);
     const unknown = findings.filter(({ status }) => status === "unknown").map(({ id, says }) => `${id}: ${says}`);
     for (const line of [
       /^ssh: root@.*:22: it shows another host key than the stack's sshHostKey$/,
@@ -299,7 +325,11 @@ describe("a place that cannot be reached costs its own findings only", () => {
     ]) {
       expect(unknown).toContainEqual(expect.stringMatching(line));
     }
-    expect(findings.filter(({ id }) => id.startsWith("host-")).map(({ id }) => id)).toEqual([]);
+    const onHosts = findings.filter(({ id }) => id.startsWith("host-"));
+    expect(new Set(onHosts.map(({ host }) => host))).toEqual(new Set([sshAddress]));
+    expect(ill(onHosts.filter(({ site }) => site === undefined))).toMatchObject({
+      "host-firewall": "wrong: ufw is disabled, so everyone reaches every port of this host",
+    });
     expect(findings.find(({ id }) => id === "dns-record")?.status).toBe("wrong");
   });
 
@@ -326,11 +356,13 @@ test("settings that are wrong are told as the program tells them", async () => {
 });
 
 test("nothing that it printed is a secret", async () => {
-  const { devices } = await world.deployment.outputs<Outputs>();
+  const { devices, moreSites } = await world.deployment.outputs<Outputs & { moreSites: Record<string, Outputs> }>();
   const { privateKey } = world.sandbox.sshTarget;
   const secrets = [
     world.sandbox.token,
-    ...Object.values(devices).map(({ clientSecret }) => clientSecret),
+    ...[{ devices }, ...Object.values(moreSites)].flatMap((site) =>
+      Object.values(site.devices).map(({ clientSecret }) => clientSecret),
+    ),
     ...privateKey.split("\n").filter((line) => line.length > 30),
   ];
   expect(printed).toContain(SITE);
