@@ -15,7 +15,9 @@ import { CTRL_C, ENTER, Terminal } from "./support/terminal.ts";
 
 const PROGRAM = join(PROJECT, "cli/configure/main.ts");
 const NAMESPACE = "immich-access:";
+/** Host name of a further site, and addresses of a further host. */
 const ALBUM = "album.home.localhost";
+const ADDRESSES = ["198.51.100.20", "198.51.100.21"];
 
 let world: World;
 let folder: string;
@@ -166,14 +168,16 @@ test("leaves further sites and hosts alone", async () => {
   const further = {
     [`${NAMESPACE}moreSites`]: [{ hostname: ALBUM, immichUpstream: "127.0.0.1:2284", emails: ["bert@example.com"] }],
     [`${NAMESPACE}moreHosts`]: [
-      { sshAddress: "198.51.100.20", sshHostKey: world.sandbox.sshTarget.hostKey, originAddresses: ["198.51.100.20"] },
+      { sshAddress: "198.51.100.20", sshHostKey: world.sandbox.sshTarget.hostKey, originAddresses: ADDRESSES },
     ],
   };
   const file = join(project, "Pulumi.home.yaml");
   const present = parse(readFileSync(file, "utf8")) as { config: object };
   writeFileSync(file, stringify({ ...present, config: { ...present.config, ...further } }));
   for (const name of [SITE, ALBUM]) {
-    await cloudflare("POST", records, { name, type: "A", content: "198.51.100.20", ttl: 1, proxied: true });
+    for (const content of ADDRESSES) {
+      await cloudflare("POST", records, { name, type: "A", content, ttl: 1, proxied: true });
+    }
   }
   await cloudflare("POST", `/accounts/${DEV.account}/access/apps`, {
     ...{ name: "album", type: "self_hosted", domain: ALBUM, policies: [] },
@@ -182,7 +186,7 @@ test("leaves further sites and hosts alone", async () => {
   expect(code).toBe(0);
   expect(settings()).toMatchObject({ ...further, [`${NAMESPACE}emails`]: ["anna@example.com", "carl@example.com"] });
   expect(stdout).not.toContain("album");
-  // The main site's record for the other host is one that the stack wants.
-  expect(stdout).toContain(`For ${SITE}, A 198.51.100.20 is there already`);
+  // The main site's records for the other host are ones that the stack wants.
+  expect(stdout).toContain(`For ${SITE}, ${ADDRESSES.map((address) => `A ${address}`).join(" and ")} is there already`);
   expect(stdout).not.toContain("also has");
 });
