@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { sandboxSettings } from "../../sandbox/dev/sandbox-settings.ts";
 import { ORIGIN } from "../../sandbox/network/network.ts";
 import { failures, startProber } from "./support/prober.ts";
 import { changed, RunningSite } from "./support/running-site.ts";
@@ -128,6 +129,19 @@ test("while nginx is down on one host, the other one serves everybody", async ()
   await site.onHost("systemctl", "stop", "nginx");
   expect(await visits(30)).toEqual([200]);
   await site.onHost("systemctl", "start", "nginx");
+});
+
+test("the second host takes the first one's place, and keeps the site", async () => {
+  const { sshAddress, sshHostKey } = sandboxSettings(site.world.sandbox).plain;
+  const moreHosts = [{ ...second.settings, originAddresses: [SECOND_ORIGIN.ipv6] }];
+  const { statuses } = await whileVisited(
+    site.change({ ...second.settings, originAddresses: [SECOND_ORIGIN.ipv6], moreHosts: [] }),
+  );
+  expect(statuses).toEqual([200]);
+  expect(await visits(20)).toEqual([200]);
+  expect(await second.inside(`ls /etc/immich-access`)).toBe(`${SITE}\n`);
+  await site.change({ sshAddress, sshHostKey, originAddresses: [ORIGIN.ipv4], moreHosts });
+  expect(await visits(20)).toEqual([200]);
 });
 
 test("the second host leaves, its record first, and nothing of the site stays on it", async () => {
