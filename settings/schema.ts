@@ -55,6 +55,12 @@ const hostShape = {
   ).refine((list) => list.length > 0, "needs at least one public address of the host"),
 };
 
+/** What to say of an entry of `moreSites` or `moreHosts` that is none. */
+const partError = (what: string) => (issue: { code?: string; keys?: unknown }) =>
+  issue.code === "unrecognized_keys" && Array.isArray(issue.keys)
+    ? `has ${issue.keys.join(" and ")}, which is no setting of a ${what}`
+    : `must be an object with the settings of a ${what}`;
+
 /** One of `moreSites`. */
 const moreSite = z.strictObject(
   {
@@ -64,7 +70,7 @@ const moreSite = z.strictObject(
     devices: siteShape.devices.default([]),
     deviceRotations: siteShape.deviceRotations.default({}),
   },
-  { error: "must be an object with the settings of a site" },
+  { error: partError("site") },
 );
 
 /** One of `moreHosts`. */
@@ -75,7 +81,7 @@ const moreHost = z.strictObject(
     sshUser: hostShape.sshUser.default("root"),
     immichUpstream: siteShape.immichUpstream.default("127.0.0.1:2283"),
   },
-  { error: "must be an object with the settings of a host" },
+  { error: partError("host") },
 );
 
 /** Every setting by its configuration key: what it may be, and what to say when it is not. */

@@ -21,6 +21,11 @@ function problemsWith(changes: Record<string, string | undefined>): string {
   return "";
 }
 
+const ALBUM = { hostname: "album.example.com", immichUpstream: "127.0.0.1:2284", emails: ["bert@example.com"] };
+const SECOND = { sshAddress: "203.0.113.20", sshHostKey: HOST_KEY, originAddresses: ["203.0.113.20"] };
+const ROTATED = { frame: { secretVersion: 2, previousSecretExpiresAt: "2026-12-01T00:00:00Z" } };
+const FIFTY = Array.from({ length: 50 }, (_, index) => `device-${index.toString()}`);
+
 describe("loadSettings", () => {
   it("takes a good configuration and keeps its secrets secret", async () => {
     configure();
@@ -120,6 +125,54 @@ describe("loadSettings", () => {
     expect(problemsWith(shares)).toBe("");
     expect(problemsWith({ ...shares, publicShareUpstream: "192.168.1.7:2283" })).toBe("");
     expect(problemsWith({ ...shares, sshAddress: "shares.example.com" })).toMatch(/proxied publicShareHostname/);
+  });
+
+  it.each([
+    ["moreSites", /moreSites must be a list/, "album.example.com"],
+    ["moreSites", /moreSites\.0 must be an object with the settings of a site/, '["album.example.com"]'],
+    ["moreSites", /moreSites\.0\.hostname is missing\n.*\n  moreSites\.0\.immichUpstream is missing/, [{}]],
+    ["moreSites", /moreSites\.0 has port, which is no setting of a site/, [{ ...ALBUM, port: 7 }]],
+    ["moreSites", /moreSites\.0\.emails names nobody, and neither does emailDomains/, [{ ...ALBUM, emails: [] }]],
+    ["moreSites", /0\.hostname is the host name of another site, too/, [{ ...ALBUM, hostname: "photos.example.com" }]],
+    ["moreSites", /moreSites\.1\.hostname is the host name of another site, too/, [ALBUM, ALBUM]],
+    ["moreSites", /does not lie in the zone of photos\.example\.com/, [{ ...ALBUM, hostname: "album.example.org" }]],
+    [
+      "moreSites",
+      /moreSites\.0\.deviceRotations rotates «frame», which is not/,
+      [{ ...ALBUM, deviceRotations: ROTATED }],
+    ],
+    ["moreSites", /moreSites makes 52 devices in all, and an account may have 50/, [{ ...ALBUM, devices: FIFTY }]],
+    ["moreHosts", /moreHosts\.0\.sshAddress is missing/, [{}]],
+    ["moreHosts", /moreHosts\.0\.sshHostKey is missing/, [{ ...SECOND, sshHostKey: "" }]],
+    ["moreHosts", /needs at least one public address of the host/, [{ ...SECOND, originAddresses: [] }]],
+    ["moreHosts", /0\.sshAddress is the address of another host, too/, [{ ...SECOND, sshAddress: "203.0.113.10" }]],
+    ["moreHosts", /has 203\.0\.113\.10, as another host has/, [{ ...SECOND, originAddresses: ["203.0.113.10"] }]],
+    ["moreHosts", /0\.sshAddress is the proxied host name/, [{ ...SECOND, sshAddress: "photos.example.com" }]],
+    [
+      "moreHosts",
+      /moreHosts\.0 has sshPrivateKey, which is no setting of a host/,
+      [{ ...SECOND, sshPrivateKey: "another" }],
+    ],
+  ])("judges each of %s: %s", (key, message, value) => {
+    expect(problemsWith({ [key]: typeof value === "string" ? value : JSON.stringify(value) })).toMatch(message);
+  });
+
+  it("takes further sites and hosts, and fills in what they leave out", () => {
+    expect(problemsWith({ moreSites: JSON.stringify([ALBUM]), moreHosts: JSON.stringify([SECOND]) })).toBe("");
+    configure({ moreSites: JSON.stringify([ALBUM]), moreHosts: JSON.stringify([SECOND]) });
+    const { moreSites, moreHosts } = loadSettings();
+    expect(moreSites).toEqual([{ ...ALBUM, emailDomains: [], devices: [], deviceRotations: {} }]);
+    expect(moreHosts).toEqual([{ ...SECOND, sshPort: 22, sshUser: "root", immichUpstream: "127.0.0.1:2283" }]);
+  });
+
+  it("refuses public shares of a further site's Immich, or of a further host's, or under a further site's name", () => {
+    const shares = { publicShareHostname: "shares.example.com", publicShareUpstream: "127.0.0.1:2284" };
+    const host = { ...SECOND, immichUpstream: "127.0.0.1:2284" };
+    const isImmich = /publicShareUpstream is Immich itself/;
+    expect(problemsWith({ ...shares, moreSites: JSON.stringify([ALBUM]) })).toMatch(isImmich);
+    expect(problemsWith({ ...shares, moreHosts: JSON.stringify([host]) })).toMatch(isImmich);
+    const named = [{ ...ALBUM, hostname: "shares.example.com", immichUpstream: "127.0.0.1:2285" }];
+    expect(problemsWith({ ...shares, moreSites: JSON.stringify(named) })).toMatch(/public shares need another/);
   });
 
   it("refuses to close a published port of an Immich that runs elsewhere", () => {
