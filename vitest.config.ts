@@ -23,7 +23,7 @@ export default defineConfig({
           include: ["test/{cli,conformance,e2e,faults,host}/**/*.test.ts"],
           sequence: { groupOrder: 1 },
           // Each of these has a whole host, an edge and an engine to itself, and often waits for one of them.
-          maxWorkers: 4,
+          maxWorkers: 3,
           testTimeout: 300_000,
           hookTimeout: 300_000,
           expect: PATIENCE,
