@@ -3,12 +3,12 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { agentCommand, agentInput } from "../components/origin-host/agent.ts";
+import { agentCommand } from "../components/origin-host/agent.ts";
 import { RANGES } from "../sandbox/api/world.ts";
 import { EDGE, ORIGIN } from "../sandbox/network/network.ts";
 import { type Attempts, lockedOut, startProber } from "../test/e2e/support/prober.ts";
 import { listen } from "../test/host/firewall-support.ts";
-import { startTestHost, type TestHost } from "../test/support/host.ts";
+import { startTestHost, stepInput, type TestHost } from "../test/support/host.ts";
 import { type Figure, median, short } from "./figure.ts";
 
 /** How often each is measured. */
@@ -81,7 +81,7 @@ export async function firewall(): Promise<Figure[]> {
 }
 
 function ours(host: TestHost): Contender {
-  const input = agentInput({ payload: { ...PAYLOAD, sites: [PAYLOAD] } });
+  const input = stepInput(PAYLOAD);
   return {
     apply: () => timed(host, agentCommand("firewall"), input),
     remove: async () => void (await timed(host, agentCommand("firewall-remove"), input)),

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { agentCommand, agentInput } from "../../components/origin-host/agent.ts";
-import { startTestHost, type TestHost } from "../support/host.ts";
+import { agentCommand } from "../../components/origin-host/agent.ts";
+import { startTestHost, stepInput, type TestHost } from "../support/host.ts";
 import { ALL_OPEN, fingerprint, LINE, listen, ONLY_SSH, PAYLOAD, reach, withFullDisk } from "./firewall-support.ts";
 
 let host: TestHost;
@@ -39,7 +39,7 @@ describe("refused before anything changes", () => {
   });
 
   test("an SSH port on which nothing listens, when the connection's own is not known", async () => {
-    const input = agentInput({ payload: { ...PAYLOAD, sshPort: 2222 } });
+    const input = stepInput({ ...PAYLOAD, sshPort: 2222 });
     const answer = await host.inside(agentCommand("firewall"), { input });
     expect(answer.stderr).toMatch(/^immich-access: nothing listens on port 2222 of this host, .* lock you out/);
   });

@@ -14,6 +14,12 @@ import type { CommandResult } from "../../sandbox/sandbox.ts";
 /** Checkouts count from 1, test hosts from here. */
 const FIRST_NUMBER = 101;
 
+/**
+ * What a step of the host agent reads. A payload without `sites` is for a host with one site, whose part lies beside the
+ * rest.
+ */
+export const stepInput = (payload: object): string => agentInput({ payload: { sites: [payload], ...payload } });
+
 /** A real host with networks of its own, for one test file. */
 export class TestHost {
   /** In the names of the namespaces, `ia<number>-…`. */
@@ -30,12 +36,9 @@ export class TestHost {
     this.address = host.address;
   }
 
-  /**
-   * Runs a step of the host agent as the program does: over SSH, with files and payload on standard input. A payload
-   * without `sites` is for a host with one site, whose part lies beside the rest.
-   */
+  /** Runs a step of the host agent as the program does: over SSH, with files and payload on standard input. */
   public step(step: string, payload: object, options: Omit<SshOptions, "input"> = {}): Promise<CommandResult> {
-    const input = agentInput({ payload: { sites: [payload], ...payload } });
+    const input = stepInput(payload);
     return this.host.ssh(agentCommand(step), { timeout: 100_000, ...options, input });
   }
 
