@@ -6,8 +6,6 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Leak } from "./secrets.ts";
 import type { World } from "./world.ts";
 
-/** Longer than the watchers take from one look at everything to the next, on a busy machine too. */
-const WATCHED_MS = 4000;
 const JOURNAL = "logger";
 const HOST_FILE = "/etc/immich-access-planted";
 const HOST_LOG = "/var/log/nginx/access.log";
@@ -31,7 +29,7 @@ export async function plant(world: World, name: string, secret: string): Promise
     onHost(JOURNAL),
     onHost(`cat >${HOST_FILE}; chmod 640 ${HOST_FILE}`),
     onHost(`cat >>${HOST_LOG}`),
-    sleep(WATCHED_MS),
+    sleep(1000),
   ]);
   shell.stdin.end();
   await once(shell, "close");

@@ -104,7 +104,9 @@ class Collection:
                 self.arguments.setdefault(argument, program)
             for variable in Path("/proc", process, "environ").read_bytes().split(b"\0"):
                 name = os.fsdecode(variable.partition(b"=")[0])
-                self.variables.setdefault(variable, f"{name} of {program}")
+                # A process that is just becoming another program has its variables before its arguments.
+                if self.variables.get(variable, f"{name} of ") == f"{name} of ":
+                    self.variables[variable] = f"{name} of {program}"
 
     def file(self, path: str, status: os.stat_result) -> None:
         """Takes a file's content if others may read it and it is new."""
