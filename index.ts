@@ -38,8 +38,8 @@ const cloudflareApi = { apiUrl: settings.apiUrl, apiToken: settings.apiToken, zo
 // Whatever serves a host name carries it in its own name. So another `hostname` makes a new site beside the old one,
 // which is then taken away from its DNS records on; changed in place, the old name would be online without its guard.
 //
-// `own` is what has been made for a site or a host so far. What comes later depends on it directly, and not only through
-// what several share: a site or a host that goes alone then goes in the reverse order, too.
+// `own` is what has been made for a site or a host so far. What comes later depends on it directly, and not only
+// through what several share: a site or a host that goes alone then goes in the reverse order, too.
 const named = <T extends { hostname: string }>(site: T) => ({
   ...site,
   own: Array<pulumi.Resource>(),
@@ -97,14 +97,15 @@ const pullsCertificate = ({ hostname, part }: { hostname: string; part: (name: s
     key: settings.originPullsKey,
   });
 const ofWholeZone = settings.originPulls === "zone" ? pullsCertificate(immichSites[0]) : undefined;
-const sharedAuthorityPem = () =>
-  settings.originPullsCa ||
-  readFileSync(join(import.meta.dirname, "components/origin-pulls/cloudflare-origin-pull-ca.pem"), "utf8");
+const publishedAuthority = join(import.meta.dirname, "components/origin-pulls/cloudflare-origin-pull-ca.pem");
+// Read once, and only in the mode in which no site has a certificate of its own.
+const sharedAuthorityPem =
+  settings.originPulls === "shared" ? settings.originPullsCa || readFileSync(publishedAuthority, "utf8") : "";
 const certified = <T extends ReturnType<typeof named>>(site: T) => {
   const { hostname, part } = site;
   const origin = new OriginCertificate(part("origin-certificate"), { hostname, validityDays }, { provider });
   const pulls = settings.originPulls === "hostname" ? pullsCertificate(site) : ofWholeZone;
-  return { ...site, origin, pulls, clientAuthorityPem: pulls?.authorityPem ?? sharedAuthorityPem() };
+  return { ...site, origin, pulls, clientAuthorityPem: pulls?.authorityPem ?? sharedAuthorityPem };
 };
 const immich = each(immichSites, certified);
 const shares = shareSites.map(certified);

@@ -22,8 +22,9 @@ export class LostAnswers {
   /** For the resources at Cloudflare; also finds out when the answer with a device's new secret was lost. */
   public readonly creation: pulumi.ResourceHookBinding;
   /**
-   * Runs after the step that installs the origin certificate, on the last host that gets it. Only there it is certain which certificate is in use: a second
-   * one for the same key can also be the one that is about to take the first one's place.
+   * Runs after the step that installs the origin certificate, on the last host that gets it. Only there it is certain
+   * which certificate is in use: a second one for the same key can also be the one that is about to take the first
+   * one's place.
    */
   public readonly installation: pulumi.ResourceHook;
 
