@@ -9,9 +9,9 @@ if read -r pid started <"$state/pid" 2>/dev/null; then
   # Its first process takes all others of the host with it, and the mounts go with the last.
   if [ "$(awk '{print $22}' "/proc/$pid/stat" 2>/dev/null)" = "$started" ]; then
     kill -KILL "$pid"
-    for _ in $(seq 250); do
+    for _ in $(seq 100); do
       [ -e "/proc/$pid" ] || break
-      sleep 0.02
+      sleep 0.05
     done
   fi
   rm -f "$state/pid"

@@ -1,25 +1,26 @@
 #!/bin/bash
-# init.sh STATE LAYER [CA] -- becomes the host's systemd. up.sh runs it as the first process of new mount, process,
-# name, IPC and control group namespaces. LAYER is the name of the layer that up.sh has unpacked.
+# init.sh STATE LAYER FILES [CA] -- becomes the host's systemd. up.sh runs it as the first process of new mount, process,
+# name, IPC and control group namespaces. LAYER is the name of the layer whose files lie in FILES.
 #
 # The host's /usr, /etc and /var are this machine's with the layer and what the host itself writes on top; everything
 # else is its own. One overlay for each, since the kernel refuses an overlay of / whose upper part lies below /. A layer
 # that is a whole system of another release stands on nothing of this machine.
 set -euo pipefail
-state=$1 layer=$2 ca=${3:-}
+state=$1 layer=$2 files=$3 ca=${4:-}
 disk=$state/disk root=$state/disk/root
 mount --make-rprivate /
 mkdir -p "$root"
 mount --bind "$root" "$root"
 ground=
-if [ -e "$disk/layer/.whole" ]; then ground=$disk/layer; fi
+if [ -e "$files/.whole" ]; then ground=$files; fi
 for top in usr etc var bin sbin lib lib32 lib64 libx32; do
   if [ -L "$ground/$top" ]; then
     [ -L "$root/$top" ] || cp -P "$ground/$top" "$root/$top"
   elif [ -d "$ground/$top" ]; then
-    mkdir -p "$root/$top" "$disk/layer/$top" "$disk/upper/$top" "$disk/work/$top"
-    lower=$disk/layer/$top
-    if [ -z "$ground" ]; then lower+=:/$top; fi
+    mkdir -p "$root/$top" "$disk/upper/$top" "$disk/work/$top"
+    lower=
+    if [ -d "$files/$top" ]; then lower=$files/$top; fi
+    if [ -z "$ground" ]; then lower+=${lower:+:}/$top; fi
     mount -t overlay overlay \
       -o "lowerdir=$lower,upperdir=$disk/upper/$top,workdir=$disk/work/$top" "$root/$top"
   fi
@@ -53,7 +54,7 @@ hostname immich-host
 
 # An authority is trusted from this boot on, also one that is newer than the disk.
 bundle=etc/ssl/certs/ca-certificates.crt
-source=$disk/layer/$bundle
+source=$files/$bundle
 [ -e "$source" ] || source=/$bundle
 if [ -n "$ca" ]; then cat "$source" "$ca" >$bundle; fi
 
@@ -87,13 +88,18 @@ if [ ! -e "$disk/prepared" ]; then
   cd etc/systemd/system
   mkdir -p multi-user.target.wants
   find . -path '*.wants/*' ! -name ssh.service ! -name nginx.service ! -name ufw.service ! -name cron.service -delete
-  for unit in getty.target systemd-udevd.service systemd-udev-trigger.service systemd-logind.service \
-    systemd-sysctl.service systemd-modules-load.service systemd-binfmt.service dev-hugepages.mount \
-    sys-kernel-debug.mount sys-kernel-tracing.mount sys-fs-fuse-connections.mount dev-mqueue.mount \
-    systemd-firstboot.service systemd-networkd.service systemd-resolved.service apt-daily.timer \
-    apt-daily-upgrade.timer snapd.service; do
-    ln -sf /dev/null "$unit"
-  done
+  # An empty file masks what has its name.
+  masked=(getty.target systemd-udevd.service systemd-udev-trigger.service systemd-logind.service
+    systemd-sysctl.service systemd-modules-load.service systemd-binfmt.service dev-hugepages.mount
+    sys-kernel-debug.mount sys-kernel-tracing.mount sys-fs-fuse-connections.mount dev-mqueue.mount
+    systemd-firstboot.service systemd-networkd.service systemd-resolved.service apt-daily.timer
+    apt-daily-upgrade.timer snapd.service systemd-update-utmp.service systemd-update-utmp-runlevel.service
+    systemd-remount-fs.service modprobe@.service)
+  rm -f "${masked[@]}"
+  for unit in "${masked[@]}"; do : >"$unit"; done
+  # Each boot and each reload runs all generators, for disks and terminals that the host does not have.
+  mkdir -p ../system-generators
+  for generator in "$root"/lib/systemd/system-generators/*; do : >"../system-generators/${generator##*/}"; done
   ln -sf /lib/systemd/system/multi-user.target default.target
   cd "$root"
   echo "$layer" >"$disk/prepared"

@@ -1,8 +1,9 @@
 #!/bin/bash
-# layer.sh [--release NAME] FILE PACKAGE… -- installs Debian packages on top of this machine's own files without
-# touching the machine, and keeps what they add as the tar FILE. A sandbox host is booted from the machine's files with
-# that on top. With --release, FILE becomes a whole Debian of that code name instead, from the archives in the machine's
-# apt configuration; where those do not have it, the exit status is 3.
+# layer.sh [--release NAME] LAYER PACKAGE… -- installs Debian packages on top of this machine's own files without
+# touching the machine, and keeps what they add as the folder LAYER, which all hosts share. A sandbox host is booted from
+# the machine's files with that on top. With --release, LAYER becomes a whole Debian of that code name instead, from the
+# archives in the machine's apt configuration; where those do not have it, the exit status is 3. Where the file system
+# of LAYER cannot hold a part of an overlay, it becomes the tar LAYER.tar, which each host unpacks for itself.
 #
 # It works in a mount namespace of its own, on an overlay. The overlay's upper folder is on a tmpfs, because the kernel
 # refuses one that lies below its own lower folder.
@@ -13,8 +14,9 @@ fi
 shift
 release=
 if [ "$1" = --release ]; then release=$2 && shift 2; fi
-file=$1
+layer=$1
 shift
+here=$(dirname "$(realpath "$0")")
 work=$(mktemp -d)
 # The mounts go with the namespace; only the empty folder is left.
 trap 'cd /; umount -l "$work" 2>/dev/null; rmdir "$work" 2>/dev/null' EXIT
@@ -34,7 +36,19 @@ chmod 755 "$root/usr/sbin/policy-rc.d"
 export DEBIAN_FRONTEND=noninteractive PATH=/usr/sbin:/usr/bin:/sbin:/bin
 apt=(chroot "$root" apt-get -qq -o DPkg::Lock::Timeout=60 -o Acquire::Retries=2 -o Acquire::http::Timeout=30)
 "${apt[@]}" update </dev/null
-mkdir -p "$(dirname "$file")"
+mkdir -p "$(dirname "$layer")"
+
+# keep: the layer from the tar on standard input. Its names are of other users than this machine's.
+keep() {
+  if ! "$here/takes.sh" "$(dirname "$layer")" 2>/dev/null; then
+    cat >"$layer.tar.$$"
+    mv "$layer.tar.$$" "$layer.tar"
+    return
+  fi
+  mkdir "$layer.$$"
+  tar -C "$layer.$$" --numeric-owner --xattrs --xattrs-include='trusted.overlay.*' -xf -
+  mv "$layer.$$" "$layer"
+}
 
 # archives KEYRING: the machine's archives of Debian itself, in the form of sources.list, for the other release
 archives() {
@@ -62,7 +76,7 @@ if [ -n "$release" ]; then
   # The mark is for init.sh.
   # shellcheck disable=SC2016 # mmdebstrap's shell knows where the system lies.
   chroot "$root" mmdebstrap --quiet --mode=root --variant=minbase --format=tar --include="$(IFS=, && echo "$*")" \
-    --customize-hook='touch "$1/.whole"' "$release" - /tmp/archives </dev/null >"$file.$$"
+    --customize-hook='touch "$1/.whole"' "$release" - /tmp/archives </dev/null | keep
 else
   "${apt[@]}" install -y --no-install-recommends "$@" </dev/null
   "${apt[@]}" clean
@@ -70,6 +84,5 @@ else
   umount -l "$root/proc" "$root/dev" "$root/run" "$root/tmp"
   rm -rf "$work/upper/var/lib/apt/lists" "$work/upper/var/log" "$work/upper/root" "$work/upper/home"
   # Whiteouts are device files; that a folder hides the one below it is an attribute in the trusted namespace.
-  tar -C "$work/upper" --xattrs --xattrs-include='trusted.overlay.*' -cf "$file.$$" .
+  tar -C "$work/upper" --xattrs --xattrs-include='trusted.overlay.*' -cf - . | keep
 fi
-mv "$file.$$" "$file"

@@ -1,5 +1,6 @@
 // The packages that a sandbox host has on top of this machine's own files. They are fetched once and kept for every
-// checkout of this user; the machine itself gets none of them. A whole Debian of another release is kept the same way.
+// checkout of this user, as one folder for all hosts; the machine itself gets none of them. A whole Debian of another
+// release is kept the same way.
 
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
@@ -20,6 +21,9 @@ const DAY = 24 * 3600 * 1000;
 const KEPT_DAYS = 30;
 
 const LAYER_SCRIPT = join(import.meta.dirname, "layer.sh");
+
+/** A layer in one of its two forms, without what describes it and without one that is being made. */
+const LAYER = /^[0-9a-f]+-\d+(\.tar)?$/;
 
 /** Exit status of the script where the machine's archives do not have the release. */
 const UNAVAILABLE = 3;
@@ -44,21 +48,31 @@ function installedHere(): string[] {
 
 /** The newest layer of the kind that is not too old and whose ground is still there. */
 function usable(folder: string, kind: string): string | undefined {
-  const file = readdirSync(folder)
-    .filter((name) => name.startsWith(kind) && name.endsWith(".tar"))
+  const name = readdirSync(folder)
+    .filter((entry) => entry.startsWith(kind) && LAYER.test(entry))
     .sort()
-    .map((name) => join(folder, name))
     .at(-1);
-  if (file === undefined || Date.now() - statSync(file).mtimeMs > KEPT_DAYS * DAY) return undefined;
+  if (name === undefined) return undefined;
+  const layer = join(folder, name);
+  const { ground, made } = JSON.parse(readFileSync(description(layer), "utf8")) as Description;
+  if (Date.now() - made > KEPT_DAYS * DAY) return undefined;
   const here = new Set(installedHere());
-  const { ground } = JSON.parse(readFileSync(`${file}.json`, "utf8")) as { ground: string[] };
   // What the machine has got since does no harm; what it lost may be what a package of the layer stands on.
-  return ground.every((name) => here.has(name)) ? touched(file) : undefined;
+  return ground.every((name) => here.has(name)) ? touched(layer) : undefined;
 }
 
+interface Description {
+  /** What was installed on this machine when the layer was made. */
+  ground: string[];
+  /** When that was, in milliseconds since 1970. */
+  made: number;
+}
+
+const description = (layer: string): string => `${layer.replace(/\.tar$/, "")}.json`;
+
 /**
- * The path of the layer as a tar file; makes it when there is none of this kind (usually 25 s; with a release 1 to 2
- * minutes).
+ * The path of the layer, a folder, or a tar file where layer.sh cannot keep a folder; makes it when there is none of
+ * this kind (usually 25 s; with a release 1 to 2 minutes).
  * @param release code name of the Debian that the host shall be, instead of this machine's files with the layer on top.
  * @throws SandboxError when the packages cannot be installed, as ReleaseUnavailable when the archives lack the release.
  */
@@ -76,16 +90,18 @@ export async function hostLayer(report: (line: string) => void, release = ""): P
       if (meanwhile !== undefined) return meanwhile;
       tidy(folder);
       // With the time in its name, so that a host on an earlier one is made anew.
-      const file = join(folder, `${kind}-${Date.now()}.tar`);
-      writeFileSync(`${file}.json`, JSON.stringify({ ground: release ? [] : installedHere() }));
-      await build(file, release, report);
-      return file;
+      const made = Date.now();
+      const layer = join(folder, `${kind}-${made}`);
+      const described: Description = { ground: release ? [] : installedHere(), made };
+      writeFileSync(description(layer), JSON.stringify(described));
+      await build(layer, release, report);
+      return existsSync(layer) ? layer : `${layer}.tar`;
     },
     waiting,
   );
 }
 
-async function build(file: string, release: string, report: (line: string) => void): Promise<void> {
+async function build(layer: string, release: string, report: (line: string) => void): Promise<void> {
   const started = Date.now();
   const [wanted, usual] = release
     ? [`the packages of Debian ${release}`, "1 to 2 minutes"]
@@ -96,7 +112,7 @@ async function build(file: string, release: string, report: (line: string) => vo
     report(`${what}: ${Math.round((Date.now() - started) / 1000)} s`);
   }, 10_000);
   const choice = release ? ["--release", release] : [];
-  const { code, stderr } = await run(["bash", LAYER_SCRIPT, ...choice, file, ...PACKAGES], { timeout: 900_000 });
+  const { code, stderr } = await run(["bash", LAYER_SCRIPT, ...choice, layer, ...PACKAGES], { timeout: 900_000 });
   clearInterval(tick);
   if (code === 0) return;
   if (code === UNAVAILABLE) throw new ReleaseUnavailable(stderr.trim().split("\n").at(-1) ?? "");
@@ -107,17 +123,21 @@ async function build(file: string, release: string, report: (line: string) => vo
   );
 }
 
-/** The access time says when a layer was last used; the modification time says how old it is. */
-function touched(file: string): string {
-  utimesSync(file, new Date(), statSync(file).mtime);
-  return file;
+/** A description's modification time says when its layer was last used. */
+function touched(layer: string): string {
+  const now = new Date();
+  utimesSync(description(layer), now, now);
+  return layer;
 }
 
 /** Removes layers that nobody uses, and what a build that was cut short has left. Only for who holds the lock. */
 function tidy(folder: string): void {
-  for (const entry of readdirSync(folder).filter((name) => name.includes(".tar"))) {
-    const tar = join(folder, entry.replace(/\.tar.*/, ".tar"));
-    const unused = !existsSync(tar) || Date.now() - statSync(tar).atimeMs > KEPT_DAYS * DAY;
-    if (unused || !/\.tar(\.json)?$/.test(entry)) rmSync(join(folder, entry));
+  for (const entry of readdirSync(folder)) {
+    const [layer] = /^[0-9a-f]+-\d+/.exec(entry) ?? [];
+    if (layer === undefined) continue;
+    const described = description(join(folder, layer));
+    const used = existsSync(described) && Date.now() - statSync(described).mtimeMs < KEPT_DAYS * DAY;
+    const whole = LAYER.test(entry) || entry === `${layer}.json`;
+    if (!used || !whole) rmSync(join(folder, entry), { recursive: true });
   }
 }

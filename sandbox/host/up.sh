@@ -13,36 +13,35 @@ state=$(realpath "$state")
 : >"$state/console"
 
 fail() {
-  echo "the sandbox host did not come up: $1: $(tail -n 1 "$state/console")" >&2
+  local said free
+  said=$(tail -n 1 "$state/console")
+  # A full disk does not take the console's words either.
+  free=$(df --output=avail "$state" | tail -n 1)
+  if [ -z "$said" ] && [ "$free" -lt 64 ]; then said="$state: No space left on device"; fi
+  echo "the sandbox host did not come up: $1: $said" >&2
   exit 1
 }
 
-# takes FOLDER: whether the file system of FOLDER can hold the upper part of an overlay on this machine's files
-takes() {
-  mkdir -p "$1/trial/upper" "$1/trial/work" "$1/trial/root"
-  unshare -m mount -t overlay overlay \
-    -o "lowerdir=/usr,upperdir=$1/trial/upper,workdir=$1/trial/work" "$1/trial/root" 2>>"$state/console"
-  local status=$?
-  rm -rf "$1/trial"
-  return "$status"
-}
-
+if [ -d "$layer" ]; then files=$layer; else files=$state/disk/layer; fi
 [ -e "$state/key" ] || ssh-keygen -q -t ed25519 -N '' -C sandbox -f "$state/key"
 if [ "$(cat "$state/disk/prepared" 2>/dev/null)" != "$(basename "$layer")" ]; then
   umount "$state/disk" 2>/dev/null || true
   rm -rf "$state/disk"
   mkdir "$state/disk"
-  if ! takes "$state/disk"; then
+  if ! "$here/takes.sh" "$state/disk" 2>>"$state/console"; then
     mount -t tmpfs -o size=2g,mode=755 tmpfs "$state/disk"
-    takes "$state/disk" || fail "this kernel has no overlay file system for it (try modprobe overlay)"
+    "$here/takes.sh" "$state/disk" 2>>"$state/console" ||
+      fail "this kernel has no overlay file system for it (try modprobe overlay)"
   fi
-  mkdir "$state/disk/layer"
-  # A full disk would not take the console's words either.
-  if ! said=$(tar -C "$state/disk/layer" --xattrs --xattrs-include='trusted.overlay.*' -xf "$layer" 2>&1); then
-    # tar names one file after another; the reason stands in one of the lines.
-    reason=$(grep -m 1 -o 'No space left on device' <<<"$said") || reason=${said%%$'\n'*}
-    echo "the sandbox host's files cannot be unpacked to $state: $reason" >&2
-    exit 1
+  if [ ! -d "$layer" ]; then
+    mkdir "$files"
+    # A full disk would not take the console's words either.
+    if ! said=$(tar -C "$files" --numeric-owner --xattrs --xattrs-include='trusted.overlay.*' -xf "$layer" 2>&1); then
+      # tar names one file after another; the reason stands in one of the lines.
+      reason=$(grep -m 1 -o 'No space left on device' <<<"$said") || reason=${said%%$'\n'*}
+      echo "the sandbox host's files cannot be unpacked to $state: $reason" >&2
+      exit 1
+    fi
   fi
 fi
 
@@ -52,24 +51,27 @@ mkdir -p "$group"
 (
   echo "$BASHPID" >"$group/cgroup.procs"
   exec setsid nsenter "--net=/run/netns/ia$n-host" unshare -m -p -u -i -C --fork --kill-child \
-    bash "$here/init.sh" "$state" "$(basename "$layer")" "$ca" </dev/null >>"$state/console" 2>&1
+    bash "$here/init.sh" "$state" "$(basename "$layer")" "$files" "$ca" </dev/null >>"$state/console" 2>&1
 ) &
 outer=$!
 
-pid=
-for _ in $(seq 1000); do
+pid="" name=""
+for _ in $(seq 120); do
   kill -0 "$outer" 2>/dev/null || fail "its first process ended"
   read -r pid _ 2>/dev/null <"/proc/$outer/task/$outer/children" || true
-  [ -n "$pid" ] && [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = systemd ] && break
-  sleep 0.01
+  [ -n "$pid" ] && read -r name 2>/dev/null <"/proc/$pid/comm" && [ "$name" = systemd ] && break
+  sleep 0.1
 done
-[ "$(cat "/proc/$pid/comm" 2>/dev/null)" = systemd ] || fail "systemd did not start"
+[ "$name" = systemd ] || fail "systemd did not start"
 # With the start time, so that another process that got the number is never taken for it.
 echo "$pid $(awk '{print $22}' "/proc/$pid/stat")" >"$state/pid"
-inside() { nsenter -t "$pid" -m -n -p -u -i -C -r -w -- "$@"; }
-for _ in $(seq 400); do
-  case $(inside systemctl is-system-running 2>/dev/null || true) in running | degraded) break ;; esac
-  sleep 0.02
+enter=(nsenter -t "$pid" -m -n -p -u -i -C -r -w --)
+for _ in $(seq 100); do
+  # It waits for the end of the boot as soon as systemd listens to it.
+  case $(timeout 20 "${enter[@]}" systemctl is-system-running --wait 2>/dev/null || true) in
+    running | degraded) break ;;
+  esac
+  sleep 0.05
 done
 for _ in $(seq 200); do
   (exec 3<>"/dev/tcp/10.77.$n.2/22") 2>/dev/null && exit 0
