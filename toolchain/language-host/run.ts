@@ -94,7 +94,8 @@ export async function runProgram(request: RunRequest, engine: string): Promise<R
     return failed(`@pulumi/pulumi is not installed for the program in ${directory}: run \`npm ci\` there`);
   }
 
-  const nodeArguments = ["--import", pathToFileURL(lazyClosures).href, ...options.nodeargs];
+  // A program is over before its memory is worth tidying.
+  const nodeArguments = ["--max-semi-space-size=64", "--import", pathToFileURL(lazyClosures).href, ...options.nodeargs];
   const child = spawn(process.execPath, [...nodeArguments, ...runArguments(entry, request, engine)], {
     cwd: directory,
     env: { ...process.env, ...runEnvironment(request, options) },

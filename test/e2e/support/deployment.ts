@@ -50,18 +50,21 @@ export class Deployment {
   private readonly toolchain: Toolchain;
   private plugins: Promise<Plugins> | undefined;
 
-  private constructor(stack: Stack, folder: string, toolchain: Toolchain, keepsPlugins: boolean) {
+  private constructor(stack: Stack, folder: string, toolchain: Toolchain, quick: boolean) {
     this.stack = stack;
     this.folder = folder;
     this.toolchain = toolchain;
-    if (!keepsPlugins) this.plugins = Promise.resolve(NONE);
+    if (!quick) this.plugins = Promise.resolve(NONE);
     // After each operation the SDK asks for its summary and, twice, for the outputs, whether anyone wants them or not.
     stack.info = () => Promise.resolve(undefined);
     stack.outputs = () => Promise.resolve({});
   }
 
-  /** @param keepsPlugins whether the plugins run on from one operation to the next; else the engine starts its own. */
-  public static async create(keepsPlugins = true): Promise<Deployment> {
+  /**
+   * @param quick whether the plugins run on from one operation to the next, and the state is saved at the end of each
+   * operation only; else the engine starts its own plugins and saves after each step, which whoever kills it needs.
+   */
+  public static async create(quick = true): Promise<Deployment> {
     const toolchain = await resolveToolchain({ projectDir: PROJECT, stateDir: join(PROJECT, ".state") });
     const folder = mkdtempSync(join(tmpdir(), "immich-access-e2e-"));
     const workDir = join(folder, "project");
@@ -79,11 +82,12 @@ export class Deployment {
           PULUMI_CONFIG_PASSPHRASE: randomBytes(16).toString("hex"),
           // Copies of every state, of which nobody needs any.
           PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS: "true",
+          ...(quick && { PULUMI_SKIP_CHECKPOINTS: "true" }),
           SSH_AUTH_SOCK: "",
         },
       },
     );
-    return new Deployment(stack, folder, toolchain, keepsPlugins);
+    return new Deployment(stack, folder, toolchain, quick);
   }
 
   /** Sets settings; lists and objects replace what was there. */

@@ -47,9 +47,9 @@ export interface World {
 
 /**
  * Starts both, configured as the dev stack is.
- * @param keepsPlugins see Deployment.create
+ * @param quick see Deployment.create
  */
-export async function startWorld(keepsPlugins = true): Promise<World> {
+export async function startWorld(quick = true): Promise<World> {
   const stateDir = mkdtempSync(join(tmpdir(), "immich-access-world-"));
   const report = (line: string) => {
     console.log(line);
@@ -58,7 +58,7 @@ export async function startWorld(keepsPlugins = true): Promise<World> {
   const { plain, secret } = sandboxSettings(sandbox);
   const stacks: Deployment[] = [];
   const newStack = async (settings: Readonly<Record<string, unknown>> = {}) => {
-    const deployment = await Deployment.create(keepsPlugins);
+    const deployment = await Deployment.create(quick);
     stacks.push(deployment);
     await deployment.configure({ ...DEV_SETTINGS, ...plain, ...settings }, secret);
     return deployment;
