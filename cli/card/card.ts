@@ -1,3 +1,6 @@
+import type { Rotation } from "../lib/deployed-stack.ts";
+import type { DeviceOutput } from "../lib/outputs.ts";
+
 /** A header that the Immich app has to send with every request. */
 export interface Header {
   name: string;
@@ -14,19 +17,6 @@ export interface Card {
   expiresAt: string;
   /** Until when the secret before the last rotation still works, RFC 3339; absent if there is none any more. */
   previousSecretUntil?: string;
-}
-
-/** Credentials of a device as the stack's output `devices` has them. */
-export interface DeviceOutput {
-  clientId: string;
-  clientSecret: string;
-  expiresAt: string;
-}
-
-/** The setting `deviceRotations` of one device. */
-export interface Rotation {
-  secretVersion: number;
-  previousSecretExpiresAt: string;
 }
 
 /** What is known about a device's secrets. */

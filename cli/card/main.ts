@@ -1,10 +1,10 @@
 // `npm run card -- --device annas-phone`: what a person needs to connect one device.
 import { parseArgs } from "node:util";
 import { isHostname } from "../../settings/network.ts";
-import { cardOf } from "./card.ts";
-import { optionsOf } from "./choice.ts";
+import { optionsOf } from "../lib/choice.ts";
 import { CommandError, runCommand } from "../lib/command.ts";
-import { DeployedStack } from "./deployed.ts";
+import { DeployedStack } from "../lib/deployed-stack.ts";
+import { cardOf } from "./card.ts";
 import { deletePages, writePage } from "./page-file.ts";
 import { cardPage } from "./page.ts";
 import { cardText } from "./terminal.ts";

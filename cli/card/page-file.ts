@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { SiteDevice } from "./choice.ts";
+import type { SiteDevice } from "../lib/choice.ts";
 
 /** Where the pages are, in the folder of the project; git ignores it. */
 const FOLDER = ".cards";

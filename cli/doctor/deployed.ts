@@ -1,22 +1,7 @@
+import type { Outputs } from "../lib/outputs.ts";
 import type { SettingsValues } from "../../settings/schema.ts";
 import { sitesOf } from "../../settings/topology.ts";
-import type { DeviceHeaders } from "./edge.ts";
 import { type Check, type Finding, ill, well } from "./finding.ts";
-
-/** The outputs of one site. */
-export interface SiteOutputs {
-  url: string;
-  audience: string;
-  devices: Readonly<Record<string, DeviceHeaders>>;
-}
-
-/** The stack's outputs that the doctor needs: those of the main site, and of further ones by host name. */
-export interface Outputs extends SiteOutputs {
-  /** Absent without public shares. */
-  publicShareUrl?: string;
-  /** Absent from a stack that was deployed before there could be any. */
-  moreSites?: Readonly<Record<string, SiteOutputs>>;
-}
 
 const STACK: Check = {
   id: "stack",

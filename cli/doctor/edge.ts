@@ -1,11 +1,6 @@
+import type { DeviceHeaders } from "../lib/outputs.ts";
 import { type Check, type Finding, ill, judged, well } from "./finding.ts";
 import { type Answer, attempt, get, type Network } from "./network.ts";
-
-/** The two values of a device's headers; the secret goes nowhere but to the site. */
-export interface DeviceHeaders {
-  clientId: string;
-  clientSecret: string;
-}
 
 const PING = "/api/server/ping";
 // Where Immich's clients open their websocket (engine.io's handshake, protocol version 4).

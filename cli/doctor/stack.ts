@@ -1,8 +1,8 @@
 import { checkSettings } from "../../settings/check.ts";
 import type { SettingsValues } from "../../settings/schema.ts";
 import { CommandError } from "../lib/command.ts";
+import type { Outputs } from "../lib/outputs.ts";
 import { capture, settingTexts } from "../lib/pulumi.ts";
-import type { Outputs } from "./deployed.ts";
 
 /**
  * Reads a stack's settings and outputs through the Pulumi CLI on the PATH, without running the program.

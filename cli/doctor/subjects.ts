@@ -2,8 +2,8 @@
 import { ownPort } from "../../settings/network.ts";
 import type { SettingsValues } from "../../settings/schema.ts";
 import { each, hostsOf, type OriginHost, sitesOf, upstreamOn, viewOf } from "../../settings/topology.ts";
+import type { Outputs, SiteOutputs } from "../lib/outputs.ts";
 import type { WantedAccess } from "./cloudflare/access.ts";
-import type { Outputs, SiteOutputs } from "./deployed.ts";
 import type { Subject } from "./finding.ts";
 import type { HostPayload, PayloadSite } from "./host.ts";
 

@@ -1,8 +1,8 @@
 // `npm run rotate -- --device annas-phone --grace 7d`: a new secret for one device, while the old one still works.
 import { parseArgs } from "node:util";
+import { optionsOf } from "../lib/choice.ts";
 import { CommandError, runCommand } from "../lib/command.ts";
-import { optionsOf } from "../card/choice.ts";
-import { DeployedStack } from "../card/deployed.ts";
+import { DeployedStack } from "../lib/deployed-stack.ts";
 import { graceMilliseconds, nextRotation } from "./plan.ts";
 
 await runCommand(async () => {

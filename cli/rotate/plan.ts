@@ -1,4 +1,4 @@
-import type { Rotation } from "../card/card.ts";
+import type { Rotation } from "../lib/deployed-stack.ts";
 import { CommandError } from "../lib/command.ts";
 
 const HOUR = 3600_000;

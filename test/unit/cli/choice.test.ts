@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { chosen, optionsOf } from "../../../cli/card/choice.ts";
+import { chosen, optionsOf } from "../../../cli/lib/choice.ts";
 
 const PHOTOS = "photos.example.com";
 const ALBUM = "album.example.com";

@@ -86,8 +86,10 @@ describe("certificates", () => {
   });
 });
 
+const DEVICE = { clientId: "1", clientSecret: "s", expiresAt: "2027-11-24T10:00:00Z" };
+
 it("knows what the last up has left to do", () => {
-  const devices = { "annas-phone": { clientId: "1", clientSecret: "s" }, frame: { clientId: "2", clientSecret: "s" } };
+  const devices = { "annas-phone": DEVICE, frame: { ...DEVICE, clientId: "2" } };
   const outputs = { url: "https://photos.example.com", audience: "aud", devices };
   const { frame, ...rest } = devices;
   expect(brief(deployed(settings, outputs))).toBe("ok: https://photos.example.com with 2 devices");
@@ -107,7 +109,6 @@ it("knows what the last up has left to do", () => {
 });
 
 it("knows the same of further sites", () => {
-  const device = { clientId: "1", clientSecret: "s" };
   const { values: several } = checkSettings({
     ...GOOD,
     moreSites: JSON.stringify([
@@ -123,16 +124,16 @@ it("knows the same of further sites", () => {
   const main = {
     url: "https://photos.example.com",
     audience: "aud",
-    devices: { "annas-phone": device, frame: device },
+    devices: { "annas-phone": DEVICE, frame: DEVICE },
   };
-  const album = { url: "https://album.example.com", audience: "other", devices: { frame: device } };
+  const album = { url: "https://album.example.com", audience: "other", devices: { frame: DEVICE } };
   const told = (moreSites: Record<string, typeof album>, wanted = several) =>
     brief(deployed(wanted, { ...main, moreSites }));
   expect(told({ "album.example.com": album })).toBe(
     "ok: https://photos.example.com with 2 devices, https://album.example.com with a device",
   );
   expect(told({})).toBe("wrong: does not serve album.example.com yet");
-  expect(told({ "album.example.com": { ...album, devices: { frame: device, tablet: device } as never } })).toBe(
+  expect(told({ "album.example.com": { ...album, devices: { frame: DEVICE, tablet: DEVICE } as never } })).toBe(
     "wrong: still has the token of tablet (album.example.com)",
   );
   expect(told({ "album.example.com": { ...album, devices: {} as never } })).toBe(

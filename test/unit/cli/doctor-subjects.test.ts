@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { ApiProblem, type ApiReader } from "../../../cli/doctor/cloudflare/collect.ts";
-import type { Outputs } from "../../../cli/doctor/deployed.ts";
+import type { Outputs } from "../../../cli/lib/outputs.ts";
 import { examine } from "../../../cli/doctor/examine.ts";
 import type { Finding } from "../../../cli/doctor/finding.ts";
 import type { HostPayload, HostReport } from "../../../cli/doctor/host.ts";
@@ -34,7 +34,7 @@ const several = settingsWith({
   moreHosts: JSON.stringify([second]),
 });
 
-const device = (clientId: string) => ({ clientId, clientSecret: "secret" });
+const device = (clientId: string) => ({ clientId, clientSecret: "secret", expiresAt: "2027-11-24T10:00:00Z" });
 const outputs: Outputs = {
   ...{ url: `https://${PHOTOS}`, publicShareUrl: `https://${SHARES}`, audience: "photos-aud" },
   devices: { "annas-phone": device("1.access"), frame: device("2.access") },

@@ -1,16 +1,13 @@
 import { spawn } from "node:child_process";
-import { capture, settingTexts } from "../lib/pulumi.ts";
-import type { DeviceOutput, Rotation } from "./card.ts";
 import { chosen, type SiteDevice, type Wanted } from "./choice.ts";
+import type { DeviceOutput, Outputs } from "./outputs.ts";
+import { capture, settingTexts } from "./pulumi.ts";
 
-/** What the outputs of a site have for devices. */
-interface SiteOutputs {
-  url: string;
-  devices: Readonly<Record<string, DeviceOutput>>;
+/** The setting `deviceRotations` of one device. */
+export interface Rotation {
+  secretVersion: number;
+  previousSecretExpiresAt: string;
 }
-
-/** A stack's outputs: the main site's, and those of further ones by host name. */
-type Outputs = SiteOutputs & { moreSites?: Readonly<Record<string, SiteOutputs>> };
 
 /** Where a site's `deviceRotations` are in the configuration, and what they are. */
 export interface Rotations {

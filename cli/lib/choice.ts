@@ -1,4 +1,4 @@
-import { CommandError } from "../lib/command.ts";
+import { CommandError } from "./command.ts";
 
 /** A device of a site; devices of several sites may have the same name. */
 export interface SiteDevice {
