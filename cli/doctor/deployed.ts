@@ -1,6 +1,6 @@
-import type { Outputs } from "../lib/outputs.ts";
 import type { SettingsValues } from "../../settings/schema.ts";
 import { sitesOf } from "../../settings/topology.ts";
+import type { Outputs } from "../lib/outputs.ts";
 import { type Check, type Finding, ill, well } from "./finding.ts";
 
 const STACK: Check = {

@@ -1,5 +1,5 @@
-import type { Rotation } from "../lib/deployed-stack.ts";
 import { CommandError } from "../lib/command.ts";
+import type { Rotation } from "../lib/deployed-stack.ts";
 
 const HOUR = 3600_000;
 const UNITS: Readonly<Record<string, number>> = { h: HOUR, d: 24 * HOUR };

@@ -22,7 +22,8 @@ fail() {
   exit 1
 }
 
-if [ -d "$layer" ]; then files=$layer; else files=$state/disk/layer; fi
+files=$layer
+[ -d "$layer" ] || files=$state/disk/layer
 [ -e "$state/key" ] || ssh-keygen -q -t ed25519 -N '' -C sandbox -f "$state/key"
 if [ "$(cat "$state/disk/prepared" 2>/dev/null)" != "$(basename "$layer")" ]; then
   umount "$state/disk" 2>/dev/null || true
@@ -33,7 +34,7 @@ if [ "$(cat "$state/disk/prepared" 2>/dev/null)" != "$(basename "$layer")" ]; th
     "$here/takes.sh" "$state/disk" 2>>"$state/console" ||
       fail "this kernel has no overlay file system for it (try modprobe overlay)"
   fi
-  if [ ! -d "$layer" ]; then
+  if [ "$files" != "$layer" ]; then
     mkdir "$files"
     # A full disk would not take the console's words either.
     if ! said=$(tar -C "$files" --numeric-owner --xattrs --xattrs-include='trusted.overlay.*' -xf "$layer" 2>&1); then
@@ -65,12 +66,10 @@ done
 [ "$name" = systemd ] || fail "systemd did not start"
 # With the start time, so that another process that got the number is never taken for it.
 echo "$pid $(awk '{print $22}' "/proc/$pid/stat")" >"$state/pid"
-enter=(nsenter -t "$pid" -m -n -p -u -i -C -r -w --)
-for _ in $(seq 100); do
-  # It waits for the end of the boot as soon as systemd listens to it.
-  case $(timeout 20 "${enter[@]}" systemctl is-system-running --wait 2>/dev/null || true) in
-    running | degraded) break ;;
-  esac
+# It waits for the end of the boot as soon as systemd listens to it.
+ask=(timeout 20 nsenter -t "$pid" -m -n -p -u -i -C -r -w -- systemctl is-system-running --wait)
+until [ "$SECONDS" -ge 20 ]; do
+  case $("${ask[@]}" 2>/dev/null || true) in running | degraded) break ;; esac
   sleep 0.05
 done
 for _ in $(seq 200); do

@@ -170,17 +170,17 @@ test("where the folder cannot carry an overlay, the host's disk is in memory and
   for (const name of ["lower", "upper", "work", "root"]) mkdirSync(join(layers, name));
   const options = ["lower", "upper", "work"].map((name) => `${name}dir=${join(layers, name)}`).join(",");
   execFileSync("mount", ["-t", "overlay", "overlay", "-o", options, other]);
-  // Nor can such a file system hold the packages that all hosts share: each host unpacks them for itself.
-  const layer = await hostLayer(console.error);
-  if (!layer.endsWith(".tar")) {
-    const kept = join(other, "immich-access/layers", basename(layer));
-    mkdirSync(dirname(kept), { recursive: true });
-    cpSync(`${layer}.json`, `${kept}.json`);
-    const attributes = ["--xattrs", "--xattrs-include=trusted.overlay.*"];
-    execFileSync("tar", ["-C", layer, ...attributes, "-cf", `${kept}.tar`, "."]);
-    vi.stubEnv("XDG_CACHE_HOME", other);
-  }
   try {
+    // Nor can such a file system hold the packages that all hosts share: each host unpacks them for itself.
+    const layer = await hostLayer(console.error);
+    if (!layer.endsWith(".tar")) {
+      const kept = join(other, "immich-access/layers", basename(layer));
+      mkdirSync(dirname(kept), { recursive: true });
+      cpSync(`${layer}.json`, `${kept}.json`);
+      const attributes = ["--xattrs", "--xattrs-include=trusted.overlay.*"];
+      execFileSync("tar", ["-C", layer, ...attributes, "-cf", `${kept}.tar`, "."]);
+      vi.stubEnv("XDG_CACHE_HOME", other);
+    }
     const first = await startSandbox({ stateDir: other });
     expect((await first.ssh(["true"])).code).toBe(0);
     await stopSandbox({ stateDir: other });

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { ApiProblem, type ApiReader } from "../../../cli/doctor/cloudflare/collect.ts";
-import type { Outputs } from "../../../cli/lib/outputs.ts";
 import { examine } from "../../../cli/doctor/examine.ts";
 import type { Finding } from "../../../cli/doctor/finding.ts";
 import type { HostPayload, HostReport } from "../../../cli/doctor/host.ts";
+import type { Outputs } from "../../../cli/lib/outputs.ts";
 import { parseDetour } from "../../../cli/doctor/network.ts";
 import { subjectsOf } from "../../../cli/doctor/subjects.ts";
 import { issue, newKey, selfSigned } from "../../../sandbox/certificates/x509.ts";
