@@ -110,7 +110,7 @@ describe("the page", () => {
   test("copies one of them", async () => {
     const button = page.getByRole("button", { name: "Copy" }).last();
     await button.click();
-    expect(await page.getByRole("button").last().textContent()).toBe("Copied");
+    await expect.poll(() => page.getByRole("button").last().textContent()).toBe("Copied");
     expect(await page.evaluate("navigator.clipboard.readText()")).toBe(SECRET);
   });
 

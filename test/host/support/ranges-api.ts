@@ -82,7 +82,8 @@ export class RangesApi {
     writeFileSync(join(this.folder, "answer"), JSON.stringify({ status, lacks, body }));
     const since = (await this.host.inside("date +%s.%N")).stdout.trim();
     const { code } = await this.host.inside(START, { timeout: 120_000 });
-    const journal = `journalctl -q -o cat -u immich-access-ranges --since @${since} _COMM=python3`;
+    // The unit can end before journald has taken its last words.
+    const journal = `journalctl --sync; journalctl -q -o cat -u immich-access-ranges --since @${since} _COMM=python3`;
     return { code, said: (await this.host.inside(journal)).stdout };
   }
 
