@@ -68,6 +68,7 @@ done
 echo "$pid $(awk '{print $22}' "/proc/$pid/stat")" >"$state/pid"
 # It waits for the end of the boot as soon as systemd listens to it.
 ask=(timeout 20 nsenter -t "$pid" -m -n -p -u -i -C -r -w -- systemctl is-system-running --wait)
+SECONDS=0
 until [ "$SECONDS" -ge 20 ]; do
   case $("${ask[@]}" 2>/dev/null || true) in running | degraded) break ;; esac
   sleep 0.05

@@ -204,7 +204,7 @@ describe("the keys", () => {
     await team.shut();
     expect((await refresh()).code).not.toBe(0);
     expect(await failedUnits()).toBe("immich-access-keys.service");
-    const said = await origin.run("journalctl -q -o cat -u immich-access-keys -n 20 -t python3");
+    const said = await origin.host.journal("immich-access-keys", "-n 20 -t python3");
     expect(said).toMatch(/^immich-access: cannot fetch .*; the former keys stay in use$/m);
     expect(await visitWith()).toEqual(IN);
   });

@@ -75,9 +75,7 @@ describe.skipIf(missing !== undefined)("Debian 13", () => {
     expect(await fromEdge()).toEqual(ONLY_SSH);
     await undone(origin.host);
     expect(await fromEdge()).toEqual(SSH_AND_HTTPS);
-    expect(await origin.run("journalctl -u immich-access-undo -o cat")).toContain(
-      "change 2 of the firewall was undone",
-    );
+    expect(await origin.host.journal("immich-access-undo")).toContain("change 2 of the firewall was undone");
 
     expect(await origin.apply("certificates", { ...certificates, firewall: changed })).toMatch(/, firewall change 3$/);
     expect(await fromEdge()).toEqual(ONLY_SSH);

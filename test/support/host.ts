@@ -52,6 +52,11 @@ export class TestHost {
     return this.host.inside(["sh", "-c", command], options);
   }
 
+  /** What a unit has said, all of it: it can end before journald has taken its last words. `options` are journalctl's. */
+  public async journal(unit: string, options = ""): Promise<string> {
+    return (await this.inside(`journalctl --sync; journalctl -q -o cat -u ${unit} ${options}`)).stdout;
+  }
+
   /** Runs a shell command line of this machine from Cloudflare's place in the networks. */
   public fromEdge(command: string, options?: RunOptions): Promise<CommandResult> {
     return runAt(this.number, "edge", ["sh", "-c", command], options);

@@ -82,9 +82,7 @@ export class RangesApi {
     writeFileSync(join(this.folder, "answer"), JSON.stringify({ status, lacks, body }));
     const since = (await this.host.inside("date +%s.%N")).stdout.trim();
     const { code } = await this.host.inside(START, { timeout: 120_000 });
-    // The unit can end before journald has taken its last words.
-    const journal = `journalctl --sync; journalctl -q -o cat -u immich-access-ranges --since @${since} _COMM=python3`;
-    return { code, said: (await this.host.inside(journal)).stdout };
+    return { code, said: await this.host.journal("immich-access-ranges", `--since @${since} -t python3`) };
   }
 
   /** Nobody answers any more. */

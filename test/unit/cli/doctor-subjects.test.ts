@@ -3,9 +3,9 @@ import { ApiProblem, type ApiReader } from "../../../cli/doctor/cloudflare/colle
 import { examine } from "../../../cli/doctor/examine.ts";
 import type { Finding } from "../../../cli/doctor/finding.ts";
 import type { HostPayload, HostReport } from "../../../cli/doctor/host.ts";
-import type { Outputs } from "../../../cli/lib/outputs.ts";
 import { parseDetour } from "../../../cli/doctor/network.ts";
 import { subjectsOf } from "../../../cli/doctor/subjects.ts";
+import type { Outputs } from "../../../cli/lib/outputs.ts";
 import { issue, newKey, selfSigned } from "../../../sandbox/certificates/x509.ts";
 import { checkSettings } from "../../../settings/check.ts";
 import { GOOD, HOST_KEY } from "../support/configuration.ts";
