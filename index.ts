@@ -14,6 +14,7 @@ import {
   HostFirewall,
   HostNginx,
   HostSite,
+  type ReachedSite,
   type ServedSite,
 } from "./components/origin-host/index.ts";
 import { OriginPullsCertificate } from "./components/origin-pulls/certificate.ts";
@@ -76,11 +77,16 @@ const shut = hosts.map((host) => ({
     connection: host.connection,
     owner: host.owner,
     sites: [
-      ...immichSites.map((site) => ({
+      ...immichSites.map((site): ReachedSite => ({
         hostname: site.hostname,
-        immichPort: ownPort(upstreamOn(settings, host, site)),
+        serves: "immich",
+        upstreamPort: ownPort(upstreamOn(settings, host, site)),
       })),
-      ...shareSites.map(({ hostname }) => ({ hostname })),
+      ...shareSites.map(({ hostname }): ReachedSite => ({
+        hostname,
+        serves: "shares",
+        upstreamPort: ownPort(settings.publicShareUpstream),
+      })),
     ],
     ranges,
     dockerPublishedPort: settings.dockerPublishedPort,

@@ -17,9 +17,10 @@ const ROUNDS = 3;
 const { ipv4_cidrs: ipv4, ipv6_cidrs: ipv6 } = RANGES;
 const PAYLOAD = {
   site: "photos.example.com",
+  serves: "immich",
   ranges: { ipv4, ipv6 },
   sshPort: 22,
-  immichPort: 2283,
+  upstreamPort: 2283,
   confirmSeconds: 600,
 };
 /** A busy machine needs long for a `ufw reload`. */

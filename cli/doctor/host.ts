@@ -36,8 +36,8 @@ export interface PayloadSite {
   site: string;
   serves: "immich" | "shares";
   upstream: string;
-  /** Port of an Immich on the host itself, or null. */
-  immichPort: number | null;
+  /** Port of an upstream on the host itself, or null. */
+  upstreamPort: number | null;
   /** Whether the site's nginx asks for a token of Access. */
   tokenCheck: boolean;
   /** Audience tag that the verifier must know; null before the first `up`, and for shares. */

@@ -64,16 +64,15 @@ export function subjectsOf(settings: SettingsValues, outputs: Outputs | undefine
   const examined = (host: OriginHost): ExaminedHost => {
     const immich = all.map((site, place): PayloadSite => {
       const upstream = upstreamOn(settings, host, site);
-      const immichPort = ownPort(upstream) ?? null;
       const audience = sites[place]?.outputs?.audience ?? null;
       return {
         ...{ site: site.hostname, serves: "immich", upstream },
-        ...{ immichPort, tokenCheck: settings.originJwtCheck, audience },
+        ...{ upstreamPort: ownPort(upstream) ?? null, tokenCheck: settings.originJwtCheck, audience },
       };
     });
     const shared = shares.map(({ settings: { hostname } }): PayloadSite => ({
       ...{ site: hostname, serves: "shares", upstream: publicShareUpstream },
-      ...{ immichPort: null, tokenCheck: false, audience: null },
+      ...{ upstreamPort: ownPort(publicShareUpstream) ?? null, tokenCheck: false, audience: null },
     }));
     const served = [...immich, ...shared];
     return {

@@ -11,11 +11,12 @@ export interface AddressRanges {
 export interface ReachedSite {
   /** Host name of the site. */
   hostname: string;
+  serves: "immich" | "shares";
   /**
-   * Port on which its Immich listens on this host; none if it runs elsewhere. Published by Docker on more than loopback
-   * it goes around ufw.
+   * Port on which its upstream, Immich or immich-public-proxy, listens on this host; none if it runs elsewhere. Published
+   * by Docker on more than loopback it goes around ufw.
    */
-  immichPort?: number | undefined;
+  upstreamPort?: number | undefined;
 }
 
 export interface HostFirewallArgs {
@@ -56,7 +57,11 @@ export class HostFirewall extends pulumi.ComponentResource {
       args.connection,
       {
         owner: args.owner,
-        sites: args.sites.map(({ hostname, immichPort }) => ({ site: hostname, immichPort: immichPort ?? null })),
+        sites: args.sites.map(({ hostname, serves, upstreamPort }) => ({
+          site: hostname,
+          serves,
+          upstreamPort: upstreamPort ?? null,
+        })),
         ranges: { ipv4: sorted(args.ranges.ipv4), ipv6: sorted(args.ranges.ipv6) },
         sshPort: args.connection.port,
         dockerPublishedPort: args.dockerPublishedPort,

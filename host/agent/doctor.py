@@ -55,7 +55,9 @@ class _Examination:
         self._modules: Mapping[str, str] = request["modules"]
         self._sites = [SiteExamination(self._modules, nginx.checked(entry)) for entry in entries]
         self._audiences = {entry["site"]: entry.get("audience") for entry in entries}
-        self._immich_ports = sorted({port for entry in entries if (port := entry.get("immichPort")) is not None})
+        self._upstreams = sorted(
+            {(entry["serves"], port) for entry in entries if (port := entry.get("upstreamPort")) is not None}
+        )
         # The ranges are those that the host has taken over last, which may be newer than the deployment's.
         ranges = record.read_ranges()
         self._request = None if ranges is None else checked_request({**payload, "ranges": ranges._asdict()})
@@ -119,12 +121,12 @@ class _Examination:
 
     def _docker(self) -> str:
         dropped = self._dropped
-        for port in self._immich_ports:
-            refuse_published(port, dropped)
+        for serves, port in self._upstreams:
+            refuse_published(serves, port, dropped)
         if not docker_user.in_force(dropped):
             ports = " and ".join(str(port) for port in dropped)
             raise HostError(f"the rule for port {ports} is not the first in Docker's chain {docker_user.CHAIN}")
-        return "Docker publishes Immich to nobody else" if self._immich_ports else "Immich runs on another host"
+        return "Docker publishes nothing past nginx" if self._upstreams else "Immich runs on another host"
 
     def _nginx(self) -> str:
         service.require()

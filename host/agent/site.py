@@ -7,6 +7,9 @@ from typing import Any, cast
 
 from agent.errors import HostError
 
+# What a site shows: Immich itself, or what immich-public-proxy makes of it.
+IMMICH, SHARES = "immich", "shares"
+
 LABEL = r"(?!-)[a-z0-9-]{1,63}(?<!-)"
 HOSTNAME = re.compile(rf"{LABEL}(?:\.{LABEL})*")
 ENDPOINT = re.compile(r"(?:\[(?P<ipv6>[0-9a-fA-F:.]+)\]|(?P<host>[^\[\]:/\s]+)):(?P<port>[0-9]{1,5})")

@@ -11,7 +11,8 @@ from agent.files import differing, read
 from agent.immich import require_immich, require_public_proxy
 from agent.nginx import service, steps as nginx
 from agent.nginx.layout import differing_links
-from agent.nginx.text import IMMICH, Site
+from agent.nginx.text import Site
+from agent.site import IMMICH
 
 
 class SiteExamination:

@@ -19,7 +19,7 @@ from agent.firewall.rules import HTTPS_PORT, openings
 from agent.immich import require_immich
 from agent.nginx import service
 from agent.nginx.defaults import foreign_sites
-from agent.site import checked_hostname, text
+from agent.site import IMMICH, checked_hostname, text
 from agent.system import installed, run
 
 IMMICH_PORT = 2283
@@ -77,7 +77,7 @@ def _immich() -> list[str]:
 
 def _published(port: int) -> str | None:
     try:
-        refuse_published(port, [])
+        refuse_published(IMMICH, port, [])
     except HostError as error:
         return str(error).partition("; then run")[0]
     return None

@@ -38,8 +38,17 @@ def run(
 
 def last_line(result: subprocess.CompletedProcess[str]) -> str:
     """What a program said last, on standard error if it said anything there."""
-    lines = (result.stderr.strip() or result.stdout.strip()).splitlines()
-    return lines[-1].strip() if lines else f"exit status {result.returncode}"
+    return _said(result)[-1].strip()
+
+
+def first_line(result: subprocess.CompletedProcess[str]) -> str:
+    """What a program said first, as `last_line`: systemctl has its reason there, and advice after it."""
+    return _said(result)[0].strip()
+
+
+def _said(result: subprocess.CompletedProcess[str]) -> list[str]:
+    text = result.stderr.strip() or result.stdout.strip()
+    return text.splitlines() or [f"exit status {result.returncode}"]
 
 
 def installed(program: str) -> bool:

@@ -5,7 +5,7 @@ from agent.errors import HostError
 from agent.firewall.request import checked_request
 
 PAYLOAD: dict[str, Any] = {
-    "sites": [{"site": "photos.example.com", "immichPort": None}],
+    "sites": [{"site": "photos.example.com", "serves": "immich", "upstreamPort": None}],
     "ranges": {"ipv4": ["173.245.48.0/20"], "ipv6": ["2400:cb00::/32"]},
     "sshPort": 22,
     "confirmSeconds": 120,
@@ -16,13 +16,14 @@ class CheckedRequest(unittest.TestCase):
     def test_reads_a_payload(self) -> None:
         request = checked_request(PAYLOAD)
         self.assertEqual((request.ssh_port, request.ranges.ipv6), (22, ["2400:cb00::/32"]))
-        self.assertEqual(request.needs, {"photos.example.com": (22, None, None, None)})
+        self.assertEqual(request.needs, {"photos.example.com": (22, None, None, None, "immich")})
         owned = checked_request({**PAYLOAD, "owner": "immich-access/home/"}).needs["photos.example.com"]
         self.assertEqual(owned.owner, "immich-access/home/")
 
     def test_drops_a_published_port_only_where_that_is_asked_for(self) -> None:
         ports = {"photos.example.com": 2283, "album.example.com": None}
-        payload = {**PAYLOAD, "sites": [{"site": site, "immichPort": port} for site, port in ports.items()]}
+        sites = [{"site": site, "serves": "immich", "upstreamPort": port} for site, port in ports.items()]
+        payload = {**PAYLOAD, "sites": sites}
         for published, dropped in (({"dockerPublishedPort": "drop"}, 2283), ({"dockerPublishedPort": "refuse"}, None)):
             needs = checked_request({**payload, **published}).needs
             self.assertEqual(needs["photos.example.com"].dropped_port, dropped)
@@ -44,7 +45,8 @@ class CheckedRequest(unittest.TestCase):
             {"sshPort": 0},
             {"sshPort": True},
             {"sshPort": "22"},
-            {"sites": [{"site": "photos.example.com", "immichPort": 65536}]},
+            {"sites": [{"site": "photos.example.com", "serves": "immich", "upstreamPort": 65536}]},
+            {"sites": [{"site": "photos.example.com", "serves": "files", "upstreamPort": 2283}]},
             {"confirmSeconds": 1},
             {"confirmSeconds": None},
             {"dockerPublishedPort": "accept"},

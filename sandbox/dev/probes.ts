@@ -1,3 +1,4 @@
+import type { DeviceHeaders } from "../../cli/lib/outputs.ts";
 import type { Sandbox } from "../sandbox.ts";
 
 /** A question to the running site, and what came of it. */
@@ -8,12 +9,6 @@ export interface Probe {
   ok: boolean;
   /** The answer in words. */
   answer: string;
-}
-
-/** The two headers of a device. */
-export interface DeviceHeaders {
-  clientId: string;
-  clientSecret: string;
 }
 
 /** A device's headers as `curl --config -` reads them; no secret belongs into its arguments. Empty without a device. */

@@ -1,4 +1,5 @@
-import type { DeviceHeaders, Probe } from "./probes.ts";
+import type { DeviceHeaders } from "../../cli/lib/outputs.ts";
+import type { Probe } from "./probes.ts";
 
 /** The outputs of the dev stack that a person needs. */
 export interface DevOutputs {

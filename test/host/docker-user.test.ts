@@ -116,7 +116,7 @@ test("a site of another stack on the host keeps the rule, its own SSH port and p
   await host.inside(
     "printf 'Port 22\\nPort 2222\\n' >/etc/ssh/sshd_config.d/immich-access-port.conf; systemctl restart ssh",
   );
-  const album = { ...PAYLOAD, site: "album.example.com", sshPort: 2222, immichPort: 2284 };
+  const album = { ...PAYLOAD, site: "album.example.com", sshPort: 2222, upstreamPort: 2284 };
   const rules = async (tool: string) => (await chain(tool)).filter(ours).length;
   expect((await host.step("firewall", album)).stdout).toBe(LINE(2, "22 and 2222"));
   expect((await host.step("firewall", DROP)).stdout).toBe(LINE(2, "22 and 2222"));

@@ -113,6 +113,15 @@ describe("refused before anything changes", () => {
     await host.inside("ip6tables -t nat -F");
   });
 
+  test("Docker publishing immich-public-proxy to everyone", async () => {
+    await host.inside("iptables -t nat -A PREROUTING -p tcp --dport 3001 -j DNAT --to-destination 172.18.0.3:3000");
+    const shares = { site: "shares.example.com", serves: "shares", upstreamPort: 3001 };
+    const line = await refusal({ ...PAYLOAD, sites: [PAYLOAD, shares] });
+    expect(line).toContain("Docker publishes immich-public-proxy on port 3001 to everyone");
+    expect(line).toContain('"127.0.0.1:3001:3000" under `ports:` of immich-public-proxy');
+    await host.inside("iptables -t nat -F");
+  });
+
   test("a ufw whose insides are others", async () => {
     const file = "/usr/lib/python3/dist-packages/ufw/backend_iptables.py";
     await host.inside(`sed -i 's/_write_rules/_renamed/' ${file}`);

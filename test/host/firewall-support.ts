@@ -11,9 +11,10 @@ export const RANGES = {
 
 export const PAYLOAD = {
   site: "photos.example.com",
+  serves: "immich",
   ranges: RANGES,
   sshPort: 22,
-  immichPort: 2283,
+  upstreamPort: 2283,
   confirmSeconds: 600,
 };
 

@@ -74,6 +74,29 @@ describe("what fails is taken back:", () => {
     expect(await files()).toBe(before);
   });
 
+  describe("an nginx that systemd", () => {
+    const dropIn = (text: string) =>
+      origin.run(
+        "folder=/run/systemd/system/nginx.service.d; mkdir -p $folder; systemctl stop nginx; " +
+          `printf '${text}' >$folder/test.conf; systemctl daemon-reload`,
+      );
+    afterEach(() => origin.run("rm -r /run/systemd/system/nginx.service.d; systemctl daemon-reload"));
+
+    test("cannot start: its reason is named", async () => {
+      await dropIn("[Service]\\nExecStartPre=/bin/false\\n");
+      expect(await origin.refuse("nginx", nginxPayload)).toMatch(
+        /nginx does not start: Job for nginx\.service failed because .*; everything is as before\n$/,
+      );
+    });
+
+    test("was told to start too often is started all the same", async () => {
+      await dropIn("[Unit]\\nStartLimitIntervalSec=1h\\n");
+      await origin.run("for again in 1 2 3 4 5 6; do systemctl restart nginx; done; ! systemctl start nginx");
+      await origin.apply("nginx", nginxPayload);
+      expect(await origin.run("systemctl is-active nginx")).toBe("active\n");
+    });
+  });
+
   test("a site that another server keeps from its connections", async () => {
     // An nginx that has the whole port already lets a server with an address of its own precede ours there.
     await ownersServer("443 ssl; listen 127.0.0.1:443 ssl", "blog.home.localhost");

@@ -178,7 +178,7 @@ describe("the host's steps", () => {
     expect(payload("firewall-command")).toEqual({
       ranges: { ipv4: ["103.21.244.0/22", "198.41.128.0/17"], ipv6: ["2400:cb00::/32"] },
       owner: "immich-access/test/",
-      sites: [{ site: "photos.example.com", immichPort: 2283 }],
+      sites: [{ site: "photos.example.com", serves: "immich", upstreamPort: 2283 }],
       sshPort: 22,
       dockerPublishedPort: "refuse",
       confirmSeconds: 120,
@@ -227,7 +227,7 @@ describe("the host's steps", () => {
 
   it("ask for no Docker check when Immich runs elsewhere", async () => {
     await run({ immichUpstream: "192.168.1.7:2283" });
-    expect(asked("firewall-command")).toMatchObject({ immichPort: null });
+    expect(asked("firewall-command")).toMatchObject({ upstreamPort: null });
   });
 });
 

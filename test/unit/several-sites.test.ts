@@ -69,7 +69,7 @@ describe("more sites", () => {
       const sites = payload(step)["sites"] as { site: string }[];
       expect(sites.map((one) => one.site)).toEqual(["photos.example.com", ALBUM.hostname]);
     }
-    expect(asked("firewall-command", ALBUM.hostname)).toMatchObject({ immichPort: 2284 });
+    expect(asked("firewall-command", ALBUM.hostname)).toMatchObject({ upstreamPort: 2284 });
     expect(asked("nginx-command", ALBUM.hostname)).toMatchObject({ upstream: "127.0.0.1:2284", tokenCheck: true });
   });
 
@@ -131,7 +131,7 @@ describe("more hosts", () => {
     expect(payload(second("firewall-command"))).toMatchObject({ owner });
     expect(payload(site(second("on-host-command")))).toEqual({ owner, site: "photos.example.com" });
     expect(asked(second("nginx-command"))).toMatchObject({ upstream: SECOND.immichUpstream });
-    expect(asked(second("firewall-command"))).toMatchObject({ immichPort: null });
+    expect(asked(second("firewall-command"))).toMatchObject({ upstreamPort: null });
     expect(asked("nginx-command")).toMatchObject({ upstream: "127.0.0.1:2283" });
   });
 
@@ -192,7 +192,7 @@ describe("public shares", () => {
       "shares.example.com",
     ]);
     const name = "shares.example.com";
-    expect(asked("firewall-command", name)).toEqual({ site: name, immichPort: null });
+    expect(asked("firewall-command", name)).toEqual({ site: name, serves: "shares", upstreamPort: 3001 });
     expect(asked("certificates-command", name)).toMatchObject({ site: name, certificate: "ORIGIN PEM" });
     expect(asked("nginx-command", name)).toEqual({
       site: name,

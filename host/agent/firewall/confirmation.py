@@ -23,7 +23,7 @@ def prepared(request: Request) -> tuple[Plan, list[int]]:
     """The plan for a request and the ports of SSH; raises HostError for what must be refused. Needs ufw's lock."""
     sites = record.sites_with(request).values()
     ports = ssh_ports(request.ssh_port, {needs.ssh_port for needs in sites})
-    closed = {needs.immich_port for needs in sites if needs.immich_port is not None}
+    closed = {needs.upstream_port for needs in sites if needs.upstream_port is not None}
     return planned(request.ranges, ports, {HTTPS_PORT, *closed}), ports
 
 

@@ -1,4 +1,4 @@
-"""Finds out whether Docker publishes Immich past the firewall."""
+"""Finds out whether Docker publishes what nginx stands in front of past the firewall."""
 
 import ipaddress
 import shlex
@@ -10,7 +10,11 @@ from agent.firewall import docker_user, kernel
 from agent.firewall.connection import Listener, listeners
 from agent.firewall.request import DROP
 from agent.firewall.rules import ANYWHERE
+from agent.site import IMMICH, SHARES
 from agent.system import installed, run
+
+# By what a site serves: its upstream, and the name of the service in the compose file that its makers give out.
+UPSTREAMS = {IMMICH: ("Immich", "immich-server"), SHARES: ("immich-public-proxy", "immich-public-proxy")}
 
 
 class Publication(NamedTuple):
@@ -59,21 +63,22 @@ def published_ports() -> list[Publication]:
     return found
 
 
-def refuse_published(immich_port: int | None, dropped: Collection[int]) -> None:
-    """Raises HostError when Docker lets the world reach Immich: what it publishes never passes ufw's rules.
+def refuse_published(serves: str, port: int | None, dropped: Collection[int]) -> None:
+    """Raises HostError when Docker lets the world reach a site's upstream: what it publishes never passes ufw's rules.
 
     What the rules for the `dropped` ports in the chain DOCKER-USER close is no error, where packets do come there.
     """
-    if immich_port is None:
+    if port is None:
         return
     published = published_ports()
     listening = listeners()
-    found = exposed(published, listening, immich_port, dropped)
+    found = exposed(published, listening, port, dropped)
     if found is not None:
-        closable = exposed(published, listening, immich_port, [immich_port]) is None
+        closable = exposed(published, listening, port, [port]) is None
+        what, service = UPSTREAMS[serves]
         raise HostError(
-            f"Docker publishes Immich on port {found.port} to everyone, past the firewall; write "
-            f'"127.0.0.1:{immich_port}:{found.container_port}" under `ports:` of immich-server in docker-compose.yml '
+            f"Docker publishes {what} on port {found.port} to everyone, past the firewall; write "
+            f'"127.0.0.1:{port}:{found.container_port}" under `ports:` of {service} in docker-compose.yml '
             f"and run `docker compose up -d` there{f', or set dockerPublishedPort to {DROP}' if closable else ''}; "
             "then run `pulumi up` again; nothing has been changed"
         )
@@ -82,21 +87,21 @@ def refuse_published(immich_port: int | None, dropped: Collection[int]) -> None:
 
 
 def exposed(
-    published: Sequence[Publication], listening: Sequence[Listener], immich_port: int, dropped: Collection[int] = ()
+    published: Sequence[Publication], listening: Sequence[Listener], upstream_port: int, dropped: Collection[int] = ()
 ) -> Publication | None:
-    """The first way on which Docker hands strangers to the container behind `immich_port`, if there is one.
+    """The first way on which Docker hands strangers to the container behind `upstream_port`, if there is one.
 
     A rule in DOCKER-USER closes each of the `dropped` ports that Docker passes on by DNAT in iptables. Where it passes
     them on in another way, as with its nftables backend, that chain is not there.
     """
-    containers = {item.container for item in published if item.port == immich_port}
+    containers = {item.container for item in published if item.port == upstream_port}
     for item in published:
         if item.container in containers and not item.only_local and item.port not in dropped:
             return item
-    passed_on = any(item.port == immich_port and not item.only_local for item in published)
-    closed = immich_port in dropped and passed_on
+    passed_on = any(item.port == upstream_port and not item.only_local for item in published)
+    closed = upstream_port in dropped and passed_on
     for listener in listening:
-        proxied = listener.port == immich_port and "docker-proxy" in listener.programs
+        proxied = listener.port == upstream_port and "docker-proxy" in listener.programs
         if proxied and listener.everywhere and not closed:
-            return Publication(ANYWHERE[0], immich_port, f"container:{immich_port}")
+            return Publication(ANYWHERE[0], upstream_port, f"container:{upstream_port}")
     return None

@@ -1,4 +1,5 @@
-"""The rules in Docker's chain DOCKER-USER that close the ports on which Docker publishes Immich.
+"""The rules in Docker's chain DOCKER-USER that close the ports on which Docker publishes Immich and what else nginx
+stands in front of.
 
 Docker leaves that chain to its users: dockerd makes it if it is missing, lets everything forwarded pass it first, and
 never changes what is in it. Packets come there with the container's address; what they were sent to, conntrack knows.

@@ -5,9 +5,9 @@ from typing import Any, NamedTuple, cast
 
 from agent.errors import HostError
 from agent.ranges import Ranges, checked_ranges
-from agent.site import listed, text
+from agent.site import IMMICH, SHARES, choice, listed, text
 
-# What to do with an Immich that Docker publishes to everyone.
+# What to do with an upstream that Docker publishes to everyone.
 REFUSE, DROP = "refuse", "drop"
 
 # Shorter leaves no time for a connection, longer leaves an owner outside for too long.
@@ -18,12 +18,13 @@ class Needs(NamedTuple):
     """What one site asks of the firewall, which all sites of the host share."""
 
     ssh_port: int
-    # None where Immich runs on another host.
-    immich_port: int | None
+    # Of what nginx hands the site's requests to; None where that runs on another host.
+    upstream_port: int | None
     # The port whose connections from elsewhere Docker's chain DOCKER-USER shall drop, or None.
     dropped_port: int | None
     # Which stack, and which host of it, has put the site here last; None where that is not known.
     owner: str | None = None
+    serves: str = IMMICH
 
 
 class Request(NamedTuple):
@@ -48,9 +49,10 @@ def checked_request(payload: Mapping[str, Any]) -> Request:
     owner = owner_in(payload)
     needs: dict[str, Needs] = {}
     for site in listed(payload):
-        port = site.get("immichPort")
-        immich_port = None if port is None else _port(port, "immichPort")
-        needs[text(site, "site")] = Needs(ssh_port, immich_port, immich_port if published == DROP else None, owner)
+        value = site.get("upstreamPort")
+        port = None if value is None else _port(value, "upstreamPort")
+        serves = choice(site, "serves", (IMMICH, SHARES))
+        needs[text(site, "site")] = Needs(ssh_port, port, port if published == DROP else None, owner, serves)
     return Request(ssh_port, needs, checked_payload_ranges(payload.get("ranges")), seconds)
 
 

@@ -27,7 +27,7 @@ def firewall(request: Mapping[str, Any]) -> str:
     dropped = docker_user.dropped(sites.values())
     ssh_ports(wanted.ssh_port)
     for needs in wanted.needs.values():
-        refuse_published(needs.immich_port, dropped)
+        refuse_published(needs.serves, needs.upstream_port, dropped)
     absent = packages.missing(PROGRAMS)
     if absent:
         packages.install(absent)

@@ -9,7 +9,7 @@ from pathlib import Path
 from agent.errors import HostError
 from agent.nginx.layout import OWN, PREFIX
 from agent.nginx.text import Nginx
-from agent.system import installed, last_line, run
+from agent.system import first_line, installed, last_line, run
 
 # Marks files that nginx may not have loaded. A boot loads them, and empties /run.
 UNFINISHED = Path("/run/immich-access-nginx")
@@ -123,9 +123,11 @@ def load_or_start() -> None:
         run(["systemctl", "enable", "--quiet", "nginx"])
     if not active():
         end = _log_end()
+        # systemd counts starts that were none of ours, and refuses a unit that was started too often of late.
+        run(["systemctl", "reset-failed", "nginx"], check=False)
         started = run(["systemctl", "start", "nginx"], check=False)
         if started.returncode != 0:
-            raise HostError(f"nginx does not start: {_complaint(end) or last_line(started)}")
+            raise HostError(f"nginx does not start: {_complaint(end) or first_line(started)}")
         _until(lambda: bool(_workers()), "nginx has started no worker", end)
 
 
@@ -149,7 +151,7 @@ def _reload() -> None:
     old, end = _workers(), _log_end()
     reloaded = run(["systemctl", "reload", "nginx"], check=False)
     if reloaded.returncode != 0:
-        raise HostError(f"nginx does not reload: {_complaint(end) or last_line(reloaded)}")
+        raise HostError(f"nginx does not reload: {_complaint(end) or first_line(reloaded)}")
 
     def taken_over() -> bool:
         workers = _workers()

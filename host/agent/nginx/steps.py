@@ -26,8 +26,8 @@ from agent.nginx.layout import (
     layout,
     linked,
 )
-from agent.nginx.text import IMMICH, SHARES, Site, serves, site_text, token_cache, unknown_names_text
-from agent.site import checked_upstream, choice, flag, listed, text
+from agent.nginx.text import Site, serves, site_text, token_cache, unknown_names_text
+from agent.site import IMMICH, SHARES, checked_upstream, choice, flag, listed, text
 from agent.system import installed, run
 
 

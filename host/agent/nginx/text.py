@@ -8,10 +8,6 @@ from agent.errors import HostError
 
 Version = tuple[int, ...]
 
-# What sites serve; each has a template of its name.
-IMMICH = "immich"
-SHARES = "shares"
-
 # Older ones have no ssl_reject_handshake.
 REJECTS_HANDSHAKES: Version = (1, 19, 4)
 # Older ones have HTTP/2 as a parameter of `listen`; newer ones warn about that.

@@ -6,7 +6,7 @@ import { sign } from "../../../sandbox/access/jwt.ts";
 import type { State } from "../../../sandbox/api/state.ts";
 import { DEV, newSigningKey } from "../../../sandbox/api/world.ts";
 import { issue, type KeyPairPem, newKey, selfSigned } from "../../../sandbox/certificates/x509.ts";
-import type { DeviceHeaders } from "../../../sandbox/dev/probes.ts";
+import type { DeviceHeaders } from "../../../cli/lib/outputs.ts";
 import { type Outputs, SITE, type World } from "../support/world.ts";
 import { serviceTokens } from "./service-tokens.ts";
 

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { DEV } from "../../../sandbox/api/world.ts";
-import type { DeviceHeaders } from "../../../sandbox/dev/probes.ts";
+import type { DeviceHeaders } from "../../../cli/lib/outputs.ts";
 import { SITE, type World } from "../support/world.ts";
 
 /** How long the edge may take to know what was changed. */

@@ -6,7 +6,8 @@ import { closeSync, openSync, readFileSync, rmSync, truncateSync, writeFileSync,
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { type ClientOptions, WebSocket } from "ws";
-import { curlConfig, type DeviceHeaders } from "../../../sandbox/dev/probes.ts";
+import type { DeviceHeaders } from "../../../cli/lib/outputs.ts";
+import { curlConfig } from "../../../sandbox/dev/probes.ts";
 import { run } from "../../../sandbox/run.ts";
 import type { Sandbox } from "../../../sandbox/sandbox.ts";
 

@@ -1,10 +1,11 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { DeviceHeaders } from "../../../cli/lib/outputs.ts";
 import { sandboxApi, type SandboxApi } from "../../../sandbox/api/client.ts";
 import { DEV } from "../../../sandbox/api/world.ts";
 import { sandboxSettings } from "../../../sandbox/dev/sandbox-settings.ts";
-import { curlConfig, type DeviceHeaders } from "../../../sandbox/dev/probes.ts";
+import { curlConfig } from "../../../sandbox/dev/probes.ts";
 import { startSandbox, stopSandbox } from "../../../sandbox/lifecycle.ts";
 import { ORIGIN } from "../../../sandbox/network/network.ts";
 import type { Sandbox } from "../../../sandbox/sandbox.ts";

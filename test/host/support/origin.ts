@@ -62,7 +62,10 @@ export const MADE_UP = {
 };
 
 /** Payload of the step `firewall` and of its removal. */
-export const firewallPayload = { site: SITE, ranges: RANGES, sshPort: 22, immichPort: 2283, confirmSeconds: 120 };
+export const firewallPayload = {
+  ...{ site: SITE, serves: "immich", upstreamPort: 2283 },
+  ...{ ranges: RANGES, sshPort: 22, confirmSeconds: 120 },
+};
 
 /** Payload of the step `nginx`. */
 export const nginxPayload = {

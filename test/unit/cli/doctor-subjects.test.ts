@@ -50,11 +50,11 @@ describe("what there is to look at", () => {
       ...{ sshPort: 22, dockerPublishedPort: "refuse", confirmSeconds: 120 },
       sites: [
         {
-          ...{ site: PHOTOS, serves: "immich", upstream: "127.0.0.1:2283", immichPort: 2283 },
+          ...{ site: PHOTOS, serves: "immich", upstream: "127.0.0.1:2283", upstreamPort: 2283 },
           ...{ tokenCheck: true, audience: "photos-aud" },
         },
         {
-          ...{ site: SHARES, serves: "shares", upstream: "127.0.0.1:3000", immichPort: null },
+          ...{ site: SHARES, serves: "shares", upstream: "127.0.0.1:3000", upstreamPort: 3000 },
           ...{ tokenCheck: false, audience: null },
         },
       ],
