@@ -9,7 +9,6 @@ import { LoginProvider } from "./components/login-provider.ts";
 import { LostAnswers } from "./components/lost-answers/index.ts";
 import { OriginCertificate } from "./components/origin-certificate.ts";
 import {
-  HostAccess,
   HostCertificates,
   HostFirewall,
   HostNginx,
@@ -158,46 +157,13 @@ for (const { hostname, part, pulls, lostAnswers, own } of settings.originPulls =
   own.push(originPulls);
 }
 
-// 4. nginx: the sites, for clients with those certificates only.
-for (const host of supplied) {
-  const nginx = new HostNginx(
-    host.part("nginx"),
-    {
-      connection: host.connection,
-      certificates: host.certificates.summary,
-      sites: [
-        ...immich.map((site): ServedSite => ({
-          hostname: site.hostname,
-          serves: "immich",
-          upstream: upstreamOn(settings, host, site),
-          tokenCheck: settings.originJwtCheck,
-        })),
-        ...shares.map(({ hostname }): ServedSite => ({
-          hostname,
-          serves: "shares",
-          upstream: settings.publicShareUpstream,
-          tokenCheck: false,
-        })),
-      ],
-    },
-    { dependsOn: [host.certificates, ...sites.flatMap(({ own }) => own)] },
-  );
-  host.own.push(nginx);
-}
-const nginx = hosts.flatMap(({ own }) => own);
-
-// 5. Full (strict).
-const zoneTls = new ZoneTls(
-  "zone-tls",
-  { zoneId, minTlsVersion: settings.minTlsVersion, alwaysUseHttps: settings.alwaysUseHttps },
-  { provider, dependsOn: nginx },
-);
-
-// 6. Cloudflare Access: the login for people, the tokens for devices.
+// 4. Cloudflare Access: the login for people, the tokens for devices. Before nginx, because a name can lead to the host
+// already: by a record from before, or a wildcard.
+const prepared = [...supplied.map(({ certificates }) => certificates), ...sites.flatMap(({ own }) => own)];
 const login = new LoginProvider(
   "login",
   { accountId, choice: settings.loginProvider, hooks: immich[0].lostAnswers.creation },
-  { provider, dependsOn: zoneTls },
+  { provider, dependsOn: prepared },
 );
 const guarded = each(immich, (site) => ({
   ...site,
@@ -216,27 +182,48 @@ const guarded = each(immich, (site) => ({
       anyServiceToken: settings.anyServiceToken,
       hooks: site.lostAnswers.creation,
     },
-    { provider, dependsOn: [zoneTls, ...site.own] },
+    { provider, dependsOn: prepared },
   ),
 }));
-
-// 7. Token check: nginx has let nobody in so far, and now lets in whom Access lets through.
 const applications = guarded.map(({ access }) => access);
-for (const { part, connection, own } of settings.originJwtCheck ? hosts : []) {
-  const tokenCheck = new HostAccess(
-    part("token-check"),
-    {
-      connection,
-      teamDomain: settings.teamDomain,
-      sites: guarded.map(({ hostname, access }) => ({ hostname, audience: access.audience })),
-    },
-    { dependsOn: [...own, ...applications] },
-  );
-  own.push(tokenCheck);
-}
-const guards = [...applications, ...hosts.flatMap(({ own }) => own)];
 
-// 8. DNS, last: from here on the names lead to the sites. Cloudflare spreads visitors over all addresses.
+// 5. nginx: the sites, for clients with those certificates only, and for whom Access has let through.
+for (const host of supplied) {
+  const nginx = new HostNginx(
+    host.part("nginx"),
+    {
+      connection: host.connection,
+      certificates: host.certificates.summary,
+      teamDomain: settings.teamDomain,
+      sites: [
+        ...guarded.map((site): ServedSite => ({
+          hostname: site.hostname,
+          serves: "immich",
+          upstream: upstreamOn(settings, host, site),
+          audience: settings.originJwtCheck ? site.access.audience : undefined,
+        })),
+        ...shares.map(({ hostname }): ServedSite => ({
+          hostname,
+          serves: "shares",
+          upstream: settings.publicShareUpstream,
+        })),
+      ],
+    },
+    { dependsOn: [host.certificates, ...applications, ...sites.flatMap(({ own }) => own)] },
+  );
+  host.own.push(nginx);
+}
+const nginx = hosts.flatMap(({ own }) => own);
+
+// 6. Full (strict).
+const zoneTls = new ZoneTls(
+  "zone-tls",
+  { zoneId, minTlsVersion: settings.minTlsVersion, alwaysUseHttps: settings.alwaysUseHttps },
+  { provider, dependsOn: nginx },
+);
+const guards = [...applications, ...nginx, zoneTls];
+
+// 7. DNS, last: from here on the names lead to the sites. Cloudflare spreads visitors over all addresses.
 const addresses = hosts.flatMap(({ originAddresses }) => originAddresses);
 for (const { hostname, part, lostAnswers, own } of guarded) {
   new DnsRecords(

@@ -23,7 +23,7 @@ export type StepPayload = Readonly<Record<string, pulumi.Input<unknown>>>;
 /** Which of the agent's steps runs when. */
 export interface HostSteps {
   /** On create and on update; without one, nothing does, and nobody connects to the host. */
-  apply?: "firewall" | "certificates" | "nginx" | "access";
+  apply?: "firewall" | "certificates" | "nginx";
   /** On delete. */
   remove?: "firewall-remove" | "site-remove";
 }

@@ -1,4 +1,3 @@
-export { type GuardedSite, HostAccess, type HostAccessArgs } from "./access.ts";
 export { HostCertificates, type HostCertificatesArgs, type SiteCertificates } from "./certificates.ts";
 export { HostFirewall, type HostFirewallArgs, type ReachedSite } from "./firewall.ts";
 export { HostNginx, type HostNginxArgs, type ServedSite } from "./nginx.ts";

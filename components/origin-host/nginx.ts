@@ -10,22 +10,25 @@ export interface ServedSite {
   /** Where that is, as address:port. The step fails if it is to serve shares and Immich itself answers there. */
   upstream: string;
   /**
-   * Whether a request needs a token of the site's Access application. Then nobody gets in before `HostAccess` has named
-   * that. Never for shares.
+   * Audience tag of the site's Access application. The host then lets in requests with a token of that application only,
+   * which it verifies itself: signature, audience, issuer and time. Without one it believes whatever Cloudflare sends.
+   * Shares have none.
    */
-  tokenCheck: boolean;
+  audience?: pulumi.Input<string> | undefined;
 }
 
 export interface HostNginxArgs {
   connection: HostConnection;
+  /** Domain of the Zero Trust team, which signs the tokens and publishes its keys. It counts where a site has an audience. */
+  teamDomain: string;
   sites: readonly ServedSite[];
   /** Summary of the certificates step. */
   certificates: pulumi.Input<string>;
 }
 
 /**
- * The sites in nginx: TLS with the origin certificate, only for clients with the origin-pull certificate, and what the
- * service behind it asks of a reverse proxy. They are checked, loaded without a restart, probed, and taken back if a
+ * The sites in nginx: TLS with the origin certificate, only for clients with the origin-pull certificate, only for
+ * requests that Access has let through, and what the service behind it asks of a reverse proxy. They are checked, loaded without a restart, probed, and taken back if a
  * probe fails.
  */
 export class HostNginx extends pulumi.ComponentResource {
@@ -40,7 +43,13 @@ export class HostNginx extends pulumi.ComponentResource {
       args.connection,
       {
         certificates: args.certificates,
-        sites: args.sites.map(({ hostname, ...site }) => ({ site: hostname, ...site })),
+        teamDomain: args.teamDomain,
+        sites: args.sites.map(({ hostname, audience, ...site }) => ({
+          site: hostname,
+          ...site,
+          tokenCheck: audience !== undefined,
+          audience: audience ?? null,
+        })),
       },
       { parent: this },
     );

@@ -14,7 +14,6 @@ from agent.lock import exclusive
 # The function for the word on the command line, and its module, which is loaded for it alone: the agent arrives as
 # text, and reading all of it takes longer than many a step. Each gets the whole request and returns its one line.
 STEPS = {
-    "access": ("agent.access.steps", "apply"),
     "certificates": ("agent.certificates.steps", "apply"),
     "firewall": ("agent.firewall.steps", "firewall"),
     "firewall-docker-user": ("agent.firewall.docker_user", "reinstate"),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from agent.access import steps as access
+from agent.access import opening
 from agent.certificates import steps as certificates
 from agent.firewall import record
 from agent.firewall.request import owner_in
@@ -21,7 +21,7 @@ def remove(request: Mapping[str, Any]) -> str:
     site, owner = checked_hostname(text(payload, "site")), owner_in(payload)
     if record.taken_over(site, owner):
         return f"{site} stays on this host, for another stack or under another name of the host"
-    access.remove(site)
+    opening.remove(site)
     nginx.remove(site)
     certificates.remove(site)
     record.forget_site(site, owner)

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from agent.nginx.defaults import foreign_defaults, foreign_sites
 from agent.nginx.layout import includes
-from agent.nginx.text import IMMICH, SHARES, Nginx, Site, site_text, unknown_names_text
+from agent.nginx.text import Nginx, Site, site_text, unknown_names_text
+from agent.site import IMMICH, SHARES
 
 FOLDER = Path(__file__).parent.parent / "agent/nginx"
 MODULES = {f"agent/nginx/{file.name}": file.read_text() for file in FOLDER.glob("*.conf")}

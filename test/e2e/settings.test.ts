@@ -87,7 +87,7 @@ test("an Access application that somebody deletes opens nothing, and a new one i
 
   await site.world.deployment.refresh();
   const outcome = await site.change({});
-  expect(changed(outcome)).toEqual([`${SITE}-access-application`, "token-check-command"]);
+  expect(changed(outcome)).toEqual([`${SITE}-access-application`, "nginx-command"]);
   expect((await site.outputs()).audience).toBe(site.state.access_apps[0]?.aud);
   expect(await site.pinged()).toBe(200);
 });

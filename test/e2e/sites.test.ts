@@ -15,7 +15,7 @@ const PACK = join(PROJECT, "policy");
 const RECORDS = [`${SHARES}-dns-a-198-51-100-10`, `${SHARES}-dns-aaaa-2001-db8-77-10`];
 
 const PULLS = `${SHARES}-origin-pulls-hostname`;
-/** The host's steps that are told of each site; the token check is told of those with an Access application. */
+/** The host's steps, each of which is told of all sites. */
 const STEPS = ["certificates-command", "firewall-command", "nginx-command"];
 
 let site: RunningSite;
@@ -149,10 +149,9 @@ describe("a second site of the same stack", () => {
     const before = await logins();
     const { names, statuses } = await changedUnderVisitors({ moreSites }, [PACK]);
     expect([...statuses]).toEqual([200]);
-    const steps = [...STEPS, "token-check-command"].sort();
-    expect(names.filter((name) => !name.startsWith(ALBUM)).sort()).toEqual(steps);
+    expect(names.filter((name) => !name.startsWith(ALBUM)).sort()).toEqual(STEPS);
     expect(names.slice(-2).every((name) => name.startsWith(`${ALBUM}-dns-`))).toBe(true);
-    expect((await logins()) - before).toBe(steps.length);
+    expect((await logins()) - before).toBe(STEPS.length);
   });
 
   test("is for its own devices, and the first one's are not let in", async () => {

@@ -5,8 +5,7 @@ import WebSocket from "ws";
 import { answer, certificatesPayload, nginxPayload, Origin, serverCertificate, SITE } from "./support/origin.ts";
 import { AUDIENCE, newTeamKey, Team, TEAM, type TokenChange } from "./support/team.ts";
 
-const checkedPayload = { ...nginxPayload, tokenCheck: true };
-const accessPayload = { site: SITE, audience: AUDIENCE, teamDomain: TEAM };
+const checkedPayload = { ...nginxPayload, tokenCheck: true, audience: AUDIENCE, teamDomain: TEAM };
 const KEYS_FILE = `/var/lib/immich-access/access/keys/${TEAM}.json`;
 
 let origin: Origin;
@@ -16,7 +15,6 @@ beforeAll(async () => {
   origin = await Origin.start();
   team = await Team.start(origin);
   await origin.apply("certificates", certificatesPayload(serverCertificate()));
-  await origin.apply("nginx", checkedPayload);
 });
 afterAll(async () => {
   team.close();
@@ -37,30 +35,35 @@ const IN = { status: 200, reached: true };
 const OUT = { status: 403, reached: false };
 const DOWN = { status: 500, reached: false };
 
+/** What the token check has put on the host; the rest is the firewall's. */
+const left = () => {
+  const own = ["/run/immich-access-tokens-*", "/run/immich-access-verifier*", "/var/lib/immich-access/access"];
+  const units = ["verifier", "keys"].map((unit) => `/etc/systemd/system/immich-access-${unit}.*`);
+  return origin.run(`ls -d ${[...own, ...units].join(" ")} 2>/dev/null || true`);
+};
 const failedUnits = () => origin.run("systemctl --failed --no-legend --plain | cut -d' ' -f1");
 const mainPid = () => origin.run("systemctl show -p MainPID --value immich-access-verifier");
 
-describe("the site's opening", () => {
-  test("waits for the application: nobody gets in before, whatever they show", async () => {
-    expect(await visit()).toEqual(OUT);
-    expect(await visitWith()).toEqual(OUT);
-  });
-
+describe("the site", () => {
   test("is refused, with nothing changed, where the keys cannot be had from whom they must be", async () => {
-    expect(await origin.refuse("access", accessPayload)).toMatch(
+    const before = await origin.snapshot();
+    expect(await origin.refuse("nginx", checkedPayload)).toMatch(
       /^immich-access: cannot fetch https:\/\/home\.cloudflareaccess\.localhost\/cdn-cgi\/access\/certs: .*certificate verify failed.*; nothing has been changed\n$/,
     );
     await team.trustedBy(origin);
     team.answer = "<html>no such team</html>";
-    expect(await origin.refuse("access", accessPayload)).toContain("is teamDomain right?; nothing has been changed");
+    expect(await origin.refuse("nginx", checkedPayload)).toContain("is teamDomain right?; nothing has been changed");
     delete team.answer;
-    expect(await visitWith()).toEqual(OUT);
+    expect(await origin.refuse("nginx", { ...checkedPayload, audience: null })).toContain("'audience' is no text");
+    expect(await origin.snapshot()).toBe(before);
+    expect(await left()).toBe("");
   });
 
-  test("lets in whom Access lets through: people and devices", async () => {
-    expect(await origin.apply("access", accessPayload)).toBe(
-      `${SITE} opens for tokens of ${TEAM} for the application ${AUDIENCE.slice(0, 16)}`,
+  test("lets in whom Access lets through, people and devices, and nobody else", async () => {
+    expect(await origin.apply("nginx", checkedPayload)).toMatch(
+      `nginx serves ${SITE} for ${nginxPayload.upstream} with tokens of the application ${AUDIENCE.slice(0, 16)}, config `,
     );
+    expect(await visit()).toEqual(OUT);
     expect(await visitWith()).toEqual(IN);
     const device = { aud: AUDIENCE, sub: "", common_name: "0123.access" };
     expect(await visitWith({ claims: device, without: ["email", "nbf", "identity_nonce"] })).toEqual(IN);
@@ -70,9 +73,15 @@ describe("the site's opening", () => {
     const looked = async () => [await origin.snapshot(), await mainPid(), await origin.run(`stat -c %y ${KEYS_FILE}`)];
     const [before, asked] = [await looked(), team.asked];
     await origin.apply("nginx", checkedPayload);
-    await origin.apply("access", accessPayload);
     expect(await looked()).toEqual(before);
     expect(team.asked).toBe(asked);
+  });
+
+  test("stays as it is, with its application, when nginx cannot take the change", async () => {
+    const failing = { ...checkedPayload, audience: "d".repeat(64), upstream: "immich.invalid:2283" };
+    expect(await origin.refuse("nginx", failing)).toContain("everything is as before");
+    expect(await visitWith()).toEqual(IN);
+    expect(await visitWith({ claims: { aud: ["d".repeat(64)] } })).toEqual(OUT);
   });
 });
 
@@ -245,24 +254,31 @@ describe("the keys", () => {
 describe("afterwards", () => {
   test("a new application of the site is followed, and the old one's tokens are good no more", async () => {
     const audience = "c".repeat(64);
-    await origin.apply("access", { ...accessPayload, audience });
+    await origin.apply("nginx", { ...checkedPayload, audience });
     expect(await visitWith()).toEqual(OUT);
     expect(await visitWith({ claims: { aud: [audience] } })).toEqual(IN);
   });
 
-  test("the site is open again without the check", async () => {
-    await origin.apply("nginx", nginxPayload);
-    expect(await visit()).toEqual(IN);
+  test("the check goes and comes without a pause for whoever has a token", async () => {
+    await origin.apply("nginx", checkedPayload);
+    for (const payload of [nginxPayload, checkedPayload]) {
+      let over = false;
+      const visits = (async () => {
+        const seen = new Set<number>();
+        while (!over) seen.add((await visitWith()).status);
+        return seen;
+      })();
+      await origin.apply("nginx", payload);
+      over = true;
+      expect(await visits).toEqual(new Set([200]));
+      expect(await visit()).toEqual(payload.tokenCheck ? OUT : IN);
+      expect((await left()) === "").toBe(!payload.tokenCheck);
+    }
   });
 
   test("nothing of it is left on the host", async () => {
-    await origin.apply("nginx", checkedPayload);
-    await origin.apply("access", accessPayload);
     await origin.apply("site-remove", checkedPayload);
-    // The rest is the firewall's, which stays.
-    const own = ["/run/immich-access-tokens-*", "/run/immich-access-verifier*", "/var/lib/immich-access/access"];
-    const units = ["verifier", "keys"].map((unit) => `/etc/systemd/system/immich-access-${unit}.*`);
-    expect(await origin.run(`ls -d ${[...own, ...units].join(" ")} 2>/dev/null || true`)).toBe("");
+    expect(await left()).toBe("");
     expect(await failedUnits()).toBe("");
     expect(await origin.run("systemctl list-units --no-legend --plain 'immich-access-[kv]*' --all")).toBe("");
   });

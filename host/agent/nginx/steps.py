@@ -7,7 +7,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from agent.access import client, installation
+from agent.access import client, installation, opening
+from agent.access.record import Application
 from agent.certificates.store import Store
 from agent.certificates.x509 import read_certificates
 from agent.errors import HostError
@@ -50,13 +51,15 @@ class Plan(NamedTuple):
 
 
 def apply(request: Mapping[str, Any]) -> str:
-    """Serves the sites, all by one reload, and proves that it does.
+    """Serves the sites, all by one reload, and proves that it does. Who needs a token finds the verifier ready for it.
 
     A service that does not answer is no error: its site says 502 until it does, and the step need not be run again.
     Immich itself behind public shares is one.
     """
     confirm(final=True)
-    sites = [checked(site) for site in listed(request["payload"])]
+    payload = request["payload"]
+    sites = [checked(site) for site in listed(payload)]
+    applications = opening.applications(payload, [site.name for site in sites if site.token_check])
     service.require()
     ranges = real_ip.recorded()
     if not ranges:
@@ -65,20 +68,29 @@ def apply(request: Mapping[str, Any]) -> str:
         _refuse_other_service(site)
         if site.serves == SHARES:
             refuse_immich(site.upstream)
+    kept = opening.files(applications)
     repairs = differing(ranges)
     # First, because nginx tells nothing about a configuration that lacks a file.
     with replaced(repairs):
         service.refuse_broken([str(Store(site.name).folder) for site in sites])
         plan = planned(request["modules"], sites)
-        if any(site.token_check for site in sites):
+        if applications:
             installation.install(request["modules"])
-        if repairs or not _settled(plan):
-            with service.changing(), replaced(differing(plan.files)), linked(differing_links(plan.links)):
-                service.load_or_start()
-                prove(plan)
+        with opening.opened(applications, kept):
+            if repairs or not _settled(plan):
+                with service.changing(), replaced(differing(plan.files)), linked(differing_links(plan.links)):
+                    service.load_or_start()
+                    prove(plan)
+    for site in sites:
+        if not site.token_check:
+            opening.remove(site.name)
     _forget_tokens()
-    served = " and ".join(f"{site.name} for {site.upstream}" for site in sites)
+    served = " and ".join(f"{site.name} for {site.upstream}{_tokens(applications.get(site.name))}" for site in sites)
     return f"nginx serves {served}, {plan.summary}"
+
+
+def _tokens(application: Application | None) -> str:
+    return "" if application is None else f" with tokens of the application {application.audience[:16]}"
 
 
 def checked(payload: Mapping[str, Any]) -> Site:

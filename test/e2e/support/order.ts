@@ -1,19 +1,17 @@
 import type { Step } from "./deployment.ts";
 
 /**
- * The parts of a deployment in the order that keeps the site safe (DESIGN: firewall, certificates, origin pulls, nginx,
- * strict, Access, DNS), with the token check after Access, by the names of their resources. A site's place on the host
- * comes before all that puts something there: in reverse order, it takes that away.
+ * The parts of a deployment in the order that keeps the site safe, by the names of their resources. A site's place on the
+ * host comes before all that puts something there: in reverse order, it takes that away.
  */
 const PARTS: readonly (readonly [part: string, names: RegExp])[] = [
   ["firewall", /^firewall-command$/],
   ["place on the host", /-on-host-command$/],
   ["certificates", /^certificates-command$/],
   ["origin pulls", /-origin-pulls-(certificate|hostname|zone-certificate|zone|shared)$/],
+  ["Access", /^(login|.*-access)-/],
   ["nginx", /^nginx-command$/],
   ["strict", /^zone-tls-/],
-  ["Access", /^(login|.*-access)-/],
-  ["token check", /^token-check-command$/],
   ["DNS", /-dns-/],
 ];
 

@@ -44,7 +44,7 @@ export const asked = (name: string, hostname = "photos.example.com") =>
   (payload(name)["sites"] as Record<string, unknown>[]).find((one) => one["site"] === hostname);
 
 /** The commands on a host, of whatever sites. */
-export const STEPS = ["firewall", "certificates", "nginx", "token-check"].map((step) => `${step}-command`);
+export const STEPS = ["firewall", "certificates", "nginx"].map((step) => `${step}-command`);
 
 /**
  * Names of all that the engine makes before a resource, and removes after it: what it or its parents depend on.

@@ -1,0 +1,63 @@
+"""Which Access application's tokens open a site: part of the step `nginx`, and of a site's removal."""
+
+from collections.abc import Collection, Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from agent.access import client, record
+from agent.access.record import Application
+from agent.access.refresh import fetched
+from agent.errors import HostError
+from agent.files import File, differing, read, replaced, write
+from agent.nginx import service
+from agent.site import checked_hostname, listed, text
+
+
+def applications(payload: Mapping[str, Any], sites: Collection[str]) -> dict[str, Application]:
+    """The application of each of the `sites`; raises HostError for what can be none."""
+    if not sites:
+        return {}
+    team = checked_hostname(text(payload, "teamDomain"))
+    return {
+        name: Application(record.checked_audience(text(site, "audience")), team)
+        for site in listed(payload)
+        if (name := text(site, "site")) in sites
+    }
+
+
+def files(wanted: Mapping[str, Application]) -> dict[Path, File | None]:
+    """What the verifier has to know of them, with their teams' keys; raises HostError where those cannot be had.
+
+    Keys of a team that are on the host already are left to the hourly refresh.
+    """
+    kept: dict[Path, File | None] = {record.site_path(site): one.file for site, one in wanted.items()}
+    for team in {application.team_domain for application in wanted.values()}:
+        keys = record.keys_path(team)
+        try:
+            kept[keys] = read(keys) or fetched(team)
+        except HostError as error:
+            raise HostError(f"{error}; nothing has been changed") from None
+    return kept
+
+
+@contextmanager
+def opened(wanted: Mapping[str, Application], kept: Mapping[Path, File | None]) -> Generator[None, None, None]:
+    """Has the verifier, which must run, admit tokens of each site's application and of no other.
+
+    If the body raises, all is as it was.
+    """
+    with replaced(differing(kept)):
+        known = client.sites(service.worker_user()) if wanted else {}
+        for site, application in wanted.items():
+            found = known.get(site, {})
+            if found.get("audience") != application.audience:
+                raise HostError(f"the verifier does not know the Access application of {site} but {found}")
+        yield
+    record.prune()
+
+
+def remove(site: str) -> None:
+    """Shuts the site for everyone, as long as nginx asks about tokens."""
+    write(record.site_path(site), None)
+    record.prune()
