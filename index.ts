@@ -38,8 +38,8 @@ const cloudflareApi = { apiUrl: settings.apiUrl, apiToken: settings.apiToken, zo
 // Whatever serves a host name carries it in its own name. So another `hostname` makes a new site beside the old one,
 // which is then taken away from its DNS records on; changed in place, the old name would be online without its guard.
 //
-// `own` is what has been made for a site or a host so far. What comes later depends on it directly, and not only
-// through what several share: a site or a host that goes alone then goes in the reverse order, too.
+// `own` is what has been made for a site so far. What comes later depends on it directly, and not only through what
+// several share: a site that goes alone then goes in the reverse order, too.
 const named = <T extends { hostname: string }>(site: T) => ({
   ...site,
   own: Array<pulumi.Resource>(),
@@ -53,7 +53,6 @@ const shareSites = settings.publicShareHostname === "" ? [] : [named({ hostname:
 // another address; each other one is known by its own.
 const hosts = hostsOf(settings).map((host, place) => ({
   ...host,
-  own: Array<pulumi.Resource>(),
   part: (name: string) => (place === 0 ? name : `${host.sshAddress}-${name}`),
   owner: `${pulumi.getProject()}/${pulumi.getStack()}/${place === 0 ? "" : host.sshAddress}`,
   connection: {
@@ -110,6 +109,7 @@ const certified = <T extends ReturnType<typeof named>>(site: T) => {
   const { hostname, part } = site;
   const origin = new OriginCertificate(part("origin-certificate"), { hostname, validityDays }, { provider });
   const pulls = settings.originPulls === "hostname" ? pullsCertificate(site) : ofWholeZone;
+  site.own.push(origin);
   return { ...site, origin, pulls, clientAuthorityPem: pulls?.authorityPem ?? sharedAuthorityPem };
 };
 const immich = each(immichSites, certified);
@@ -118,15 +118,11 @@ const sites = [...immich, ...shares];
 const installation = sites.map(({ lostAnswers }) => lostAnswers.installation);
 const supplied: ((typeof shut)[number] & { certificates: HostCertificates })[] = [];
 for (const host of shut) {
-  const { connection, owner, firewall } = host;
-  for (const { hostname, part, own } of sites) {
-    own.push(new HostSite(part(host.part("on-host")), { connection, owner, hostname }, { dependsOn: firewall }));
-  }
   const certificates = new HostCertificates(
     host.part("certificates"),
     {
-      connection,
-      firewall: firewall.summary,
+      connection: host.connection,
+      firewall: host.firewall.summary,
       sites: sites.map(({ hostname, origin, clientAuthorityPem }) => ({
         hostname,
         certificatePem: origin.certificatePem,
@@ -136,7 +132,7 @@ for (const host of shut) {
       // Which certificates nothing uses any more is known when the last host has its own.
       ...(host === shut.at(-1) && { hooks: { afterCreate: installation, afterUpdate: installation } }),
     },
-    { dependsOn: [...sites.flatMap(({ own }) => own), ...supplied.map((one) => one.certificates)] },
+    { dependsOn: [host.firewall, ...supplied.map((one) => one.certificates)] },
   );
   supplied.push({ ...host, certificates });
 }
@@ -165,9 +161,8 @@ const login = new LoginProvider(
   { accountId, choice: settings.loginProvider, hooks: immich[0].lostAnswers.creation },
   { provider, dependsOn: prepared },
 );
-const guarded = each(immich, (site) => ({
-  ...site,
-  access: new AccessApplication(
+const guarded = each(immich, (site) => {
+  const access = new AccessApplication(
     site.part("access"),
     {
       accountId,
@@ -183,37 +178,44 @@ const guarded = each(immich, (site) => ({
       hooks: site.lostAnswers.creation,
     },
     { provider, dependsOn: prepared },
-  ),
-}));
-const applications = guarded.map(({ access }) => access);
+  );
+  site.own.push(access);
+  return { ...site, access };
+});
 
 // 5. nginx: the sites, for clients with those certificates only, and for whom Access has let through.
-for (const host of supplied) {
-  const nginx = new HostNginx(
-    host.part("nginx"),
-    {
-      connection: host.connection,
-      certificates: host.certificates.summary,
-      teamDomain: settings.teamDomain,
-      sites: [
-        ...guarded.map((site): ServedSite => ({
-          hostname: site.hostname,
-          serves: "immich",
-          upstream: upstreamOn(settings, host, site),
-          audience: settings.originJwtCheck ? site.access.audience : undefined,
-        })),
-        ...shares.map(({ hostname }): ServedSite => ({
-          hostname,
-          serves: "shares",
-          upstream: settings.publicShareUpstream,
-        })),
-      ],
-    },
-    { dependsOn: [host.certificates, ...applications, ...sites.flatMap(({ own }) => own)] },
-  );
-  host.own.push(nginx);
+for (const { part: onHost, connection, owner, firewall, certificates } of supplied) {
+  for (const { hostname, part, own } of sites) {
+    const dependsOn = [firewall, certificates, ...own];
+    own.push(new HostSite(part(onHost("on-host")), { connection, owner, hostname }, { dependsOn }));
+  }
 }
-const nginx = hosts.flatMap(({ own }) => own);
+const nginx = supplied.map(
+  (host) =>
+    new HostNginx(
+      host.part("nginx"),
+      {
+        connection: host.connection,
+        owner: host.owner,
+        certificates: host.certificates.summary,
+        teamDomain: settings.teamDomain,
+        sites: [
+          ...guarded.map((site): ServedSite => ({
+            hostname: site.hostname,
+            serves: "immich",
+            upstream: upstreamOn(settings, host, site),
+            audience: settings.originJwtCheck ? site.access.audience : undefined,
+          })),
+          ...shares.map(({ hostname }): ServedSite => ({
+            hostname,
+            serves: "shares",
+            upstream: settings.publicShareUpstream,
+          })),
+        ],
+      },
+      { dependsOn: [host.certificates, ...sites.flatMap(({ own }) => own)] },
+    ),
+);
 
 // 6. Full (strict).
 const zoneTls = new ZoneTls(
@@ -221,7 +223,7 @@ const zoneTls = new ZoneTls(
   { zoneId, minTlsVersion: settings.minTlsVersion, alwaysUseHttps: settings.alwaysUseHttps },
   { provider, dependsOn: nginx },
 );
-const guards = [...applications, ...nginx, zoneTls];
+const guards = [...nginx, zoneTls];
 
 // 7. DNS, last: from here on the names lead to the sites. Cloudflare spreads visitors over all addresses.
 const addresses = hosts.flatMap(({ originAddresses }) => originAddresses);

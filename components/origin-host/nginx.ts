@@ -19,6 +19,8 @@ export interface ServedSite {
 
 export interface HostNginxArgs {
   connection: HostConnection;
+  /** Stack and host, as the firewall has it: a site that the stack has given up before nginx served it goes by that. */
+  owner: string;
   /** Domain of the Zero Trust team, which signs the tokens and publishes its keys. It counts where a site has an audience. */
   teamDomain: string;
   sites: readonly ServedSite[];
@@ -42,6 +44,7 @@ export class HostNginx extends pulumi.ComponentResource {
       { apply: "nginx" },
       args.connection,
       {
+        owner: args.owner,
         certificates: args.certificates,
         teamDomain: args.teamDomain,
         sites: args.sites.map(({ hostname, audience, ...site }) => ({

@@ -12,7 +12,8 @@ export interface HostSiteArgs {
 /**
  * A site's place on a host. It does nothing when it is made: the steps put all sites of a host there together, so that
  * their number costs no connections. Its deletion takes the one site off the host, whatever of it is there. So it has to
- * be made before them, and goes after the site's DNS records and its Access application.
+ * be made after the site's Access application and its certificates, which then guard the site until it is gone, and
+ * before nginx serves it.
  */
 export class HostSite extends pulumi.ComponentResource {
   public constructor(name: string, args: HostSiteArgs, opts?: pulumi.ComponentResourceOptions) {

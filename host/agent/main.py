@@ -18,7 +18,7 @@ STEPS = {
     "firewall": ("agent.firewall.steps", "firewall"),
     "firewall-docker-user": ("agent.firewall.docker_user", "reinstate"),
     "firewall-refresh": ("agent.firewall.steps", "refresh"),
-    "firewall-remove": ("agent.firewall.steps", "firewall_remove"),
+    "firewall-remove": ("agent.removal", "leave"),
     "firewall-undo": ("agent.firewall.confirmation", "undo"),
     "nginx": ("agent.nginx.steps", "apply"),
     "site-remove": ("agent.removal", "remove"),

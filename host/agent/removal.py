@@ -1,14 +1,14 @@
-"""The step `site-remove`."""
+"""The steps `site-remove` and `firewall-remove`."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from agent.access import opening
 from agent.certificates import steps as certificates
-from agent.firewall import record
+from agent.firewall import record, steps as firewall
 from agent.firewall.request import owner_in
 from agent.nginx import steps as nginx
-from agent.site import checked_hostname, text
+from agent.site import checked_hostname, listed, text
 
 
 def remove(request: Mapping[str, Any]) -> str:
@@ -21,8 +21,25 @@ def remove(request: Mapping[str, Any]) -> str:
     site, owner = checked_hostname(text(payload, "site")), owner_in(payload)
     if record.taken_over(site, owner):
         return f"{site} stays on this host, for another stack or under another name of the host"
+    _clear(site)
+    record.forget_site(site, owner)
+    return f"{site} is not on this host"
+
+
+def leave(request: Mapping[str, Any]) -> str:
+    """Takes the stack's sites and the firewall's rules off the host.
+
+    Sites that nginx has served are gone by then. An `up` that failed before that has left their certificates.
+    """
+    payload: Mapping[str, Any] = request["payload"]
+    for site in listed(payload):
+        name = text(site, "site")
+        if not record.taken_over(name, owner_in(payload)):
+            _clear(name)
+    return firewall.firewall_remove(request)
+
+
+def _clear(site: str) -> None:
     opening.remove(site)
     nginx.remove(site)
     certificates.remove(site)
-    record.forget_site(site, owner)
-    return f"{site} is not on this host"

@@ -369,6 +369,38 @@ describe("several sites, and their removal:", () => {
     await origin.apply("firewall", firewallPayload);
   });
 
+  describe("given up before nginx served it:", () => {
+    const [HOME, AWAY] = [{ owner: "home/" }, { owner: "away/" }];
+    const { site: _, ...wants } = firewallPayload;
+    const sites = (...names: string[]) => names.map((site) => ({ ...wants, site }));
+    /** What the host has of other sites than the first: certificates, and what keeps port 443 open. */
+    const left = async () => {
+      const stored = await origin.run("ls /etc/immich-access");
+      const known = await origin.run(
+        "grep -o '[a-z]*\\.home\\.localhost' /var/lib/immich-access/firewall-sites.json || true",
+      );
+      return [stored, known].map((names) => names.split("\n").filter((name) => !["", SITE].includes(name)));
+    };
+
+    test("a site goes with the next nginx step, another stack's stays", async () => {
+      await origin.apply("firewall", { ...firewallPayload, ...HOME, sites: sites(SITE, OTHER) });
+      await origin.apply("firewall", { ...firewallPayload, ...AWAY, sites: sites("away.home.localhost") });
+      for (const site of [SITE, OTHER, "away.home.localhost"]) {
+        await origin.apply("certificates", certificatesPayload(serverCertificate(site), { site }));
+      }
+      await origin.apply("nginx", { ...nginxPayload, ...HOME });
+      expect(await left()).toEqual([["away.home.localhost"], ["away.home.localhost"]]);
+    });
+
+    test("a stack's sites go with its firewall", async () => {
+      await origin.apply("firewall-remove", { ...AWAY, sites: sites("away.home.localhost", SITE) });
+      expect(await left()).toEqual([[], []]);
+      await origin.seen("/");
+      await origin.apply("site-remove", { ...HOME, site: SITE });
+      await origin.apply("firewall", firewallPayload);
+    });
+  });
+
   test("once more changes nothing", async () => {
     const before = await origin.snapshot();
     expect(await remove()).toBe(`${SITE} is not on this host`);

@@ -188,6 +188,7 @@ describe("the host's steps", () => {
       sites: [{ site: "photos.example.com", certificate: "ORIGIN PEM", privateKey: "KEY PEM", clientCa: "CA PEM" }],
     });
     expect(payload("nginx-command")).toEqual({
+      owner: "immich-access/test/",
       certificates: "done",
       teamDomain: "team.cloudflareaccess.com",
       sites: [
@@ -206,11 +207,12 @@ describe("the host's steps", () => {
     expect(undone.map(({ name }) => name).sort()).toEqual(["firewall-command", site("on-host-command")]);
     const place = find(registered, site("on-host-command")).inputs;
     expect([place["create"], place["update"]]).toEqual([undefined, undefined]);
-    // It is there before anything of the site can be on the host, and goes after what leads visitors there.
-    for (const step of ["certificates", "nginx"]) {
-      expect(awaited(`${step}-command`), step).toContain(site("on-host-command"));
+    // It takes the site off the host after what leads visitors there, and before what keeps them away.
+    expect(awaited("nginx-command")).toContain(site("on-host-command"));
+    const guards = [site("access-application"), site("origin-pulls-hostname"), "certificates-command"];
+    for (const guard of [...guards, "firewall-command"]) {
+      expect(awaited(site("on-host-command")), guard).toContain(guard);
     }
-    expect(awaited(site("on-host-command"))).toContain("firewall-command");
   });
 
   it("leave the token check out when told so", async () => {

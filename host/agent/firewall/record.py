@@ -100,6 +100,11 @@ def keeping_sites(sites: Mapping[str, Needs]) -> dict[Path, File | None]:
     return {SITES: _json(sites) if sites else None}
 
 
+def owned(owner: str | None) -> set[str]:
+    """The sites of this owner; none of an unknown one."""
+    return {site for site, needs in read_sites().items() if owner is not None and needs.owner == owner}
+
+
 def taken_over(site: str, owner: str | None) -> bool:
     """Whether somebody else than this owner has put the site here since."""
     needs = read_sites().get(site)

@@ -9,11 +9,14 @@ from typing import Any, NamedTuple
 
 from agent.access import client, installation, opening
 from agent.access.record import Application
+from agent.certificates import steps as certificates
 from agent.certificates.store import Store
 from agent.certificates.x509 import read_certificates
 from agent.errors import HostError
 from agent.files import File, differing, read, replaced
+from agent.firewall import record
 from agent.firewall.confirmation import confirm
+from agent.firewall.request import owner_in
 from agent.immich import refuse_immich
 from agent.nginx import probe, real_ip, service
 from agent.nginx.defaults import foreign_defaults
@@ -84,9 +87,18 @@ def apply(request: Mapping[str, Any]) -> str:
     for site in sites:
         if not site.token_check:
             opening.remove(site.name)
+    _forget_abandoned(payload)
     _forget_tokens()
     served = " and ".join(f"{site.name} for {site.upstream}{_tokens(applications.get(site.name))}" for site in sites)
     return f"nginx serves {served}, {plan.summary}"
+
+
+def _forget_abandoned(payload: Mapping[str, Any]) -> None:
+    """Removes what an `up` that failed before nginx has left of sites which the stack does not want any more."""
+    wanted = {text(site, "site") for site in listed(payload)}
+    for site in record.owned(owner_in(payload)) - wanted - set(enabled_sites()):
+        certificates.remove(site)
+        record.forget_site(site, owner_in(payload))
 
 
 def _tokens(application: Application | None) -> str:

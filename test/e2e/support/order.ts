@@ -1,15 +1,15 @@
 import type { Step } from "./deployment.ts";
 
 /**
- * The parts of a deployment in the order that keeps the site safe, by the names of their resources. A site's place on the
- * host comes before all that puts something there: in reverse order, it takes that away.
+ * The parts of a deployment in the order that keeps the site safe, by the names of their resources. What takes a site off
+ * the host does nothing when it is made: it is made after its guards, and so works before they go.
  */
 const PARTS: readonly (readonly [part: string, names: RegExp])[] = [
   ["firewall", /^firewall-command$/],
-  ["place on the host", /-on-host-command$/],
   ["certificates", /^certificates-command$/],
   ["origin pulls", /-origin-pulls-(certificate|hostname|zone-certificate|zone|shared)$/],
   ["Access", /^(login|.*-access)-/],
+  ["place on the host", /-on-host-command$/],
   ["nginx", /^nginx-command$/],
   ["strict", /^zone-tls-/],
   ["DNS", /-dns-/],
