@@ -1,0 +1,53 @@
+// A zone whose names lead to the host already: a record from before, as whoever clicked the guide together has, or a
+// wildcard. Without the token check nothing but the order keeps strangers out then.
+
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { DEV } from "../../sandbox/api/world.ts";
+import { ORIGIN } from "../../sandbox/network/network.ts";
+import { failures, reached, startProber } from "./support/prober.ts";
+import { type Outputs, SITE, startWorld, type World } from "./support/world.ts";
+
+const ALBUM = "album.home.localhost";
+let world: World;
+
+beforeAll(async () => {
+  world = await startWorld();
+  const now = new Date().toISOString();
+  const wildcard = {
+    ...{ id: "0123456789abcdef0123456789abcdef", zone_id: DEV.zone, name: "*.home.localhost", type: "A" },
+    ...{ content: ORIGIN.ipv4, proxied: true, ttl: 1, comment: null, tags: [], settings: {} },
+    ...{ created_on: now, modified_on: now },
+  };
+  await world.api.alter({ dns_records: [wildcard] });
+  await world.deployment.configure({ originJwtCheck: false });
+});
+afterAll(() => world.close());
+
+/** What strangers get of a host name while the stack changes: how they got in, if they did. */
+async function watched(hostname: string, change: () => Promise<{ steps: Parameters<typeof failures>[1] }>) {
+  const prober = startProber(world.sandbox, hostname);
+  const { steps } = await change();
+  return failures(await prober.stop(), steps);
+}
+
+test("the first up lets nobody in before Access stands", async () => {
+  expect(await watched(SITE, () => world.deployment.up())).toEqual([]);
+  const { devices } = await world.deployment.outputs<Outputs>();
+  expect((await world.visit("/api/server/ping", devices["annas-phone"])).status).toBe(200);
+});
+
+test("a site that joins and goes alone is never open, and neither is the other", async () => {
+  const moreSites = [
+    { hostname: ALBUM, immichUpstream: "127.0.0.1:2283", emails: ["bert@example.com"], devices: ["berts-phone"] },
+  ];
+  for (const sites of [moreSites, []]) {
+    await world.deployment.configure({ moreSites: sites });
+    const prober = startProber(world.sandbox, SITE);
+    expect(await watched(ALBUM, () => world.deployment.up())).toEqual([]);
+    expect(reached(await prober.stop())).toEqual([]);
+  }
+});
+
+test("destroy takes the site off the host before Access goes", async () => {
+  expect(await watched(SITE, () => world.deployment.destroy())).toEqual([]);
+});
