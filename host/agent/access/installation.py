@@ -33,7 +33,7 @@ def wanted(modules: Mapping[str, str], user: str) -> dict[Path, File | None]:
 
 
 def install(modules: Mapping[str, str]) -> None:
-    """Has the verifier answer nginx, in the version of this agent. It refuses sites whose application it does not know."""
+    """Has the verifier answer nginx, in the version of this agent. It refuses sites whose application is unknown."""
     user = service.worker_user()
     changed = differing(wanted(modules, user))
     # Units that are new are found when they are started.
