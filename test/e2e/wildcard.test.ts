@@ -30,6 +30,17 @@ async function watched(hostname: string, change: () => Promise<{ steps: Paramete
   return failures(await prober.stop(), steps);
 }
 
+test("an up that fails before nginx and is given up leaves nothing on the host", async () => {
+  await world.api.fault({ method: "POST", path: "/access/apps$", outcome: "status", times: 0 });
+  await expect(world.deployment.up()).rejects.toThrow("Fault injected by the sandbox");
+  await world.api.clearFaults();
+  const left = "ls -A /etc/immich-access /var/lib/immich-access 2>/dev/null; ufw status | grep 443";
+  const onHost = async () => (await world.sandbox.runOnHost(["sh", "-c", left])).stdout;
+  expect(await onHost()).toContain(SITE);
+  expect(await watched(SITE, () => world.deployment.destroy())).toEqual([]);
+  expect(await onHost()).toBe("");
+});
+
 test("the first up lets nobody in before Access stands", async () => {
   expect(await watched(SITE, () => world.deployment.up())).toEqual([]);
   const { devices } = await world.deployment.outputs<Outputs>();
