@@ -54,7 +54,8 @@ const shareSites = settings.publicShareHostname === "" ? [] : [named({ hostname:
 const hosts = hostsOf(settings).map((host, place) => ({
   ...host,
   part: (name: string) => (place === 0 ? name : `${host.sshAddress}-${name}`),
-  owner: `${pulumi.getProject()}/${pulumi.getStack()}/${place === 0 ? "" : host.sshAddress}`,
+  // The zone tells checkouts apart whose stacks have the same name.
+  owner: [pulumi.getProject(), pulumi.getStack(), zoneId, place === 0 ? "" : host.sshAddress].join("/"),
   connection: {
     host: host.sshAddress,
     port: host.sshPort,

@@ -21,7 +21,7 @@ export interface ReachedSite {
 
 export interface HostFirewallArgs {
   connection: HostConnection;
-  /** Stack and host, as the sites' places have it too: what somebody else has put there since stays when this goes. */
+  /** Stack, zone and host, as the sites' places have it too: what somebody else has put there stays when this goes. */
   owner: string;
   /** The stack's sites on this host. The firewall is for all that the host has, whichever stacks they are from. */
   sites: readonly ReachedSite[];

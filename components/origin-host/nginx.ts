@@ -19,9 +19,9 @@ export interface ServedSite {
 
 export interface HostNginxArgs {
   connection: HostConnection;
-  /** Stack and host, as the firewall has it: a site that the stack has given up before nginx served it goes by that. */
+  /** Stack, zone and host, as the firewall has it: what the stack has given up before nginx served it goes by that. */
   owner: string;
-  /** Domain of the Zero Trust team, which signs the tokens and publishes its keys. It counts where a site has an audience. */
+  /** Domain of the Zero Trust team, which signs the tokens and publishes its keys; for sites with an audience. */
   teamDomain: string;
   sites: readonly ServedSite[];
   /** Summary of the certificates step. */
@@ -30,8 +30,8 @@ export interface HostNginxArgs {
 
 /**
  * The sites in nginx: TLS with the origin certificate, only for clients with the origin-pull certificate, only for
- * requests that Access has let through, and what the service behind it asks of a reverse proxy. They are checked, loaded without a restart, probed, and taken back if a
- * probe fails.
+ * requests that Access has let through, and what the service behind it asks of a reverse proxy. They are checked,
+ * loaded without a restart, probed, and taken back if a probe fails.
  */
 export class HostNginx extends pulumi.ComponentResource {
   /** One line about the sites. */

@@ -3,7 +3,7 @@ import { hostStep, type HostConnection } from "./host-step.ts";
 
 export interface HostSiteArgs {
   connection: HostConnection;
-  /** Stack and host, as the firewall has it. */
+  /** Stack, zone and host, as the firewall has it. */
   owner: string;
   /** Host name of the site. */
   hostname: string;

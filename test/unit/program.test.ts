@@ -177,7 +177,7 @@ describe("the host's steps", () => {
     await run();
     expect(payload("firewall-command")).toEqual({
       ranges: { ipv4: ["103.21.244.0/22", "198.41.128.0/17"], ipv6: ["2400:cb00::/32"] },
-      owner: "immich-access/test/",
+      owner: "immich-access/test/023e105f4ecef8ad9ca31a8372d0c353/",
       sites: [{ site: "photos.example.com", serves: "immich", upstreamPort: 2283 }],
       sshPort: 22,
       dockerPublishedPort: "refuse",
@@ -188,7 +188,7 @@ describe("the host's steps", () => {
       sites: [{ site: "photos.example.com", certificate: "ORIGIN PEM", privateKey: "KEY PEM", clientCa: "CA PEM" }],
     });
     expect(payload("nginx-command")).toEqual({
-      owner: "immich-access/test/",
+      owner: "immich-access/test/023e105f4ecef8ad9ca31a8372d0c353/",
       certificates: "done",
       teamDomain: "team.cloudflareaccess.com",
       sites: [
@@ -198,7 +198,10 @@ describe("the host's steps", () => {
         },
       ],
     });
-    expect(payload(site("on-host-command"))).toEqual({ owner: "immich-access/test/", site: "photos.example.com" });
+    expect(payload(site("on-host-command"))).toEqual({
+      owner: "immich-access/test/023e105f4ecef8ad9ca31a8372d0c353/",
+      site: "photos.example.com",
+    });
   });
 
   it("undo on the host only what a site has there, and the firewall", async () => {

@@ -124,7 +124,7 @@ describe("more hosts", () => {
     );
     for (const { inputs } of added) expect(inputs["connection"]).toMatchObject({ host: SECOND.sshAddress, port: 22 });
     expect(payload(second("certificates-command"))).toEqual(payload("certificates-command"));
-    const owner = "immich-access/test/203.0.113.20";
+    const owner = "immich-access/test/023e105f4ecef8ad9ca31a8372d0c353/203.0.113.20";
     expect(payload(second("firewall-command"))).toMatchObject({ owner });
     expect(payload(site(second("on-host-command")))).toEqual({ owner, site: "photos.example.com" });
     expect(asked(second("nginx-command"))).toMatchObject({ upstream: SECOND.immichUpstream });
