@@ -184,7 +184,8 @@ const guarded = each(immich, (site) => {
   return { ...site, access };
 });
 
-// 5. nginx: the sites, for clients with those certificates only, and for whom Access has let through.
+// 5. nginx: the sites, for clients with those certificates only, and for whom Access has let through. On the way down
+// each site leaves the host as long as its guards above still stand.
 for (const { part: onHost, connection, owner, firewall, certificates } of supplied) {
   for (const { hostname, part, own } of sites) {
     const dependsOn = [firewall, certificates, ...own];
