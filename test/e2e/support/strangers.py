@@ -23,9 +23,10 @@ from typing import Any
 # Seconds for an answer to the first packet, and for all that follows. Where packets are dropped, the first is all that
 # is waited for: the kernel would send a second one only after 1 s.
 FIRST = {"tls": 0.25, "http": 0.25, "port": 0.9, "ssh": 3.0}
-REST = 10.0
-# Attempts on one way at a time. sshd turns some away from ten on that have not logged in (MaxStartups).
-MOST = {"tls": 32, "http": 32, "port": 64, "ssh": 2}
+REST = {"tls": 5.0, "http": 5.0, "port": 10.0, "ssh": 10.0}
+# Attempts on one way at a time: enough that new ones begin while the edge waits for a host that does not answer. sshd
+# turns some away from ten on that have not logged in (MaxStartups).
+MOST = {"tls": 128, "http": 128, "port": 64, "ssh": 2}
 READ, WRITE = select.EPOLLIN, select.EPOLLOUT
 # Offset of tcpi_total_retrans in struct tcp_info (linux/tcp.h): 8 bytes, then 23 words.
 TOTAL_RETRANS = 8 + 23 * 4
@@ -103,7 +104,7 @@ class Attempt:
         if error:
             raise OSError(error, os.strerror(error))
         self.connected = True
-        self.deadline = time.monotonic() + REST
+        self.deadline = time.monotonic() + REST[self.way.kind]
 
     def port(self) -> Course:
         """`open` if the port takes connections.
