@@ -22,8 +22,8 @@ export default defineConfig({
           name: "system",
           include: ["test/{cli,conformance,e2e,faults,host}/**/*.test.ts"],
           sequence: { groupOrder: 1 },
-          // Each of these has a whole host, an edge and an engine to itself: a third beside them makes all three slower.
-          maxWorkers: 2,
+          // Each of these has a whole host, an edge and an engine to itself, and waits for them now and then.
+          maxWorkers: Number(process.env["SYSTEM_TEST_WORKERS"] ?? 2),
           testTimeout: 300_000,
           hookTimeout: 300_000,
           expect: PATIENCE,
