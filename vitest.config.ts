@@ -1,12 +1,10 @@
 import { defineConfig } from "vitest/config";
-import { ByTurns } from "./test/support/sequencer.ts";
 
 /** A busy machine takes more than the usual second to start a program. */
 const PATIENCE = { poll: { timeout: 20_000 } };
 
 export default defineConfig({
   test: {
-    sequence: { sequencer: ByTurns },
     projects: [
       {
         test: {
