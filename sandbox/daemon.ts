@@ -2,7 +2,7 @@
 // in their environment, so none is ever lost, whatever was killed at whatever moment.
 
 import { spawn } from "node:child_process";
-import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, statSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, statfsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { SandboxError } from "./error.ts";
@@ -137,6 +137,8 @@ export class Daemon {
   }
 
   private lastWords(): string {
+    // A full disk does not take them.
+    if (statfsSync(this.options.folder).bavail === 0) return `${this.options.folder}: No space left on device`;
     return readFileSync(this.log, "utf8").trim().split("\n").at(-1) ?? "";
   }
 }
