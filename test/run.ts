@@ -22,7 +22,7 @@ interface VitestReport {
 
 /**
  * A machine that is done with the unit tests within this time runs four system tests at a time: in two thirds of the time
- * that two take. On one that needs three times as long, four are slower than two, and some run into time limits.
+ * that two take. On one that needs three times as long, four are slower than two.
  */
 const QUICK_MS = 35_000;
 
