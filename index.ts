@@ -8,21 +8,14 @@ import { cloudflareRanges } from "./components/ip-ranges.ts";
 import { LoginProvider } from "./components/login-provider.ts";
 import { LostAnswers } from "./components/lost-answers/index.ts";
 import { OriginCertificate } from "./components/origin-certificate.ts";
-import {
-  HostCertificates,
-  HostFirewall,
-  HostNginx,
-  HostSite,
-  type ReachedSite,
-  type ServedSite,
-} from "./components/origin-host/index.ts";
+import { HostCertificates, HostFirewall, HostNginx, HostSite } from "./components/origin-host/index.ts";
 import { OriginPullsCertificate } from "./components/origin-pulls/certificate.ts";
 import { OriginPulls } from "./components/origin-pulls/index.ts";
 import { PublicShares } from "./components/public-shares.ts";
 import { ZoneTls } from "./components/zone-tls.ts";
 import { loadSettings } from "./settings.ts";
 import { ownPort } from "./settings/network.ts";
-import { each, hostsOf, sitesOf, upstreamOn } from "./settings/topology.ts";
+import { each, hostsOf, type OriginHost, sitesOf, upstreamOn } from "./settings/topology.ts";
 
 // The order is the safety: each part depends on the one before it, so that nothing answers on the internet before it is
 // guarded, and on destroy everything goes in the reverse order. Components wait for one another as wholes.
@@ -40,14 +33,24 @@ const cloudflareApi = { apiUrl: settings.apiUrl, apiToken: settings.apiToken, zo
 //
 // `own` is what has been made for a site so far. What comes later depends on it directly, and not only through what
 // several share: a site that goes alone then goes in the reverse order, too.
-const named = <T extends { hostname: string }>(site: T) => ({
+const named = <T extends { hostname: string }>(
+  site: T,
+  serves: "immich" | "shares",
+  upstream: (host: OriginHost) => string,
+) => ({
   ...site,
+  serves,
+  upstream,
   own: Array<pulumi.Resource>(),
   part: (name: string) => `${site.hostname}-${name}`,
   lostAnswers: new LostAnswers({ ...cloudflareApi, hostname: site.hostname }),
 });
-const immichSites = each(sitesOf(settings), named);
-const shareSites = settings.publicShareHostname === "" ? [] : [named({ hostname: settings.publicShareHostname })];
+const immichSites = each(sitesOf(settings), (site) =>
+  named(site, "immich", (host) => upstreamOn(settings, host, site)),
+);
+const { publicShareHostname, publicShareUpstream } = settings;
+const shareSites =
+  publicShareHostname === "" ? [] : [named({ hostname: publicShareHostname }, "shares", () => publicShareUpstream)];
 
 // Each step on a host is for all sites, so that more of them need no more SSH connections. The main host can move to
 // another address; each other one is known by its own.
@@ -75,18 +78,11 @@ const shut = hosts.map((host) => ({
   firewall: new HostFirewall(host.part("firewall"), {
     connection: host.connection,
     owner: host.owner,
-    sites: [
-      ...immichSites.map((site): ReachedSite => ({
-        hostname: site.hostname,
-        serves: "immich",
-        upstreamPort: ownPort(upstreamOn(settings, host, site)),
-      })),
-      ...shareSites.map(({ hostname }): ReachedSite => ({
-        hostname,
-        serves: "shares",
-        upstreamPort: ownPort(settings.publicShareUpstream),
-      })),
-    ],
+    sites: [...immichSites, ...shareSites].map(({ hostname, serves, upstream }) => ({
+      hostname,
+      serves,
+      upstreamPort: ownPort(upstream(host)),
+    })),
     ranges,
     dockerPublishedPort: settings.dockerPublishedPort,
     confirmSeconds: settings.confirmSeconds,
@@ -202,17 +198,11 @@ const nginx = supplied.map(
         certificates: host.certificates.summary,
         teamDomain: settings.teamDomain,
         sites: [
-          ...guarded.map((site): ServedSite => ({
-            hostname: site.hostname,
-            serves: "immich",
-            upstream: upstreamOn(settings, host, site),
-            audience: settings.originJwtCheck ? site.access.audience : undefined,
+          ...guarded.map(({ hostname, serves, upstream, access }) => ({
+            ...{ hostname, serves, upstream: upstream(host) },
+            audience: settings.originJwtCheck ? access.audience : undefined,
           })),
-          ...shares.map(({ hostname }): ServedSite => ({
-            hostname,
-            serves: "shares",
-            upstream: settings.publicShareUpstream,
-          })),
+          ...shares.map(({ hostname, serves, upstream }) => ({ hostname, serves, upstream: upstream(host) })),
         ],
       },
       { dependsOn: [host.certificates, ...sites.flatMap(({ own }) => own)] },

@@ -78,7 +78,7 @@ export function subjectsOf(settings: SettingsValues, outputs: Outputs | undefine
     return {
       subject: hosts.length > 1 ? { host: host.sshAddress } : {},
       host,
-      ports: [...new Set([443, ...served.flatMap(({ upstream }) => ownPort(upstream) ?? [])])],
+      ports: [...new Set([443, ...served.flatMap(({ upstreamPort }) => upstreamPort ?? [])])],
       payload: {
         sshPort: host.sshPort,
         dockerPublishedPort: settings.dockerPublishedPort,

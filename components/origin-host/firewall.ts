@@ -11,9 +11,10 @@ export interface AddressRanges {
 export interface ReachedSite {
   /** Host name of the site. */
   hostname: string;
+  /** What its upstream is: Immich, or immich-public-proxy. */
   serves: "immich" | "shares";
   /**
-   * Port on which its upstream, Immich or immich-public-proxy, listens on this host; none if it runs elsewhere. Published
+   * Port on which that listens on this host; none if it runs elsewhere. Published
    * by Docker on more than loopback it goes around ufw.
    */
   upstreamPort?: number | undefined;

@@ -20,7 +20,7 @@ from agent.files import differing
 from agent.firewall import docker_user, installation, kernel, record, ufw
 from agent.firewall.confirmation import prepared
 from agent.firewall.docker import refuse_published
-from agent.firewall.request import Request, checked_request
+from agent.firewall.request import Request, checked_request, upstreams
 from agent.lock import LOCK
 from agent.nginx import service, steps as nginx
 from agent.nginx.layout import RANGES
@@ -55,9 +55,7 @@ class _Examination:
         self._modules: Mapping[str, str] = request["modules"]
         self._sites = [SiteExamination(self._modules, nginx.checked(entry)) for entry in entries]
         self._audiences = {entry["site"]: entry.get("audience") for entry in entries}
-        self._upstreams = sorted(
-            {(entry["serves"], port) for entry in entries if (port := entry.get("upstreamPort")) is not None}
-        )
+        self._upstreams = sorted(upstreams(payload))
         # The ranges are those that the host has taken over last, which may be newer than the deployment's.
         ranges = record.read_ranges()
         self._request = None if ranges is None else checked_request({**payload, "ranges": ranges._asdict()})

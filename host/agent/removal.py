@@ -18,12 +18,10 @@ def remove(request: Mapping[str, Any]) -> str:
     is another of its hosts by now.
     """
     payload: Mapping[str, Any] = request["payload"]
-    site, owner = checked_hostname(text(payload, "site")), owner_in(payload)
-    if record.taken_over(site, owner):
-        return f"{site} stays on this host, for another stack or under another name of the host"
-    _clear(site)
-    record.forget_site(site, owner)
-    return f"{site} is not on this host"
+    site = checked_hostname(text(payload, "site"))
+    if _removed(site, owner_in(payload)):
+        return f"{site} is not on this host"
+    return f"{site} stays on this host, for another stack or under another name of the host"
 
 
 def leave(request: Mapping[str, Any]) -> str:
@@ -33,13 +31,16 @@ def leave(request: Mapping[str, Any]) -> str:
     """
     payload: Mapping[str, Any] = request["payload"]
     for site in listed(payload):
-        name = text(site, "site")
-        if not record.taken_over(name, owner_in(payload)):
-            _clear(name)
-    return firewall.firewall_remove(request)
+        _removed(text(site, "site"), owner_in(payload))
+    return firewall.shut()
 
 
-def _clear(site: str) -> None:
+def _removed(site: str, owner: str | None) -> bool:
+    """Takes a site off the host, unless somebody else has put it here since."""
+    if record.taken_over(site, owner):
+        return False
     opening.remove(site)
     nginx.remove(site)
     certificates.remove(site)
+    record.forget_site(site, owner)
+    return True

@@ -2,7 +2,7 @@ import unittest
 from typing import Any
 
 from agent.errors import HostError
-from agent.firewall.request import checked_request
+from agent.firewall.request import checked_request, upstreams
 
 PAYLOAD: dict[str, Any] = {
     "sites": [{"site": "photos.example.com", "serves": "immich", "upstreamPort": None}],
@@ -16,7 +16,7 @@ class CheckedRequest(unittest.TestCase):
     def test_reads_a_payload(self) -> None:
         request = checked_request(PAYLOAD)
         self.assertEqual((request.ssh_port, request.ranges.ipv6), (22, ["2400:cb00::/32"]))
-        self.assertEqual(request.needs, {"photos.example.com": (22, None, None, None, "immich")})
+        self.assertEqual(request.needs, {"photos.example.com": (22, None, None, None)})
         owned = checked_request({**PAYLOAD, "owner": "immich-access/home/"}).needs["photos.example.com"]
         self.assertEqual(owned.owner, "immich-access/home/")
 
@@ -30,6 +30,14 @@ class CheckedRequest(unittest.TestCase):
             self.assertIsNone(needs["album.example.com"].dropped_port)
         # As earlier versions of the program have left it on the host.
         self.assertIsNone(checked_request(payload).needs["photos.example.com"].dropped_port)
+
+    def test_tells_what_sites_have_on_this_host(self) -> None:
+        served = [("immich", 2283), ("immich", 2283), ("immich", None), ("shares", 3000)]
+        sites = [
+            {"site": f"site{number}.example.com", "serves": what, "upstreamPort": port}
+            for number, (what, port) in enumerate(served)
+        ]
+        self.assertEqual(upstreams({**PAYLOAD, "sites": sites}), [("immich", 2283), ("shares", 3000)])
 
     def test_refuses_what_cannot_be_applied(self) -> None:
         bad: list[dict[str, Any]] = [

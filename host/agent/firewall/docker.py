@@ -1,5 +1,6 @@
 """Finds out whether Docker publishes what nginx stands in front of past the firewall."""
 
+import functools
 import ipaddress
 import shlex
 from collections.abc import Collection, Sequence
@@ -51,8 +52,9 @@ def publications(listing: Sequence[str], version: int) -> list[Publication]:
     return found
 
 
+@functools.cache
 def published_ports() -> list[Publication]:
-    """The DNAT rules for TCP in the kernel, of both IP versions."""
+    """The DNAT rules for TCP in the kernel, of both IP versions, as the step has found them."""
     found: list[Publication] = []
     for version in (4, 6):
         tool = kernel.TOOL[version]
@@ -63,13 +65,11 @@ def published_ports() -> list[Publication]:
     return found
 
 
-def refuse_published(serves: str, port: int | None, dropped: Collection[int]) -> None:
+def refuse_published(serves: str, port: int, dropped: Collection[int]) -> None:
     """Raises HostError when Docker lets the world reach a site's upstream: what it publishes never passes ufw's rules.
 
     What the rules for the `dropped` ports in the chain DOCKER-USER close is no error, where packets do come there.
     """
-    if port is None:
-        return
     published = published_ports()
     listening = listeners()
     found = exposed(published, listening, port, dropped)

@@ -24,7 +24,6 @@ class Needs(NamedTuple):
     dropped_port: int | None
     # Which stack, and which host of it, has put the site here last; None where that is not known.
     owner: str | None = None
-    serves: str = IMMICH
 
 
 class Request(NamedTuple):
@@ -49,11 +48,15 @@ def checked_request(payload: Mapping[str, Any]) -> Request:
     owner = owner_in(payload)
     needs: dict[str, Needs] = {}
     for site in listed(payload):
-        value = site.get("upstreamPort")
-        port = None if value is None else _port(value, "upstreamPort")
-        serves = choice(site, "serves", (IMMICH, SHARES))
-        needs[text(site, "site")] = Needs(ssh_port, port, port if published == DROP else None, owner, serves)
+        port = _upstream(site)[1]
+        needs[text(site, "site")] = Needs(ssh_port, port, port if published == DROP else None, owner)
     return Request(ssh_port, needs, checked_payload_ranges(payload.get("ranges")), seconds)
+
+
+def upstreams(payload: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """What sites have on this host itself: what each serves, and on which port, once each."""
+    found = dict.fromkeys(_upstream(site) for site in listed(payload))
+    return [(serves, port) for serves, port in found if port is not None]
 
 
 def owner_in(payload: Mapping[str, Any]) -> str | None:
@@ -70,6 +73,11 @@ def checked_payload_ranges(value: object) -> Ranges:
 def _texts(value: object) -> Sequence[str]:
     items = cast("list[object]", value) if isinstance(value, list) else []
     return [str(item) for item in items]
+
+
+def _upstream(site: Mapping[str, Any]) -> tuple[str, int | None]:
+    port = site.get("upstreamPort")
+    return choice(site, "serves", (IMMICH, SHARES)), None if port is None else _port(port, "upstreamPort")
 
 
 def _port(value: object, name: str) -> int:

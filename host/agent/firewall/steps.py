@@ -10,10 +10,9 @@ from agent.files import differing, replaced
 from agent.firewall import confirmation, docker_user, installation, kernel, record, ufw
 from agent.firewall.docker import refuse_published
 from agent.firewall.plan import Plan, open_ssh_ports, planned_ranges, ssh_ports
-from agent.firewall.request import checked_payload_ranges, checked_request, owner_in
+from agent.firewall.request import checked_payload_ranges, checked_request, upstreams
 from agent.nginx import real_ip
 from agent.ranges import Ranges, checked_update
-from agent.site import listed, text
 from agent.system import installed
 
 PROGRAMS = ("nginx", "ufw")
@@ -26,8 +25,8 @@ def firewall(request: Mapping[str, Any]) -> str:
     sites = record.sites_with(wanted)
     dropped = docker_user.dropped(sites.values())
     ssh_ports(wanted.ssh_port)
-    for needs in wanted.needs.values():
-        refuse_published(needs.serves, needs.upstream_port, dropped)
+    for serves, port in upstreams(payload):
+        refuse_published(serves, port, dropped)
     absent = packages.missing(PROGRAMS)
     if absent:
         packages.install(absent)
@@ -46,14 +45,11 @@ def firewall(request: Mapping[str, Any]) -> str:
     return _line(number, plan, wanted.ranges, ports)
 
 
-def firewall_remove(request: Mapping[str, Any]) -> str:
+def shut() -> str:
     """Shuts port 443 and removes what the firewall step left on the host; ufw stays enabled, with SSH let in.
 
-    Where another stack has a site on the host, all but what was for those that go stays.
+    Where the host still has sites of another stack, all but what was for those that are gone stays.
     """
-    payload: Mapping[str, Any] = request["payload"]
-    for site in listed(payload):
-        record.forget_site(text(site, "site"), owner_in(payload))
     sites = record.read_sites()
     if sites:
         dropped = docker_user.dropped(sites.values())

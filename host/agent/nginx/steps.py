@@ -87,18 +87,17 @@ def apply(request: Mapping[str, Any]) -> str:
     for site in sites:
         if not site.token_check:
             opening.remove(site.name)
-    _forget_abandoned(payload)
+    _forget_abandoned(owner_in(payload), {site.name for site in sites})
     _forget_tokens()
     served = " and ".join(f"{site.name} for {site.upstream}{_tokens(applications.get(site.name))}" for site in sites)
     return f"nginx serves {served}, {plan.summary}"
 
 
-def _forget_abandoned(payload: Mapping[str, Any]) -> None:
+def _forget_abandoned(owner: str | None, wanted: set[str]) -> None:
     """Removes what an `up` that failed before nginx has left of sites which the stack does not want any more."""
-    wanted = {text(site, "site") for site in listed(payload)}
-    for site in record.owned(owner_in(payload)) - wanted - set(enabled_sites()):
+    for site in record.owned(owner) - wanted - set(enabled_sites()):
         certificates.remove(site)
-        record.forget_site(site, owner_in(payload))
+        record.forget_site(site, owner)
 
 
 def _tokens(application: Application | None) -> str:
