@@ -1,7 +1,7 @@
 import { defineConfig, globalIgnores } from "eslint/config";
 import tseslint from "typescript-eslint";
 
-const message = "A deployment imports nothing from sandbox/, toolchain/, test/ or bench/.";
+const message = "A deployment imports nothing from dev/ or test/.";
 
 export default defineConfig(
   globalIgnores(["node_modules/", ".state/"]),
@@ -17,9 +17,9 @@ export default defineConfig(
   },
   {
     // A deployment must work without the development half of the repository.
-    files: ["index.ts", "settings.ts", "{settings,components,host,cli,policy}/**/*.ts"],
+    files: ["index.ts", "{stack,settings,components,host,cli,policy}/**/*.ts"],
     rules: {
-      "no-restricted-imports": ["error", { patterns: [{ regex: "(^|/)(sandbox|toolchain|test|bench)/", message }] }],
+      "no-restricted-imports": ["error", { patterns: [{ regex: "(^|/)(dev|test)/", message }] }],
       "no-restricted-syntax": [
         "error",
         // import(), which the rule above does not look at, also with a name that is put together.
@@ -27,7 +27,7 @@ export default defineConfig(
           selector: "ImportExpression[source.type!='Literal']",
           message: `What is imported is not to be seen. ${message}`,
         },
-        { selector: "ImportExpression[source.value=/(^|\\u002F)(sandbox|toolchain|test|bench)\\u002F/]", message },
+        { selector: "ImportExpression[source.value=/(^|\\u002F)(dev|test)\\u002F/]", message },
       ],
     },
   },

@@ -13,7 +13,7 @@ import { OriginPullsCertificate } from "./components/origin-pulls/certificate.ts
 import { OriginPulls } from "./components/origin-pulls/index.ts";
 import { PublicShares } from "./components/public-shares.ts";
 import { ZoneTls } from "./components/zone-tls.ts";
-import { loadSettings } from "./settings.ts";
+import { loadSettings } from "./settings/index.ts";
 import { ownPort } from "./settings/network.ts";
 import { each, hostsOf, type OriginHost, sitesOf, upstreamOn } from "./settings/topology.ts";
 

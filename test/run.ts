@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { resolveToolchain } from "../toolchain/index.ts";
+import { resolveToolchain } from "../dev/toolchain/index.ts";
 import { installChromium } from "./e2e/support/chromium.ts";
 import { installPython, PYTHON } from "./support/python.ts";
 

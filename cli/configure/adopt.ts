@@ -1,7 +1,7 @@
 import { LocalWorkspace } from "@pulumi/pulumi/automation/index.js";
 import * as cloudflare from "../../components/cloudflare.ts";
 import { recordName } from "../../components/dns-records.ts";
-import { loadSettings } from "../../settings.ts";
+import { loadSettings } from "../../settings/index.ts";
 import { CommandError } from "../lib/command.ts";
 import type { RecordAdoption } from "./existing.ts";
 import type { ConfigStack } from "./stack.ts";

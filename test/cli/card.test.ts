@@ -5,7 +5,7 @@ import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { installChromium } from "../e2e/support/chromium.ts";
 import { Deployment } from "../e2e/support/deployment.ts";
-import type { CommandResult } from "../../sandbox/sandbox.ts";
+import type { CommandResult } from "../../dev/sandbox/sandbox.ts";
 import { runCli } from "./support/cli.ts";
 import { importDevices } from "./support/devices.ts";
 import { readQrCode } from "./support/qr.ts";

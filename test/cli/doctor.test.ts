@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { State } from "../../sandbox/api/state.ts";
-import { DEV } from "../../sandbox/api/world.ts";
-import { connectTo } from "../../sandbox/dev/connect-to.ts";
-import type { CommandResult } from "../../sandbox/sandbox.ts";
+import type { State } from "../../dev/sandbox/api/state.ts";
+import { DEV } from "../../dev/sandbox/api/world.ts";
+import { connectTo } from "../../dev/commands/connect-to.ts";
+import type { CommandResult } from "../../dev/sandbox/sandbox.ts";
 import { reloadNginx } from "../e2e/support/traffic.ts";
 import { type Outputs, SHARES, SITE, startWorld, type World } from "../e2e/support/world.ts";
 import { runCli } from "./support/cli.ts";

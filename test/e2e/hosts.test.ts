@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { sandboxSettings } from "../../sandbox/dev/sandbox-settings.ts";
-import { ORIGIN } from "../../sandbox/network/network.ts";
+import { sandboxSettings } from "../../dev/commands/sandbox-settings.ts";
+import { ORIGIN } from "../../dev/sandbox/network/network.ts";
 import { failures, startProber } from "./support/prober.ts";
 import { changed, RunningSite } from "./support/running-site.ts";
 import { SECOND_ORIGIN, startSecondHost, type SecondHost } from "./support/second-host.ts";

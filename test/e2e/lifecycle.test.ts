@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { DeviceHeaders } from "../../cli/lib/outputs.ts";
-import { runProbes } from "../../sandbox/dev/probes.ts";
+import { runProbes } from "../../dev/commands/probes.ts";
 import { runCli } from "../cli/support/cli.ts";
 import { logIn } from "./support/login.ts";
 import { openEverything } from "./support/opened.ts";

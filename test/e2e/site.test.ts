@@ -4,7 +4,7 @@ import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from "jose";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { WebSocket } from "ws";
-import { DEV } from "../../sandbox/api/world.ts";
+import { DEV } from "../../dev/sandbox/api/world.ts";
 import type { DeviceHeaders } from "../../cli/lib/outputs.ts";
 import { attack, ATTACKS, page, type Results } from "./attacks/attack.ts";
 import { type Browser, openBrowser } from "./support/chromium.ts";

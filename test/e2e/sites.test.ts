@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { DeviceHeaders } from "../../cli/lib/outputs.ts";
-import { runAt } from "../../sandbox/network/network.ts";
+import { runAt } from "../../dev/sandbox/network/network.ts";
 import { PROJECT } from "./support/deployment.ts";
 import { changed, RunningSite } from "./support/running-site.ts";
 import { type Outputs, SHARES, SITE } from "./support/world.ts";

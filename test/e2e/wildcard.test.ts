@@ -2,8 +2,8 @@
 // wildcard. Without the token check nothing but the order keeps strangers out then.
 
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { DEV } from "../../sandbox/api/world.ts";
-import { ORIGIN } from "../../sandbox/network/network.ts";
+import { DEV } from "../../dev/sandbox/api/world.ts";
+import { ORIGIN } from "../../dev/sandbox/network/network.ts";
 import { failures, reached, startProber } from "./support/prober.ts";
 import { type Outputs, SITE, startWorld, type World } from "./support/world.ts";
 

@@ -4,7 +4,7 @@
 //   npm run test:faults -- destroy/         those whose name contains this text; several texts are alternatives
 //   npm run test:faults -- --list [TEXT …]  only their names
 
-import { resolveToolchain } from "../../toolchain/index.ts";
+import { resolveToolchain } from "../../dev/toolchain/index.ts";
 import { PROJECT } from "../e2e/support/deployment.ts";
 import { installPython } from "../support/python.ts";
 import { faultsOf } from "./support/faults.ts";

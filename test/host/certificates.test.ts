@@ -1,7 +1,7 @@
 import { createHash, X509Certificate } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type KeyPairPem, newKey, selfSigned } from "../../sandbox/certificates/x509.ts";
+import { type KeyPairPem, newKey, selfSigned } from "../../dev/sandbox/certificates/x509.ts";
 import {
   certificatesPayload,
   clientCertificate,

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { newKey, selfSigned } from "../../sandbox/certificates/x509.ts";
-import { ReleaseUnavailable } from "../../sandbox/host/layer.ts";
+import { newKey, selfSigned } from "../../dev/sandbox/certificates/x509.ts";
+import { ReleaseUnavailable } from "../../dev/sandbox/host/layer.ts";
 import { prepareTestHosts } from "../support/host.ts";
 import { ONLY_SSH, reach, SSH_AND_HTTPS, undone } from "./firewall-support.ts";
 import {

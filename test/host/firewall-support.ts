@@ -1,6 +1,6 @@
 // What the firewall's tests share.
-import type { SshOptions } from "../../sandbox/host/host.ts";
-import type { CommandResult } from "../../sandbox/sandbox.ts";
+import type { SshOptions } from "../../dev/sandbox/host/host.ts";
+import type { CommandResult } from "../../dev/sandbox/sandbox.ts";
 import type { TestHost } from "../support/host.ts";
 
 /** Ranges that hold the sandbox edge's addresses, and some that do not. */

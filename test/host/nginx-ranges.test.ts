@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { agentCommand, agentInput, agentModules, packed } from "../../components/origin-host/agent.ts";
-import { EGRESS } from "../../sandbox/network/network.ts";
+import { EGRESS } from "../../dev/sandbox/network/network.ts";
 import {
   certificatesPayload,
   firewallPayload,

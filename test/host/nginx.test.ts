@@ -2,8 +2,8 @@ import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import WebSocket from "ws";
-import { newKey, selfSigned } from "../../sandbox/certificates/x509.ts";
-import { EGRESS } from "../../sandbox/network/network.ts";
+import { newKey, selfSigned } from "../../dev/sandbox/certificates/x509.ts";
+import { EGRESS } from "../../dev/sandbox/network/network.ts";
 import {
   answer,
   certificatesPayload,

@@ -5,7 +5,7 @@ import http from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { newKey, selfSigned } from "../../sandbox/certificates/x509.ts";
+import { newKey, selfSigned } from "../../dev/sandbox/certificates/x509.ts";
 import {
   answer,
   certificatesPayload,

@@ -3,10 +3,10 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, 
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { sandboxApi } from "../../sandbox/api/client.ts";
-import { hostLayer } from "../../sandbox/host/layer.ts";
-import { sandboxStatus, startSandbox, stopSandbox } from "../../sandbox/lifecycle.ts";
-import type { Sandbox } from "../../sandbox/sandbox.ts";
+import { sandboxApi } from "../../dev/sandbox/api/client.ts";
+import { hostLayer } from "../../dev/sandbox/host/layer.ts";
+import { sandboxStatus, startSandbox, stopSandbox } from "../../dev/sandbox/lifecycle.ts";
+import type { Sandbox } from "../../dev/sandbox/sandbox.ts";
 import { asNobody, NOBODYS_PROJECT } from "../support/nobody.ts";
 
 const PROJECT = join(import.meta.dirname, "../..");
@@ -214,7 +214,7 @@ test("a stop ends a host whose boot was cut short", async () => {
 
 test("one whose process has ended is removed by the next start", async () => {
   const abandoned = mkdtempSync(join(tmpdir(), "immich-access-lifecycle-"));
-  const script = `import { startSandbox } from ${JSON.stringify(join(PROJECT, "sandbox/lifecycle.ts"))};
+  const script = `import { startSandbox } from ${JSON.stringify(join(PROJECT, "dev/sandbox/lifecycle.ts"))};
     console.log((await startSandbox({ stateDir: ${JSON.stringify(abandoned)} })).number);
     process.kill(process.pid, "SIGKILL");`;
   const { stdout } = spawnSync(process.execPath, ["--input-type=module", "-e", script], { encoding: "utf8" });
@@ -248,7 +248,7 @@ describe("one line tells", () => {
   });
 
   test("that root is needed", () => {
-    const script = `import { startSandbox } from ${JSON.stringify(join(NOBODYS_PROJECT, "sandbox/lifecycle.ts"))};
+    const script = `import { startSandbox } from ${JSON.stringify(join(NOBODYS_PROJECT, "dev/sandbox/lifecycle.ts"))};
       await startSandbox({ stateDir: "/nowhere" }).catch((error) => console.log(error.message));`;
     const { stdout } = asNobody(["--input-type=module", "-e", script]);
     expect(stdout).toMatch(/^the sandbox needs root \([^\n]*: run this as root\n$/);

@@ -2,14 +2,14 @@ import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { agentCommand, agentInput } from "../../components/origin-host/agent.ts";
-import { Host, type SshOptions } from "../../sandbox/host/host.ts";
-import { hostLayer } from "../../sandbox/host/layer.ts";
-import { installImmich } from "../../sandbox/immich/install.ts";
-import { removeClaimed } from "../../sandbox/lifecycle.ts";
-import { makeNetwork, runAt } from "../../sandbox/network/network.ts";
-import { claimNumber, ownProcess, releaseNumber, sweep, type Claim } from "../../sandbox/numbers.ts";
-import type { RunOptions } from "../../sandbox/run.ts";
-import type { CommandResult } from "../../sandbox/sandbox.ts";
+import { Host, type SshOptions } from "../../dev/sandbox/host/host.ts";
+import { hostLayer } from "../../dev/sandbox/host/layer.ts";
+import { installImmich } from "../../dev/sandbox/immich/install.ts";
+import { removeClaimed } from "../../dev/sandbox/lifecycle.ts";
+import { makeNetwork, runAt } from "../../dev/sandbox/network/network.ts";
+import { claimNumber, ownProcess, releaseNumber, sweep, type Claim } from "../../dev/sandbox/numbers.ts";
+import type { RunOptions } from "../../dev/sandbox/run.ts";
+import type { CommandResult } from "../../dev/sandbox/sandbox.ts";
 
 /** Checkouts count from 1, test hosts from here. */
 const FIRST_NUMBER = 101;

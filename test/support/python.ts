@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { installPackages } from "../../sandbox/prerequisites.ts";
+import { installPackages } from "../../dev/sandbox/prerequisites.ts";
 
 /** The system's Python, on which the host agent runs, and the tests' strangers. */
 export const PYTHON = "/usr/bin/python3";

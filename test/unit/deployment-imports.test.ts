@@ -18,27 +18,27 @@ async function messages(file: string, code: string): Promise<string[]> {
   return new Linter().verify(code, config).map(({ message }) => message);
 }
 
-const deployment = ["index.ts", "settings.ts", "settings/schema.ts", "components/renewal.ts", "cli/doctor.ts"].concat(
+const deployment = ["index.ts", "stack/site.ts", "settings/schema.ts", "components/renewal.ts", "cli/doctor.ts"].concat(
   "components/origin-host/index.ts",
   "policy/index.ts",
 );
 
 describe.each(deployment)("in %s", (file) => {
   it.each([
-    'import "../sandbox/x.ts";',
-    'import { x } from "./sandbox/x.ts";',
-    'import x from "../../toolchain/index.ts";',
+    'import "../dev/sandbox/x.ts";',
+    'import { x } from "./dev/sandbox/x.ts";',
+    'import x from "../../dev/toolchain/index.ts";',
     'export * from "../test/support/host.ts";',
-    'export { x } from "./bench/x.ts";',
-    'await import("../sandbox/x.ts");',
+    'export { x } from "./dev/bench/x.ts";',
+    'await import("../dev/sandbox/x.ts");',
     "await import(`../${name}/x.ts`);",
   ])("%s is refused", async (code) => {
     expect(await messages(file, code)).toEqual([
-      expect.stringContaining("A deployment imports nothing from sandbox/, toolchain/, test/ or bench/."),
+      expect.stringContaining("A deployment imports nothing from dev/ or test/."),
     ]);
   });
 
-  it.each(['import "./settings.ts";', 'import "../components/sandboxed.ts";', 'await import("@pulumi/pulumi");'])(
+  it.each(['import "./settings/index.ts";', 'import "../components/sandboxed.ts";', 'await import("@pulumi/pulumi");'])(
     "%s is allowed",
     async (code) => {
       expect(await messages(file, code)).toEqual([]);
@@ -47,6 +47,6 @@ describe.each(deployment)("in %s", (file) => {
 });
 
 it("tests and the sandbox import each other", async () => {
-  expect(await messages("test/unit/deployment-imports.test.ts", 'import "../sandbox/x.ts";')).toEqual([]);
-  expect(await messages("sandbox/api/app.ts", 'import "../../toolchain/index.ts";')).toEqual([]);
+  expect(await messages("test/unit/deployment-imports.test.ts", 'import "../dev/sandbox/x.ts";')).toEqual([]);
+  expect(await messages("dev/sandbox/api/app.ts", 'import "../../toolchain/index.ts";')).toEqual([]);
 });

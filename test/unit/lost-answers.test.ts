@@ -7,8 +7,8 @@ import * as pulumi from "@pulumi/pulumi";
 import { account, type Account } from "../../components/lost-answers/api.ts";
 import { requireNewSecret } from "../../components/lost-answers/secret.ts";
 import { originCertificates, SEARCHES } from "../../components/lost-answers/strays.ts";
-import { DEV } from "../../sandbox/api/world.ts";
-import { type ApiFixture, startApiFixture } from "./sandbox/api-fixture.ts";
+import { DEV } from "../../dev/sandbox/api/world.ts";
+import { type ApiFixture, startApiFixture } from "../../dev/sandbox/test/api-fixture.ts";
 
 const ACCESS = `/accounts/${DEV.account}/access`;
 const ZONE = `/zones/${DEV.zone}`;

@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from "node:crypto";
 import * as pulumi from "@pulumi/pulumi";
 import { beforeAll, describe, expect, it } from "vitest";
-import { loadSettings } from "../../settings.ts";
+import { loadSettings } from "../../settings/index.ts";
 import { durationSeconds } from "../../settings/durations.ts";
 import { normaliseHostKey, privateKeyProblem } from "../../settings/ssh.ts";
 import { isHostname, parseEndpoint, rangeProblem, unreachableReason } from "../../settings/network.ts";

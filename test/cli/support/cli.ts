@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import { run } from "../../../sandbox/run.ts";
-import type { CommandResult } from "../../../sandbox/sandbox.ts";
+import { run } from "../../../dev/sandbox/run.ts";
+import type { CommandResult } from "../../../dev/sandbox/sandbox.ts";
 import { type Deployment, PROJECT } from "../../e2e/support/deployment.ts";
 
 /** Runs a command line tool of the project on a stack, as npm does. */

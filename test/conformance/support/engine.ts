@@ -3,8 +3,8 @@ import { spawn } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { resolveToolchain } from "../../../toolchain/index.ts";
-import type { Toolchain } from "../../../toolchain/index.ts";
+import { resolveToolchain } from "../../../dev/toolchain/index.ts";
+import type { Toolchain } from "../../../dev/toolchain/index.ts";
 
 const checkout = join(import.meta.dirname, "../../..");
 

@@ -1,4 +1,4 @@
-import { EDGE, STRANGER } from "../../../sandbox/network/network.ts";
+import { EDGE, STRANGER } from "../../../dev/sandbox/network/network.ts";
 import { SITE } from "../support/world.ts";
 import { NEIGHBOUR } from "./ammunition.ts";
 import { type Attack, credentials, get, lines, MIRROR, smuggled, toEdge } from "./shots.ts";

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { runAt } from "../../../sandbox/network/network.ts";
+import { runAt } from "../../../dev/sandbox/network/network.ts";
 import type { Outputs, World } from "../support/world.ts";
 import { AT_THE_EDGE } from "./at-the-edge.ts";
 import type { Shot } from "./attacker.ts";

@@ -1,4 +1,4 @@
-import { STRANGER } from "../../../sandbox/network/network.ts";
+import { STRANGER } from "../../../dev/sandbox/network/network.ts";
 import { SITE } from "../support/world.ts";
 import type { Ammunition } from "./ammunition.ts";
 import { type Attack, get, lines, MIRROR, smuggled, toHost } from "./shots.ts";

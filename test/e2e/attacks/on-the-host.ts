@@ -1,4 +1,4 @@
-import { ORIGIN } from "../../../sandbox/network/network.ts";
+import { ORIGIN } from "../../../dev/sandbox/network/network.ts";
 import { SITE } from "../support/world.ts";
 import { type Attack, get, lines, smuggled, toHost } from "./shots.ts";
 

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { DEV } from "../../../sandbox/api/world.ts";
+import { DEV } from "../../../dev/sandbox/api/world.ts";
 import type { DeviceHeaders } from "../../../cli/lib/outputs.ts";
 import { SITE, type World } from "../support/world.ts";
 

@@ -1,6 +1,6 @@
 import type { OutgoingHttpHeaders } from "node:http2";
 import type { DeviceHeaders } from "../../../cli/lib/outputs.ts";
-import { EDGE, ORIGIN } from "../../../sandbox/network/network.ts";
+import { EDGE, ORIGIN } from "../../../dev/sandbox/network/network.ts";
 import { SITE } from "../support/world.ts";
 import type { Ammunition } from "./ammunition.ts";
 import type { Handshake, Shot } from "./attacker.ts";

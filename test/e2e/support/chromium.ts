@@ -4,8 +4,8 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type BrowserContext, chromium } from "playwright-core";
-import { installPackages } from "../../../sandbox/prerequisites.ts";
-import { run } from "../../../sandbox/run.ts";
+import { installPackages } from "../../../dev/sandbox/prerequisites.ts";
+import { run } from "../../../dev/sandbox/run.ts";
 
 /** Debian's browser, or the one that GitHub's runners have. */
 const BROWSERS = ["/usr/bin/chromium", "/usr/bin/google-chrome"];

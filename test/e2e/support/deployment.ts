@@ -9,9 +9,9 @@ import {
   type PreviewOptions,
   type Stack,
 } from "@pulumi/pulumi/automation/index.js";
-import { mirrorProject } from "../../../sandbox/dev/project.ts";
-import { run } from "../../../sandbox/run.ts";
-import { resolveToolchain, type Toolchain } from "../../../toolchain/index.ts";
+import { mirrorProject } from "../../../dev/commands/project.ts";
+import { run } from "../../../dev/sandbox/run.ts";
+import { resolveToolchain, type Toolchain } from "../../../dev/toolchain/index.ts";
 import { NONE, type Plugins, startPlugins } from "./plugins.ts";
 
 export const PROJECT = join(import.meta.dirname, "../../..");

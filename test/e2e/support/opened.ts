@@ -1,4 +1,4 @@
-import type { SandboxApi } from "../../../sandbox/api/client.ts";
+import type { SandboxApi } from "../../../dev/sandbox/api/client.ts";
 import { SITE, type World } from "./world.ts";
 
 /** Another nginx on the host, which asks nobody for a certificate. */

@@ -3,8 +3,8 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
-import type { Toolchain } from "../../../toolchain/index.ts";
-import { standIns } from "../../../toolchain/offline.ts";
+import type { Toolchain } from "../../../dev/toolchain/index.ts";
+import { standIns } from "../../../dev/toolchain/offline.ts";
 
 /** The language host and the provider plugins, running as long as the tests that need them. */
 export interface Plugins {

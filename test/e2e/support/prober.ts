@@ -1,8 +1,8 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
-import { commandAt } from "../../../sandbox/network/network.ts";
-import type { Sandbox } from "../../../sandbox/sandbox.ts";
+import { commandAt } from "../../../dev/sandbox/network/network.ts";
+import type { Sandbox } from "../../../dev/sandbox/sandbox.ts";
 import { PYTHON } from "../../support/python.ts";
 import type { Step } from "./deployment.ts";
 

@@ -1,4 +1,4 @@
-import type { State } from "../../../sandbox/api/state.ts";
+import type { State } from "../../../dev/sandbox/api/state.ts";
 import type { Outcome } from "./deployment.ts";
 import { type Outputs, startWorld, type World } from "./world.ts";
 

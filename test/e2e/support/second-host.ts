@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { run } from "../../../sandbox/run.ts";
+import { run } from "../../../dev/sandbox/run.ts";
 import { startTestHost, type TestHost } from "../../support/host.ts";
 import type { World } from "./world.ts";
 
@@ -44,7 +44,7 @@ async function inside(host: TestHost, command: string, input = ""): Promise<stri
   return stdout;
 }
 
-/** Pulls the host's cable out of its own router and puts it into that of the world, as sandbox/network/up.sh does. */
+/** Pulls the host's cable out of its own router and puts it into that of the world, as dev/sandbox/network/up.sh does. */
 const CONNECT = `
 set -eu
 host=ia$1-host net=ia$2-net v4=\${3%.*} v6=\${4%::*}

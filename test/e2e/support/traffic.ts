@@ -7,9 +7,9 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { type ClientOptions, WebSocket } from "ws";
 import type { DeviceHeaders } from "../../../cli/lib/outputs.ts";
-import { curlConfig } from "../../../sandbox/dev/probes.ts";
-import { run } from "../../../sandbox/run.ts";
-import type { Sandbox } from "../../../sandbox/sandbox.ts";
+import { curlConfig } from "../../../dev/commands/probes.ts";
+import { run } from "../../../dev/sandbox/run.ts";
+import type { Sandbox } from "../../../dev/sandbox/sandbox.ts";
 
 const MEGABYTE = 1_048_576;
 

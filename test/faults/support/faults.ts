@@ -2,8 +2,8 @@
 // steps on the host in each way in which those do.
 
 import { setTimeout as sleep } from "node:timers/promises";
-import type { FaultRule } from "../../../sandbox/api/faults.ts";
-import type { Entry } from "../../../sandbox/api/journal.ts";
+import type { FaultRule } from "../../../dev/sandbox/api/faults.ts";
+import type { Entry } from "../../../dev/sandbox/api/journal.ts";
 import type { World } from "../../e2e/support/world.ts";
 import { killEngine } from "./engine.ts";
 import type { Laboratory, Reference } from "./laboratory.ts";

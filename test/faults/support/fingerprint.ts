@@ -3,7 +3,7 @@
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { State } from "../../../sandbox/api/state.ts";
+import type { State } from "../../../dev/sandbox/api/state.ts";
 import type { World } from "../../e2e/support/world.ts";
 
 /** A text for each thing by its name: a path, a group of rules, a part of Cloudflare's state. */

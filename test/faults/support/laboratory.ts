@@ -3,10 +3,10 @@
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import type { Entry } from "../../../sandbox/api/journal.ts";
-import type { Host } from "../../../sandbox/host/host.ts";
-import { hostLayer } from "../../../sandbox/host/layer.ts";
-import { hostOf } from "../../../sandbox/parts.ts";
+import type { Entry } from "../../../dev/sandbox/api/journal.ts";
+import type { Host } from "../../../dev/sandbox/host/host.ts";
+import { hostLayer } from "../../../dev/sandbox/host/layer.ts";
+import { hostOf } from "../../../dev/sandbox/parts.ts";
 import { startWorld, type World } from "../../e2e/support/world.ts";
 import { fingerprint, type Fingerprint } from "./fingerprint.ts";
 import { type Moment, prepareTracing, recordMoments } from "./moments.ts";

@@ -7,7 +7,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { installPackages } from "../../../sandbox/prerequisites.ts";
+import { installPackages } from "../../../dev/sandbox/prerequisites.ts";
 
 const STRACE = "/usr/bin/strace";
 /** Calls by which Python replaces, removes and links files and starts programs. */

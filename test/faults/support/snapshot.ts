@@ -3,11 +3,11 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { State } from "../../../sandbox/api/state.ts";
-import type { Host } from "../../../sandbox/host/host.ts";
-import { resetHostNetwork } from "../../../sandbox/network/network.ts";
-import { hostFolder } from "../../../sandbox/parts.ts";
-import { run } from "../../../sandbox/run.ts";
+import type { State } from "../../../dev/sandbox/api/state.ts";
+import type { Host } from "../../../dev/sandbox/host/host.ts";
+import { resetHostNetwork } from "../../../dev/sandbox/network/network.ts";
+import { hostFolder } from "../../../dev/sandbox/parts.ts";
+import { run } from "../../../dev/sandbox/run.ts";
 import type { World } from "../../e2e/support/world.ts";
 import { restoreStack, saveStack } from "./engine.ts";
 

@@ -1,4 +1,4 @@
-import { runProbes } from "../../../sandbox/dev/probes.ts";
+import { runProbes } from "../../../dev/commands/probes.ts";
 import { failures, startProber } from "../../e2e/support/prober.ts";
 import type { Outputs } from "../../e2e/support/world.ts";
 import type { Fault } from "./faults.ts";

@@ -10,8 +10,8 @@ import { join } from "node:path";
 import tls from "node:tls";
 import { setTimeout as sleep } from "node:timers/promises";
 import { WebSocketServer } from "ws";
-import { issue, type KeyPairPem, newKey, selfSigned } from "../../../sandbox/certificates/x509.ts";
-import { ORIGIN } from "../../../sandbox/network/network.ts";
+import { issue, type KeyPairPem, newKey, selfSigned } from "../../../dev/sandbox/certificates/x509.ts";
+import { ORIGIN } from "../../../dev/sandbox/network/network.ts";
 import { startTestHost, type TestHost, type TestHostOptions } from "../../support/host.ts";
 
 export const SITE = "photos.home.localhost";

@@ -3,7 +3,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { KeyPairPem } from "../../../sandbox/certificates/x509.ts";
+import type { KeyPairPem } from "../../../dev/sandbox/certificates/x509.ts";
 import type { TestHost } from "../../support/host.ts";
 
 const SERVER = `

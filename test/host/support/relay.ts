@@ -2,7 +2,7 @@
 // there and a unix socket. Its argument is a list of `{ listen, connect }` in the form of node:net.
 
 import net from "node:net";
-import { passBytes } from "../../../sandbox/api/forward.ts";
+import { passBytes } from "../../../dev/sandbox/api/forward.ts";
 
 interface Route {
   listen: net.ListenOptions;

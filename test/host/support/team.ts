@@ -7,8 +7,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { exportJWK, type JWTPayload, SignJWT } from "jose";
-import { DEV } from "../../../sandbox/api/world.ts";
-import { EDGE } from "../../../sandbox/network/network.ts";
+import { DEV } from "../../../dev/sandbox/api/world.ts";
+import { EDGE } from "../../../dev/sandbox/network/network.ts";
 import { type Origin, ORIGIN_CA, serverCertificate } from "./origin.ts";
 
 export const TEAM = DEV.teamDomain;

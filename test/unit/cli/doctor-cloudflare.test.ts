@@ -7,7 +7,7 @@ import { originCertificate, originPulls } from "../../../cli/doctor/cloudflare/c
 import { deployed } from "../../../cli/doctor/deployed.ts";
 import type { Finding } from "../../../cli/doctor/finding.ts";
 import { checkSettings } from "../../../settings/check.ts";
-import { issue, newKey, selfSigned } from "../../../sandbox/certificates/x509.ts";
+import { issue, newKey, selfSigned } from "../../../dev/sandbox/certificates/x509.ts";
 import { GOOD } from "../support/configuration.ts";
 
 const { values } = checkSettings(GOOD);

@@ -6,7 +6,7 @@ import type { HostPayload, HostReport } from "../../../cli/doctor/host.ts";
 import { parseDetour } from "../../../cli/doctor/network.ts";
 import { subjectsOf } from "../../../cli/doctor/subjects.ts";
 import type { Outputs } from "../../../cli/lib/outputs.ts";
-import { issue, newKey, selfSigned } from "../../../sandbox/certificates/x509.ts";
+import { issue, newKey, selfSigned } from "../../../dev/sandbox/certificates/x509.ts";
 import { checkSettings } from "../../../settings/check.ts";
 import { GOOD, HOST_KEY } from "../support/configuration.ts";
 

@@ -1,0 +1,40 @@
+// `npm start`: from a clone to a protected site. Everything that is missing is installed, the sandbox is started, the
+// real `pulumi up` runs on the dev stack, and what came of it is shown and probed.
+import { resolveToolchain } from "../toolchain/index.ts";
+import { startSandbox } from "../sandbox/lifecycle.ts";
+import { continueAsRoot, requireLinux } from "../sandbox/prerequisites.ts";
+import { runProbes } from "./probes.ts";
+import { sandboxSettings } from "./sandbox-settings.ts";
+import { DevStack } from "./stack.ts";
+import { summary, type DevOutputs } from "./summary.ts";
+import { command, projectDir, report, stateDir } from "./terminal.ts";
+
+await command(async () => {
+  requireLinux();
+  // Before going on as root, so that the built CLI is the user's.
+  const toolchain = await resolveToolchain({ projectDir, stateDir, report });
+  continueAsRoot("The sandbox");
+  report(toolchain.line);
+  const sandbox = await startSandbox({ projectDir, report });
+  const stack = new DevStack({ projectDir, stateDir, toolchain });
+  report("Running pulumi up on the dev stack (usually 15 s the first time, 5 s when nothing changes)");
+  await stack.prepare(sandboxSettings(sandbox));
+  const code = await stack.up();
+  if (code !== 0) {
+    report("pulumi up failed; its own words stand above. The sandbox keeps running: mend it and run npm start again.");
+    return code;
+  }
+  const outputs = (await stack.outputs()) as unknown as DevOutputs;
+  const hostname = new URL(outputs.url).hostname;
+  const probes = await runProbes(sandbox, hostname, Object.values(outputs.devices)[0]);
+  console.log(
+    summary({
+      outputs,
+      probes,
+      browserUrl: sandbox.browserUrl(hostname),
+      statusUrl: sandbox.statusUrl,
+      publicCaPath: sandbox.publicCaPath,
+    }),
+  );
+  return probes.every(({ ok }) => ok) ? 0 : 1;
+});

@@ -1,0 +1,11 @@
+// `npm stop`: takes the sandbox down, whatever is there of it. What it knew stays in .state/ for the next start.
+import { stopSandbox } from "../sandbox/lifecycle.ts";
+import { continueAsRoot } from "../sandbox/prerequisites.ts";
+import { command, projectDir, report } from "./terminal.ts";
+
+await command(async () => {
+  continueAsRoot("The sandbox");
+  await stopSandbox({ projectDir, report });
+  report("Nothing of the sandbox runs any more. npm start brings it back as it was; without .state/ it begins anew.");
+  return 0;
+});

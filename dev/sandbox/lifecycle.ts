@@ -1,0 +1,220 @@
+// Starts, repairs and ends a sandbox. Everything that it makes lies in the state folder's `sandbox/`, is called
+// ia<N>-…, or is a process that bears the folder's name in its environment.
+
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { withLock } from "../toolchain/lock.ts";
+import { endDaemons } from "./daemon.ts";
+import { SandboxError } from "./error.ts";
+import { Host } from "./host/host.ts";
+import { hostLayer } from "./host/layer.ts";
+import { installImmich } from "./immich/install.ts";
+import { EDGE, makeNetwork, ORIGIN, removeNetwork, resetHostNetwork, runAt } from "./network/network.ts";
+import { claimNumber, claims, ownProcess, releaseNumber, sweep, type Claim } from "./numbers.ts";
+import {
+  apiDaemon,
+  apiPort,
+  browserPort,
+  edgeDaemon,
+  hostFolder,
+  hostOf,
+  networkIsThere,
+  publicCa,
+  sandboxFolder,
+} from "./parts.ts";
+import { prepareMachine } from "./prerequisites.ts";
+import type { Sandbox } from "./sandbox.ts";
+
+export { SandboxError } from "./error.ts";
+
+/** Longest path of a unix socket (unix(7)), and the longest name of ours in the sandbox's folder. */
+const SOCKET_PATH = 107;
+const SOCKET_NAME = "/edge.sock".length;
+
+export interface SandboxOptions {
+  /** The checkout. Default: this one. */
+  projectDir?: string;
+  /**
+   * Where everything of the sandbox lies. Default: the checkout's `.state`. A sandbox in any other folder belongs to
+   * the calling process: once that has ended, the next start of any sandbox removes what is left of it.
+   */
+  stateDir?: string;
+  /** Gets one line at a time about what takes long. Default: nothing is told. */
+  report?: (line: string) => void;
+}
+
+/** What runs of a sandbox. */
+export interface SandboxStatus {
+  number: number;
+  network: boolean;
+  host: boolean;
+  api: boolean;
+  edge: boolean;
+  immich: boolean;
+}
+
+function settled(options: SandboxOptions) {
+  const own = join(resolve(options.projectDir ?? join(import.meta.dirname, "../..")), ".state");
+  const stateDir = resolve(options.stateDir ?? own);
+  return { stateDir, kept: stateDir === own, report: options.report ?? (() => undefined) };
+}
+
+/**
+ * Starts the sandbox, or what has died of it: networks, API double, edge, host, Immich. What runs in the version of
+ * this checkout is left alone. From nothing usually 5 s, with everything running half a second.
+ * @throws SandboxError with one line about what is wrong and what to do.
+ */
+export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
+  const { stateDir, kept, report } = settled(options);
+  const folder = sandboxFolder(stateDir);
+  if (folder.length + SOCKET_NAME > SOCKET_PATH) {
+    throw new SandboxError(
+      `${folder} is too long a path for a unix socket: move the checkout to one of at most ${SOCKET_PATH - SOCKET_NAME} characters`,
+    );
+  }
+  await prepareMachine(report);
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    return await locked(stateDir, report, async () => {
+      await sweep((claim) => removeClaimed(claim));
+      const claim = await ownNumber(stateDir, kept);
+      await bringUp(stateDir, claim.number, report);
+      return describe(stateDir, claim.number);
+    });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== "ENOSPC" && code !== "EROFS" && code !== "EDQUOT") throw error;
+    throw new SandboxError(`the sandbox cannot be started, ${stateDir} takes no more: ${(error as Error).message}`);
+  }
+}
+
+/** Ends the sandbox and everything that it or an earlier one of this folder left, also after a crash. State stays. */
+export async function stopSandbox(options: SandboxOptions = {}): Promise<void> {
+  const { stateDir, report } = settled(options);
+  if (!existsSync(sandboxFolder(stateDir)) && ownClaims(stateDir).length === 0) return;
+  mkdirSync(sandboxFolder(stateDir), { recursive: true, mode: 0o700 });
+  const end = async () => {
+    for (const claim of ownClaims(stateDir)) {
+      await takeDown(claim);
+      releaseNumber(claim.number);
+    }
+    await endDaemons(sandboxFolder(stateDir));
+    await sweep((claim) => removeClaimed(claim));
+  };
+  await locked(stateDir, report, end).catch((error: unknown) => {
+    // A full disk takes no lock, and what fills it may be what is to be ended.
+    if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
+    return end();
+  });
+}
+
+/** What runs of the sandbox; undefined when none was started or all was ended. */
+export async function sandboxStatus(options: SandboxOptions = {}): Promise<SandboxStatus | undefined> {
+  const { stateDir } = settled(options);
+  const number = ownClaims(stateDir)[0]?.number;
+  if (number === undefined) return undefined;
+  const host = hostOf(stateDir, number);
+  const immich = async () => host.running && (await host.inside(["systemctl", "is-active", "-q", "immich"])).code === 0;
+  const parts = { network: networkIsThere(number), host: host.running };
+  const [api, edge, isActive] = await Promise.all([
+    apiDaemon(stateDir, number).running(),
+    edgeDaemon(stateDir, number).running(),
+    immich(),
+  ]);
+  return { number, ...parts, api, edge, immich: isActive };
+}
+
+function locked<T>(stateDir: string, report: (line: string) => void, work: () => Promise<T>): Promise<T> {
+  const waiting = (pid: number) => report(`process ${pid} is starting or ending this sandbox: waiting for it`);
+  return withLock(join(sandboxFolder(stateDir), "lock"), work, waiting);
+}
+
+const ownClaims = (stateDir: string): Claim[] => claims().filter((claim) => claim.stateDir === stateDir);
+
+/** The number of this folder's sandbox; others that it may have are given back with all that they stand for. */
+async function ownNumber(stateDir: string, kept: boolean): Promise<Claim> {
+  const [claim, ...older] = ownClaims(stateDir);
+  for (const one of older) {
+    await takeDown(one);
+    releaseNumber(one.number);
+  }
+  if (claim !== undefined) return claim;
+  const owner = kept ? undefined : ownProcess();
+  // With its former number a sandbox keeps its addresses, so that pulumi up finds nothing changed.
+  const file = join(sandboxFolder(stateDir), "number");
+  const former = existsSync(file) ? Number(readFileSync(file, "utf8")) : undefined;
+  const made = await claimNumber(1, { stateDir, hostFolder: hostFolder(stateDir), ...(owner && { owner }) }, former);
+  writeFileSync(file, String(made.number), { mode: 0o600 });
+  return made;
+}
+
+async function takeDown({ number, stateDir, hostFolder: folder }: Claim): Promise<void> {
+  if (stateDir !== undefined) await endDaemons(sandboxFolder(stateDir));
+  await new Host({ number, folder, layer: "" }).park();
+  await removeNetwork(number);
+}
+
+/** Removes what a claim stands for when its owner has ended. */
+export async function removeClaimed(claim: Claim): Promise<void> {
+  await takeDown(claim);
+  rmSync(claim.hostFolder, { recursive: true, force: true });
+}
+
+async function bringUp(stateDir: string, number: number, report: (line: string) => void): Promise<void> {
+  const [api, edge] = [apiDaemon(stateDir, number), edgeDaemon(stateDir, number)];
+  const present = hostOf(stateDir, number);
+  const fresh = !networkIsThere(number);
+  if (fresh) {
+    await Promise.all([edge.stop(), present.halt()]);
+    await makeNetwork(number);
+  }
+  const startApi = async () => {
+    if (await api.running()) return;
+    report("Starting the sandbox's Cloudflare API (usually 1 s)");
+    await api.start();
+  };
+  const [layer] = await Promise.all([present.running ? "" : hostLayer(report), startApi()]);
+  const startEdge = async () => {
+    if (await edge.running()) return;
+    report("Starting the sandbox's edge (usually 1 s)");
+    await edge.start();
+  };
+  const startHost = async () => {
+    const host = hostOf(stateDir, number, layer);
+    if (!present.running) {
+      report("Booting the sandbox host (usually 3 s)");
+      await host.halt();
+      if (!fresh) await resetHostNetwork(number);
+      await host.boot();
+    }
+    await installImmich(host);
+  };
+  await Promise.all([startEdge(), startHost()]);
+}
+
+function describe(stateDir: string, number: number): Sandbox {
+  const host = hostOf(stateDir, number);
+  const apiAddress = `http://127.0.0.1:${apiPort(number)}`;
+  return {
+    number,
+    apiUrl: `${apiAddress}/client/v4`,
+    statusUrl: `${apiAddress}/`,
+    token: readFileSync(join(sandboxFolder(stateDir), "api", "token"), "utf8").trim(),
+    publicCaPath: publicCa(stateDir),
+    edge: EDGE,
+    origin: ORIGIN,
+    sshTarget: {
+      host: host.address,
+      hostKey: host.hostKey,
+      privateKey: readFileSync(host.keyFile, "utf8"),
+      keyFile: host.keyFile,
+    },
+    browserUrl: (hostname) => `https://${hostname}:${browserPort(number)}/`,
+    ssh: (command) => host.ssh(command.map(quoted).join(" ")),
+    runOnHost: (command, input) => host.inside(command, input),
+    runAsStranger: (command, input) => runAt(number, "out", command, input),
+    runAtEdge: (command, input) => runAt(number, "edge", command, input),
+  };
+}
+
+const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;

@@ -1,0 +1,118 @@
+// The lock between processes, with real ones.
+import { spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { withLock } from "../lock.ts";
+
+const module = join(import.meta.dirname, "../lock.ts");
+const children: ChildProcess[] = [];
+let folder: string;
+let path: string;
+
+const ended = (child: ChildProcess) => new Promise((resolve) => child.once("close", resolve));
+
+/** A Node process that runs `body`, an async function's, under the lock and says so. */
+function underLock(body: string): ChildProcess {
+  const program = `
+    import { withLock } from ${JSON.stringify(module)};
+    import { setTimeout as sleep } from "node:timers/promises";
+    import { appendFileSync } from "node:fs";
+    await withLock(${JSON.stringify(path)}, async () => { console.log("held"); ${body} }, () => undefined, 20);`;
+  const child = spawn(process.execPath, ["--input-type=module", "-e", program], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  children.push(child);
+  return child;
+}
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "immich-access-lock-"));
+  path = join(folder, "below", "lock");
+});
+
+afterEach(() => {
+  for (const child of children.splice(0)) child.kill("SIGKILL");
+  rmSync(folder, { recursive: true });
+});
+
+it("lets one in at a time and leaves nothing behind", async () => {
+  let inside = 0;
+  let most = 0;
+  const work = async () => {
+    most = Math.max(most, ++inside);
+    await sleep(5);
+    inside--;
+  };
+  await Promise.all(Array.from({ length: 5 }, () => withLock(path, work, () => undefined, 10)));
+  expect(most).toBe(1);
+  expect(readdirSync(join(folder, "below"))).toEqual([]);
+});
+
+it("is let go when the work fails, whose error comes through", async () => {
+  await expect(
+    withLock(
+      path,
+      () => Promise.reject(new Error("disk on fire")),
+      () => undefined,
+    ),
+  ).rejects.toThrow("disk on fire");
+  expect(existsSync(path)).toBe(false);
+});
+
+it("names the process that is waited for, and is taken over when that one is killed", async () => {
+  const child = underLock("await sleep(60_000);");
+  await new Promise((resolve) => child.stdout!.once("data", resolve));
+  const waited: number[] = [];
+  const got = withLock(
+    path,
+    () => Promise.resolve("mine"),
+    (pid) => void waited.push(pid),
+    30,
+  );
+  await sleep(200);
+  expect(new Set(waited)).toEqual(new Set([child.pid]));
+  child.kill("SIGKILL");
+  expect(await got).toBe("mine");
+});
+
+it.each(["", "not a number", "0", "-1"])("takes over a lock file with the content %j", async (content) => {
+  await withLock(
+    path,
+    () => Promise.resolve(),
+    () => undefined,
+  );
+  writeFileSync(path, content);
+  expect(
+    await withLock(
+      path,
+      () => Promise.resolve("mine"),
+      () => expect.unreachable(),
+    ),
+  ).toBe("mine");
+});
+
+it("is let go by a process that ends in the middle of its work", async () => {
+  const child = underLock("process.exit(3);");
+  await ended(child);
+  expect(existsSync(path)).toBe(false);
+});
+
+it("lets only one of several processes take over what a dead one left", async () => {
+  const gone = spawn("true");
+  await ended(gone);
+  await withLock(
+    path,
+    () => Promise.resolve(),
+    () => undefined,
+  );
+  writeFileSync(path, String(gone.pid));
+  const log = join(folder, "log");
+  const write = (word: string) => `appendFileSync(${JSON.stringify(log)}, "${word} ");`;
+  const four = Array.from({ length: 4 }, () => underLock(`${write("in")} await sleep(40); ${write("out")}`));
+  await Promise.all(four.map(ended));
+  expect(readFileSync(log, "utf8")).toBe("in out ".repeat(4));
+});

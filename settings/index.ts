@@ -1,0 +1,35 @@
+import * as pulumi from "@pulumi/pulumi";
+import { checkSettings } from "./check.ts";
+import { userError } from "./error.ts";
+import type { SettingsValues } from "./schema.ts";
+
+/** The settings of a stack; secrets are outputs, so that Pulumi keeps them encrypted wherever they go. */
+export interface Settings extends Omit<SettingsValues, "apiToken" | "sshPrivateKey"> {
+  apiToken: pulumi.Output<string>;
+  sshPrivateKey: pulumi.Output<string>;
+}
+
+/**
+ * Reads and checks the stack's configuration.
+ *
+ * @throws pulumi.RunError that lists every problem at once, each with the command that fixes it. No value of a secret
+ *   is ever part of the text.
+ */
+export function loadSettings(): Settings {
+  const { values, problems } = checkSettings(readConfiguration());
+  if (problems) {
+    throw userError(
+      `the configuration of stack ${pulumi.getStack()} has ${problems.length === 1 ? "a problem" : `${problems.length.toString()} problems`}; ` +
+        `nothing has been changed.\n${problems.join("\n")}`,
+    );
+  }
+  const { apiToken, sshPrivateKey, ...plain } = values;
+  return { ...plain, apiToken: pulumi.secret(apiToken), sshPrivateKey: pulumi.secret(sshPrivateKey) };
+}
+
+/** The configuration under the project's namespace, by key. */
+function readConfiguration(): Record<string, string> {
+  const namespace = `${pulumi.getProject()}:`;
+  const entries = Object.entries(pulumi.runtime.allConfig()).filter(([key]) => key.startsWith(namespace));
+  return Object.fromEntries(entries.map(([key, value]) => [key.slice(namespace.length), String(value)]));
+}
