@@ -15,7 +15,9 @@ export class PublicShares extends pulumi.ComponentResource {
   public constructor(name: string, args: PublicSharesArgs, opts?: pulumi.ComponentResourceOptions) {
     super("immich-access:index:PublicShares", name, {}, opts);
     const comment = "Public shares of Immich, without Cloudflare Access";
-    new DnsRecords(`${name}-dns`, { ...args, comment }, { parent: this });
+    // A record that goes alone, because its host does, has to go before that, so it depends on it directly.
+    const { dependsOn = [] } = opts ?? {};
+    new DnsRecords(`${name}-dns`, { ...args, comment }, { parent: this, dependsOn });
     this.url = `https://${args.hostname}`;
     this.registerOutputs({ url: this.url });
   }

@@ -2,13 +2,14 @@
 
 import type { SettingsValues } from "./schema.ts";
 
-/** A site in front of Immich. */
-export type ImmichSite = SettingsValues["moreSites"][number];
+/** The settings of a site in front of Immich. */
+export type SiteSettings = SettingsValues["moreSites"][number];
 
 /** A host that serves the sites. */
 export type OriginHost = SettingsValues["moreHosts"][number];
 
-type NonEmpty<T> = [T, ...T[]];
+/** A list with at least one entry. */
+export type NonEmpty<T> = [T, ...T[]];
 
 /** What a function makes of each of a list that is never empty. */
 export const each = <T, U>([first, ...rest]: Readonly<NonEmpty<T>>, make: (item: T) => U): NonEmpty<U> => [
@@ -19,7 +20,7 @@ export const each = <T, U>([first, ...rest]: Readonly<NonEmpty<T>>, make: (item:
 type Values = Omit<SettingsValues, "apiToken" | "sshPrivateKey">;
 
 /** All sites, the main one first. */
-export function sitesOf(values: Values): NonEmpty<ImmichSite> {
+export function sitesOf(values: Values): NonEmpty<SiteSettings> {
   const { hostname, immichUpstream, emails, emailDomains, devices, deviceRotations } = values;
   return [{ hostname, immichUpstream, emails, emailDomains, devices, deviceRotations }, ...values.moreSites];
 }
@@ -31,11 +32,11 @@ export function hostsOf(values: Values): NonEmpty<OriginHost> {
 }
 
 /** Where a host's nginx finds a site's Immich: the main site's can be another on each host. */
-export const upstreamOn = (values: Values, host: OriginHost, site: ImmichSite): string =>
+export const upstreamOn = (values: Values, host: OriginHost, site: SiteSettings): string =>
   site.hostname === values.hostname ? host.immichUpstream : site.immichUpstream;
 
 /** The settings as if one of its sites, on one of its hosts, were all that the stack has. */
-export function viewOf<T extends Values>(values: T, site: ImmichSite, host: OriginHost): T {
+export function viewOf<T extends Values>(values: T, site: SiteSettings, host: OriginHost): T {
   const immichUpstream = upstreamOn(values, host, site);
   return { ...values, ...site, ...host, immichUpstream, moreSites: [], moreHosts: [] };
 }

@@ -6,7 +6,7 @@ import { find, recordResources, settled, type Registered } from "./mocks.ts";
 /** What the program exports. */
 export interface Program {
   url: string;
-  publicShareUrl: string | undefined;
+  publicShareUrl?: string;
   devices: pulumi.Output<Record<string, { clientId: string; clientSecret: string }>>;
   audience: pulumi.Output<string>;
   certificateExpiry: { origin: pulumi.Output<string>; originPulls?: pulumi.Output<string> };
@@ -24,7 +24,7 @@ export async function run(changes: Record<string, string> = {}, preview = false)
   vi.resetModules();
   ({ registered, calls } = recordResources(preview));
   configure(changes);
-  const program = (await import("../../../index.ts")) as unknown as Program;
+  const { default: program } = (await import("../../../index.ts")) as unknown as { default: Program };
   await settled();
   expect(registered.length).toBeGreaterThan(10);
   return program;

@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { hostStep, type HostConnection } from "./host-step.ts";
 
-export interface HostSiteArgs {
+export interface SiteRemovalArgs {
   connection: HostConnection;
   /** Stack, zone and host, as the firewall has it. */
   owner: string;
@@ -15,8 +15,8 @@ export interface HostSiteArgs {
  * be made after the site's Access application and its certificates, which then guard the site until it is gone, and
  * before nginx serves it.
  */
-export class HostSite extends pulumi.ComponentResource {
-  public constructor(name: string, args: HostSiteArgs, opts?: pulumi.ComponentResourceOptions) {
+export class SiteRemoval extends pulumi.ComponentResource {
+  public constructor(name: string, args: SiteRemovalArgs, opts?: pulumi.ComponentResourceOptions) {
     super("immich-access:index:HostSite", name, {}, opts);
     const payload = { owner: args.owner, site: args.hostname };
     hostStep(`${name}-command`, { remove: "site-remove" }, args.connection, payload, { parent: this });

@@ -1,0 +1,174 @@
+import * as pulumi from "@pulumi/pulumi";
+import { cloudflareRanges } from "../components/ip-ranges.ts";
+import type { AddressRanges } from "../components/origin-host/firewall.ts";
+import {
+  HostCertificates,
+  type HostConnection,
+  HostFirewall,
+  HostNginx,
+  SiteRemoval,
+} from "../components/origin-host/index.ts";
+import { ownPort } from "../settings/network.ts";
+import { hostsOf, type NonEmpty, type OriginHost } from "../settings/topology.ts";
+import type { ProtectedSite, Site, StackContext } from "./site.ts";
+import type { After, HostState } from "./stages.ts";
+
+/** What a host has from its declaration on. */
+interface HostIdentity {
+  /** Address for SSH. */
+  address: string;
+  own: OriginHost;
+  connection: HostConnection;
+  /** Project, stack, zone and host: who has put a site on the host. The zone tells stacks of the same name apart. */
+  owner: string;
+  /** Whether no other host gets its certificates later. */
+  last: boolean;
+  /** Begins the names of the host's resources; empty for the main host, which can move to another address. */
+  prefix: string;
+}
+
+/** A machine that serves all sites. Each step on it is for all of them, so more sites cost no more SSH connections. */
+export class Host implements HostState {
+  public readonly address: string;
+  public readonly firewall: HostFirewall;
+  public readonly resources: readonly pulumi.Resource[];
+  private readonly identity: HostIdentity;
+
+  /** Closes port 443 to all but Cloudflare's address ranges. */
+  public constructor(
+    { settings }: StackContext,
+    identity: HostIdentity,
+    sites: readonly Site[],
+    ranges: AddressRanges,
+  ) {
+    this.address = identity.address;
+    this.identity = identity;
+    this.firewall = new HostFirewall(`${identity.prefix}firewall`, {
+      connection: identity.connection,
+      owner: identity.owner,
+      sites: sites.map((site) => ({
+        hostname: site.hostname,
+        serves: site.serves,
+        upstreamPort: ownPort(site.upstreamOn(identity.own)),
+      })),
+      ranges,
+      dockerPublishedPort: settings.dockerPublishedPort,
+      confirmSeconds: settings.confirmSeconds,
+    });
+    this.resources = [this.firewall];
+  }
+
+  /** Installs the sites' certificates. The step's new SSH connection confirms the change of the firewall. */
+  public installCertificates(sites: readonly Site[], after: After): HostWithCertificates {
+    const { connection, last, prefix } = this.identity;
+    const installed = sites.map(({ lostAnswers }) => lostAnswers.installation);
+    const certificates = new HostCertificates(
+      `${prefix}certificates`,
+      {
+        connection,
+        firewall: this.firewall.summary,
+        sites: sites.map(({ hostname, originCertificate, clientAuthentication }) => ({
+          hostname,
+          certificatePem: originCertificate.certificatePem,
+          privateKeyPem: originCertificate.privateKeyPem,
+          clientAuthorityPem: clientAuthentication.authorityPem,
+        })),
+        // Once the last host has its certificates, the others that Cloudflare has issued are in use nowhere.
+        ...(last && { hooks: { afterCreate: installed, afterUpdate: installed } }),
+      },
+      after,
+    );
+    return new HostWithCertificates(this.identity, certificates);
+  }
+}
+
+/** A host that has the certificates of all sites. */
+export class HostWithCertificates implements HostState {
+  public readonly address: string;
+  public readonly resources: readonly pulumi.Resource[];
+  private readonly identity: HostIdentity;
+  private readonly certificates: HostCertificates;
+
+  public constructor(identity: HostIdentity, certificates: HostCertificates) {
+    this.address = identity.address;
+    this.identity = identity;
+    this.certificates = certificates;
+    this.resources = [certificates];
+  }
+
+  /** Prepares the removal of a site from this host, which comes before that of its Access application. */
+  public prepareRemoval(site: ProtectedSite, after: After): SiteOnHost {
+    const { connection, owner, prefix } = this.identity;
+    const removal = new SiteRemoval(
+      site.site.resourceName(`${prefix}on-host`),
+      { connection, owner, hostname: site.hostname },
+      after,
+    );
+    return { site, address: this.address, resources: [removal] };
+  }
+
+  /**
+   * Has nginx serve the sites.
+   * @param places all sites on all hosts, with their removal prepared; those on this host are served
+   */
+  public serve(places: readonly SiteOnHost[], { settings }: StackContext, after: After): ServingHost {
+    const { connection, own, owner, prefix } = this.identity;
+    const sites = places.filter(({ address }) => address === this.address).map(({ site }) => site);
+    const nginx = new HostNginx(
+      `${prefix}nginx`,
+      {
+        connection,
+        owner,
+        certificates: this.certificates.summary,
+        teamDomain: settings.teamDomain,
+        sites: sites.map(({ hostname, site, audience }) => ({
+          hostname,
+          serves: site.serves,
+          upstream: site.upstreamOn(own),
+          audience,
+        })),
+      },
+      after,
+    );
+    return { address: this.address, originAddresses: own.originAddresses, resources: [nginx] };
+  }
+}
+
+/** A site on a host from which it can be removed. */
+export interface SiteOnHost {
+  readonly site: ProtectedSite;
+  readonly address: string;
+  readonly resources: readonly pulumi.Resource[];
+}
+
+/** A host whose nginx serves the sites. */
+export interface ServingHost extends HostState {
+  /** Public addresses for the DNS records. */
+  readonly originAddresses: readonly string[];
+}
+
+/** The hosts of a stack with their firewalls, the main one first. */
+export function declareHosts(context: StackContext, sites: readonly Site[]): NonEmpty<Host> {
+  const { settings, provider } = context;
+  const ranges = cloudflareRanges(settings.ipRanges, provider);
+  const [main, ...more] = hostsOf(settings);
+  const declare = (own: OriginHost, id: string) => {
+    const identity: HostIdentity = {
+      address: own.sshAddress,
+      own,
+      connection: {
+        host: own.sshAddress,
+        port: own.sshPort,
+        user: own.sshUser,
+        privateKey: settings.sshPrivateKey,
+        hostKey: own.sshHostKey,
+        revision: settings.hostRevision,
+      },
+      owner: [pulumi.getProject(), pulumi.getStack(), settings.zoneId, id].join("/"),
+      last: own === (more.at(-1) ?? main),
+      prefix: id === "" ? "" : `${id}-`,
+    };
+    return new Host(context, identity, sites, ranges);
+  };
+  return [declare(main, ""), ...more.map((own) => declare(own, own.sshAddress))];
+}

@@ -1,0 +1,122 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type * as pulumi from "@pulumi/pulumi";
+import { AccessApplication } from "../components/access-application.ts";
+import { DnsRecords } from "../components/dns-records.ts";
+import type { LoginProvider } from "../components/login-provider.ts";
+import { OriginPullsCertificate } from "../components/origin-pulls/certificate.ts";
+import { PublicShares } from "../components/public-shares.ts";
+import type { Settings } from "../settings/index.ts";
+import { each, type NonEmpty, type OriginHost, type SiteSettings, sitesOf, upstreamOn } from "../settings/topology.ts";
+import { type ClientAuthentication, Site, type StackContext } from "./site.ts";
+import type { After } from "./stages.ts";
+
+const CLOUDFLARE_AUTHORITY = join(import.meta.dirname, "../components/origin-pulls/cloudflare-origin-pull-ca.pem");
+
+/** A site in front of Immich, behind Access. */
+export class ImmichSite extends Site {
+  public readonly serves = "immich";
+  private readonly own: SiteSettings;
+
+  public constructor(context: StackContext, own: SiteSettings, clientAuthentication: ClientAuthentication) {
+    super(context, own.hostname, clientAuthentication);
+    this.own = own;
+  }
+
+  public override upstreamOn(host: OriginHost): string {
+    return upstreamOn(this.context.settings, host, this.own);
+  }
+
+  public override createAccess(login: LoginProvider, after: After): AccessApplication {
+    const { settings, provider } = this.context;
+    return new AccessApplication(
+      this.resourceName("access"),
+      {
+        accountId: settings.accountId,
+        hostname: this.hostname,
+        emails: this.own.emails,
+        emailDomains: this.own.emailDomains,
+        sessionDuration: settings.sessionDuration,
+        loginProvider: login.id,
+        devices: this.own.devices,
+        rotations: this.own.deviceRotations,
+        tokenDuration: settings.tokenDuration,
+        anyServiceToken: settings.anyServiceToken,
+        hooks: this.lostAnswers.creation,
+      },
+      { provider, ...after },
+    );
+  }
+
+  public override createRecords(addresses: readonly string[], after: After): pulumi.Resource {
+    const { settings, provider } = this.context;
+    return new DnsRecords(
+      this.resourceName("dns"),
+      {
+        zoneId: settings.zoneId,
+        hostname: this.hostname,
+        addresses,
+        comment: "Immich behind Cloudflare Access",
+        hooks: this.lostAnswers.creation,
+      },
+      { provider, ...after },
+    );
+  }
+}
+
+/** A site in front of immich-public-proxy, for everybody who has a link. */
+export class SharesSite extends Site {
+  public readonly serves = "shares";
+
+  public constructor(context: StackContext, clientAuthentication: ClientAuthentication) {
+    super(context, context.settings.publicShareHostname, clientAuthentication);
+  }
+
+  public override upstreamOn(): string {
+    return this.context.settings.publicShareUpstream;
+  }
+
+  public override createAccess(): undefined {
+    return undefined;
+  }
+
+  public override createRecords(addresses: readonly string[], after: After): pulumi.Resource {
+    const { settings, provider } = this.context;
+    return new PublicShares(
+      this.hostname,
+      { zoneId: settings.zoneId, hostname: this.hostname, addresses, hooks: this.lostAnswers.creation },
+      { provider, ...after },
+    );
+  }
+}
+
+/** The sites of a stack with their certificates: the main one first, public shares last if there are any. */
+export function declareSites(context: StackContext): NonEmpty<Site> {
+  const { settings } = context;
+  const [main, ...more] = sitesOf(settings);
+  const authenticationOf = clientAuthentication(settings, main.hostname);
+  const immich = each([main, ...more], (own) => new ImmichSite(context, own, authenticationOf(own.hostname)));
+  const { publicShareHostname } = settings;
+  if (publicShareHostname === "") return immich;
+  return [...immich, new SharesSite(context, authenticationOf(publicShareHostname))];
+}
+
+/** How Cloudflare proves itself to each site, by the mode of the origin pulls. */
+function clientAuthentication(settings: Settings, mainHostname: string): (hostname: string) => ClientAuthentication {
+  const issue = (hostname: string) =>
+    new OriginPullsCertificate(`${hostname}-origin-pulls-certificate`, {
+      hostname,
+      validityDays: settings.certificateValidityDays,
+      key: settings.originPullsKey,
+    });
+  if (settings.originPulls === "hostname") {
+    return (hostname) => {
+      const certificate = issue(hostname);
+      return { certificate, authorityPem: certificate.authorityPem, declaresOriginPulls: true };
+    };
+  }
+  const certificate = settings.originPulls === "zone" ? issue(mainHostname) : undefined;
+  const authorityPem =
+    certificate?.authorityPem ?? (settings.originPullsCa || readFileSync(CLOUDFLARE_AUTHORITY, "utf8"));
+  return (hostname) => ({ certificate, authorityPem, declaresOriginPulls: hostname === mainHostname });
+}

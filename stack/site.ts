@@ -1,0 +1,175 @@
+import type * as pulumi from "@pulumi/pulumi";
+import type { AccessApplication } from "../components/access-application.ts";
+import type * as cloudflare from "../components/cloudflare.ts";
+import { LoginProvider } from "../components/login-provider.ts";
+import { LostAnswers } from "../components/lost-answers/index.ts";
+import { OriginCertificate } from "../components/origin-certificate.ts";
+import type { OriginPullsCertificate } from "../components/origin-pulls/certificate.ts";
+import { OriginPulls } from "../components/origin-pulls/index.ts";
+import type { Settings } from "../settings/index.ts";
+import type { OriginHost } from "../settings/topology.ts";
+import type { HostWithCertificates, ServingHost } from "./host.ts";
+import type { After, SiteState } from "./stages.ts";
+
+/** What all sites of a stack have in common. */
+export interface StackContext {
+  settings: Settings;
+  provider: cloudflare.Provider;
+}
+
+/** How Cloudflare proves to nginx that a request comes from it. */
+export interface ClientAuthentication {
+  /** The client certificate; `undefined` in the mode `shared`, in which all customers of Cloudflare have the same one. */
+  certificate: OriginPullsCertificate | undefined;
+  /** Certificate authority whose client certificates nginx accepts, PEM. */
+  authorityPem: pulumi.Input<string>;
+  /** Whether the origin pulls are declared for this site: for each in the mode `hostname`, else for one of the zone. */
+  declaresOriginPulls: boolean;
+}
+
+/**
+ * A host name and what it has at Cloudflare; first of all its certificates, which wait for nothing.
+ *
+ * Resource names contain the host name, so changing `hostname` creates a second site and then deletes the first, DNS
+ * records first. Updating in place would leave the old name without Access.
+ */
+export abstract class Site implements SiteState {
+  /** What nginx passes requests to: Immich, or no more than the pages of immich-public-proxy. */
+  public abstract readonly serves: "immich" | "shares";
+  public readonly hostname: string;
+  public readonly originCertificate: OriginCertificate;
+  public readonly clientAuthentication: ClientAuthentication;
+  public readonly resources: readonly pulumi.Resource[];
+  /** Removes what failed creations have left. */
+  public readonly lostAnswers: LostAnswers;
+  protected readonly context: StackContext;
+
+  protected constructor(context: StackContext, hostname: string, clientAuthentication: ClientAuthentication) {
+    const { settings, provider } = context;
+    this.context = context;
+    this.hostname = hostname;
+    this.clientAuthentication = clientAuthentication;
+    this.lostAnswers = new LostAnswers({
+      apiUrl: settings.apiUrl,
+      apiToken: settings.apiToken,
+      zoneId: settings.zoneId,
+      hostname,
+    });
+    this.originCertificate = new OriginCertificate(
+      this.resourceName("origin-certificate"),
+      { hostname, validityDays: settings.certificateValidityDays },
+      { provider },
+    );
+    const { certificate } = clientAuthentication;
+    this.resources = certificate ? [this.originCertificate, certificate] : [this.originCertificate];
+  }
+
+  /** Where a host finds what the site serves, `address:port`. */
+  public abstract upstreamOn(host: OriginHost): string;
+
+  /** Creates the Access application, if the site has one. */
+  public abstract createAccess(login: LoginProvider, after: After): AccessApplication | undefined;
+
+  /** Creates the DNS records, which put the site on the internet. */
+  public abstract createRecords(addresses: readonly string[], after: After): pulumi.Resource;
+
+  /**
+   * Has Cloudflare present its client certificate from now on.
+   * @param hosts all hosts, which have to accept the certificate first
+   */
+  public activateOriginPulls(hosts: readonly HostWithCertificates[], after: After): SiteWithOriginPulls {
+    if (hosts.length === 0) throw new Error("activateOriginPulls() needs the hosts that accept the certificate");
+    const { certificate, declaresOriginPulls } = this.clientAuthentication;
+    if (!declaresOriginPulls) return new SiteWithOriginPulls(this, this.context, []);
+    const { settings, provider } = this.context;
+    const originPulls = new OriginPulls(
+      this.resourceName("origin-pulls"),
+      {
+        zoneId: settings.zoneId,
+        hostname: this.hostname,
+        mode: settings.originPulls,
+        ...(certificate && { certificate }),
+        hooks: this.lostAnswers.creation,
+      },
+      { provider, ...after },
+    );
+    return new SiteWithOriginPulls(this, this.context, [originPulls]);
+  }
+
+  /** Name of the site's resource of this kind. */
+  public resourceName(kind: string): string {
+    return `${this.hostname}-${kind}`;
+  }
+}
+
+/** A site to which Cloudflare proves itself by its client certificate. */
+export class SiteWithOriginPulls implements SiteState {
+  public readonly hostname: string;
+  public readonly site: Site;
+  public readonly resources: readonly pulumi.Resource[];
+  private readonly context: StackContext;
+
+  public constructor(site: Site, context: StackContext, resources: readonly pulumi.Resource[]) {
+    this.hostname = site.hostname;
+    this.site = site;
+    this.context = context;
+    this.resources = resources;
+  }
+
+  /** Declares how people log in, which all sites of an account share. */
+  public declareLogin(after: After): Login {
+    const { settings, provider } = this.context;
+    const component = new LoginProvider(
+      "login",
+      { accountId: settings.accountId, choice: settings.loginProvider, hooks: this.site.lostAnswers.creation },
+      { provider, ...after },
+    );
+    return { component, resources: [component] };
+  }
+
+  /** Puts Access in front of the host name. Public shares have none: they are for everybody. */
+  public protect(login: Login, after: After): ProtectedSite {
+    return new ProtectedSite(this.site, this.site.createAccess(login.component, after), this.context);
+  }
+}
+
+/** The login provider, and what has been made for it. */
+export interface Login {
+  readonly component: LoginProvider;
+  readonly resources: readonly pulumi.Resource[];
+}
+
+/** A site that is behind Access, if it is to be. */
+export class ProtectedSite implements SiteState {
+  public readonly hostname: string;
+  public readonly site: Site;
+  /** The Access application; `undefined` for public shares. */
+  public readonly access: AccessApplication | undefined;
+  public readonly resources: readonly pulumi.Resource[];
+  private readonly context: StackContext;
+
+  public constructor(site: Site, access: AccessApplication | undefined, context: StackContext) {
+    this.hostname = site.hostname;
+    this.site = site;
+    this.access = access;
+    this.context = context;
+    this.resources = access ? [access] : [];
+  }
+
+  /** Audience tag of the tokens that nginx asks of every request; `undefined` where it asks for none. */
+  public get audience(): pulumi.Output<string> | undefined {
+    return this.context.settings.originJwtCheck ? this.access?.audience : undefined;
+  }
+
+  /** Leads the host name to all hosts; Cloudflare spreads visitors over their addresses. */
+  public publish(hosts: readonly ServingHost[], after: After): PublishedSite {
+    const addresses = hosts.flatMap(({ originAddresses }) => originAddresses);
+    if (addresses.length === 0) throw new Error("publish() needs hosts that serve the site");
+    return { resources: [this.site.createRecords(addresses, after)] };
+  }
+}
+
+/** A site that is on the internet. */
+export interface PublishedSite {
+  readonly resources: readonly pulumi.Resource[];
+}
