@@ -31,7 +31,7 @@ interface HostIdentity {
 export class Host implements HostState {
   public readonly address: string;
   public readonly firewall: HostFirewall;
-  public readonly resources: readonly pulumi.Resource[];
+  public readonly resources: readonly pulumi.Input<pulumi.Resource>[];
   private readonly identity: HostIdentity;
 
   /** Closes port 443 to all but Cloudflare's address ranges. */
@@ -49,13 +49,13 @@ export class Host implements HostState {
       sites: sites.map((site) => ({
         hostname: site.hostname,
         serves: site.serves,
-        upstreamPort: ownPort(site.upstreamOn(identity.own)),
+        upstreamPort: ownPort(site.upstreamOn(identity.own)) ?? null,
       })),
       ranges,
       dockerPublishedPort: settings.dockerPublishedPort,
       confirmSeconds: settings.confirmSeconds,
     });
-    this.resources = [this.firewall];
+    this.resources = [answered(this.firewall, this.firewall.change)];
   }
 
   /** Installs the sites' certificates. The step's new SSH connection confirms the change of the firewall. */
@@ -66,12 +66,12 @@ export class Host implements HostState {
       `${prefix}certificates`,
       {
         connection,
-        firewall: this.firewall.summary,
+        after: this.firewall.change.apply((change) => `firewall change ${change.toString()}`),
         sites: sites.map(({ hostname, originCertificate, clientAuthentication }) => ({
           hostname,
-          certificatePem: originCertificate.certificatePem,
-          privateKeyPem: originCertificate.privateKeyPem,
-          clientAuthorityPem: clientAuthentication.authorityPem,
+          certificate: originCertificate.certificatePem,
+          privateKey: originCertificate.privateKeyPem,
+          clientAuthority: clientAuthentication.authorityPem,
         })),
         // Once the last host has its certificates, the others that Cloudflare has issued are in use nowhere.
         ...(last && { hooks: { afterCreate: installed, afterUpdate: installed } }),
@@ -85,7 +85,7 @@ export class Host implements HostState {
 /** A host that has the certificates of all sites. */
 export class HostWithCertificates implements HostState {
   public readonly address: string;
-  public readonly resources: readonly pulumi.Resource[];
+  public readonly resources: readonly pulumi.Input<pulumi.Resource>[];
   private readonly identity: HostIdentity;
   private readonly certificates: HostCertificates;
 
@@ -93,7 +93,7 @@ export class HostWithCertificates implements HostState {
     this.address = identity.address;
     this.identity = identity;
     this.certificates = certificates;
-    this.resources = [certificates];
+    this.resources = [answered(certificates, certificates.installed)];
   }
 
   /** Prepares the removal of a site from this host, which comes before that of its Access application. */
@@ -119,7 +119,7 @@ export class HostWithCertificates implements HostState {
       {
         connection,
         owner,
-        certificates: this.certificates.summary,
+        after: this.certificates.installed,
         teamDomain: settings.teamDomain,
         sites: sites.map(({ hostname, site, audience }) => ({
           hostname,
@@ -130,15 +130,23 @@ export class HostWithCertificates implements HostState {
       },
       after,
     );
-    return { address: this.address, originAddresses: own.originAddresses, resources: [nginx] };
+    return {
+      address: this.address,
+      originAddresses: own.originAddresses,
+      resources: [answered(nginx, nginx.configuration)],
+    };
   }
 }
+
+/** A component once its step has answered: what depends on that is not made if the step has not run. */
+const answered = (component: pulumi.Resource, answer: pulumi.Output<unknown>): pulumi.Output<pulumi.Resource> =>
+  answer.apply(() => component);
 
 /** A site on a host from which it can be removed. */
 export interface SiteOnHost {
   readonly site: ProtectedSite;
   readonly address: string;
-  readonly resources: readonly pulumi.Resource[];
+  readonly resources: readonly pulumi.Input<pulumi.Resource>[];
 }
 
 /** A host whose nginx serves the sites. */

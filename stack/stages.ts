@@ -2,11 +2,11 @@ import type * as pulumi from "@pulumi/pulumi";
 import { each, type NonEmpty } from "../settings/topology.ts";
 
 /** Options for what a stage makes. */
-export type After = Readonly<{ dependsOn: pulumi.Resource[] }>;
+export type After = Readonly<{ dependsOn: pulumi.Input<pulumi.Resource>[] }>;
 
 /** What a stage made for a site or a host. */
 export interface Made {
-  readonly resources: readonly pulumi.Resource[];
+  readonly resources: readonly pulumi.Input<pulumi.Resource>[];
 }
 
 /** A site, whatever has been made for it so far. */
@@ -34,9 +34,9 @@ export interface HostState extends Made {
  * stack's state grows with its number of sites and not with the square of it.
  */
 export class Stages {
-  private readonly bySite: Map<string, pulumi.Resource[]>;
-  private readonly byHost: Map<string, pulumi.Resource[]>;
-  private readonly shared: pulumi.Resource[] = [];
+  private readonly bySite: Map<string, pulumi.Input<pulumi.Resource>[]>;
+  private readonly byHost: Map<string, pulumi.Input<pulumi.Resource>[]>;
+  private readonly shared: pulumi.Input<pulumi.Resource>[] = [];
 
   /** Begins with what sites and hosts have when they are declared. */
   public constructor(sites: readonly SiteState[], hosts: readonly HostState[]) {
@@ -111,7 +111,10 @@ export class Stages {
   }
 }
 
-function madeFor(made: ReadonlyMap<string, pulumi.Resource[]>, key: string): pulumi.Resource[] {
+function madeFor(
+  made: ReadonlyMap<string, pulumi.Input<pulumi.Resource>[]>,
+  key: string,
+): pulumi.Input<pulumi.Resource>[] {
   const resources = made.get(key);
   if (!resources) throw new Error(`${key} is not among the sites and hosts that the stages began with`);
   return resources;

@@ -1,5 +1,6 @@
 import { Resolver } from "node:dns/promises";
 import { isIP } from "node:net";
+import type { DoctorPayload } from "../../components/origin-host/payload.ts";
 import type { SettingsValues } from "../../settings/schema.ts";
 import type { OriginHost } from "../../settings/topology.ts";
 import type { Outputs } from "../lib/outputs.ts";
@@ -10,7 +11,7 @@ import { resolution } from "./cloudflare/zone.ts";
 import { deployed } from "./deployed.ts";
 import { reason, straightToHost, throughCloudflare } from "./edge.ts";
 import { about, type Finding, ofShares } from "./finding.ts";
-import { hostFindings, type HostPayload, type HostReport, hostUnknown, liveRanges } from "./host.ts";
+import { hostFindings, type HostReport, hostUnknown, liveRanges } from "./host.ts";
 import type { Network } from "./network.ts";
 import { sharesThroughCloudflare } from "./shares.ts";
 import { type Subjects, subjectsOf } from "./subjects.ts";
@@ -23,7 +24,7 @@ export interface Patient {
   network: Network;
   api: ApiReader;
   /** Runs the agent's step `doctor` on a host. Rejects with one line about why it could not. */
-  askHost: (host: OriginHost, payload: HostPayload) => Promise<HostReport>;
+  askHost: (host: OriginHost, payload: DoctorPayload) => Promise<HostReport>;
 }
 
 /** Looks at every site and every host from all three places at once. Changes nothing anywhere. */

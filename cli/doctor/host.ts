@@ -1,65 +1,12 @@
-import { z } from "zod";
+import type { Answer } from "../../components/origin-host/answer.ts";
 import { about, type Check, type Finding, ill, judged, ofShares, well } from "./finding.ts";
 import type { ExaminedName, Subjects } from "./subjects.ts";
 
-const checksSchema = z.record(z.string(), z.object({ status: z.enum(["ok", "wrong", "unknown"]), says: z.string() }));
+/** What the agent's step `doctor` has found on a host. */
+export type HostReport = Answer<"doctor">;
 
 /** What lies on the host for one site; null where there is nothing. */
-const siteFacts = z.object({
-  /** PEM of the authority whose client certificates nginx accepts. */
-  clientAuthority: z.string().nullable(),
-  /** PEM of the origin certificate. */
-  certificate: z.string().nullable(),
-});
-
-export type SiteFacts = z.output<typeof siteFacts>;
-
-/** What the agent's step `doctor` prints: host/agent/doctor.py. */
-const reportSchema = z.object({
-  checks: checksSchema,
-  /** By host name, public shares among them. */
-  sites: z.record(z.string(), z.object({ checks: checksSchema, facts: siteFacts })),
-  facts: z.object({
-    /** Seconds since 1970 by the host's clock. */
-    time: z.number(),
-    /** What ufw and nginx take for Cloudflare's ranges; null before the first deployment. */
-    ranges: z.object({ ipv4: z.array(z.string()), ipv6: z.array(z.string()) }).nullable(),
-    /** The step that was at work meanwhile. */
-    busy: z.string().nullable(),
-  }),
-});
-
-export type HostReport = z.output<typeof reportSchema>;
-
-/** What the step is told of a site, in the words of the other steps. */
-export interface PayloadSite {
-  site: string;
-  serves: "immich" | "shares";
-  upstream: string;
-  /** Port of an upstream on the host itself, or null. */
-  upstreamPort: number | null;
-  /** Whether the site's nginx asks for a token of Access. */
-  tokenCheck: boolean;
-  /** Audience tag that the verifier must know; null before the first `up`, and for shares. */
-  audience: string | null;
-}
-
-/** What the step is told; nothing of it is secret. */
-export interface HostPayload {
-  sshPort: number;
-  dockerPublishedPort: "refuse" | "drop";
-  confirmSeconds: number;
-  sites: readonly PayloadSite[];
-}
-
-/**
- * Reads what the step printed.
- *
- * @throws ZodError or SyntaxError for anything else
- */
-export function readReport(text: string): HostReport {
-  return reportSchema.parse(JSON.parse(text));
-}
+export type SiteFacts = HostReport["sites"][string]["facts"];
 
 /** Runs every step on the host again; without another input the engine sees nothing to do. */
 export const rerun = (revision: number) => `pulumi config set hostRevision ${(revision + 1).toString()} && pulumi up`;

@@ -9,7 +9,7 @@ import { examine } from "./examine.ts";
 import { exitStatus } from "./finding.ts";
 import { parseDetour } from "./network.ts";
 import { json, table } from "./report.ts";
-import { askHost } from "./ssh.ts";
+import { askAgent } from "../lib/ssh.ts";
 import { readStack } from "./stack.ts";
 
 const USAGE = `usage: npm run doctor -- [--stack NAME] [--json] …
@@ -37,7 +37,7 @@ async function main(): Promise<number> {
     outputs,
     network: { detours: options.detours, ca: options.ca },
     api: apiReader(settings.apiUrl, settings.apiToken),
-    askHost: (host, payload) => askHost({ ...host, sshPrivateKey: settings.sshPrivateKey }, payload),
+    askHost: (host, payload) => askAgent({ ...host, sshPrivateKey: settings.sshPrivateKey }, "doctor", payload),
   });
   const sites = sitesOf(settings).map(({ hostname }) => hostname);
   const diagnosis = { sites, findings, seconds: (performance.now() - started) / 1000 };

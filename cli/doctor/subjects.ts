@@ -1,11 +1,11 @@
 // What there is to look at: each site, each host, and each site on each host.
+import type { DoctorPayload } from "../../components/origin-host/payload.ts";
 import { ownPort } from "../../settings/network.ts";
 import type { SettingsValues } from "../../settings/schema.ts";
 import { each, hostsOf, type OriginHost, sitesOf, upstreamOn, viewOf } from "../../settings/topology.ts";
 import type { Outputs, SiteOutputs } from "../lib/outputs.ts";
 import type { WantedAccess } from "./cloudflare/access.ts";
 import type { Subject } from "./finding.ts";
-import type { HostPayload, PayloadSite } from "./host.ts";
 
 /** A host name with what it serves. */
 export interface ExaminedName {
@@ -27,7 +27,7 @@ export interface ExaminedHost {
   /** Names it in findings where the stack has several hosts. */
   subject: Subject;
   host: OriginHost;
-  payload: HostPayload;
+  payload: DoctorPayload;
   /** Its ports that only Cloudflare or nobody else may reach. */
   ports: readonly number[];
 }
@@ -62,17 +62,24 @@ export function subjectsOf(settings: SettingsValues, outputs: Outputs | undefine
       : [{ subject: named(shareName), serves: "shares", settings: { ...sites[0].settings, hostname: shareName } }];
 
   const examined = (host: OriginHost): ExaminedHost => {
-    const immich = all.map((site, place): PayloadSite => {
+    const immich = all.map((site, place): DoctorPayload["sites"][number] => {
       const upstream = upstreamOn(settings, host, site);
-      const audience = sites[place]?.outputs?.audience ?? null;
       return {
-        ...{ site: site.hostname, serves: "immich", upstream },
-        ...{ upstreamPort: ownPort(upstream) ?? null, tokenCheck: settings.originJwtCheck, audience },
+        hostname: site.hostname,
+        serves: "immich",
+        upstream,
+        upstreamPort: ownPort(upstream) ?? null,
+        tokenCheck: settings.originJwtCheck,
+        audience: sites[place]?.outputs?.audience ?? null,
       };
     });
-    const shared = shares.map(({ settings: { hostname } }): PayloadSite => ({
-      ...{ site: hostname, serves: "shares", upstream: publicShareUpstream },
-      ...{ upstreamPort: ownPort(publicShareUpstream) ?? null, tokenCheck: false, audience: null },
+    const shared = shares.map(({ settings: { hostname } }): DoctorPayload["sites"][number] => ({
+      hostname,
+      serves: "shares",
+      upstream: publicShareUpstream,
+      upstreamPort: ownPort(publicShareUpstream) ?? null,
+      tokenCheck: false,
+      audience: null,
     }));
     const served = [...immich, ...shared];
     return {

@@ -2,6 +2,8 @@
 import { createHash } from "node:crypto";
 import { Client } from "ssh2";
 import { agentCommand, agentInput } from "../../components/origin-host/agent.ts";
+import { type Answer, readAnswer } from "../../components/origin-host/answer.ts";
+import { checkedPayload, type Payload } from "../../components/origin-host/payload.ts";
 import type { SettingsValues } from "../../settings/schema.ts";
 
 /** Milliseconds until the host must have let us in, and until it must have answered: much for one that is busy. */
@@ -15,23 +17,23 @@ export type Connection = Pick<SettingsValues, "sshAddress" | "sshPort" | "sshUse
  * Runs a step of the agent that only looks, over one SSH connection. A host that lacks Python gets none: nothing changes.
  *
  * @param payload travels on standard input; nothing secret belongs into it
- * @returns the step's one line
- * @throws Error with one line about why there is none
+ * @throws Error with one line about why there is no answer
  */
-export async function askAgent(connection: Connection, step: "doctor" | "survey", payload: object): Promise<string> {
+export async function askAgent<S extends "doctor" | "survey">(
+  connection: Connection,
+  step: S,
+  payload: Payload<S>,
+): Promise<Answer<S>> {
   const command = `test -x /usr/bin/python3 && ${agentCommand(step)}`;
-  const input = agentInput({ payload });
+  const input = agentInput({ revision: 0, payload: checkedPayload(step, payload) });
   const { code, stdout, stderr } = await execute(connection, command, input);
-  if (code !== 0) {
-    const said = stderr
-      .trim()
-      .split("\n")
-      .at(-1)
-      ?.replace(/^immich-access: /, "");
-    throw new Error(said ? `the host says: ${said}` : "/usr/bin/python3 is missing on the host");
-  }
-  // The host's own login scripts may have said something before.
-  return stdout.trim().split("\n").at(-1) ?? "";
+  if (code === 0) return readAnswer(step, stdout);
+  const said = stderr
+    .trim()
+    .split("\n")
+    .at(-1)
+    ?.replace(/^immich-access: /, "");
+  throw new Error(said ? `the host says: ${said}` : "/usr/bin/python3 is missing on the host");
 }
 
 /** The kinds of host key that the program pins, the preferred first. */

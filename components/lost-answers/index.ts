@@ -1,4 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
+import { NoAnswerError, readAnswer } from "../origin-host/answer.ts";
 import { account, type Account } from "./api.ts";
 import { requireNewSecret } from "./secret.ts";
 import { originCertificates, SEARCHES, type Site, type Stray } from "./strays.ts";
@@ -40,10 +41,13 @@ export class LostAnswers {
     const secret = new pulumi.ResourceHook(`${hostname}-lost-secrets`, requireNewSecret);
     this.creation = { beforeCreate: [search], afterCreate: [search], afterUpdate: [secret] };
     this.installation = new pulumi.ResourceHook(`${hostname}-lost-certificates`, async ({ newOutputs, oldOutputs }) => {
-      const installed = fingerprint(hostname, newOutputs);
-      if (installed === undefined) return;
+      const installed = installedCertificates(newOutputs);
+      const former = oldOutputs ? installedCertificates(oldOutputs) : new Map<string, string>();
+      const own = installed?.get(hostname);
+      // Without the former certificate, the one that is about to be revoked would look like an orphan.
+      if (own === undefined || former === undefined) return;
       const api = await open();
-      await remove(api, await originCertificates(api, site, installed, fingerprint(hostname, oldOutputs)));
+      await remove(api, await originCertificates(api, site, own, former.get(hostname)));
     });
   }
 }
@@ -58,9 +62,16 @@ async function remove(api: Account, strays: readonly Stray[]): Promise<void> {
   }
 }
 
-/** The certificate that the summary of the host's `certificates` step names for a site. */
-function fingerprint(hostname: string, outputs: Record<string, unknown> | undefined): string | undefined {
-  const lines = String(outputs?.stdout).split("\n");
-  const of = (line: string) => /^certificate ([0-9a-f]{16}) for (\S+) /.exec(line) ?? [];
-  return lines.map(of).find(([, , site]) => site === hostname)?.[1];
+/**
+ * Fingerprints of the certificates that the host's step `certificates` has installed, by host name; `undefined` if its
+ * output is from before version 0.2.0, or from something else than the step, which the step's component reports.
+ */
+function installedCertificates(outputs: Record<string, unknown> | undefined): Map<string, string> | undefined {
+  try {
+    const { sites } = readAnswer("certificates", String(outputs?.stdout));
+    return new Map(sites.map(({ hostname, fingerprint }) => [hostname, fingerprint]));
+  } catch (error) {
+    if (error instanceof NoAnswerError) return undefined;
+    throw error;
+  }
 }

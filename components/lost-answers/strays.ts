@@ -108,7 +108,7 @@ export const SEARCHES: Readonly<Record<string, Search>> = {
 /**
  * Origin certificates for the key of the installed one that are neither that nor the one installed before it, which the
  * provider revokes itself.
- * @param installed start of the SHA-256 fingerprint of the installed certificate, in lower case.
+ * @param installed SHA-256 of the installed certificate, in lower-case hexadecimal.
  * @param former the same of the one before it.
  */
 export async function originCertificates(
@@ -123,9 +123,8 @@ export async function originCertificates(
     const key = parsed.publicKey.export({ type: "spki", format: "pem" });
     return { id, key, fingerprint: parsed.fingerprint256.replaceAll(":", "").toLowerCase() };
   });
-  const own = read.find(({ fingerprint }) => fingerprint.startsWith(installed));
-  const known = [installed, former].filter((one) => one !== undefined);
+  const own = read.find(({ fingerprint }) => fingerprint === installed);
   return read
-    .filter(({ key, fingerprint }) => key === own?.key && !known.some((one) => fingerprint.startsWith(one)))
+    .filter(({ key, fingerprint }) => key === own?.key && fingerprint !== installed && fingerprint !== former)
     .map(({ id }) => ({ path: `certificates/${id}`, what: `origin certificate for ${hostname}` }));
 }

@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { hostStep, type HostConnection } from "./host-step.ts";
+import type { FirewallPayload } from "./payload.ts";
 
 /** Cloudflare's address ranges in CIDR form. */
 export interface AddressRanges {
@@ -7,32 +8,20 @@ export interface AddressRanges {
   ipv6: pulumi.Input<string[]>;
 }
 
-/** A site that Cloudflare reaches on this host. */
-export interface ReachedSite {
-  /** Host name of the site. */
-  hostname: string;
-  /** What its upstream is: Immich, or immich-public-proxy. */
-  serves: "immich" | "shares";
-  /**
-   * Port on which that listens on this host; none if it runs elsewhere. Published
-   * by Docker on more than loopback it goes around ufw.
-   */
-  upstreamPort?: number | undefined;
-}
-
 export interface HostFirewallArgs {
   connection: HostConnection;
-  /** Stack, zone and host, as the sites' places have it too: what somebody else has put there stays when this goes. */
+  /** Owner id: project/stack/zone/host. On delete, sites recorded under another owner are kept. */
   owner: string;
   /** The stack's sites on this host. The firewall is for all that the host has, whichever stacks they are from. */
-  sites: readonly ReachedSite[];
+  sites: FirewallPayload["sites"];
   /** Who may reach port 443. The host refreshes its copy daily by itself. */
   ranges: AddressRanges;
   /**
-   * What to do where Docker does publish it so: `refuse` fails before anything changes, `drop` drops what comes from
-   * elsewhere by a rule in the chain DOCKER-USER, which is put back before Docker starts and goes with this resource.
+   * What to do if Docker publishes an upstream on more than loopback, which goes around ufw: `refuse` fails before
+   * anything changes, `drop` drops what comes from elsewhere by a rule in the chain DOCKER-USER, which is put back before
+   * Docker starts and goes with this resource.
    */
-  dockerPublishedPort: "refuse" | "drop";
+  dockerPublishedPort: FirewallPayload["dockerPublishedPort"];
   /** Seconds after which a change undoes itself unless a new SSH connection has come through. */
   confirmSeconds: number;
 }
@@ -45,32 +34,30 @@ export interface HostFirewallArgs {
  * open to Cloudflare as long as another stack has a site on the host.
  */
 export class HostFirewall extends pulumi.ComponentResource {
-  /** One line about what is in force; the next step takes it, so that a changed firewall gets its confirmation. */
-  public readonly summary: pulumi.Output<string>;
+  /** Number of the change in force; the next step takes it, so that a changed firewall gets its confirmation. */
+  public readonly change: pulumi.Output<number>;
 
   public constructor(name: string, args: HostFirewallArgs, opts?: pulumi.ComponentResourceOptions) {
     super("immich-access:index:HostFirewall", name, {}, opts);
+    const { connection, owner, sites, ranges, dockerPublishedPort, confirmSeconds } = args;
     // The API is free to answer in any order; another order is no change.
-    const sorted = (list: pulumi.Input<string[]>) => pulumi.output(list).apply((ranges) => [...ranges].sort());
-    const step = hostStep(
+    const sorted = (list: pulumi.Input<string[]>) => pulumi.output(list).apply((cidrs) => [...cidrs].sort());
+    const answer = hostStep(
       `${name}-command`,
-      { apply: "firewall", remove: "firewall-remove" },
-      args.connection,
+      "firewall",
+      connection,
       {
-        owner: args.owner,
-        sites: args.sites.map(({ hostname, serves, upstreamPort }) => ({
-          site: hostname,
-          serves,
-          upstreamPort: upstreamPort ?? null,
-        })),
-        ranges: { ipv4: sorted(args.ranges.ipv4), ipv6: sorted(args.ranges.ipv6) },
-        sshPort: args.connection.port,
-        dockerPublishedPort: args.dockerPublishedPort,
-        confirmSeconds: args.confirmSeconds,
+        owner,
+        sites,
+        ranges: { ipv4: sorted(ranges.ipv4), ipv6: sorted(ranges.ipv6) },
+        sshPort: connection.port,
+        dockerPublishedPort,
+        confirmSeconds,
       },
       { parent: this },
+      "firewall-remove",
     );
-    this.summary = step.stdout;
-    this.registerOutputs({ summary: this.summary });
+    this.change = answer.change;
+    this.registerOutputs({ change: this.change });
   }
 }

@@ -1,31 +1,26 @@
 import * as pulumi from "@pulumi/pulumi";
-import { hostStep, type HostConnection } from "./host-step.ts";
+import { hostStep, type HostConnection, type Inputs } from "./host-step.ts";
+import type { Payload } from "./payload.ts";
 
 /** A site as nginx serves it. */
-export interface ServedSite {
-  /** Host name of the site; nginx refuses every name that no site has. */
-  hostname: string;
-  /** What is served: Immich, or no more than the pages of immich-public-proxy, which everybody may see. */
-  serves: "immich" | "shares";
-  /** Where that is, as address:port. The step fails if it is to serve shares and Immich itself answers there. */
-  upstream: string;
+export interface ServedSite extends Omit<Inputs<Payload<"nginx">["sites"][number]>, "audience"> {
   /**
    * Audience tag of the site's Access application. The host then lets in requests with a token of that application only,
    * which it verifies itself: signature, audience, issuer and time. Without one it believes whatever Cloudflare sends.
    * Shares have none.
    */
-  audience?: pulumi.Input<string> | undefined;
+  audience: pulumi.Output<string> | undefined;
 }
 
 export interface HostNginxArgs {
   connection: HostConnection;
-  /** Stack, zone and host, as the firewall has it: what the stack has given up before nginx served it goes by that. */
+  /** Owner id, as the firewall has it: what the stack has given up before nginx served it goes by that. */
   owner: string;
   /** Domain of the Zero Trust team, which signs the tokens and publishes its keys; for sites with an audience. */
   teamDomain: string;
   sites: readonly ServedSite[];
-  /** Summary of the certificates step. */
-  certificates: pulumi.Input<string>;
+  /** What the certificates step has answered. */
+  after: pulumi.Input<string>;
 }
 
 /**
@@ -34,29 +29,34 @@ export interface HostNginxArgs {
  * loaded without a restart, probed, and taken back if a probe fails.
  */
 export class HostNginx extends pulumi.ComponentResource {
-  /** One line about the sites. */
-  public readonly summary: pulumi.Output<string>;
+  /** Start of the SHA-256 of all of the sites' configuration, once nginx was seen to serve it. */
+  public readonly configuration: pulumi.Output<string>;
 
   public constructor(name: string, args: HostNginxArgs, opts?: pulumi.ComponentResourceOptions) {
     super("immich-access:index:HostNginx", name, {}, opts);
-    const step = hostStep(
+    const { connection, owner, after, teamDomain, sites } = args;
+    const answer = hostStep(
       `${name}-command`,
-      { apply: "nginx" },
-      args.connection,
+      "nginx",
+      connection,
       {
-        owner: args.owner,
-        certificates: args.certificates,
-        teamDomain: args.teamDomain,
-        sites: args.sites.map(({ hostname, audience, ...site }) => ({
-          site: hostname,
-          ...site,
-          tokenCheck: audience !== undefined,
-          audience: audience ?? null,
-        })),
+        owner,
+        after,
+        teamDomain: teamDomain === "" ? null : teamDomain,
+        sites: sites.map((site) => ({ ...site, audience: requiredAudience(site.audience) })),
       },
       { parent: this },
     );
-    this.summary = step.stdout;
-    this.registerOutputs({ summary: this.summary });
+    this.configuration = answer.configuration;
+    this.registerOutputs({ configuration: this.configuration });
   }
+}
+
+/** Null means that no token is needed, so a site that needs one must never come to have it by an empty answer. */
+function requiredAudience(audience: pulumi.Output<string | undefined> | undefined): pulumi.Input<string | null> {
+  if (audience === undefined) return null;
+  return audience.apply((tag) => {
+    if (!tag) throw new Error("Cloudflare has told no audience tag of the Access application");
+    return tag;
+  });
 }

@@ -16,7 +16,7 @@ const ROUNDS = 3;
 
 const { ipv4_cidrs: ipv4, ipv6_cidrs: ipv6 } = RANGES;
 const PAYLOAD = {
-  site: "photos.example.com",
+  hostname: "photos.example.com",
   serves: "immich",
   ranges: { ipv4, ipv6 },
   sshPort: 22,
@@ -82,11 +82,8 @@ export async function firewall(): Promise<Figure[]> {
 }
 
 function ours(host: TestHost): Contender {
-  const input = stepInput(PAYLOAD);
-  return {
-    apply: () => timed(host, agentCommand("firewall"), input),
-    remove: async () => void (await timed(host, agentCommand("firewall-remove"), input)),
-  };
+  const run = (step: string) => timed(host, agentCommand(step), stepInput(step, PAYLOAD));
+  return { apply: () => run("firewall"), remove: async () => void (await run("firewall-remove")) };
 }
 
 function guides(host: TestHost): Contender {

@@ -1,33 +1,36 @@
 """The step `doctor`: looks at everything that this program makes on a host, and changes nothing.
 
-It prints one JSON object: `checks` of the host, each with what was found, and `facts` that only other places can
-judge; under `sites` both of each site, by its name.
+Its answer has `checks` of the host, each with what was found, and `facts` that only other places can judge; under
+`sites` both of each site, by its name.
 """
 
 import fcntl
-import json
 import os
 import re
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from agent import answer
 from agent.access import client, installation as access
 from agent.errors import HostError
 from agent.files import differing
 from agent.firewall import docker_user, installation, kernel, record, ufw
 from agent.firewall.confirmation import prepared
 from agent.firewall.docker import refuse_published
-from agent.firewall.request import Request, checked_request, upstreams
+from agent.firewall.request import Request, needs_of, parse_examined_request, upstreams
 from agent.lock import LOCK
 from agent.nginx import service, steps as nginx
 from agent.nginx.layout import RANGES
 from agent.ranges import Ranges
-from agent.site import listed
 from agent.site_doctor import SiteExamination, content
 from agent.system import last_line, run
+from agent.task import Answer, Task
+
+if TYPE_CHECKING:
+    from agent.payloads import DoctorPayload
 
 REFRESH = "immich-access-ranges.service"
 # systemd's own record of when a persistent timer ran last.
@@ -36,12 +39,12 @@ STAMP = Path("/var/lib/systemd/timers") / f"stamp-{installation.TIMER}"
 OVERDUE_SECONDS = 48 * 3600
 
 
-def examine(request: Mapping[str, Any]) -> str:
-    """Everything that can be found out here, as one line of JSON.
+def examine(task: Task) -> Answer:
+    """Everything that can be found out here.
 
     A check is `ok` or `wrong`; `unknown` means that it could not be made.
     """
-    return json.dumps(_Examination(request).report())
+    return Answer("", _Examination(task).report())
 
 
 class _UnknownError(Exception):
@@ -49,16 +52,18 @@ class _UnknownError(Exception):
 
 
 class _Examination:
-    def __init__(self, request: Mapping[str, Any]) -> None:
-        payload: Mapping[str, Any] = request["payload"]
-        entries = listed(payload)
-        self._modules: Mapping[str, str] = request["modules"]
-        self._sites = [SiteExamination(self._modules, nginx.checked(entry)) for entry in entries]
-        self._audiences = {entry["site"]: entry.get("audience") for entry in entries}
-        self._upstreams = sorted(upstreams(payload))
+    def __init__(self, task: Task) -> None:
+        payload: DoctorPayload = task.payload
+        self._modules = task.modules
+        self._sites = [
+            SiteExamination(self._modules, nginx.parse_site(site, site["tokenCheck"])) for site in payload["sites"]
+        ]
+        self._audiences = {site["hostname"]: site["audience"] for site in payload["sites"]}
+        needs = needs_of(payload["sites"], payload["sshPort"], payload["dockerPublishedPort"], None)
+        self._upstreams = sorted(upstreams(needs))
         # The ranges are those that the host has taken over last, which may be newer than the deployment's.
         ranges = record.read_ranges()
-        self._request = None if ranges is None else checked_request({**payload, "ranges": ranges._asdict()})
+        self._request = None if ranges is None else parse_examined_request(payload, ranges)
         sites = record.read_sites() if self._request is None else record.sites_with(self._request)
         self._dropped = docker_user.dropped(sites.values())
 
@@ -79,14 +84,11 @@ class _Examination:
         # takes on the rights of another user, for all threads.
         with ThreadPoolExecutor(len(self._sites)) as pool:
             sites = dict(zip(self._audiences, pool.map(_site_report, self._sites), strict=True))
-        return {"checks": made, "sites": sites, "facts": self._facts()}
+        return answer.examination(made, sites, self._facts())
 
     def _facts(self) -> dict[str, object]:
-        return {
-            "time": time.time(),
-            "ranges": None if self._request is None else self._request.ranges._asdict(),
-            "busy": _busy(),
-        }
+        ranges = None if self._request is None else self._request.ranges
+        return answer.host_facts(time.time(), ranges, _busy())
 
     def _known(self) -> Request:
         if self._request is None:
@@ -197,18 +199,17 @@ class _Examination:
 
 def _site_report(examination: SiteExamination) -> dict[str, object]:
     made = {name: _made(check) for name, check in examination.checks().items()}
-    return {"checks": made, "facts": examination.facts()}
+    return answer.examined_site(made, examination.facts())
 
 
 def _made(check: Callable[[], str]) -> dict[str, str]:
     """One check: what is well, or what is wrong."""
     try:
-        return {"status": "ok", "says": check()}
+        return answer.check("ok", check())
     except HostError as error:
-        # The steps' words for a refusal; nothing was about to be changed here.
-        return {"status": "wrong", "says": str(error).replace("; nothing has been changed", "")}
+        return answer.check("wrong", str(error))
     except (OSError, _UnknownError) as error:
-        return {"status": "unknown", "says": str(error)}
+        return answer.check("unknown", str(error))
 
 
 def _last_words(unit: str) -> str:

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from agent import changes
+
 
 class File(NamedTuple):
     """What a file holds and who may read it."""
@@ -27,8 +29,11 @@ def read(path: Path) -> File | None:
 def write(path: Path, file: File | None) -> None:
     """Replaces a file, owned by root, or removes it. Its folder is made if it is missing."""
     if file is None:
+        if path.exists():
+            changes.note(str(path))
         path.unlink(missing_ok=True)
         return
+    changes.note(str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = beside(path)
     with os.fdopen(_taken(fresh), "wb") as stream:
@@ -45,6 +50,7 @@ def write(path: Path, file: File | None) -> None:
 
 def write_link(path: Path, target: Path | str) -> None:
     """Replaces a file or a link by a link to the target. Needs the lock of the steps."""
+    changes.note(str(path))
     fresh = beside(path)
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(target)

@@ -3,7 +3,7 @@
 import http.client
 from typing import NamedTuple
 
-from agent.errors import HostError
+from agent.errors import HostError, RefusedError
 
 SECONDS = 3.0
 
@@ -31,9 +31,9 @@ def refuse_immich(upstream: str) -> None:
     """Raises HostError if Immich itself answers at `address:port`, which is to be public."""
     answer = _ping(upstream)
     if isinstance(answer, _Answer) and answer.is_immich:
-        raise HostError(
+        raise RefusedError(
             f"{upstream} is Immich itself, which would be public; set publicShareUpstream to the address of "
-            "immich-public-proxy; nothing has been changed"
+            "immich-public-proxy"
         )
 
 

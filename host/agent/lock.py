@@ -7,7 +7,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from agent.errors import HostError
+from agent.errors import RefusedError
 
 LOCK = Path("/run/immich-access.lock")
 
@@ -24,10 +24,7 @@ def exclusive(step: str, path: Path = LOCK, patience: float = 30) -> Generator[N
         while not _taken(descriptor):
             if time.monotonic() >= deadline:
                 holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip() or "another process"
-                raise HostError(
-                    f"{step}: the host is busy with {holder}; wait for it and run `pulumi up` again; "
-                    "nothing has been changed"
-                )
+                raise RefusedError(f"{step}: the host is busy with {holder}; wait for it and run `pulumi up` again")
             time.sleep(0.1)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{step} (process {os.getpid()})".encode(), 0)

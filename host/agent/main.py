@@ -6,55 +6,76 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
 
-from agent.errors import HostError
+from agent import answer, changes, contract
+from agent.errors import HostError, RefusedError
 from agent.lock import exclusive
+from agent.task import Answer, Task
 
-# The function for the word on the command line, and its module, which is loaded for it alone: the agent arrives as
-# text, and reading all of it takes longer than many a step. Each gets the whole request and returns its one line.
+
+class _Step(NamedTuple):
+    module: str
+    function: str
+    # Whether the program asks for it, with a payload of the contract, and reads its answer
+    remote: bool = True
+    # Whether it waits for other steps, and keeps them waiting
+    locked: bool = True
+
+
+# A step's module is loaded for it alone: the agent arrives as text, and reading all of it takes longer than many steps.
+# Two steps only look. For `firewall-docker-user` Docker waits, which would not start after half a minute; what it
+# changes is one transaction.
 STEPS = {
-    "certificates": ("agent.certificates.steps", "apply"),
-    "firewall": ("agent.firewall.steps", "firewall"),
-    "firewall-docker-user": ("agent.firewall.docker_user", "reinstate"),
-    "firewall-refresh": ("agent.firewall.steps", "refresh"),
-    "firewall-remove": ("agent.removal", "leave"),
-    "firewall-undo": ("agent.firewall.confirmation", "undo"),
-    "nginx": ("agent.nginx.steps", "apply"),
-    "site-remove": ("agent.removal", "remove"),
-    "doctor": ("agent.doctor", "examine"),
-    "survey": ("agent.survey", "survey"),
+    "certificates": _Step("agent.certificates.steps", "apply"),
+    "firewall": _Step("agent.firewall.steps", "firewall"),
+    "firewall-docker-user": _Step("agent.firewall.docker_user", "reinstate", remote=False, locked=False),
+    "firewall-refresh": _Step("agent.firewall.steps", "refresh", remote=False),
+    "firewall-remove": _Step("agent.removal", "leave"),
+    "firewall-undo": _Step("agent.firewall.confirmation", "undo", remote=False),
+    "nginx": _Step("agent.nginx.steps", "apply"),
+    "site-remove": _Step("agent.removal", "remove"),
+    "doctor": _Step("agent.doctor", "examine", locked=False),
+    "survey": _Step("agent.survey", "survey", locked=False),
 }
 
-# Steps that do not wait for others, nor keep them waiting: two only look, and for the third Docker waits, which would
-# not start after half a minute. What that changes is one transaction.
-UNLOCKED = {"doctor", "survey", "firewall-docker-user"}
 
-
-def loaded(step: str) -> Callable[[Mapping[str, Any]], str]:
+def loaded(name: str) -> Callable[[Task], Answer]:
     """The function of a step; raises HostError where there is none of this name."""
-    if step not in STEPS:
-        raise HostError(f"the host agent has no step {step!r}")
-    module, function = STEPS[step]
-    return getattr(import_module(module), function)
+    step = STEPS.get(name)
+    if step is None:
+        raise HostError(f"the host agent has no step {name!r}")
+    return getattr(import_module(step.module), step.function)
 
 
-def main(step: str, request: Mapping[str, Any]) -> int:
-    """Runs one step with the request; returns the exit status and prints one line."""
-    # Folders that others have to read are so whatever the login's own mask is; files have their modes anyway.
+def main(name: str, request: Mapping[str, Any]) -> int:
+    """Runs one step with the request; returns the exit status.
+
+    What a person is to read goes to standard error if the program has asked for the step; the last line of standard
+    output is then the answer.
+    """
+    # nginx and the verifier must be able to enter our folders even if the SSH user's umask is stricter. Files get
+    # explicit modes.
     os.umask(0o022)
     try:
         if os.geteuid() != 0:
             raise HostError("the host agent needs root")
-        apply = loaded(step)
-        with nullcontext() if step in UNLOCKED else exclusive(step):
-            print(apply(request))
+        apply = loaded(name)
+        step = STEPS[name]
+        payload = contract.payload_of(name, request) if step.remote else request.get("payload")
+        with exclusive(name) if step.locked else nullcontext():
+            result = apply(Task(payload, request.get("modules", {})))
     except HostError as error:
-        print(f"immich-access: {error}", file=sys.stderr)
+        unchanged = isinstance(error, RefusedError) and not changes.made()
+        print(f"immich-access: {error}{'; nothing has been changed' if unchanged else ''}", file=sys.stderr)
         return 1
     except OSError as error:
         # A full disk is the one that happens; whatever it is, a person reads a line and not a stack.
         hint = "; free some space and run `pulumi up` again" if error.errno == errno.ENOSPC else ""
-        print(f"immich-access: {step}: {error}{hint}", file=sys.stderr)
+        print(f"immich-access: {name}: {error}{hint}", file=sys.stderr)
         return 1
+    if result.says:
+        print(result.says, file=sys.stderr if step.remote else sys.stdout)
+    if step.remote:
+        print(answer.line(name, request["revision"], result.facts))
     return 0

@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from agent import changes
 from agent.errors import HostError
 from agent.system import installed, run
 
@@ -33,6 +34,7 @@ def install(packages: Sequence[str]) -> None:
 
     Call `start_held` then. Raises HostError when apt-get cannot install them.
     """
+    changes.note("packages")
     held = [f"{package}.service" for package in packages if package in LISTENING]
     if held:
         run(["systemctl", "mask", "--runtime", *held])

@@ -4,7 +4,7 @@ import ipaddress
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from agent.errors import HostError
+from agent.errors import HostError, RefusedError
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -38,7 +38,7 @@ def checked_ranges(ranges: Sequence[str], version: int) -> list[str]:
     overlaps space that is not on the internet.
     """
     if not ranges:
-        raise HostError(f"the list of IPv{version} ranges is empty; nothing has been changed")
+        raise RefusedError(f"the list of IPv{version} ranges is empty")
     networks = {_network(text.strip(), version) for text in ranges}
     return [str(network) for network in sorted(networks, key=lambda net: (int(net.network_address), net.prefixlen))]
 
@@ -61,12 +61,12 @@ def _network(text: str, version: int) -> Network:
     try:
         network = ipaddress.ip_network(text)
     except ValueError:
-        raise HostError(f"{text[:60]!r} is no address range; nothing has been changed") from None
+        raise RefusedError(f"{text[:60]!r} is no address range") from None
     if network.version != version:
-        raise HostError(f"{text} is no IPv{version} range; nothing has been changed")
+        raise RefusedError(f"{text} is no IPv{version} range")
     if network.prefixlen < WIDEST[version]:
-        raise HostError(f"{text} is wider than /{WIDEST[version]}; nothing has been changed")
+        raise RefusedError(f"{text} is wider than /{WIDEST[version]}")
     block = next((block for block in OFF_THE_INTERNET if block.version == version and network.overlaps(block)), None)
     if block is not None:
-        raise HostError(f"{text} overlaps {block}, which is not on the internet; nothing has been changed")
+        raise RefusedError(f"{text} overlaps {block}, which is not on the internet")
     return network

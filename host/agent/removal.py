@@ -1,41 +1,43 @@
 """The steps `site-remove` and `firewall-remove`."""
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
+from agent import answer
 from agent.access import opening
 from agent.certificates import steps as certificates
 from agent.firewall import record, steps as firewall
-from agent.firewall.request import owner_in
 from agent.nginx import steps as nginx
-from agent.site import checked_hostname, listed, text
+from agent.task import Answer, Task
+
+if TYPE_CHECKING:
+    from agent.payloads import FirewallRemovePayload, SiteRemovePayload
 
 
-def remove(request: Mapping[str, Any]) -> str:
+def remove(task: Task) -> Answer:
     """Takes all that the steps have put there for a site off the host. What other sites need stays.
 
     So does the site itself if somebody else has put it here since: another stack, or the same one, to which this host
     is another of its hosts by now.
     """
-    payload: Mapping[str, Any] = request["payload"]
-    site = checked_hostname(text(payload, "site"))
-    if _removed(site, owner_in(payload)):
-        return f"{site} is not on this host"
-    return f"{site} stays on this host, for another stack or under another name of the host"
+    payload: SiteRemovePayload = task.payload
+    site = payload["hostname"]
+    removed = _removed(site, payload["owner"])
+    stays = f"{site} stays on this host, for another stack or under another name of the host"
+    return Answer(f"{site} is not on this host" if removed else stays, answer.site_removal(removed))
 
 
-def leave(request: Mapping[str, Any]) -> str:
+def leave(task: Task) -> Answer:
     """Takes the stack's sites and the firewall's rules off the host.
 
     Sites that nginx has served are gone by then. An `up` that failed before that has left their certificates.
     """
-    payload: Mapping[str, Any] = request["payload"]
-    for site in listed(payload):
-        _removed(text(site, "site"), owner_in(payload))
+    payload: FirewallRemovePayload = task.payload
+    for site in payload["sites"]:
+        _removed(site["hostname"], payload["owner"])
     return firewall.shut()
 
 
-def _removed(site: str, owner: str | None) -> bool:
+def _removed(site: str, owner: str) -> bool:
     """Takes a site off the host, unless somebody else has put it here since."""
     if record.taken_over(site, owner):
         return False

@@ -2,58 +2,31 @@
 
 import ipaddress
 import re
-from collections.abc import Collection, Mapping
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import Literal
 
-from agent.errors import HostError
+from agent.errors import RefusedError
 
 # What a site shows: Immich itself, or what immich-public-proxy makes of it.
-IMMICH, SHARES = "immich", "shares"
+IMMICH: Literal["immich"] = "immich"
+SHARES: Literal["shares"] = "shares"
 
 LABEL = r"(?!-)[a-z0-9-]{1,63}(?<!-)"
 HOSTNAME = re.compile(rf"{LABEL}(?:\.{LABEL})*")
 ENDPOINT = re.compile(r"(?:\[(?P<ipv6>[0-9a-fA-F:.]+)\]|(?P<host>[^\[\]:/\s]+)):(?P<port>[0-9]{1,5})")
 
 
-def listed(payload: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """What the payload says of each site; raises HostError if it names none, or one twice."""
-    value = payload.get("sites")
-    entries = cast("list[object]", value) if isinstance(value, list) else []
-    sites = [cast("Mapping[str, Any]", entry) for entry in entries if isinstance(entry, dict)]
-    names = {checked_hostname(text(site, "site")) for site in sites}
-    if not sites or len(sites) != len(entries) or len(names) != len(sites):
-        raise HostError("the payload's 'sites' is no list of different sites; nothing has been changed")
-    return sites
-
-
-def text(payload: Mapping[str, Any], name: str) -> str:
-    """One text of the payload; raises HostError if it is missing or no text."""
-    value = payload.get(name)
-    if not isinstance(value, str) or not value.strip():
-        raise HostError(f"the payload's {name!r} is no text; nothing has been changed")
-    return value
-
-
-def flag(payload: Mapping[str, Any], name: str) -> bool:
-    """One yes or no of the payload; raises HostError if it is missing or neither."""
-    value = payload.get(name)
-    if not isinstance(value, bool):
-        raise HostError(f"the payload's {name!r} is neither true nor false; nothing has been changed")
-    return value
-
-
-def choice(payload: Mapping[str, Any], name: str, values: Collection[str]) -> str:
-    """One text of the payload that is among `values`; raises HostError if it is not."""
-    value = text(payload, name)
-    if value not in values:
-        raise HostError(f"the payload's {name!r} is none of {', '.join(values)}; nothing has been changed")
-    return value
+def require_different(hostnames: Sequence[str]) -> None:
+    """Raises RefusedError if two of a payload's sites have the same host name."""
+    repeated = sorted({name for name in hostnames if hostnames.count(name) > 1})
+    if repeated:
+        raise RefusedError(f"the payload has the site {' and '.join(repeated)} twice")
 
 
 def checked_hostname(name: str) -> str:
     """The site's host name: lower case, at least two labels. It names folders and files, so nothing else passes."""
     if len(name) > 253 or "." not in name or not HOSTNAME.fullmatch(name):
-        raise HostError(f"{name!r} is no host name like photos.example.com; nothing has been changed")
+        raise RefusedError(f"{name!r} is no host name like photos.example.com")
     return name
 
 
@@ -61,7 +34,7 @@ def checked_upstream(endpoint: str) -> str:
     """Where a service is, `address:port`, `[IPv6 address]:port` or `name:port`."""
     match = ENDPOINT.fullmatch(endpoint)
     if match is None or not 1 <= int(match["port"]) <= 65535 or not _is_host(match["ipv6"], match["host"]):
-        raise HostError(f"{endpoint!r} is no upstream like 127.0.0.1:2283; nothing has been changed")
+        raise RefusedError(f"{endpoint!r} is no upstream like 127.0.0.1:2283")
     return endpoint
 
 

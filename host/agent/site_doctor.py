@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from agent import answer
 from agent.certificates.store import Store
 from agent.certificates.x509 import Certificate, read_certificates, read_private_key
 from agent.errors import HostError
@@ -33,12 +34,12 @@ class SiteExamination:
             **({"immich": self.immich} if self.site.serves == IMMICH else {"proxy": self.public_proxy}),
         }
 
-    def facts(self) -> dict[str, str | None]:
+    def facts(self) -> dict[str, object]:
         """What only other places can judge."""
-        return {
-            "clientAuthority": content(self._store.current / "client-ca.pem"),
-            "certificate": content(self._store.current / "origin.pem"),
-        }
+        return answer.site_facts(
+            client_authority=content(self._store.current / "client-ca.pem"),
+            certificate=content(self._store.current / "origin.pem"),
+        )
 
     def files(self) -> str:
         """nginx's files for the site are those of the deployment."""

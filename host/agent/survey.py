@@ -1,48 +1,52 @@
 """The step `survey`: what a host has before the first deployment, for the settings. It changes nothing.
 
-It prints one JSON object: the host's own `addresses`; where Immich answers (`immich`), and what is wrong with the way
-on which Docker publishes it (`published`); what lets strangers past (`openings`, each with the command that deletes
-it); and other `sites` of nginx for the same host name.
+Its answer has the host's own `addresses`; where Immich answers (`immich`), and what is wrong with the way on which
+Docker publishes it (`published`); what lets strangers past (`openings`, each with the command that deletes it); and
+other `sites` of nginx for the same host name.
 """
 
 import contextlib
 import json
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Collection
+from typing import TYPE_CHECKING
 
+from agent import answer
 from agent.errors import HostError
 from agent.firewall import ufw
 from agent.firewall.connection import listeners
-from agent.firewall.docker import published_ports, refuse_published
+from agent.firewall.docker import publication_problem, published_ports
 from agent.firewall.plan import outside_interfaces, ssh_ports
 from agent.firewall.rules import HTTPS_PORT, openings
 from agent.immich import require_immich
 from agent.nginx import service
 from agent.nginx.defaults import foreign_sites
-from agent.site import IMMICH, checked_hostname, text
+from agent.site import IMMICH
 from agent.system import installed, run
+from agent.task import Answer, Task
+
+if TYPE_CHECKING:
+    from agent.payloads import SurveyPayload
 
 IMMICH_PORT = 2283
 # Inside its container; releases before 1.118 listened on the second one.
 CONTAINER_PORTS = (IMMICH_PORT, 3001)
 
 
-def survey(request: Mapping[str, Any]) -> str:
-    """Everything at once, as one line of JSON. Raises HostError where the settings cannot be right."""
-    payload: Mapping[str, Any] = request["payload"]
-    name = checked_hostname(text(payload, "site"))
+def survey(task: Task) -> Answer:
+    """Everything at once. Raises HostError where the settings cannot be right."""
+    payload: SurveyPayload = task.payload
     ssh_ports(payload["sshPort"])
     immich = _immich()
     ports = [int(endpoint.rpartition(":")[2]) for endpoint in immich]
-    return json.dumps(
-        {
-            "addresses": _addresses(),
-            "immich": immich,
-            "published": [trouble for port in ports if (trouble := _published(port)) is not None],
-            "openings": _openings({HTTPS_PORT, *ports}),
-            "sites": foreign_sites(service.configuration(), name) if installed("nginx") else [],
-        }
+    problems = [problem for port in ports if (problem := publication_problem(IMMICH, port, [])) is not None]
+    facts = answer.survey(
+        addresses=_addresses(),
+        immich=immich,
+        publications=[answer.published(one.problem, one.remedy) for one in problems],
+        openings=_openings({HTTPS_PORT, *ports}),
+        sites=foreign_sites(service.configuration(), payload["hostname"]) if installed("nginx") else [],
     )
+    return Answer("", facts)
 
 
 def _addresses() -> list[str]:
@@ -75,14 +79,6 @@ def _immich() -> list[str]:
     return found
 
 
-def _published(port: int) -> str | None:
-    try:
-        refuse_published(IMMICH, port, [])
-    except HostError as error:
-        return str(error).partition("; then run")[0]
-    return None
-
-
 def _openings(ports: Collection[int]) -> list[dict[str, object]]:
     """ufw's rules through which strangers would reach one of the ports, once each."""
     if not installed("ufw") or any(file is None for file in ufw.current().values()):
@@ -95,4 +91,4 @@ def _openings(ports: Collection[int]) -> list[dict[str, object]]:
             for port in sorted(ports)
             for rule in openings(view.rules(version), port, outside)
         }
-    return [{"rule": rule, "port": port, "delete": f"ufw delete {rule}"} for rule, port in found]
+    return [answer.opening(rule, port, f"ufw delete {rule}") for rule, port in found]

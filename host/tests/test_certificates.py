@@ -79,7 +79,7 @@ class Reading(unittest.TestCase):
         for text in ("", "photos", self.key, self.certificate + self.key, broken, self.certificate[:-40]):
             with (
                 self.subTest(text=text[:40]),
-                self.assertRaisesRegex(HostError, r"\Athe client CA .* nothing has been changed\Z"),
+                self.assertRaisesRegex(HostError, r"\Athe client CA .*\Z"),
             ):
                 read_certificates(text, "client CA")
 
@@ -103,7 +103,7 @@ class Reading(unittest.TestCase):
                 read_private_key(text)
             self.assertEqual(
                 str(caught.exception),
-                "the private key is not one unencrypted key in PEM form; nothing has been changed",
+                "the private key is not one unencrypted key in PEM form",
             )
 
 

@@ -1,7 +1,7 @@
 import unittest
 
 from agent.errors import HostError
-from agent.site import checked_hostname, checked_upstream, text
+from agent.site import checked_hostname, checked_upstream, require_different
 
 
 class Hostname(unittest.TestCase):
@@ -64,11 +64,11 @@ class Upstream(unittest.TestCase):
                 checked_upstream(endpoint)
 
 
-class Text(unittest.TestCase):
-    def test_refuses_what_is_missing_or_no_text(self) -> None:
-        for payload in ({}, {"site": None}, {"site": 5}, {"site": "  "}):
-            with self.subTest(payload=payload), self.assertRaisesRegex(HostError, "'site' is no text"):
-                text(payload, "site")
+class Different(unittest.TestCase):
+    def test_names_what_is_there_twice(self) -> None:
+        require_different(["a.example", "b.example"])
+        with self.assertRaisesRegex(HostError, "the site b.example twice"):
+            require_different(["b.example", "a.example", "b.example"])
 
 
 if __name__ == "__main__":

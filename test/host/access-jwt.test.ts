@@ -5,7 +5,7 @@ import WebSocket from "ws";
 import { answer, certificatesPayload, nginxPayload, Origin, serverCertificate, SITE } from "./support/origin.ts";
 import { AUDIENCE, newTeamKey, Team, TEAM, type TokenChange } from "./support/team.ts";
 
-const checkedPayload = { ...nginxPayload, tokenCheck: true, audience: AUDIENCE, teamDomain: TEAM };
+const checkedPayload = { ...nginxPayload, audience: AUDIENCE, teamDomain: TEAM };
 const KEYS_FILE = `/var/lib/immich-access/access/keys/${TEAM}.json`;
 
 let origin: Origin;
@@ -271,8 +271,8 @@ describe("afterwards", () => {
       await origin.apply("nginx", payload);
       over = true;
       expect(await visits).toEqual(new Set([200]));
-      expect(await visit()).toEqual(payload.tokenCheck ? OUT : IN);
-      expect((await left()) === "").toBe(!payload.tokenCheck);
+      expect(await visit()).toEqual(payload.audience !== null ? OUT : IN);
+      expect((await left()) === "").toBe(payload.audience === null);
     }
   });
 

@@ -76,10 +76,14 @@ describe("refuses, and leaves the host as it was:", () => {
       /not only a certificate/,
       () => ({ certificate: good.certificate + good.privateKey }),
     ],
-    ["a leaf as authority", /is no authority/, () => ({ clientCa: leaf.certificate })],
-    ["an ended authority", /authority of the origin pulls ended/, () => ({ clientCa: endedAuthority() })],
-    ["no authority", /'clientCa' is no text/, () => ({ clientCa: "" })],
-    ["a site that leaves its folder", /is no host name/, () => ({ site: "../../etc/cron.d" })],
+    ["a leaf as authority", /is no authority/, () => ({ clientAuthority: leaf.certificate })],
+    ["an ended authority", /authority of the origin pulls ended/, () => ({ clientAuthority: endedAuthority() })],
+    ["no authority", /sites\[0\]\.clientAuthority is shorter than 1/, () => ({ clientAuthority: "" })],
+    [
+      "a site that leaves its folder",
+      /sites\[0\]\.hostname has another form/,
+      () => ({ hostname: "../../etc/cron.d" }),
+    ],
   ];
   test.each(cases)("%s", async (_name, error, change) => {
     const payload = certificatesPayload(good, change());
@@ -141,8 +145,9 @@ describe("where nginx serves the site", () => {
     test("the authority of the origin pulls, both during the change", async () => {
       const next = selfSigned({ subject: [["CN", "next"]], ...VALID });
       const renewed = clientCertificate(next);
-      const authorities = (clientCa: string) => origin.apply("certificates", certificatesPayload(served, { clientCa }));
-      const former = certificatesPayload(served).clientCa;
+      const authorities = (clientAuthority: string) =>
+        origin.apply("certificates", certificatesPayload(served, { clientAuthority }));
+      const former = certificatesPayload(served).clientAuthority;
       expect(
         await failures(async () => {
           await authorities(`${former}\n${next.certificate}`);
@@ -239,13 +244,13 @@ describe("where nginx serves the site", () => {
     const [certificate, key] = ["origin.pem", "origin.key"].map((name) => `${FOLDER}/current/${name}`);
     const server = `server { listen 127.0.0.1:8443 ssl; ssl_certificate ${certificate}; ssl_certificate_key ${key}; }`;
     await origin.run(`echo '${server}' >/etc/nginx/conf.d/owner.conf`);
-    expect(await origin.refuse("site-remove", { site: SITE })).toContain("still uses");
+    expect(await origin.refuse("site-remove", { hostname: SITE })).toContain("still uses");
     await origin.run(`test -e ${certificate}; rm /etc/nginx/conf.d/owner.conf`);
   });
 
   test("they go with the site, and once more without complaint", async () => {
-    expect(await origin.apply("site-remove", { site: SITE })).toBe(`${SITE} is not on this host`);
+    expect(await origin.apply("site-remove", { hostname: SITE })).toBe(`${SITE} is not on this host`);
     expect(await origin.run("ls /etc/immich-access 2>&1 || true")).toContain("No such file");
-    await origin.apply("site-remove", { site: SITE });
+    await origin.apply("site-remove", { hostname: SITE });
   });
 });

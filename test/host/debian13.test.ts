@@ -136,7 +136,7 @@ describe.skipIf(missing !== undefined)("Debian 13", () => {
   });
 
   test("removal leaves ufw with SSH alone, and nothing of ours", async () => {
-    await origin.apply("site-remove", { site: SITE });
+    await origin.apply("site-remove", { hostname: SITE });
     await origin.apply("firewall-remove", firewallPayload);
     expect(await fromStranger()).toEqual(ONLY_SSH);
     expect(await fromEdge()).toEqual(ONLY_SSH);

@@ -31,8 +31,8 @@ test("without the setting it is refused, with the line and the setting, and noth
   const before = await fingerprint(host);
   expect(await host.step("firewall", PAYLOAD)).toEqual({
     code: 1,
-    stdout: "",
-    stderr:
+    answer: "",
+    said:
       "immich-access: Docker publishes Immich on port 2283 to everyone, past the firewall; write " +
       '"127.0.0.1:2283:2283" under `ports:` of immich-server in docker-compose.yml and run `docker compose up -d` ' +
       "there, or set dockerPublishedPort to drop; then run `pulumi up` again; nothing has been changed\n",
@@ -42,16 +42,16 @@ test("without the setting it is refused, with the line and the setting, and noth
 
 test("a chain that comes too late is refused", async () => {
   await host.inside("ip6tables -I FORWARD -o br-1 -j ACCEPT");
-  const { code, stderr } = await host.step("firewall", DROP);
-  expect({ code, stderr }).toMatchObject({
+  const { code, said } = await host.step("firewall", DROP);
+  expect({ code, said }).toMatchObject({
     code: 1,
-    stderr: expect.stringMatching(/ip6tables's FORWARD .* restart docker/) as string,
+    said: expect.stringMatching(/ip6tables's FORWARD .* restart docker/) as string,
   });
   await host.inside("ip6tables -D FORWARD 1");
 });
 
 test("with it the port is closed to strangers over both IP versions, and open to nginx", async () => {
-  expect(await host.step("firewall", DROP)).toEqual({ code: 0, stdout: LINE(1), stderr: "" });
+  expect(await host.step("firewall", DROP)).toEqual({ code: 0, said: LINE(1), answer: expect.anything() });
   expect(await fromStranger()).toEqual(ONLY_SSH);
   for (const place of ["127.0.0.1:2283", "198.51.100.10:2283", ...Object.values(CONTAINER)]) {
     expect((await host.inside(`curl -s http://${place}/`, { timeout: 10_000 })).stdout, place).toBe("pong");
@@ -59,7 +59,7 @@ test("with it the port is closed to strangers over both IP versions, and open to
   const rules = () => host.inside("iptables-save -c | grep DOCKER-USER; ip6tables-save -c | grep DOCKER-USER");
   const before = (await rules()).stdout;
   expect(before).toMatch(/^\[[1-9]\d*:\d+\] -A DOCKER-USER .*--ctorigdstport 2283/m);
-  expect((await host.step("firewall", DROP)).stdout).toBe(LINE(1));
+  expect((await host.step("firewall", DROP)).said).toBe(LINE(1));
   expect((await rules()).stdout).toBe(before);
 });
 
@@ -68,7 +68,7 @@ test("it stays the first rule, and the owner's own stay behind it", async () => 
     await host.inside(`${tool} -I DOCKER-USER -i wan0 -j ACCEPT; ${tool} -A DOCKER-USER -p tcp --dport 25 -j DROP`);
   }
   expect(await fromStranger()).toMatchObject({ "2283-v4": "open", "2283-v6": "open" });
-  expect((await host.step("firewall", DROP)).stdout).toBe(LINE(1));
+  expect((await host.step("firewall", DROP)).said).toBe(LINE(1));
   expect(await fromStranger()).toEqual(ONLY_SSH);
   for (const tool of TOOLS) {
     const [first, ...others] = await chain(tool);
@@ -116,19 +116,19 @@ test("a site of another stack on the host keeps the rule, its own SSH port and p
   await host.inside(
     "printf 'Port 22\\nPort 2222\\n' >/etc/ssh/sshd_config.d/immich-access-port.conf; systemctl restart ssh",
   );
-  const album = { ...PAYLOAD, site: "album.example.com", sshPort: 2222, upstreamPort: 2284 };
+  const album = { ...PAYLOAD, hostname: "album.example.com", sshPort: 2222, upstreamPort: 2284 };
   const rules = async (tool: string) => (await chain(tool)).filter(ours).length;
-  expect((await host.step("firewall", album)).stdout).toBe(LINE(2, "22 and 2222"));
-  expect((await host.step("firewall", DROP)).stdout).toBe(LINE(2, "22 and 2222"));
+  expect((await host.step("firewall", album)).said).toBe(LINE(2, "22 and 2222"));
+  expect((await host.step("firewall", DROP)).said).toBe(LINE(2, "22 and 2222"));
   const both = { ...ONLY_SSH, "2222-v4": "open", "2222-v6": "open" };
   const ports = () => reach((command) => host.fromStranger(command), [22, 80, 443, 2222, 2283]);
   expect(await ports()).toEqual(both);
 
-  expect((await host.step("firewall", { ...album, dockerPublishedPort: "drop" })).stdout).toBe(LINE(2, "22 and 2222"));
+  expect((await host.step("firewall", { ...album, dockerPublishedPort: "drop" })).said).toBe(LINE(2, "22 and 2222"));
   for (const tool of TOOLS) expect(await rules(tool)).toBe(2);
   expect(await watched(() => host.inside("systemctl restart docker"))).toBe("");
 
-  expect((await host.step("firewall-remove", album)).stdout).toBe(
+  expect((await host.step("firewall-remove", album)).said).toBe(
     "port 443 stays open to Cloudflare for photos.example.com\n",
   );
   for (const tool of TOOLS) expect(await rules(tool)).toBe(1);
@@ -140,7 +140,7 @@ test("removal takes the rule and its unit away, and leaves Docker and the owner'
   await host.inside("iptables -A DOCKER-USER -p tcp --dport 25 -j DROP");
   const started = () => host.inside("systemctl show docker -p ActiveEnterTimestampMonotonic -p ActiveState");
   const before = (await started()).stdout;
-  expect(await host.step("firewall-remove", DROP)).toMatchObject({ code: 0, stderr: "" });
+  expect(await host.step("firewall-remove", DROP)).toMatchObject({ code: 0 });
   expect((await started()).stdout).toBe(before);
   expect(before).toContain("ActiveState=active");
   expect(await chain("iptables")).toEqual(["-A DOCKER-USER -p tcp -m tcp --dport 25 -j DROP", ""]);
@@ -155,9 +155,9 @@ test("without Docker the chain goes with the rule", async () => {
     "systemctl disable --now docker; iptables -t nat -F; ip6tables -t nat -F; iptables -F FORWARD; ip6tables -F FORWARD",
   );
   await host.inside("for tool in iptables ip6tables; do $tool -F DOCKER-USER; $tool -X DOCKER-USER; done");
-  expect((await host.step("firewall", DROP)).stdout).toBe(LINE(1));
+  expect((await host.step("firewall", DROP)).said).toBe(LINE(1));
   expect(ours((await chain("iptables"))[0])).toBe(true);
-  expect((await host.step("firewall", PAYLOAD)).stdout).toBe(LINE(1));
+  expect((await host.step("firewall", PAYLOAD)).said).toBe(LINE(1));
   expect((await host.inside("iptables -S; ip6tables -S")).stdout).not.toContain("DOCKER-USER");
   expect((await host.inside("systemctl is-enabled immich-access-docker-user")).stdout).toBe("disabled\n");
 });

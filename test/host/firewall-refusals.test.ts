@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { agentCommand } from "../../components/origin-host/agent.ts";
 import { startTestHost, stepInput, type TestHost } from "../support/host.ts";
+import type { Told } from "../support/payloads.ts";
 import { ALL_OPEN, fingerprint, LINE, listen, ONLY_SSH, PAYLOAD, reach, withFullDisk } from "./firewall-support.ts";
 
 let host: TestHost;
@@ -13,13 +14,13 @@ beforeAll(async () => {
 afterAll(() => host.close());
 
 /** Runs the step, which must fail with one line and change nothing, and gives the line. */
-async function refusal(payload: object = PAYLOAD): Promise<string> {
+async function refusal(payload: Told = PAYLOAD): Promise<string> {
   const before = await fingerprint(host);
   const answer = await host.step("firewall", payload);
-  expect(answer).toMatchObject({ code: 1, stdout: "" });
-  expect(answer.stderr).toMatch(/^immich-access: [^\n]+\n$/);
+  expect(answer).toMatchObject({ code: 1, answer: "" });
+  expect(answer.said).toMatch(/^immich-access: [^\n]+\n$/);
   expect(await fingerprint(host)).toBe(before);
-  return answer.stderr;
+  return answer.said;
 }
 
 describe("refused before anything changes", () => {
@@ -35,11 +36,13 @@ describe("refused before anything changes", () => {
     for (const [range, reason] of Object.entries(bad)) {
       expect(await refusal({ ...PAYLOAD, ranges: { ...PAYLOAD.ranges, ipv4: [range] } })).toContain(reason);
     }
-    expect(await refusal({ ...PAYLOAD, ranges: { ...PAYLOAD.ranges, ipv6: [] } })).toContain("IPv6 ranges is empty");
+    expect(await refusal({ ...PAYLOAD, ranges: { ...PAYLOAD.ranges, ipv6: [] } })).toContain(
+      "payload.ranges.ipv6 is a list of fewer than 1",
+    );
   });
 
   test("an SSH port on which nothing listens, when the connection's own is not known", async () => {
-    const input = stepInput({ ...PAYLOAD, sshPort: 2222 });
+    const input = stepInput("firewall", { ...PAYLOAD, sshPort: 2222 });
     const answer = await host.inside(agentCommand("firewall"), { input });
     expect(answer.stderr).toMatch(/^immich-access: nothing listens on port 2222 of this host, .* lock you out/);
   });
@@ -115,7 +118,7 @@ describe("refused before anything changes", () => {
 
   test("Docker publishing immich-public-proxy to everyone", async () => {
     await host.inside("iptables -t nat -A PREROUTING -p tcp --dport 3001 -j DNAT --to-destination 172.18.0.3:3000");
-    const shares = { site: "shares.example.com", serves: "shares", upstreamPort: 3001 };
+    const shares = { hostname: "shares.example.com", serves: "shares", upstreamPort: 3001 };
     const line = await refusal({ ...PAYLOAD, sites: [PAYLOAD, shares] });
     expect(line).toContain("Docker publishes immich-public-proxy on port 3001 to everyone");
     expect(line).toContain('"127.0.0.1:3001:3000" under `ports:` of immich-public-proxy');
@@ -131,7 +134,7 @@ describe("refused before anything changes", () => {
 
   test("a ufw without its files", async () => {
     await host.inside("rm /etc/ufw/user6.rules");
-    expect((await host.step("firewall", PAYLOAD)).stderr).toContain("/etc/ufw/user6.rules is missing");
+    expect((await host.step("firewall", PAYLOAD)).said).toContain("/etc/ufw/user6.rules is missing");
   });
 });
 
@@ -156,7 +159,7 @@ describe("left as it was when the disk is full", () => {
 
 test("a user's own rule for SSH is enough", async () => {
   await host.inside("ufw limit 22/tcp");
-  expect((await host.step("firewall", PAYLOAD)).stdout).toBe(LINE(1));
+  expect((await host.step("firewall", PAYLOAD)).said).toBe(LINE(1));
   expect((await host.inside("cat /etc/ufw/user.rules /etc/ufw/user6.rules | grep -c 'tuple.* 22 '")).stdout).toBe(
     "2\n",
   );
@@ -166,7 +169,7 @@ test("a user's own rule for SSH is enough", async () => {
 
 test("a kernel without IPv6 gets IPv4 rules, and the line says so", async () => {
   await host.inside("ufw --force disable; mount -t tmpfs none /proc/sys/net");
-  expect((await host.step("firewall", PAYLOAD)).stdout).toMatch(
+  expect((await host.step("firewall", PAYLOAD)).said).toMatch(
     /open to 3 IPv4 ranges of Cloudflare, .*; the kernel has no IPv6\n$/,
   );
   expect((await host.inside("umount /proc/sys/net; grep -c tuple.*443 /etc/ufw/user.rules")).stdout).toBe("3\n");

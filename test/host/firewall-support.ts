@@ -10,7 +10,7 @@ export const RANGES = {
 };
 
 export const PAYLOAD = {
-  site: "photos.example.com",
+  hostname: "photos.example.com",
   serves: "immich",
   ranges: RANGES,
   sshPort: 22,

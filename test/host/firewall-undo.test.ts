@@ -32,7 +32,7 @@ const state = async () => {
 
 test("an unconfirmed change is undone: ufw is disabled again, as it was", async () => {
   const before = await state();
-  expect((await host.step("firewall", HURRIED)).stdout).toBe(LINE(1));
+  expect((await host.step("firewall", HURRIED)).said).toBe(LINE(1));
   await undone(host);
   expect(await state()).toBe(before);
   expect(await fromStranger()).toEqual(ALL_OPEN);
@@ -41,7 +41,7 @@ test("an unconfirmed change is undone: ufw is disabled again, as it was", async 
 
 test("the last confirmation makes an undone change again, and asks for another run", async () => {
   const answer = await confirm(host, true);
-  expect(answer).toMatchObject({ code: 1, stdout: "" });
+  expect(answer).toMatchObject({ code: 1, answer: "" });
   expect(answer.stderr).toMatch(
     /^the firewall's change had been undone, .* run `pulumi up` again within 10 minutes\n$/,
   );
@@ -49,23 +49,23 @@ test("the last confirmation makes an undone change again, and asks for another r
 });
 
 test("a new connection confirms, and the change stays", async () => {
-  expect(await confirm(host, true)).toEqual({ code: 0, stdout: "2\n", stderr: "" });
+  expect(await confirm(host, true)).toEqual({ code: 0, said: "2\n", answer: expect.anything() });
   expect((await host.inside("systemctl is-active immich-access-undo; ls /var/lib/immich-access")).stdout).toBe(
     "inactive\nfirewall-change.json\nfirewall-sites.json\nranges.json\n",
   );
-  expect(await confirm(host, false)).toEqual({ code: 0, stdout: "2\n", stderr: "" });
+  expect(await confirm(host, false)).toEqual({ code: 0, said: "2\n", answer: expect.anything() });
 });
 
 test("an unconfirmed change of an active firewall is undone to the rules before it", async () => {
   const before = await state();
   const ranges = { ...RANGES, ipv4: ["104.16.0.0/13"] };
-  expect((await host.step("firewall", { ...HURRIED, ranges })).stdout).toMatch(/^firewall change 3: .* 1 IPv4 /);
+  expect((await host.step("firewall", { ...HURRIED, ranges })).said).toMatch(/^firewall change 3: .* 1 IPv4 /);
   await undone(host);
   expect(await state()).toBe(before);
   // The step before the last does not fail for it: the one after it confirms.
-  expect(await confirm(host, false)).toEqual({ code: 0, stdout: "4\n", stderr: "" });
+  expect(await confirm(host, false)).toEqual({ code: 0, said: "4\n", answer: expect.anything() });
   expect(await state()).not.toBe(before);
-  expect(await confirm(host, true)).toEqual({ code: 0, stdout: "4\n", stderr: "" });
+  expect(await confirm(host, true)).toEqual({ code: 0, said: "4\n", answer: expect.anything() });
 });
 
 test("a connection from before the change cannot confirm it", async () => {
@@ -74,7 +74,7 @@ test("a connection from before the change cannot confirm it", async () => {
     `/usr/bin/python3 -I -B -c "${python}; from agent.firewall.confirmation import confirm; confirm(True)"`,
   );
   await host.inside("sleep 1");
-  expect((await host.step("firewall", PAYLOAD)).stdout).toBe(LINE(5));
+  expect((await host.step("firewall", PAYLOAD)).said).toBe(LINE(5));
   expect((await old).stderr).toContain("this SSH connection is older than the firewall's change");
   expect((await host.inside("systemctl is-active immich-access-undo")).stdout).toBe("active\n");
 });

@@ -27,7 +27,7 @@ const fromStranger = () => reach((command) => host.fromStranger(command));
 const fromEdge = () => reach((command) => host.fromEdge(command));
 
 test("the first run leaves SSH to everyone and 443 to Cloudflare, over both IP versions", async () => {
-  expect(await host.step("firewall", PAYLOAD)).toEqual({ code: 0, stdout: LINE(1), stderr: "" });
+  expect(await host.step("firewall", PAYLOAD)).toEqual({ code: 0, said: LINE(1), answer: expect.anything() });
   expect(await fromStranger()).toEqual(ONLY_SSH);
   expect(await fromEdge()).toEqual(SSH_AND_HTTPS);
   expect(await foreignRules(host)).toBe(usersRules);
@@ -50,30 +50,34 @@ test("a second run touches no file and no rule, whoever runs it", async () => {
   const before = { times: (await times()).stdout, counters: (await counters()).stdout };
   // Packets have been counted, so rules that are loaded again would show.
   expect(before.counters).toMatch(/^ +[1-9]/m);
-  expect(await host.step("firewall", PAYLOAD)).toEqual({ code: 0, stdout: LINE(1), stderr: "" });
-  expect(await host.step("firewall", PAYLOAD, { user: "deploy" })).toEqual({ code: 0, stdout: LINE(1), stderr: "" });
+  expect(await host.step("firewall", PAYLOAD)).toEqual({ code: 0, said: LINE(1), answer: expect.anything() });
+  expect(await host.step("firewall", PAYLOAD, { user: "deploy" })).toEqual({
+    code: 0,
+    said: LINE(1),
+    answer: expect.anything(),
+  });
   expect({ times: (await times()).stdout, counters: (await counters()).stdout }).toEqual(before);
 });
 
 test("a user without sudo gets one clear line", async () => {
   const answer = await host.step("firewall", PAYLOAD, { user: "nosudo" });
-  expect(answer).toMatchObject({ code: 1, stdout: "" });
-  expect(answer.stderr).toMatch(/^immich-access: sudo asks nosudo for a password; .*\n$/);
+  expect(answer).toMatchObject({ code: 1, answer: "" });
+  expect(answer.said).toMatch(/^immich-access: sudo asks nosudo for a password; .*\n$/);
 });
 
 test("a range that Cloudflare gave up is shut, and the user's rules stay", async () => {
   const ranges = { ipv4: ["103.21.244.0/22", "104.16.0.0/13"], ipv6: ["2606:4700::/32"] };
-  expect((await host.step("firewall", { ...PAYLOAD, ranges })).stdout).toMatch(/^firewall change 2: .* 2 IPv4 and 1 /);
+  expect((await host.step("firewall", { ...PAYLOAD, ranges })).said).toMatch(/^firewall change 2: .* 2 IPv4 and 1 /);
   expect(await fromEdge()).toEqual(ONLY_SSH);
   expect(await foreignRules(host)).toBe(usersRules);
-  expect((await host.step("firewall", PAYLOAD)).stdout).toBe(LINE(3));
+  expect((await host.step("firewall", PAYLOAD)).said).toBe(LINE(3));
   expect(await fromEdge()).toEqual(SSH_AND_HTTPS);
 });
 
 test("rules that differ in the kernel alone are healed", async () => {
   await host.inside("iptables -I ufw-user-input -p tcp --dport 443 -j ACCEPT");
   await host.inside("ip6tables -D ufw6-user-input -s 2400:cb00::/32 -p tcp --dport 443 -j ACCEPT");
-  expect((await host.step("firewall", PAYLOAD)).stdout).toBe(LINE(4));
+  expect((await host.step("firewall", PAYLOAD)).said).toBe(LINE(4));
   expect(await fromStranger()).toEqual(ONLY_SSH);
   expect(await fromEdge()).toEqual(SSH_AND_HTTPS);
 });
@@ -85,18 +89,18 @@ test.each([
   if (file) await host.inside(`cp ${file} /run/kept && sed -i '/^COMMIT/i -A ${rule}' ${file}`);
   await host.inside(`iptables -A ${rule}`);
   expect(await fromStranger()).toMatchObject({ "443-v4": "open" });
-  const { code, stderr } = await host.step("firewall", PAYLOAD);
-  expect({ code, stderr }).toMatchObject({ code: 1, stderr: expect.stringContaining(file) as string });
-  const remedy = /run `(iptables -D [^`]+)` on the host/.exec(stderr)?.[1] ?? "no remedy";
+  const { code, said } = await host.step("firewall", PAYLOAD);
+  expect({ code, said }).toMatchObject({ code: 1, said: expect.stringContaining(file) as string });
+  const remedy = /run `(iptables -D [^`]+)` on the host/.exec(said)?.[1] ?? "no remedy";
   expect((await host.inside(remedy)).code).toBe(0);
   if (file) await host.inside(`cp /run/kept ${file}`);
   expect(await fromStranger()).toEqual(ONLY_SSH);
-  expect((await host.step("firewall", PAYLOAD)).stdout).toBe(LINE(4));
+  expect((await host.step("firewall", PAYLOAD)).said).toBe(LINE(4));
 });
 
 test("a firewall that somebody flushed is set up again", async () => {
   await host.inside("iptables -P INPUT ACCEPT; iptables -F");
-  expect((await host.step("firewall", PAYLOAD)).stdout).toBe(LINE(5));
+  expect((await host.step("firewall", PAYLOAD)).said).toBe(LINE(5));
   expect(await fromStranger()).toEqual(ONLY_SSH);
   expect(await fromEdge()).toEqual(SSH_AND_HTTPS);
 });
@@ -107,7 +111,7 @@ const UNHOOK = "ip6tables -D INPUT -j ufw6-before-input";
 test("ufw's chains are started anew without any moment in which the host is open or SSH shut", async () => {
   await host.inside(UNHOOK);
   const stop = strangerTries(host, { shut: [2283], open: [22], over: ["v4"] });
-  expect((await host.step("firewall", PAYLOAD)).stdout).toBe(LINE(6));
+  expect((await host.step("firewall", PAYLOAD)).said).toBe(LINE(6));
   expect(await stop()).toBe("");
   expect((await host.inside("iptables -S; ip6tables -S")).stdout).not.toContain("guard");
   expect(await fromStranger()).toEqual(ONLY_SSH);
@@ -124,7 +128,7 @@ test("a run that is killed while ufw starts leaves the host shut but for SSH; th
   expect((await killed).code).not.toBe(0);
   expect((await host.inside("iptables -S")).stdout).toContain("immich-access-guard");
   expect(await fromStranger()).toEqual(ONLY_SSH);
-  expect((await host.step("firewall", PAYLOAD)).stdout).toBe(LINE(8));
+  expect((await host.step("firewall", PAYLOAD)).said).toBe(LINE(8));
   expect(await fromStranger()).toEqual(ONLY_SSH);
   expect(await fromEdge()).toEqual(SSH_AND_HTTPS);
 });
@@ -132,7 +136,7 @@ test("a run that is killed while ufw starts leaves the host shut but for SSH; th
 test("a firewall that lets everything in by default is closed", async () => {
   await host.inside("ufw default allow incoming");
   expect(await fromStranger()).toMatchObject({ "443-v4": "open", "2283-v6": "open" });
-  expect((await host.step("firewall", PAYLOAD)).stdout).toBe(LINE(9));
+  expect((await host.step("firewall", PAYLOAD)).said).toBe(LINE(9));
   expect(await fromStranger()).toEqual(ONLY_SSH);
   expect(await foreignRules(host)).toBe(usersRules);
 });
@@ -142,9 +146,9 @@ test("a ufw that is busy is waited for, and then named", async () => {
   await host.inside(`systemd-run -q --unit holder /usr/bin/python3 -c "${hold}"; sleep 0.5`);
   const answer = await host.step("firewall", { ...PAYLOAD, ranges: { ...RANGES, ipv4: ["104.16.0.0/13"] } });
   await host.inside("systemctl stop holder");
-  expect(answer).toMatchObject({ code: 1, stdout: "" });
-  expect(answer.stderr).toMatch(/^immich-access: ufw is busy: python3 \(process \d+\) holds \/run\/ufw.lock; .*\n$/);
-  expect((await host.step("firewall", PAYLOAD)).stdout).toBe(LINE(9));
+  expect(answer).toMatchObject({ code: 1, answer: "" });
+  expect(answer.said).toMatch(/^immich-access: ufw is busy: python3 \(process \d+\) holds \/run\/ufw.lock; .*\n$/);
+  expect((await host.step("firewall", PAYLOAD)).said).toBe(LINE(9));
 });
 
 test("removal shuts 443, leaves SSH and the user's rules, and nothing of ours", async () => {
@@ -160,7 +164,7 @@ test("removal shuts 443, leaves SSH and the user's rules, and nothing of ours", 
 });
 
 test("removal works where ufw is gone", async () => {
-  expect((await host.step("firewall", PAYLOAD)).stdout).toBe(LINE(1));
+  expect((await host.step("firewall", PAYLOAD)).said).toBe(LINE(1));
   await host.inside("ufw disable; dpkg --purge --force-depends ufw");
-  expect(await host.step("firewall-remove", PAYLOAD)).toMatchObject({ code: 0, stderr: "" });
+  expect(await host.step("firewall-remove", PAYLOAD)).toMatchObject({ code: 0 });
 });

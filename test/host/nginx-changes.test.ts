@@ -21,7 +21,7 @@ const OTHER = "album.home.localhost";
 const server = serverCertificate();
 let origin: Origin;
 
-const remove = (site = SITE) => origin.apply("site-remove", { site });
+const remove = (site = SITE) => origin.apply("site-remove", { hostname: site });
 
 beforeAll(async () => {
   origin = await Origin.start();
@@ -132,7 +132,7 @@ describe("what fails is taken back:", () => {
   });
 
   test("nothing is tried without certificates or ranges", async () => {
-    const payload = { ...nginxPayload, site: OTHER };
+    const payload = { ...nginxPayload, hostname: OTHER };
     expect(await origin.refuse("nginx", payload)).toMatch(/origin\.pem is missing; the certificates step installs it/);
     await origin.run("mv /var/lib/immich-access/ranges.json /tmp");
     expect(await origin.refuse("nginx", nginxPayload)).toContain("the firewall step has not run on this host");
@@ -295,11 +295,11 @@ describe("what works all the same:", () => {
 });
 
 describe("several sites, and their removal:", () => {
-  const other = { ...nginxPayload, site: OTHER };
+  const other = { ...nginxPayload, hostname: OTHER };
 
   test("two sites share the refusal of unknown names, which goes with the last", async () => {
     await origin.apply("nginx", nginxPayload);
-    await origin.apply("certificates", certificatesPayload(serverCertificate(OTHER), { site: OTHER }));
+    await origin.apply("certificates", certificatesPayload(serverCertificate(OTHER), { hostname: OTHER }));
     await origin.apply("nginx", other);
     await origin.seen("/");
     await origin.seen("/", { serverName: OTHER, headers: { host: OTHER } });
@@ -318,17 +318,17 @@ describe("several sites, and their removal:", () => {
   });
 
   test("two sites come by one step, both or neither", async () => {
-    const { site: _, ...same } = nginxPayload;
-    const both = { sites: [nginxPayload, { ...same, site: OTHER }] };
+    const { hostname: _, ...same } = nginxPayload;
+    const both = { sites: [nginxPayload, { ...same, hostname: OTHER }] };
     await origin.apply("certificates", certificatesPayload(server));
     const before = await origin.snapshot();
     expect(await origin.refuse("nginx", both)).toMatch(/album\.home\.localhost\/current\/origin\.pem is missing/);
     expect(await origin.snapshot()).toBe(before);
 
     const certificates = {
-      sites: [certificatesPayload(server), certificatesPayload(serverCertificate(OTHER), { site: OTHER })],
+      sites: [certificatesPayload(server), certificatesPayload(serverCertificate(OTHER), { hostname: OTHER })],
     };
-    const wrong = { sites: [...certificates.sites, certificatesPayload(server, { site: "third.home.localhost" })] };
+    const wrong = { sites: [...certificates.sites, certificatesPayload(server, { hostname: "third.home.localhost" })] };
     expect(await origin.refuse("certificates", wrong)).toContain("is not for third.home.localhost");
     expect(await origin.snapshot()).toBe(before);
     expect((await origin.apply("certificates", certificates)).split("\n")).toEqual(
@@ -341,7 +341,7 @@ describe("several sites, and their removal:", () => {
     await origin.seen("/", { serverName: OTHER, headers: { host: OTHER } });
 
     // What serves already takes new certificates of both by one reload.
-    const renewed = [SITE, OTHER].map((site) => certificatesPayload(serverCertificate(site), { site }));
+    const renewed = [SITE, OTHER].map((site) => certificatesPayload(serverCertificate(site), { hostname: site }));
     await origin.apply("certificates", { sites: renewed });
     for (const [place, serverName] of [SITE, OTHER].entries()) {
       const socket = await origin.connect({ serverName });
@@ -354,7 +354,7 @@ describe("several sites, and their removal:", () => {
   });
 
   test("a site that somebody else has put here since stays, and goes with them", async () => {
-    const owned = (owner: string) => ({ owner, site: SITE });
+    const owned = (owner: string) => ({ owner, hostname: SITE });
     await origin.apply("firewall", { ...firewallPayload, ...owned("home/") });
     await origin.apply("certificates", certificatesPayload(server));
     await origin.apply("nginx", nginxPayload);
@@ -371,8 +371,8 @@ describe("several sites, and their removal:", () => {
 
   describe("given up before nginx served it:", () => {
     const [HOME, AWAY] = [{ owner: "home/" }, { owner: "away/" }];
-    const { site: _, ...wants } = firewallPayload;
-    const sites = (...names: string[]) => names.map((site) => ({ ...wants, site }));
+    const { hostname: _, ...wants } = firewallPayload;
+    const sites = (...names: string[]) => names.map((hostname) => ({ ...wants, hostname }));
     /** What the host has of other sites than the first: certificates, and what keeps port 443 open. */
     const left = async () => {
       const stored = await origin.run("ls /etc/immich-access");
@@ -386,7 +386,7 @@ describe("several sites, and their removal:", () => {
       await origin.apply("firewall", { ...firewallPayload, ...HOME, sites: sites(SITE, OTHER) });
       await origin.apply("firewall", { ...firewallPayload, ...AWAY, sites: sites("away.home.localhost") });
       for (const site of [SITE, OTHER, "away.home.localhost"]) {
-        await origin.apply("certificates", certificatesPayload(serverCertificate(site), { site }));
+        await origin.apply("certificates", certificatesPayload(serverCertificate(site), { hostname: site }));
       }
       await origin.apply("nginx", { ...nginxPayload, ...HOME });
       expect(await left()).toEqual([["away.home.localhost"], ["away.home.localhost"]]);
@@ -396,7 +396,7 @@ describe("several sites, and their removal:", () => {
       await origin.apply("firewall-remove", { ...AWAY, sites: sites("away.home.localhost", SITE) });
       expect(await left()).toEqual([[], []]);
       await origin.seen("/");
-      await origin.apply("site-remove", { ...HOME, site: SITE });
+      await origin.apply("site-remove", { ...HOME, hostname: SITE });
       await origin.apply("firewall", firewallPayload);
     });
   });
@@ -411,7 +411,7 @@ describe("several sites, and their removal:", () => {
     await origin.apply("certificates", certificatesPayload(server));
     await origin.apply("nginx", nginxPayload);
     await origin.run(`echo 'nonsense;' >${OWNER}`);
-    expect(await origin.refuse("site-remove", { site: SITE })).toMatch(/refuses its configuration already/);
+    expect(await origin.refuse("site-remove", { hostname: SITE })).toMatch(/refuses its configuration already/);
     await origin.seen("/");
   });
 

@@ -84,7 +84,7 @@ test("ranges that nginx does not take over, because of somebody else's mistake, 
 test("the ranges stay for as long as a site includes them, and go with the last", async () => {
   // A site of which the firewall knows nothing is somebody's.
   await origin.run("rm /var/lib/immich-access/firewall-sites.json");
-  await origin.apply("firewall-remove", { ...firewallPayload, site: "gone.home.localhost" });
+  await origin.apply("firewall-remove", { ...firewallPayload, hostname: "gone.home.localhost" });
   await origin.run(`test -e ${FILE} && nginx -t`);
   await origin.apply("firewall-remove", firewallPayload);
   await origin.run("test ! -e /etc/nginx/immich-access");

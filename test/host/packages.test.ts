@@ -39,8 +39,8 @@ afterAll(() => host.close());
 
 test("packages that cannot be had are one line, and nothing else happens", async () => {
   const answer = await host.step("firewall", PAYLOAD);
-  expect(answer).toMatchObject({ code: 1, stdout: "" });
-  expect(answer.stderr).toMatch(/^immich-access: cannot install nginx ufw: apt-get .* to see why\n$/);
+  expect(answer).toMatchObject({ code: 1, answer: "" });
+  expect(answer.said).toMatch(/^immich-access: cannot install nginx ufw: apt-get .* to see why\n$/);
   expect((await host.inside("ls /run/systemd/system /usr/local/lib")).stdout).not.toMatch(/nginx|ufw|immich-access/);
 });
 
@@ -55,7 +55,7 @@ test("nginx and ufw are installed, and no port is open at any moment", async () 
   await host.fromStranger(`touch /tmp/immich-access-stop-${host.number}`);
   expect((await watch).stdout).toBe("");
   await host.fromStranger(`rm /tmp/immich-access-stop-${host.number}`);
-  expect(answer).toEqual({ code: 0, stdout: LINE(1), stderr: "" });
+  expect(answer).toEqual({ code: 0, said: LINE(1), answer: expect.anything() });
   const { stdout } = await host.inside("systemctl is-active nginx ufw; systemctl is-enabled nginx ufw");
   expect(stdout).toBe("active\nactive\nenabled\nenabled\n");
   expect(await reach((command) => host.fromStranger(command))).toMatchObject({
@@ -63,5 +63,5 @@ test("nginx and ufw are installed, and no port is open at any moment", async () 
     "80-v4": ONLY_SSH["80-v4"],
     "80-v6": ONLY_SSH["80-v6"],
   });
-  expect((await host.step("firewall", PAYLOAD)).stdout).toBe(LINE(1));
+  expect((await host.step("firewall", PAYLOAD)).said).toBe(LINE(1));
 });

@@ -11,6 +11,7 @@ import {
   certificatesPayload,
   clientCertificate,
   MADE_UP,
+  firewallPayload,
   nginxPayload,
   Origin,
   type RequestOptions,
@@ -23,7 +24,7 @@ const SHARES = "shares.home.localhost";
 const UPSTREAM = "127.0.0.1:3000";
 const CA = selfSigned({ subject: [["CN", "pulls authority of the shares"]], ...VALID }, newKey("rsa"));
 const CLIENT = clientCertificate(CA);
-const sharesPayload = { ...nginxPayload, site: SHARES, serves: "shares", upstream: UPSTREAM };
+const sharesPayload = { ...nginxPayload, hostname: SHARES, serves: "shares", upstream: UPSTREAM };
 
 /** Where the stand-in for immich-public-proxy listens, past a relay into the host. */
 const SOCKET = join(tmpdir(), `immich-access-shares-${process.pid.toString()}`);
@@ -41,7 +42,7 @@ beforeAll(async () => {
   await origin.apply("nginx", nginxPayload);
   await origin.apply(
     "certificates",
-    certificatesPayload(serverCertificate(SHARES), { site: SHARES, clientCa: CA.certificate }),
+    certificatesPayload(serverCertificate(SHARES), { hostname: SHARES, clientAuthority: CA.certificate }),
   );
 });
 afterAll(async () => {
@@ -244,8 +245,8 @@ test("keep their name: what serves them does not turn into Immich while visitors
     [sharesPayload, "immich"],
     [nginxPayload, "shares"],
   ] as const) {
-    expect(await origin.refuse("nginx", { ...payload, serves, upstream: "127.0.0.1:2999" })).toContain(
-      `${payload.site} serves ${payload.serves} on this host, and visitors are led to it: run \`pulumi up\` once without`,
+    expect(await origin.refuse("firewall", { ...firewallPayload, ...payload, serves })).toContain(
+      `${payload.hostname} serves ${payload.serves} on this host, and visitors are led to it: run \`pulumi up\` once without`,
     );
   }
   expect(await origin.snapshot()).toBe(before);
@@ -256,7 +257,7 @@ test("go without a trace, and the main site stays as it is", async () => {
   const main = () =>
     origin.run(`cat /etc/nginx/sites-available/immich-access-${SITE}.conf; ls -lR /etc/immich-access/${SITE}`);
   const before = await main();
-  expect(await origin.apply("site-remove", { site: SHARES })).toBe(`${SHARES} is not on this host`);
+  expect(await origin.apply("site-remove", { hostname: SHARES })).toBe(`${SHARES} is not on this host`);
   expect(
     await origin.run(
       `find /etc /run /var/lib -name '*${SHARES}*' 2>/dev/null; nginx -T 2>/dev/null | grep -c shares || true`,

@@ -21,7 +21,7 @@ beforeAll(async () => {
   host = await startTestHost();
   api = await RangesApi.start(host);
   await listen(host);
-  expect((await host.step("firewall", PAYLOAD)).stdout).toBe(LINE(1));
+  expect((await host.step("firewall", PAYLOAD)).said).toBe(LINE(1));
   // The pauses between attempts are for an API that is busy.
   await host.inside(`sed -i 's/^PAUSES_SECONDS = .*/PAUSES_SECONDS = (0, 0.1)/' ${AGENT}/firewall/refresh.py`);
 });

@@ -22,7 +22,7 @@ test("root and deploy may act as root, nosudo may not", async () => {
 
 test("a step runs over SSH with its payload on standard input", async () => {
   const answer = await host.step("no-such-step", {});
-  expect(answer).toEqual({ code: 1, stdout: "", stderr: "immich-access: the host agent has no step 'no-such-step'\n" });
+  expect(answer).toEqual({ code: 1, answer: "", said: "immich-access: the host agent has no step 'no-such-step'\n" });
 });
 
 test("the edge and strangers reach the host over both families", async () => {

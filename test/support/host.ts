@@ -2,6 +2,8 @@ import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { agentCommand, agentInput } from "../../components/origin-host/agent.ts";
+import { readAnswer } from "../../components/origin-host/answer.ts";
+import type { StepName } from "../../components/origin-host/payload.ts";
 import { Host, type SshOptions } from "../../dev/sandbox/host/host.ts";
 import { hostLayer } from "../../dev/sandbox/host/layer.ts";
 import { installImmich } from "../../dev/sandbox/immich/install.ts";
@@ -10,15 +12,25 @@ import { makeNetwork, runAt } from "../../dev/sandbox/network/network.ts";
 import { claimNumber, ownProcess, releaseNumber, sweep, type Claim } from "../../dev/sandbox/numbers.ts";
 import type { RunOptions } from "../../dev/sandbox/run.ts";
 import type { CommandResult } from "../../dev/sandbox/sandbox.ts";
+import { payloadFor, type Told } from "./payloads.ts";
 
 /** Checkouts count from 1, test hosts from here. */
 const FIRST_NUMBER = 101;
 
-/**
- * What a step of the host agent reads. A payload without `sites` is for a host with one site, whose part lies beside the
- * rest.
- */
-export const stepInput = (payload: object): string => agentInput({ payload: { sites: [payload], ...payload } });
+/** What a step of the host agent reads. */
+export const stepInput = (step: string, told: Told): string =>
+  agentInput({ revision: REVISION, payload: payloadFor(step, told) });
+
+const REVISION = 7;
+
+/** What came of a step. */
+export interface StepResult {
+  code: number;
+  /** What a person reads: its line, or why it failed. */
+  said: string;
+  /** What the program reads: after a success the step's answer, which matches its schema; else whatever it has printed. */
+  answer: unknown;
+}
 
 /** A real host with networks of its own, for one test file. */
 export class TestHost {
@@ -37,9 +49,13 @@ export class TestHost {
   }
 
   /** Runs a step of the host agent as the program does: over SSH, with files and payload on standard input. */
-  public step(step: string, payload: object, options: Omit<SshOptions, "input"> = {}): Promise<CommandResult> {
-    const input = stepInput(payload);
-    return this.host.ssh(agentCommand(step), { timeout: 100_000, ...options, input });
+  public async step(step: string, told: Told, options: Omit<SshOptions, "input"> = {}): Promise<StepResult> {
+    const input = stepInput(step, told);
+    const { code, stdout, stderr } = await this.host.ssh(agentCommand(step), { timeout: 100_000, ...options, input });
+    if (code !== 0) return { code, said: stderr, answer: stdout };
+    const answer = readAnswer(step as StepName, stdout);
+    if (answer.revision !== REVISION) throw new Error(`${step} has answered with the revision ${answer.revision}`);
+    return { code, said: stderr, answer };
   }
 
   /** Runs a command line over SSH; as root unless told otherwise. */

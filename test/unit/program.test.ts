@@ -133,7 +133,7 @@ describe("origin pulls", () => {
       algorithm: "RSA",
       rsaBits: 2048,
     });
-    expect(asked("certificates-command")).toMatchObject({ clientCa: "CA PEM" });
+    expect(asked("certificates-command")).toMatchObject({ clientAuthority: "CA PEM" });
   });
 
   it("does so for the whole zone", async () => {
@@ -149,7 +149,7 @@ describe("origin pulls", () => {
       settingId: "tls_client_auth",
       value: "on",
     });
-    const pem = asked("certificates-command")?.["clientCa"] as string;
+    const pem = asked("certificates-command")?.["clientAuthority"] as string;
     const der = Buffer.from(pem.replace(/-----[^-]+-----|\s/g, ""), "base64");
     expect(createHash("sha256").update(der).digest("hex")).toMatch(/^9a1ac2b4/);
     expect(ofType("SelfSignedCert")).toEqual([]);
@@ -178,29 +178,31 @@ describe("the host's steps", () => {
     expect(payload("firewall-command")).toEqual({
       ranges: { ipv4: ["103.21.244.0/22", "198.41.128.0/17"], ipv6: ["2400:cb00::/32"] },
       owner: "immich-access/test/023e105f4ecef8ad9ca31a8372d0c353/",
-      sites: [{ site: "photos.example.com", serves: "immich", upstreamPort: 2283 }],
+      sites: [{ hostname: "photos.example.com", serves: "immich", upstreamPort: 2283 }],
       sshPort: 22,
       dockerPublishedPort: "refuse",
       confirmSeconds: 120,
     });
     expect(payload("certificates-command")).toEqual({
-      firewall: "done",
-      sites: [{ site: "photos.example.com", certificate: "ORIGIN PEM", privateKey: "KEY PEM", clientCa: "CA PEM" }],
-    });
-    expect(payload("nginx-command")).toEqual({
-      owner: "immich-access/test/023e105f4ecef8ad9ca31a8372d0c353/",
-      certificates: "done",
-      teamDomain: "team.cloudflareaccess.com",
+      after: "firewall change 1",
       sites: [
         {
-          ...{ site: "photos.example.com", serves: "immich", upstream: "127.0.0.1:2283" },
-          ...{ tokenCheck: true, audience: "AUDIENCE" },
+          hostname: "photos.example.com",
+          certificate: "ORIGIN PEM",
+          privateKey: "KEY PEM",
+          clientAuthority: "CA PEM",
         },
       ],
     });
+    expect(payload("nginx-command")).toEqual({
+      owner: "immich-access/test/023e105f4ecef8ad9ca31a8372d0c353/",
+      after: `firewall change 1, certificates ${"c".repeat(64)} ${"a".repeat(64)}`,
+      teamDomain: "team.cloudflareaccess.com",
+      sites: [{ hostname: "photos.example.com", serves: "immich", upstream: "127.0.0.1:2283", audience: "AUDIENCE" }],
+    });
     expect(payload(site("on-host-command"))).toEqual({
       owner: "immich-access/test/023e105f4ecef8ad9ca31a8372d0c353/",
-      site: "photos.example.com",
+      hostname: "photos.example.com",
     });
   });
 
@@ -220,7 +222,7 @@ describe("the host's steps", () => {
 
   it("leave the token check out when told so", async () => {
     await run({ originJwtCheck: "false", teamDomain: "" });
-    expect(asked("nginx-command")).toMatchObject({ tokenCheck: false, audience: null });
+    expect(asked("nginx-command")).toMatchObject({ audience: null });
   });
 
   it("run again when the host's revision is another", async () => {

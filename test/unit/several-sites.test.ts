@@ -66,11 +66,11 @@ describe("more sites", () => {
         .sort(),
     ).toEqual([...STEPS, ...deleting].sort());
     for (const step of STEPS) {
-      const sites = payload(step)["sites"] as { site: string }[];
-      expect(sites.map((one) => one.site)).toEqual(["photos.example.com", ALBUM.hostname]);
+      const sites = payload(step)["sites"] as { hostname: string }[];
+      expect(sites.map((one) => one.hostname)).toEqual(["photos.example.com", ALBUM.hostname]);
     }
     expect(asked("firewall-command", ALBUM.hostname)).toMatchObject({ upstreamPort: 2284 });
-    expect(asked("nginx-command", ALBUM.hostname)).toMatchObject({ upstream: "127.0.0.1:2284", tokenCheck: true });
+    expect(asked("nginx-command", ALBUM.hostname)).toMatchObject({ upstream: "127.0.0.1:2284", audience: "AUDIENCE" });
   });
 
   it("go online when every site is guarded", async () => {
@@ -126,7 +126,7 @@ describe("more hosts", () => {
     expect(payload(second("certificates-command"))).toEqual(payload("certificates-command"));
     const owner = "immich-access/test/023e105f4ecef8ad9ca31a8372d0c353/203.0.113.20";
     expect(payload(second("firewall-command"))).toMatchObject({ owner });
-    expect(payload(site(second("on-host-command")))).toEqual({ owner, site: "photos.example.com" });
+    expect(payload(site(second("on-host-command")))).toEqual({ owner, hostname: "photos.example.com" });
     expect(asked(second("nginx-command"))).toMatchObject({ upstream: SECOND.immichUpstream });
     expect(asked(second("firewall-command"))).toMatchObject({ upstreamPort: null });
     expect(asked("nginx-command")).toMatchObject({ upstream: "127.0.0.1:2283" });
@@ -189,13 +189,12 @@ describe("public shares", () => {
       "shares.example.com",
     ]);
     const name = "shares.example.com";
-    expect(asked("firewall-command", name)).toEqual({ site: name, serves: "shares", upstreamPort: 3001 });
-    expect(asked("certificates-command", name)).toMatchObject({ site: name, certificate: "ORIGIN PEM" });
+    expect(asked("firewall-command", name)).toEqual({ hostname: name, serves: "shares", upstreamPort: 3001 });
+    expect(asked("certificates-command", name)).toMatchObject({ hostname: name, certificate: "ORIGIN PEM" });
     expect(asked("nginx-command", name)).toEqual({
-      site: name,
+      hostname: name,
       serves: "shares",
       upstream: "127.0.0.1:3001",
-      tokenCheck: false,
       audience: null,
     });
   });
@@ -227,7 +226,7 @@ describe("public shares", () => {
       await run({ ...SHARES, originPulls });
       expect(registered.filter(({ name }) => name.startsWith(shares("origin-pulls")))).toEqual([]);
       const name = "certificates-command";
-      expect(asked(name, "shares.example.com")?.["clientCa"]).toBe(asked(name)?.["clientCa"]);
+      expect(asked(name, "shares.example.com")?.["clientAuthority"]).toBe(asked(name)?.["clientAuthority"]);
     }
   });
 });

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from agent.access import client, revision
-from agent.errors import HostError
+from agent.errors import HostError, RefusedError
 from agent.files import File, differing, replaced, write
 from agent.nginx import service
 from agent.nginx.text import filled
@@ -23,9 +23,9 @@ NAMES = (*STARTING, VERIFIER, REFRESH)
 def wanted(modules: Mapping[str, str], user: str) -> dict[Path, File | None]:
     """What the units shall be where nginx runs as `user`; raises HostError if it cannot ask about tokens."""
     if not service.built_with("http_auth_request_module"):
-        raise HostError(
+        raise RefusedError(
             "this host's nginx cannot ask about tokens: `nginx -V` does not list --with-http_auth_request_module; "
-            "install the distribution's nginx, or set originJwtCheck to false; nothing has been changed"
+            "install the distribution's nginx, or set originJwtCheck to false"
         )
     texts = {name: modules[f"agent/units/{name}"] for name in NAMES}
     texts[SOCKET] = filled(modules, f"agent/units/{SOCKET}", user=user)

@@ -1,29 +1,30 @@
 """Which Access application's tokens open a site: part of the step `nginx`, and of a site's removal."""
 
-from collections.abc import Collection, Generator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from agent.access import client, record
 from agent.access.record import Application
 from agent.access.refresh import fetched
-from agent.errors import HostError
+from agent.errors import HostError, RefusedError
 from agent.files import File, differing, read, replaced, write
 from agent.nginx import service
-from agent.site import checked_hostname, listed, text
+
+if TYPE_CHECKING:
+    from agent.payloads import NginxPayload
 
 
-def applications(payload: Mapping[str, Any], sites: Collection[str]) -> dict[str, Application]:
-    """The application of each of the `sites`; raises HostError for what can be none."""
-    if not sites:
+def parse_applications(payload: "NginxPayload") -> dict[str, Application]:
+    """The application of each site that has one; raises RefusedError for what can be none."""
+    audiences = {site["hostname"]: site["audience"] for site in payload["sites"] if site["audience"] is not None}
+    team = payload["teamDomain"]
+    if team is None:
+        if audiences:
+            raise RefusedError(f"teamDomain is missing, whose tokens {' and '.join(audiences)} asks for")
         return {}
-    team = checked_hostname(text(payload, "teamDomain"))
-    return {
-        name: Application(record.checked_audience(text(site, "audience")), team)
-        for site in listed(payload)
-        if (name := text(site, "site")) in sites
-    }
+    return {name: Application(record.checked_audience(audience), team) for name, audience in audiences.items()}
 
 
 def files(wanted: Mapping[str, Application]) -> dict[Path, File | None]:
@@ -37,7 +38,7 @@ def files(wanted: Mapping[str, Application]) -> dict[Path, File | None]:
         try:
             kept[keys] = read(keys) or fetched(team)
         except HostError as error:
-            raise HostError(f"{error}; nothing has been changed") from None
+            raise RefusedError(f"{error}") from None
     return kept
 
 

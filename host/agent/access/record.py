@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from agent.access.encoding import json_object
-from agent.errors import HostError
+from agent.errors import HostError, RefusedError
 from agent.files import File, read
 
 FOLDER = Path("/var/lib/immich-access/access")
@@ -31,7 +31,8 @@ class Application(NamedTuple):
     @property
     def file(self) -> File:
         """How it is kept."""
-        return File(f"{json.dumps({'audience': self.audience, 'teamDomain': self.team_domain})}\n".encode())
+        fields = {"version": 2, "audience": self.audience, "teamDomain": self.team_domain}
+        return File(f"{json.dumps(fields)}\n".encode())
 
 
 def application_in(body: bytes) -> Application:
@@ -56,7 +57,7 @@ def keys_path(team_domain: str) -> Path:
 def checked_audience(audience: str) -> str:
     """An audience tag; raises HostError for what can be none."""
     if not AUDIENCE.fullmatch(audience):
-        raise HostError(f"{audience[:80]!r} is no audience tag of an Access application; nothing has been changed")
+        raise RefusedError(f"{audience[:80]!r} is no audience tag of an Access application")
     return audience
 
 

@@ -1,19 +1,24 @@
 """The step `certificates`, and what becomes of them when a site goes."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from agent import answer
 from agent.certificates.store import Store
 from agent.certificates.x509 import Certificate, read_certificates, read_private_key
-from agent.errors import HostError
+from agent.errors import RefusedError
 from agent.files import File, differing, replaced
 from agent.firewall.confirmation import confirm
 from agent.nginx import probe, real_ip, service
 from agent.nginx.layout import enabled_sites
-from agent.site import listed, text
+from agent.site import require_different
 from agent.system import installed
+from agent.task import Answer, Task
+
+if TYPE_CHECKING:
+    from agent.payloads import CertificatesPayload, CertificatesPayloadSite
 
 
 class _Set(NamedTuple):
@@ -32,15 +37,20 @@ class _Set(NamedTuple):
         )
 
 
-def apply(request: Mapping[str, Any]) -> str:
+def apply(task: Task) -> Answer:
     """Installs the sites' certificates; where nginx serves a site, it takes them over and is seen to.
 
     A site whose nginx is stopped is left for the `nginx` step, which starts it.
     """
+    payload: CertificatesPayload = task.payload
     change = confirm(final=False)
-    wanted = [_checked(site) for site in listed(request["payload"])]
+    require_different([site["hostname"] for site in payload["sites"]])
+    wanted = [parse_set(site) for site in payload["sites"]]
     _install(wanted)
-    return "\n".join(f"{one.summary}, firewall change {change}" for one in wanted)
+    return Answer(
+        "\n".join(f"{one.summary}, firewall change {change}" for one in wanted),
+        answer.certificates(change, [answer.certificate_set(one.site, one.leaf, one.authorities) for one in wanted]),
+    )
 
 
 def _install(wanted: Sequence[_Set]) -> None:
@@ -71,9 +81,7 @@ def remove(site: str) -> None:
     store = Store(site)
     in_use = site in enabled_sites() or (installed("nginx") and f"{store.folder}/" in service.configuration())
     if in_use and store.folder.exists():
-        raise HostError(
-            f"nginx still uses the certificates in {store.folder}; take the site out first; nothing has been changed"
-        )
+        raise RefusedError(f"nginx still uses the certificates in {store.folder}; take the site out first")
     store.remove()
 
 
@@ -88,19 +96,19 @@ def _settled(wanted: _Set, served: bool) -> bool:
     return not service.active() or probe.serves(wanted.site, wanted.leaf.fingerprint)
 
 
-def _checked(payload: Mapping[str, Any]) -> _Set:
+def parse_set(payload: "CertificatesPayloadSite") -> _Set:
     """The payload's certificates and key, once they are seen to belong together and to be good now."""
-    site = text(payload, "site")
-    chain = read_certificates(text(payload, "certificate"), "origin certificate")
-    private_key, public_key = read_private_key(text(payload, "privateKey"))
-    authorities = read_certificates(text(payload, "clientCa"), "authority of the origin pulls")
+    site, certificate, authority = payload["hostname"], payload["certificate"], payload["clientAuthority"]
+    private_key, public_key = read_private_key(payload["privateKey"])
+    chain = read_certificates(certificate, "origin certificate")
+    authorities = read_certificates(authority, "authority of the origin pulls")
     leaf, now = chain[0], time.time()
     if leaf.public_key != public_key:
-        raise HostError("the private key does not belong to the origin certificate; nothing has been changed")
+        raise RefusedError("the private key does not belong to the origin certificate")
     if not leaf.names(site):
-        raise HostError(f"the origin certificate is not for {site}; nothing has been changed")
+        raise RefusedError(f"the origin certificate is not for {site}")
     if not leaf.valid_at(now):
-        raise HostError(f"the origin certificate {_validity(leaf, now)}; nothing has been changed")
+        raise RefusedError(f"the origin certificate {_validity(leaf, now)}")
     _check_authorities(authorities, now)
     return _Set(
         site,
@@ -118,13 +126,11 @@ def _check_authorities(authorities: list[Certificate], now: float) -> None:
     subjects = {authority.subject for authority in authorities}
     for authority in authorities:
         if not authority.authority:
-            raise HostError(f"{authority.subject} is no authority for the origin pulls; nothing has been changed")
+            raise RefusedError(f"{authority.subject} is no authority for the origin pulls")
         if authority.issuer not in subjects:
-            raise HostError(
-                f"the authority {authority.subject} needs its issuer {authority.issuer} too; nothing has been changed"
-            )
+            raise RefusedError(f"the authority {authority.subject} needs its issuer {authority.issuer} too")
     if not any(authority.valid_at(now) for authority in authorities):
-        raise HostError(f"the authority of the origin pulls {_validity(authorities[0], now)}; nothing has been changed")
+        raise RefusedError(f"the authority of the origin pulls {_validity(authorities[0], now)}")
 
 
 def _validity(certificate: Certificate, now: float) -> str:

@@ -6,7 +6,7 @@ import time
 from hashlib import sha256
 from typing import NamedTuple
 
-from agent.errors import HostError
+from agent.errors import RefusedError
 from agent.system import run
 
 BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----\n.+?\n-----END \1-----", re.DOTALL)
@@ -49,7 +49,7 @@ def read_certificates(pem: str, what: str) -> list[Certificate]:
     """All certificates of a PEM text, which holds nothing else; raises HostError, calling the text `what`."""
     blocks = _blocks(pem)
     if not blocks or any(label != "CERTIFICATE" for label, _ in blocks):
-        raise HostError(f"the {what} is not in PEM form, or not only a certificate; nothing has been changed")
+        raise RefusedError(f"the {what} is not in PEM form, or not only a certificate")
     return [_certificate(block, what) for _, block in blocks]
 
 
@@ -60,7 +60,7 @@ def read_private_key(pem: str) -> tuple[str, str]:
     command = ["openssl", "pkey", "-pubout", "-passin", "pass:"]
     result = run(command, text=keys[0], check=False) if len(keys) == 1 else None
     if result is None or result.returncode != 0:
-        raise HostError("the private key is not one unencrypted key in PEM form; nothing has been changed")
+        raise RefusedError("the private key is not one unencrypted key in PEM form")
     return keys[0] + "\n", result.stdout.strip()
 
 
@@ -76,7 +76,7 @@ def _certificate(pem: str, what: str) -> Certificate:
     fields = {name: value.strip() for name, value in re.findall(r"^(\w+)=(.*)$", said, re.MULTILINE)}
     public_key = re.search(r"-----BEGIN PUBLIC KEY-----.+?-----END PUBLIC KEY-----", said, re.DOTALL)
     if result.returncode != 0 or public_key is None:
-        raise HostError(f"the {what} cannot be read as a certificate; nothing has been changed")
+        raise RefusedError(f"the {what} cannot be read as a certificate")
     return Certificate(
         pem=pem + "\n",
         starts=ssl.cert_time_to_seconds(fields["notBefore"]),

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from agent.errors import HostError
+from agent.errors import RefusedError
 from agent.firewall.chains import Entry, by_chain, denial, entries, opening
 from agent.firewall.kernel import TOOL, filter_rules
 
@@ -32,9 +32,9 @@ def refuse_bypasses(
             now = kernel_opening(kernel, port, outside)
             _refuse_frame(_frame_opening(frames, version, port, outside), now, f"opens port {port} to everyone")
             if now is not None:
-                raise HostError(
+                raise RefusedError(
                     f"a rule in the kernel, outside ufw, opens port {port} to everyone; run `{now.rule.name}` on the "
-                    "host, remove it from where it is set at boot, and run `pulumi up` again; nothing has been changed"
+                    "host, remove it from where it is set at boot, and run `pulumi up` again"
                 )
         for port in sorted(ssh_ports):
             chain = by_chain(frames).get(f"{_prefix(version)}-before-input", [])
@@ -61,7 +61,7 @@ def _refuse_frame(frame: Entry | None, now: Entry | None, trouble: str) -> None:
         return
     # Not `ufw reload`, during which the host is open.
     kernel = "" if now is None else f", run `{now.rule.name}` on the host,"
-    raise HostError(f"{frame.place} {trouble}; delete it{kernel} and run `pulumi up` again; nothing has been changed")
+    raise RefusedError(f"{frame.place} {trouble}; delete it{kernel} and run `pulumi up` again")
 
 
 def _prefix(version: int) -> str:

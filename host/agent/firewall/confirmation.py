@@ -1,8 +1,7 @@
 """Changes of the firewall that undo themselves unless a new SSH connection confirms them."""
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any
 
 from agent.errors import HostError
 from agent.files import differing, replaced
@@ -11,9 +10,10 @@ from agent.firewall.connection import boot_id, opened_at, since_boot
 from agent.firewall.installation import UNDO
 from agent.firewall.plan import Plan, planned, ssh_ports
 from agent.firewall.record import Armed, Change
-from agent.firewall.request import Request, checked_request
+from agent.firewall.request import Request
 from agent.firewall.rules import HTTPS_PORT
 from agent.system import run
+from agent.task import Answer, Task
 
 # How long an undone change that was made again waits: a person has to start `pulumi up` once more.
 SECOND_CHANCE_SECONDS = 600
@@ -28,7 +28,7 @@ def prepared(request: Request) -> tuple[Plan, list[int]]:
 
 
 @contextmanager
-def applied(plan: Plan, payload: Mapping[str, Any], ports: list[int], seconds: int) -> Generator[int, None, None]:
+def applied(plan: Plan, request: Request, ports: list[int]) -> Generator[int, None, None]:
     """Puts a plan in force, for the body to prove, and arms its undoing. Needs ufw's lock.
 
     Yields the number of the change in force: a new one if anything had to change. If the body raises, all is as it was.
@@ -36,15 +36,15 @@ def applied(plan: Plan, payload: Mapping[str, Any], ports: list[int], seconds: i
     former = record.read_change()
     if not differing(plan.wanted) and kernel.in_force(plan.wanted):
         yield former.number
-        record.write_change(Change(former.number, dict(payload), ports))
+        record.write_change(Change(former.number, request, ports))
         return
     number = former.number + 1
     armed = record.read_armed()
     # A change on top of one that still waits: what comes back is what the owner last got through.
     before = plan.former if armed is None else armed.former
     try:
-        record.write_armed(Armed(seconds, before, boot_id(), since_boot()))
-        record.write_change(Change(number, dict(payload), ports))
+        record.write_armed(Armed(request.confirm_seconds, before, boot_id(), since_boot()))
+        record.write_change(Change(number, request, ports))
         _watch()
         with replaced(differing(plan.wanted)):
             kernel.enforce(plan.wanted, ports)
@@ -76,12 +76,12 @@ def confirm(final: bool) -> int:
             )
         disarm()
         return change.number
-    if not change.undone or change.payload is None:
+    if not change.undone or change.request is None:
         return change.number
-    request = checked_request(change.payload)
+    request = change.request._replace(confirm_seconds=SECOND_CHANCE_SECONDS)
     with ufw.locked():
         plan, ports = prepared(request)
-        with applied(plan, change.payload, ports, SECOND_CHANCE_SECONDS) as number:
+        with applied(plan, request, ports) as number:
             pass
     if final:
         raise HostError(
@@ -98,18 +98,20 @@ def disarm() -> None:
         _rest()
 
 
-def undo(_request: Mapping[str, Any]) -> str:
+def undo(_task: Task) -> Answer:
     """The step that the undo service runs when its time is over: brings the former rules back."""
     armed = record.read_armed()
     change = record.read_change()
     if armed is None:
-        return "no change of the firewall waits for its confirmation"
+        return Answer("no change of the firewall waits for its confirmation")
     with ufw.locked(), replaced(differing(armed.former)):
         kernel.enforce(armed.former, change.ssh_ports)
         record.write_change(change._replace(undone=True))
     # Keeps this very service, which must not be stopped, from being started again.
     record.write_armed(None)
-    return f"change {change.number} of the firewall was undone, because no new SSH connection confirmed it in time"
+    return Answer(
+        f"change {change.number} of the firewall was undone, because no new SSH connection confirmed it in time"
+    )
 
 
 def _watch() -> None:

@@ -3,19 +3,22 @@
 import functools
 import ipaddress
 import shlex
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from agent.errors import HostError
+from agent.errors import RefusedError
 from agent.firewall import docker_user, kernel
 from agent.firewall.connection import Listener, listeners
-from agent.firewall.request import DROP
+from agent.firewall.request import DROP, Serves
 from agent.firewall.rules import ANYWHERE
 from agent.site import IMMICH, SHARES
 from agent.system import installed, run
 
 # By what a site serves: its upstream, and the name of the service in the compose file that its makers give out.
-UPSTREAMS = {IMMICH: ("Immich", "immich-server"), SHARES: ("immich-public-proxy", "immich-public-proxy")}
+UPSTREAMS: Mapping[Serves, tuple[str, str]] = {
+    IMMICH: ("Immich", "immich-server"),
+    SHARES: ("immich-public-proxy", "immich-public-proxy"),
+}
 
 
 class Publication(NamedTuple):
@@ -65,25 +68,41 @@ def published_ports() -> list[Publication]:
     return found
 
 
-def refuse_published(serves: str, port: int, dropped: Collection[int]) -> None:
-    """Raises HostError when Docker lets the world reach a site's upstream: what it publishes never passes ufw's rules.
+class PublicationProblem(NamedTuple):
+    """How Docker hands strangers to what nginx stands in front of."""
 
-    What the rules for the `dropped` ports in the chain DOCKER-USER close is no error, where packets do come there.
+    problem: str
+    # What to do on the host, as the first words of a sentence
+    remedy: str
+
+
+def refuse_published(serves: Serves, port: int, dropped: Collection[int]) -> None:
+    """Raises RefusedError when Docker lets everyone reach a site's upstream, which never passes ufw's rules.
+
+    A port closed by our DOCKER-USER rule is fine, provided packets traverse that chain.
     """
+    found = publication_problem(serves, port, dropped)
+    if found is not None:
+        raise RefusedError(f"{found.problem}; {found.remedy}; then run `pulumi up` again")
+    published = published_ports()
+    for version in sorted({item.version for item in published if item.port in dropped and not item.only_local}):
+        docker_user.refuse_unhooked(version)
+
+
+def publication_problem(serves: Serves, port: int, dropped: Collection[int]) -> PublicationProblem | None:
+    """How Docker publishes a site's upstream to everyone, if it does; the `dropped` ports are closed."""
     published = published_ports()
     listening = listeners()
     found = exposed(published, listening, port, dropped)
-    if found is not None:
-        closable = exposed(published, listening, port, [port]) is None
-        what, service = UPSTREAMS[serves]
-        raise HostError(
-            f"Docker publishes {what} on port {found.port} to everyone, past the firewall; write "
-            f'"127.0.0.1:{port}:{found.container_port}" under `ports:` of {service} in docker-compose.yml '
-            f"and run `docker compose up -d` there{f', or set dockerPublishedPort to {DROP}' if closable else ''}; "
-            "then run `pulumi up` again; nothing has been changed"
-        )
-    for version in sorted({item.version for item in published if item.port in dropped and not item.only_local}):
-        docker_user.refuse_unhooked(version)
+    if found is None:
+        return None
+    closable = exposed(published, listening, port, [port]) is None
+    what, service = UPSTREAMS[serves]
+    return PublicationProblem(
+        f"Docker publishes {what} on port {found.port} to everyone, past the firewall",
+        f'write "127.0.0.1:{port}:{found.container_port}" under `ports:` of {service} in docker-compose.yml '
+        f"and run `docker compose up -d` there{f', or set dockerPublishedPort to {DROP}' if closable else ''}",
+    )
 
 
 def exposed(

@@ -6,13 +6,13 @@ never changes what is in it. Packets come there with the container's address; wh
 """
 
 import shlex
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
-from agent.errors import HostError
+from agent.errors import RefusedError
 from agent.firewall import kernel, record
 from agent.firewall.request import Needs
+from agent.task import Answer, Task
 
 CHAIN = "DOCKER-USER"
 COMMENT = "immich-access: published port"
@@ -51,13 +51,13 @@ def in_force(ports: Collection[int]) -> bool:
     return all(_chain(kernel.filter_rules(version))[: len(rules)] == rules for version in kernel.versions())
 
 
-def reinstate(_request: Mapping[str, Any]) -> str:
+def reinstate(_task: Task) -> Answer:
     """The step before Docker starts, also at boot: puts the rules in place that the host's sites asked for."""
     ports = dropped(record.read_sites().values())
     if not ports:
-        return "no published port is to be closed"
+        return Answer("no published port is to be closed")
     enforce(ports)
-    return f"what others send to the published port {' and '.join(str(port) for port in ports)} is dropped"
+    return Answer(f"what others send to the published port {' and '.join(str(port) for port in ports)} is dropped")
 
 
 def rule(port: int) -> str:
@@ -77,10 +77,9 @@ def refuse_unhooked(version: int) -> None:
         target = words[words.index("-j") + 1] if "-j" in words else ""
         if line.startswith("-A FORWARD ") and target not in HARMLESS:
             break
-    raise HostError(
+    raise RefusedError(
         f"Docker's chain {CHAIN} is not the first of {kernel.TOOL[version]}'s FORWARD chain, so a rule in it closes "
-        "nothing; run `systemctl restart docker` on the host, which puts it there, and `pulumi up` again; "
-        "nothing has been changed"
+        "nothing; run `systemctl restart docker` on the host, which puts it there, and `pulumi up` again"
     )
 
 

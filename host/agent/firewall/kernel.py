@@ -5,6 +5,7 @@ import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from agent import changes
 from agent.errors import HostError
 from agent.firewall.ufw import CONFIGURATION, DEFAULTS, USER_RULES, Files, value
 from agent.system import run
@@ -148,6 +149,7 @@ def restore(version: int, rules: str) -> None:
 def _change(command: Sequence[str], rules: str = "") -> None:
     """Runs a program that changes the kernel's rules."""
     filter_rules.cache_clear()
+    changes.note("the kernel's rules")
     run(command, text=rules)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from agent.errors import HostError
+from agent.errors import RefusedError
 from agent.firewall import kernel
 from agent.firewall.bypass import refuse_bypasses
 from agent.firewall.connection import listeners, this_connection
@@ -46,9 +46,9 @@ def ssh_ports(asked: int, others: Collection[int] = ()) -> list[int]:
     connection = this_connection()
     ports = {asked, asked if connection is None else connection.port} & listening
     if not ports:
-        raise HostError(
+        raise RefusedError(
             f"nothing listens on port {asked} of this host, so enabling the firewall would lock you out; "
-            "set sshPort to the port of sshd; nothing has been changed"
+            "set sshPort to the port of sshd"
         )
     return sorted(ports | {*others} & listening)
 
@@ -106,9 +106,9 @@ def _plan(former: Files, settings: Sequence[Setting], choose: Callable[[Ufw, int
         wanted = ufw.files()
     for path in USER_RULES.values():
         if _foreign(former, path) != _foreign(wanted, path):
-            raise HostError(
+            raise RefusedError(
                 f"ufw itself would change rules in {path} that are not ours, as the next `ufw allow` would; "
-                "compare `ufw status` with that file; nothing has been changed"
+                "compare `ufw status` with that file"
             )
     return Plan(former, wanted, versions)
 
@@ -132,9 +132,8 @@ def _range_rules(ufw: Ufw, version: int, ranges: Ranges) -> list[Rule]:
 def _complete(files: Files) -> Files:
     absent = [str(path) for path, file in files.items() if file is None]
     if absent:
-        raise HostError(
-            f"{absent[0]} is missing, so ufw cannot work; run `apt-get install --reinstall ufw` on the host; "
-            "nothing has been changed"
+        raise RefusedError(
+            f"{absent[0]} is missing, so ufw cannot work; run `apt-get install --reinstall ufw` on the host"
         )
     return files
 

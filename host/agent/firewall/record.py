@@ -1,12 +1,17 @@
-"""What the host remembers about the firewall, in /var/lib/immich-access/."""
+"""What the host remembers about the firewall, in /var/lib/immich-access/.
+
+Every file has a version. One of version 1 is read by agent.firewall.record_version_1 and written anew.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from agent.errors import RefusedError
 from agent.files import File, read, write
-from agent.firewall.request import Needs, Request, checked_payload_ranges
+from agent.firewall import record_version_1 as version_1
+from agent.firewall.request import Needs, Request, parse_ranges
 from agent.firewall.ufw import Files
 from agent.ranges import Ranges
 
@@ -17,13 +22,15 @@ ARMED = FOLDER / "firewall-armed.json"
 RANGES = FOLDER / "ranges.json"
 SITES = FOLDER / "firewall-sites.json"
 
+VERSION = 2
+
 
 class Change(NamedTuple):
     """The last change of the firewall. It is numbered, so that every change is confirmed."""
 
     number: int = 0
-    # What was asked for, so that an undone change can be made again; None before the first one.
-    payload: dict[str, Any] | None = None
+    # What was asked for, so that an undone change can be made again; None before the first one
+    request: Request | None = None
     ssh_ports: Sequence[int] = ()
     undone: bool = False
 
@@ -33,32 +40,46 @@ class Armed(NamedTuple):
 
     seconds: int
     former: Files
-    # When it was made: the kernel's run, and the seconds since that began.
+    # When it was made: the kernel's run, and the seconds since that began
     boot: str
     at: float
 
 
 def read_change() -> Change:
     """The last change; number 0 before the first one."""
-    file = read(CHANGE)
-    return Change() if file is None else Change(**json.loads(file.content))
+    fields, version = _read(CHANGE)
+    if fields is None:
+        return Change()
+    request = fields["request"] if version == VERSION else version_1.request_fields(fields["payload"])
+    return Change(
+        fields["number"],
+        None if request is None else _request(request),
+        fields["sshPorts" if version == VERSION else "ssh_ports"],
+        fields["undone"],
+    )
 
 
 def write_change(change: Change) -> None:
     """Keeps a change, unless it is kept already."""
-    file = None if change == Change() else _json(change._asdict())
+    request = change.request
+    fields = {
+        "number": change.number,
+        "request": None if request is None else _request_fields(request),
+        "sshPorts": list(change.ssh_ports),
+        "undone": change.undone,
+    }
+    file = None if change == Change() else _file(fields)
     if read(CHANGE) != file:
         write(CHANGE, file)
 
 
 def read_armed() -> Armed | None:
     """The change that waits for its confirmation, if there is one."""
-    file = read(ARMED)
-    if file is None:
+    fields, _ = _read(ARMED)
+    if fields is None:
         return None
-    fields: dict[str, Any] = json.loads(file.content)
-    former: dict[str, Any] = fields.pop("former")
-    return Armed(former={Path(path): _file(item) for path, item in former.items()}, **fields)
+    former = {Path(path): _former_file(item) for path, item in fields["former"].items()}
+    return Armed(fields["seconds"], former, fields["boot"], fields["at"])
 
 
 def write_armed(armed: Armed | None) -> None:
@@ -70,24 +91,27 @@ def write_armed(armed: Armed | None) -> None:
         str(path): None if file is None else {"mode": file.mode, "text": file.content.decode(errors="surrogateescape")}
         for path, file in armed.former.items()
     }
-    write(ARMED, _json({**armed._asdict(), "former": former}))
+    write(ARMED, _file({"seconds": armed.seconds, "former": former, "boot": armed.boot, "at": armed.at}))
 
 
 def read_ranges() -> Ranges | None:
     """The last good ranges."""
-    file = read(RANGES)
-    return None if file is None else checked_payload_ranges(json.loads(file.content))
+    fields, _ = _read(RANGES)
+    return None if fields is None else parse_ranges(fields["ipv4"], fields["ipv6"])
 
 
-def keeping(ranges: Ranges) -> dict[Path, File | None]:
+def ranges_file(ranges: Ranges) -> dict[Path, File | None]:
     """The file that keeps good ranges, to be put in place together with what it is about."""
-    return {RANGES: _json(ranges._asdict())}
+    return {RANGES: _file(ranges._asdict())}
 
 
 def read_sites() -> dict[str, Needs]:
-    """What the host's sites, which several stacks may have put there, ask of the firewall."""
-    file = read(SITES)
-    return {} if file is None else {site: Needs(*needs) for site, needs in json.loads(file.content).items()}
+    """Firewall requirements of every site on this host, whichever stack owns it."""
+    fields, version = _read(SITES)
+    if fields is None:
+        return {}
+    sites = fields["sites"] if version == VERSION else version_1.sites_fields(fields)
+    return {name: _needs(needs) for name, needs in sites.items()}
 
 
 def sites_with(request: Request) -> dict[str, Needs]:
@@ -95,27 +119,28 @@ def sites_with(request: Request) -> dict[str, Needs]:
     return {**read_sites(), **request.needs}
 
 
-def keeping_sites(sites: Mapping[str, Needs]) -> dict[Path, File | None]:
+def sites_file(sites: Mapping[str, Needs]) -> dict[Path, File | None]:
     """The file that keeps them, to be put in place together with what it is about."""
-    return {SITES: _json(sites) if sites else None}
+    fields = {"sites": {name: _needs_fields(needs) for name, needs in sites.items()}}
+    return {SITES: _file(fields) if sites else None}
 
 
-def owned(owner: str | None) -> set[str]:
-    """The sites of this owner; none of an unknown one."""
-    return {site for site, needs in read_sites().items() if owner is not None and needs.owner == owner}
+def owned(owner: str) -> set[str]:
+    """The sites of this owner."""
+    return {site for site, needs in read_sites().items() if needs.owner == owner}
 
 
-def taken_over(site: str, owner: str | None) -> bool:
+def taken_over(site: str, owner: str) -> bool:
     """Whether somebody else than this owner has put the site here since."""
     needs = read_sites().get(site)
-    return needs is not None and None not in (owner, needs.owner) and needs.owner != owner
+    return needs is not None and needs.owner is not None and needs.owner != owner
 
 
-def forget_site(site: str, owner: str | None) -> None:
+def forget_site(site: str, owner: str) -> None:
     """Takes a site of this owner that is gone off the list."""
     sites = read_sites()
     if not taken_over(site, owner) and sites.pop(site, None) is not None:
-        write(SITES, keeping_sites(sites)[SITES])
+        write(SITES, sites_file(sites)[SITES])
 
 
 def forget() -> None:
@@ -126,9 +151,53 @@ def forget() -> None:
         FOLDER.rmdir()
 
 
-def _file(item: dict[str, Any] | None) -> File | None:
+def _read(path: Path) -> tuple[dict[str, Any] | None, int]:
+    """The fields of a file and its version; None where there is no file.
+
+    Raises RefusedError for a version that is newer than this agent.
+    """
+    file = read(path)
+    if file is None:
+        return None, VERSION
+    fields: dict[str, Any] = json.loads(file.content)
+    version: int = fields.pop("version", 1)
+    if version > VERSION:
+        raise RefusedError(f"{path} is from a newer version of this program; use that one")
+    return fields, version
+
+
+def _file(fields: Mapping[str, object]) -> File:
+    return File(f"{json.dumps({'version': VERSION, **fields})}\n".encode(), 0o600)
+
+
+def _former_file(item: dict[str, Any] | None) -> File | None:
     return None if item is None else File(item["text"].encode(errors="surrogateescape"), item["mode"])
 
 
-def _json(value: object) -> File:
-    return File(f"{json.dumps(value)}\n".encode(), 0o600)
+def _needs(fields: Mapping[str, Any]) -> Needs:
+    return Needs(fields["serves"], fields["sshPort"], fields["upstreamPort"], fields["droppedPort"], fields["owner"])
+
+
+def _needs_fields(needs: Needs) -> dict[str, object]:
+    return {
+        "serves": needs.serves,
+        "sshPort": needs.ssh_port,
+        "upstreamPort": needs.upstream_port,
+        "droppedPort": needs.dropped_port,
+        "owner": needs.owner,
+    }
+
+
+def _request(fields: Mapping[str, Any]) -> Request:
+    needs = {name: _needs(one) for name, one in fields["sites"].items()}
+    ranges = parse_ranges(fields["ranges"]["ipv4"], fields["ranges"]["ipv6"])
+    return Request(fields["sshPort"], needs, ranges, fields["confirmSeconds"])
+
+
+def _request_fields(request: Request) -> dict[str, object]:
+    return {
+        "sshPort": request.ssh_port,
+        "sites": {name: _needs_fields(needs) for name, needs in request.needs.items()},
+        "ranges": request.ranges._asdict(),
+        "confirmSeconds": request.confirm_seconds,
+    }

@@ -1,86 +1,89 @@
 """What the firewall step is asked for."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from agent.errors import HostError
 from agent.ranges import Ranges, checked_ranges
-from agent.site import IMMICH, SHARES, choice, listed, text
+from agent.site import require_different
+
+if TYPE_CHECKING:
+    from agent.payloads import DoctorPayload, DoctorPayloadSite, FirewallPayload, FirewallPayloadSite
 
 # What to do with an upstream that Docker publishes to everyone.
-REFUSE, DROP = "refuse", "drop"
+DROP = "drop"
 
-# Shorter leaves no time for a connection, longer leaves an owner outside for too long.
-CONFIRM_SECONDS = range(2, 3601)
+Serves = Literal["immich", "shares"]
 
 
 class Needs(NamedTuple):
     """What one site asks of the firewall, which all sites of the host share."""
 
+    # What the site shows; None where a record of version 1 does not tell
+    serves: Serves | None
     ssh_port: int
-    # Of what nginx hands the site's requests to; None where that runs on another host.
+    # Of what nginx hands the site's requests to; None where that runs on another host
     upstream_port: int | None
-    # The port whose connections from elsewhere Docker's chain DOCKER-USER shall drop, or None.
+    # The port whose connections from elsewhere Docker's chain DOCKER-USER shall drop, or None
     dropped_port: int | None
-    # Which stack, and which host of it, has put the site here last; None where that is not known.
-    owner: str | None = None
+    # Which stack, and which host of it, has put the site here last; None where a record of version 1 does not tell
+    owner: str | None
 
 
 class Request(NamedTuple):
-    """A checked payload."""
+    """What the firewall shall be."""
 
     ssh_port: int
-    # By site
+    # By host name
     needs: Mapping[str, Needs]
     ranges: Ranges
     confirm_seconds: int
 
 
-def checked_request(payload: Mapping[str, Any]) -> Request:
-    """The payload of the step; raises HostError for anything in it that cannot be applied."""
-    ssh_port = _port(payload.get("sshPort"), "sshPort")
-    published = payload.get("dockerPublishedPort", REFUSE)
-    seconds = payload.get("confirmSeconds")
-    if type(seconds) is not int or seconds not in CONFIRM_SECONDS:
-        raise HostError(f"confirmSeconds is {seconds!r}, not 2 to 3600; nothing has been changed")
-    if published not in (REFUSE, DROP):
-        raise HostError(f"dockerPublishedPort is {published!r}, not {REFUSE} or {DROP}; nothing has been changed")
-    owner = owner_in(payload)
-    needs: dict[str, Needs] = {}
-    for site in listed(payload):
-        port = _upstream(site)[1]
-        needs[text(site, "site")] = Needs(ssh_port, port, port if published == DROP else None, owner)
-    return Request(ssh_port, needs, checked_payload_ranges(payload.get("ranges")), seconds)
+def parse_request(payload: "FirewallPayload") -> Request:
+    """The payload of the step; raises RefusedError for anything in it that cannot be applied."""
+    owner = payload["owner"]
+    needs = needs_of(payload["sites"], payload["sshPort"], payload["dockerPublishedPort"], owner)
+    ranges = parse_ranges(payload["ranges"]["ipv4"], payload["ranges"]["ipv6"])
+    return Request(payload["sshPort"], needs, ranges, payload["confirmSeconds"])
 
 
-def upstreams(payload: Mapping[str, Any]) -> list[tuple[str, int]]:
+def parse_examined_request(payload: "DoctorPayload", ranges: Ranges) -> Request:
+    """The same by the payload of the step `doctor`, for the ranges that the host has."""
+    needs = needs_of(payload["sites"], payload["sshPort"], payload["dockerPublishedPort"], None)
+    return Request(payload["sshPort"], needs, ranges, payload["confirmSeconds"])
+
+
+def needs_of(
+    sites: "Sequence[FirewallPayloadSite] | Sequence[DoctorPayloadSite]",
+    ssh_port: int,
+    published: str,
+    owner: str | None,
+) -> dict[str, Needs]:
+    """What each site asks of the firewall."""
+    require_different([site["hostname"] for site in sites])
+    return {
+        site["hostname"]: Needs(
+            site["serves"],
+            ssh_port,
+            site["upstreamPort"],
+            site["upstreamPort"] if published == DROP else None,
+            owner,
+        )
+        for site in sites
+    }
+
+
+def upstreams(needs: Mapping[str, Needs]) -> list[tuple[Serves, int]]:
     """What sites have on this host itself: what each serves, and on which port, once each."""
-    found = dict.fromkeys(_upstream(site) for site in listed(payload))
-    return [(serves, port) for serves, port in found if port is not None]
+    return list(
+        dict.fromkeys(
+            (one.serves, one.upstream_port)
+            for one in needs.values()
+            if one.serves is not None and one.upstream_port is not None
+        )
+    )
 
 
-def owner_in(payload: Mapping[str, Any]) -> str | None:
-    """Who asks."""
-    return None if payload.get("owner") is None else text(payload, "owner")
-
-
-def checked_payload_ranges(value: object) -> Ranges:
-    """Ranges as they travel: {"ipv4": […], "ipv6": […]}."""
-    lists = cast("dict[str, object]", value) if isinstance(value, dict) else dict[str, object]()
-    return Ranges(checked_ranges(_texts(lists.get("ipv4")), 4), checked_ranges(_texts(lists.get("ipv6")), 6))
-
-
-def _texts(value: object) -> Sequence[str]:
-    items = cast("list[object]", value) if isinstance(value, list) else []
-    return [str(item) for item in items]
-
-
-def _upstream(site: Mapping[str, Any]) -> tuple[str, int | None]:
-    port = site.get("upstreamPort")
-    return choice(site, "serves", (IMMICH, SHARES)), None if port is None else _port(port, "upstreamPort")
-
-
-def _port(value: object, name: str) -> int:
-    if type(value) is not int or not 1 <= value <= 65535:
-        raise HostError(f"{name} is {value!r}, which is no port; nothing has been changed")
-    return value
+def parse_ranges(ipv4: Sequence[str], ipv6: Sequence[str]) -> Ranges:
+    """Ranges of both IP versions; raises RefusedError for what can be none."""
+    return Ranges(checked_ranges(ipv4, 4), checked_ranges(ipv6, 6))

@@ -4,7 +4,7 @@ import ipaddress
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from agent.errors import HostError
+from agent.errors import RefusedError
 from agent.ranges import WIDEST
 
 # Rules with these comments are ours, and only those.
@@ -127,24 +127,24 @@ def check(
     """Refuses rules under which the host would be open or its owner outside.
 
     `closed` are ports that nobody on the internet may reach, but for the ranges of our own rules; `client` is the
-    owner's own address, where it is known. Raises HostError that names the rule and how to delete it.
+    owner's own address, where it is known. Raises RefusedError that names the rule and how to delete it.
     """
     for port in sorted(ssh_ports):
         rule = decisive(rules, port)
         if rule is None or not rule.lets_in:
             name = "no rule" if rule is None else f"the rule `{rule.name}`"
-            raise HostError(f"{name} lets SSH in on port {port}{_remedy(rule)}")
+            raise RefusedError(f"{name} lets SSH in on port {port}{_remedy(rule)}")
         denied = None if client is None else turning_away(rules, port, client)
         if denied is not None:
-            raise HostError(f"the rule `{denied.name}` shuts out {client}, where you connect from{_remedy(denied)}")
+            raise RefusedError(f"the rule `{denied.name}` shuts out {client}, where you connect from{_remedy(denied)}")
     for port in sorted(closed):
         for rule in openings(rules, port, outside):
-            raise HostError(f"the rule `{rule.name}` opens port {port} to everyone{_remedy(rule)}")
+            raise RefusedError(f"the rule `{rule.name}` opens port {port} to everyone{_remedy(rule)}")
     shadow = decisive(rules, HTTPS_PORT)
     if shadow is not None and any(rule.comment == CLOUDFLARE for rule in rules[rules.index(shadow) :]):
-        raise HostError(f"the rule `{shadow.name}` would keep Cloudflare out of port {HTTPS_PORT}{_remedy(shadow)}")
+        raise RefusedError(f"the rule `{shadow.name}` would keep Cloudflare out of port {HTTPS_PORT}{_remedy(shadow)}")
 
 
 def _remedy(rule: Rule | None) -> str:
     delete = "" if rule is None else f"; run `ufw delete {rule.name}` on the host"
-    return f"{delete} and `pulumi up` again; nothing has been changed"
+    return f"{delete} and `pulumi up` again"

@@ -2,50 +2,84 @@
 
 from collections.abc import Collection, Generator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING
 
-from agent import packages
-from agent.errors import HostError
-from agent.files import differing, replaced
+from agent import answer, packages
+from agent.errors import HostError, RefusedError
+from agent.files import differing, read, replaced
 from agent.firewall import confirmation, docker_user, installation, kernel, record, ufw
 from agent.firewall.docker import refuse_published
 from agent.firewall.plan import Plan, open_ssh_ports, planned_ranges, ssh_ports
-from agent.firewall.request import checked_payload_ranges, checked_request, upstreams
+from agent.firewall.record_version_1 import served_by
+from agent.firewall.request import Needs, parse_ranges, parse_request, upstreams
 from agent.nginx import real_ip
+from agent.nginx.layout import LAYOUTS, enabled_sites
 from agent.ranges import Ranges, checked_update
 from agent.system import installed
+from agent.task import Answer, Task
+
+if TYPE_CHECKING:
+    from agent.payloads import FirewallPayload
 
 PROGRAMS = ("nginx", "ufw")
 
 
-def firewall(request: Mapping[str, Any]) -> str:
+def firewall(task: Task) -> Answer:
     """Installs what is missing and lets only SSH and, on port 443, the given ranges in."""
-    payload: dict[str, Any] = request["payload"]
-    wanted = checked_request(payload)
+    payload: FirewallPayload = task.payload
+    wanted = parse_request(payload)
+    _refuse_other_service(wanted.needs)
     sites = record.sites_with(wanted)
     dropped = docker_user.dropped(sites.values())
     ssh_ports(wanted.ssh_port)
-    for serves, port in upstreams(payload):
+    for serves, port in upstreams(wanted.needs):
         refuse_published(serves, port, dropped)
     absent = packages.missing(PROGRAMS)
     if absent:
         packages.install(absent)
     with ufw.locked():
         plan, ports = confirmation.prepared(wanted)
-        installation.install(request["modules"])
+        installation.install(task.modules)
         with (
-            replaced(differing(record.keeping_sites(sites))),
+            replaced(differing(record.sites_file(sites))),
             docker_user.enforced(dropped),
-            confirmation.applied(plan, payload, ports, wanted.confirm_seconds) as number,
-            replaced(differing(record.keeping(wanted.ranges))),
+            confirmation.applied(plan, wanted, ports) as number,
+            replaced(differing(record.ranges_file(wanted.ranges))),
         ):
             packages.start_held()
             real_ip.install(wanted.ranges.ipv4, wanted.ranges.ipv6)
             installation.activate(docker_user=bool(dropped))
-    return _line(number, plan, wanted.ranges, ports)
+    has_ipv6 = 6 in plan.versions
+    return Answer(
+        _line(number, wanted.ranges, ports, has_ipv6), answer.firewall(number, ports, wanted.ranges, has_ipv6)
+    )
 
 
-def shut() -> str:
+def _refuse_other_service(wanted: Mapping[str, Needs]) -> None:
+    """Refuses to switch a live name between Immich and public shares: DNS already points here.
+
+    Behind the records of public shares there is no Access application yet, and behind those of Immich there still is.
+    """
+    recorded, live = record.read_sites(), enabled_sites()
+    for name, needs in wanted.items():
+        former = recorded.get(name)
+        if former is None or name not in live:
+            continue
+        serves = former.serves or _served_before(name)
+        if serves is not None and serves != needs.serves:
+            raise RefusedError(
+                f"{name} serves {serves} on this host, and visitors are led to it: run `pulumi up` once without "
+                "that name, and then with it"
+            )
+
+
+def _served_before(name: str) -> str | None:
+    """What a site serves whose record is of version 1."""
+    files = [file for place in LAYOUTS if (file := read(place.file(name))) is not None]
+    return served_by(files[0].content.decode(errors="replace")) if files else None
+
+
+def shut() -> Answer:
     """Shuts port 443 and removes what the firewall step left on the host; ufw stays enabled, with SSH let in.
 
     Where the host still has sites of another stack, all but what was for those that are gone stays.
@@ -55,7 +89,9 @@ def shut() -> str:
         dropped = docker_user.dropped(sites.values())
         docker_user.enforce(dropped)
         installation.activate(docker_user=bool(dropped))
-        return f"port 443 stays open to Cloudflare for {' and '.join(sorted(sites))}"
+        open_for = sorted(sites)
+        said = f"port 443 stays open to Cloudflare for {' and '.join(open_for)}"
+        return Answer(said, answer.firewall_removal(open_for))
     confirmation.disarm()
     if installed("ufw") and all(file is not None for file in ufw.current().values()):
         with ufw.locked(), _enforced(planned_ranges(None), open_ssh_ports()):
@@ -65,20 +101,21 @@ def shut() -> str:
         docker_user.enforce([])
     real_ip.remove()
     record.forget()
-    return "port 443 is shut; ufw stays as it is otherwise, with SSH let in"
+    return Answer("port 443 is shut; ufw stays as it is otherwise, with SSH let in", answer.firewall_removal([]))
 
 
-def refresh(request: Mapping[str, Any]) -> str:
+def refresh(task: Task) -> Answer:
     """Takes fetched ranges over into ufw and nginx. A disabled ufw is left alone, and is an error."""
-    ranges = checked_update(checked_payload_ranges(request["payload"]), record.read_ranges())
-    docker_user.reinstate(request)
+    fetched: Mapping[str, list[str]] = task.payload
+    ranges = checked_update(parse_ranges(fetched["ipv4"], fetched["ipv6"]), record.read_ranges())
+    docker_user.reinstate(task)
     with ufw.locked():
         plan = planned_ranges(ranges)
         if ufw.value(plan.former, ufw.CONFIGURATION, "ENABLED") != "yes":
             raise HostError("ufw is disabled, so everyone reaches this host; run `ufw enable` on it")
-        with _enforced(plan, open_ssh_ports()), replaced(differing(record.keeping(ranges))):
+        with _enforced(plan, open_ssh_ports()), replaced(differing(record.ranges_file(ranges))):
             real_ip.install(ranges.ipv4, ranges.ipv6)
-    return f"Cloudflare has {len(ranges.ipv4)} IPv4 and {len(ranges.ipv6)} IPv6 ranges"
+    return Answer(f"Cloudflare has {len(ranges.ipv4)} IPv4 and {len(ranges.ipv6)} IPv6 ranges")
 
 
 @contextmanager
@@ -93,10 +130,10 @@ def _enforced(plan: Plan, ports: Collection[int]) -> Generator[None, None, None]
         raise
 
 
-def _line(number: int, plan: Plan, ranges: Ranges, ports: list[int]) -> str:
+def _line(number: int, ranges: Ranges, ports: list[int], has_ipv6: bool) -> str:
     ssh = " and ".join(str(port) for port in ports)
-    ipv6 = f" and {len(ranges.ipv6)} IPv6" if 6 in plan.versions else ""
-    rest = "" if 6 in plan.versions else "; the kernel has no IPv6"
+    ipv6 = f" and {len(ranges.ipv6)} IPv6" if has_ipv6 else ""
+    rest = "" if has_ipv6 else "; the kernel has no IPv6"
     return (
         f"firewall change {number}: port 443 is open to {len(ranges.ipv4)} IPv4{ipv6} ranges of Cloudflare, "
         f"SSH on port {ssh} to everyone{rest}"

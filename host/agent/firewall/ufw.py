@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from agent.errors import HostError
+from agent.errors import RefusedError
 from agent.files import File, read
 from agent.firewall.rules import Rule
 from agent.system import run
@@ -74,9 +74,8 @@ def locked() -> Generator[None, None, None]:
                 break
             except OSError:
                 if time.monotonic() >= deadline:
-                    raise HostError(
-                        f"ufw is busy: {_holder(stream.fileno())} holds {LOCK}; wait for it and run `pulumi up` again; "
-                        "nothing has been changed"
+                    raise RefusedError(
+                        f"ufw is busy: {_holder(stream.fileno())} holds {LOCK}; wait for it and run `pulumi up` again"
                     ) from None
             time.sleep(0.1)
         yield
@@ -203,16 +202,16 @@ def opened(settings: Sequence[Setting]) -> Generator[Ufw, None, None]:
             with contextlib.redirect_stderr(said):
                 yield Ufw(Path(copy), settings)
     except (ImportError, AttributeError, TypeError) as error:
-        raise HostError(
+        raise RefusedError(
             f"this host has {_version()}, which this program does not know how to drive ({error}); "
-            "it knows ufw 0.36.1 and 0.36.2; nothing has been changed"
+            "it knows ufw 0.36.1 and 0.36.2"
         ) from None
     except SystemExit:
-        raise HostError(f"ufw refuses to work: {said.getvalue().strip()}; nothing has been changed") from None
+        raise RefusedError(f"ufw refuses to work: {said.getvalue().strip()}") from None
     except Exception as error:
         if type(error).__name__ != "UFWError":
             raise
-        raise HostError(f"ufw refuses to work: {getattr(error, 'value', error)}; nothing has been changed") from None
+        raise RefusedError(f"ufw refuses to work: {getattr(error, 'value', error)}") from None
     finally:
         sys.argv, tempfile.tempdir = arguments, folder
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from agent.errors import HostError
+from agent.errors import RefusedError
 from agent.files import File, read, write, write_link
 
 CONFIGURATION = Path("/etc/nginx")
@@ -49,13 +49,13 @@ def layout() -> Layout:
     try:
         main = (CONFIGURATION / "nginx.conf").read_text(errors="replace")
     except FileNotFoundError:
-        raise HostError(f"there is no {CONFIGURATION}/nginx.conf; reinstall nginx; nothing has been changed") from None
+        raise RefusedError(f"there is no {CONFIGURATION}/nginx.conf; reinstall nginx") from None
     for candidate in LAYOUTS:
         if includes(main, candidate.links or candidate.files):
             return candidate
-    raise HostError(
+    raise RefusedError(
         f"{CONFIGURATION}/nginx.conf includes neither sites-enabled nor conf.d; add "
-        f"`include {CONFIGURATION}/conf.d/*.conf;` to its http block; nothing has been changed"
+        f"`include {CONFIGURATION}/conf.d/*.conf;` to its http block"
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from agent.errors import HostError
+from agent.errors import HostError, RefusedError
 from agent.nginx.layout import OWN, PREFIX
 from agent.nginx.text import Nginx
 from agent.system import first_line, installed, last_line, run
@@ -22,7 +22,7 @@ PATIENCE_AFTER_ERROR = 3.0
 def require() -> None:
     """Raises HostError where nginx is not installed."""
     if not installed("nginx"):
-        raise HostError("nginx is not installed; the firewall step installs it; nothing has been changed")
+        raise RefusedError("nginx is not installed; the firewall step installs it")
 
 
 def capabilities() -> Nginx:
@@ -30,7 +30,7 @@ def capabilities() -> Nginx:
     said = run(["nginx", "-v"]).stderr
     found = re.search(r"nginx/(\d+)\.(\d+)\.(\d+)", said)
     if found is None:
-        raise HostError(f"`nginx -v` does not tell the version but {said.strip()!r}; nothing has been changed")
+        raise RefusedError(f"`nginx -v` does not tell the version but {said.strip()!r}")
     return Nginx(tuple(int(part) for part in found.groups()), Path("/proc/net/if_inet6").exists())
 
 
@@ -63,9 +63,7 @@ def refuse_broken(own: Sequence[str]) -> None:
     """
     complaint = problem()
     if complaint is not None and not any(part in complaint for part in (*own, str(OWN), f"/{PREFIX}")):
-        raise HostError(
-            f"nginx refuses its configuration already: {complaint}; repair that first; nothing has been changed"
-        )
+        raise RefusedError(f"nginx refuses its configuration already: {complaint}; repair that first")
 
 
 def configuration() -> str:

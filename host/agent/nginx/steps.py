@@ -5,18 +5,18 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from agent import answer
 from agent.access import client, installation, opening
 from agent.access.record import Application
 from agent.certificates import steps as certificates
 from agent.certificates.store import Store
 from agent.certificates.x509 import read_certificates
-from agent.errors import HostError
+from agent.errors import HostError, RefusedError
 from agent.files import File, differing, read, replaced
 from agent.firewall import record
 from agent.firewall.confirmation import confirm
-from agent.firewall.request import owner_in
 from agent.immich import refuse_immich
 from agent.nginx import probe, real_ip, service
 from agent.nginx.defaults import foreign_defaults
@@ -30,9 +30,13 @@ from agent.nginx.layout import (
     layout,
     linked,
 )
-from agent.nginx.text import Site, serves, site_text, token_cache, unknown_names_text
-from agent.site import IMMICH, SHARES, checked_upstream, choice, flag, listed, text
+from agent.nginx.text import Site, site_text, token_cache, unknown_names_text
+from agent.site import SHARES, checked_upstream, require_different
 from agent.system import installed, run
+from agent.task import Answer, Task
+
+if TYPE_CHECKING:
+    from agent.payloads import DoctorPayloadSite, NginxPayload, NginxPayloadSite
 
 
 class Plan(NamedTuple):
@@ -46,29 +50,43 @@ class Plan(NamedTuple):
     foreign: dict[str, str]
 
     @property
-    def summary(self) -> str:
-        """The files' short hash, and where unknown names end up if not with us."""
+    def configuration(self) -> str:
+        """The files' short hash."""
         content = b"".join(file.content for path, file in self.files.items() if file and path != DUMMY_CERTIFICATE)
-        others = "".join(f", unknown names are answered by {file}" for file in sorted(set(self.foreign.values())))
-        return f"config {sha256(content).hexdigest()[:12]}{others}"
+        return sha256(content).hexdigest()[:12]
+
+    @property
+    def foreign_defaults(self) -> list[str]:
+        """The files in which unknown names end up if not with us."""
+        return sorted(set(self.foreign.values()))
+
+    @property
+    def summary(self) -> str:
+        """Both for a person."""
+        others = "".join(f", unknown names are answered by {file}" for file in self.foreign_defaults)
+        return f"config {self.configuration}{others}"
 
 
-def apply(request: Mapping[str, Any]) -> str:
+def apply(task: Task) -> Answer:
     """Serves the sites, all by one reload, and proves that it does. Who needs a token finds the verifier ready for it.
 
     A service that does not answer is no error: its site says 502 until it does, and the step need not be run again.
     Immich itself behind public shares is one.
     """
+    payload: NginxPayload = task.payload
     confirm(final=True)
-    payload = request["payload"]
-    sites = [checked(site) for site in listed(payload)]
-    applications = opening.applications(payload, [site.name for site in sites if site.token_check])
+    require_different([site["hostname"] for site in payload["sites"]])
+    sites = [parse_site(site, token_check=site["audience"] is not None) for site in payload["sites"]]
+    applications = opening.parse_applications(payload)
     service.require()
     ranges = real_ip.recorded()
     if not ranges:
-        raise HostError("the firewall step has not run on this host; nothing has been changed")
+        raise RefusedError("the firewall step has not run on this host")
+    recorded = record.read_sites()
     for site in sites:
-        _refuse_other_service(site)
+        needs = recorded.get(site.name)
+        if needs is not None and needs.serves not in (None, site.serves):
+            raise RefusedError(f"the firewall step knows {site.name} as a site that serves {needs.serves}")
         if site.serves == SHARES:
             refuse_immich(site.upstream)
     kept = opening.files(applications)
@@ -76,9 +94,9 @@ def apply(request: Mapping[str, Any]) -> str:
     # First, because nginx tells nothing about a configuration that lacks a file.
     with replaced(repairs):
         service.refuse_broken([str(Store(site.name).folder) for site in sites])
-        plan = planned(request["modules"], sites)
+        plan = planned(task.modules, sites)
         if applications:
-            installation.install(request["modules"])
+            installation.install(task.modules)
         with opening.opened(applications, kept):
             if repairs or not _settled(plan):
                 with service.changing(), replaced(differing(plan.files)), linked(differing_links(plan.links)):
@@ -87,13 +105,19 @@ def apply(request: Mapping[str, Any]) -> str:
     for site in sites:
         if not site.token_check:
             opening.remove(site.name)
-    _forget_abandoned(owner_in(payload), {site.name for site in sites})
+    _forget_abandoned(payload["owner"], {site.name for site in sites})
     _forget_tokens()
     served = " and ".join(f"{site.name} for {site.upstream}{_tokens(applications.get(site.name))}" for site in sites)
-    return f"nginx serves {served}, {plan.summary}"
+    facts = [
+        answer.served_site(site["hostname"], site["upstream"], plan.fingerprints[site["hostname"]], site["audience"])
+        for site in payload["sites"]
+    ]
+    return Answer(
+        f"nginx serves {served}, {plan.summary}", answer.nginx(plan.configuration, facts, plan.foreign_defaults)
+    )
 
 
-def _forget_abandoned(owner: str | None, wanted: set[str]) -> None:
+def _forget_abandoned(owner: str, wanted: set[str]) -> None:
     """Removes what an `up` that failed before nginx has left of sites which the stack does not want any more."""
     for site in record.owned(owner) - wanted - set(enabled_sites()):
         certificates.remove(site)
@@ -104,32 +128,11 @@ def _tokens(application: Application | None) -> str:
     return "" if application is None else f" with tokens of the application {application.audience[:16]}"
 
 
-def checked(payload: Mapping[str, Any]) -> Site:
-    """What the payload says of a site; raises HostError for what cannot become part of nginx's configuration."""
-    name = text(payload, "site")
-    return Site(
-        name,
-        choice(payload, "serves", (IMMICH, SHARES)),
-        checked_upstream(text(payload, "upstream")),
-        str(Store(name).current),
-        str(RANGES),
-        flag(payload, "tokenCheck"),
-    )
-
-
-def _refuse_other_service(site: Site) -> None:
-    """Raises HostError for a name that is to serve something else than it does: visitors are led to it meanwhile.
-
-    Behind the records of public shares there is no Access yet, and behind those of Immich there still is.
-    """
-    other = SHARES if site.serves == IMMICH else IMMICH
-    for place in LAYOUTS:
-        former = read(place.file(site.name))
-        if former is not None and serves(former.content.decode(errors="replace"), other):
-            raise HostError(
-                f"{site.name} serves {other} on this host, and visitors are led to it: run `pulumi up` once without "
-                "that name, and then with it; nothing has been changed"
-            )
+def parse_site(payload: "NginxPayloadSite | DoctorPayloadSite", token_check: bool) -> Site:
+    """What the payload says of a site; raises RefusedError for what cannot become part of nginx's configuration."""
+    name = payload["hostname"]
+    upstream = checked_upstream(payload["upstream"])
+    return Site(name, payload["serves"], upstream, str(Store(name).current), str(RANGES), token_check)
 
 
 def remove(name: str) -> None:
@@ -183,9 +186,7 @@ def planned(modules: Mapping[str, str], sites: Sequence[Site]) -> Plan:
 def _fingerprint(site: Site) -> str:
     certificate = read(Path(site.certificates) / "origin.pem")
     if certificate is None:
-        raise HostError(
-            f"{site.certificates}/origin.pem is missing; the certificates step installs it; nothing has been changed"
-        )
+        raise RefusedError(f"{site.certificates}/origin.pem is missing; the certificates step installs it")
     return read_certificates(certificate.content.decode(), "installed certificate")[0].fingerprint
 
 

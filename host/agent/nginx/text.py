@@ -4,7 +4,7 @@ import string
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from agent.errors import HostError
+from agent.errors import RefusedError
 
 Version = tuple[int, ...]
 
@@ -72,11 +72,6 @@ def site_text(modules: Mapping[str, str], site: Site, nginx: Nginx) -> str:
     )
 
 
-def serves(text: str, what: str) -> bool:
-    """Whether the text of a site's server is that of a site which serves `what`."""
-    return f", which serves {what}, " in text.split("\n", 1)[0]
-
-
 def _token_part(modules: Mapping[str, str], site: Site, part: str) -> str:
     if not site.token_check:
         return ""
@@ -102,7 +97,7 @@ def token_cache(site: str) -> str:
 def filled(modules: Mapping[str, str], path: str, **values: str) -> str:
     """A template of the agent with its variables filled in; the path is its name below host/."""
     if path not in modules:
-        raise HostError(f"the request has no {path}; nothing has been changed")
+        raise RefusedError(f"the request has no {path}")
     return _Template(modules[path]).substitute(values)
 
 

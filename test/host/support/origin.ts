@@ -12,6 +12,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { WebSocketServer } from "ws";
 import { issue, type KeyPairPem, newKey, selfSigned } from "../../../dev/sandbox/certificates/x509.ts";
 import { ORIGIN } from "../../../dev/sandbox/network/network.ts";
+import type { Told } from "../../support/payloads.ts";
 import { startTestHost, type TestHost, type TestHostOptions } from "../../support/host.ts";
 
 export const SITE = "photos.home.localhost";
@@ -42,11 +43,10 @@ export function clientCertificate(authority = PULLS_CA): KeyPairPem {
 /** Payload of the step `certificates`. */
 export function certificatesPayload(server: KeyPairPem, change: Record<string, unknown> = {}) {
   return {
-    site: SITE,
-    firewall: "firewall",
+    hostname: SITE,
     certificate: server.certificate,
     privateKey: server.privateKey,
-    clientCa: PULLS_CA.certificate,
+    clientAuthority: PULLS_CA.certificate,
     ...change,
   };
 }
@@ -63,17 +63,20 @@ export const MADE_UP = {
 
 /** Payload of the step `firewall` and of its removal. */
 export const firewallPayload = {
-  ...{ site: SITE, serves: "immich", upstreamPort: 2283 },
-  ...{ ranges: RANGES, sshPort: 22, confirmSeconds: 120 },
+  hostname: SITE,
+  serves: "immich",
+  upstreamPort: 2283,
+  ranges: RANGES,
+  sshPort: 22,
+  confirmSeconds: 120,
 };
 
 /** Payload of the step `nginx`. */
 export const nginxPayload = {
-  site: SITE,
-  certificates: "certificates",
+  hostname: SITE,
   serves: "immich",
   upstream: UPSTREAM,
-  tokenCheck: false,
+  audience: null as string | null,
 };
 
 export interface ConnectOptions {
@@ -154,17 +157,17 @@ export class Origin {
   }
 
   /** Runs a step that must succeed; returns its line. */
-  public async apply(step: string, payload: object): Promise<string> {
-    const { code, stdout, stderr } = await this.host.step(step, payload);
-    if (code !== 0) throw new Error(`${step}: ${stderr}`);
-    return stdout.trim();
+  public async apply(step: string, told: Told): Promise<string> {
+    const { code, said } = await this.host.step(step, told);
+    if (code !== 0) throw new Error(`${step}: ${said}`);
+    return said.trim();
   }
 
   /** Runs a step that must fail; returns its error. */
-  public async refuse(step: string, payload: object): Promise<string> {
-    const { code, stdout, stderr } = await this.host.step(step, payload);
-    if (code === 0) throw new Error(`${step} did not fail: ${stdout}`);
-    return stderr;
+  public async refuse(step: string, told: Told): Promise<string> {
+    const { code, said } = await this.host.step(step, told);
+    if (code === 0) throw new Error(`${step} did not fail: ${said}`);
+    return said;
   }
 
   /** A shell command line on the host that must succeed; returns what it printed. */

@@ -2,7 +2,8 @@ import { describe, expect, it } from "vitest";
 import { ApiProblem, type ApiReader } from "../../../cli/doctor/cloudflare/collect.ts";
 import { examine } from "../../../cli/doctor/examine.ts";
 import type { Finding } from "../../../cli/doctor/finding.ts";
-import type { HostPayload, HostReport } from "../../../cli/doctor/host.ts";
+import type { DoctorPayload } from "../../../components/origin-host/payload.ts";
+import type { HostReport } from "../../../cli/doctor/host.ts";
 import { parseDetour } from "../../../cli/doctor/network.ts";
 import { subjectsOf } from "../../../cli/doctor/subjects.ts";
 import type { Outputs } from "../../../cli/lib/outputs.ts";
@@ -50,11 +51,11 @@ describe("what there is to look at", () => {
       ...{ sshPort: 22, dockerPublishedPort: "refuse", confirmSeconds: 120 },
       sites: [
         {
-          ...{ site: PHOTOS, serves: "immich", upstream: "127.0.0.1:2283", upstreamPort: 2283 },
+          ...{ hostname: PHOTOS, serves: "immich", upstream: "127.0.0.1:2283", upstreamPort: 2283 },
           ...{ tokenCheck: true, audience: "photos-aud" },
         },
         {
-          ...{ site: SHARES, serves: "shares", upstream: "127.0.0.1:3000", upstreamPort: 3000 },
+          ...{ hostname: SHARES, serves: "shares", upstream: "127.0.0.1:3000", upstreamPort: 3000 },
           ...{ tokenCheck: false, audience: null },
         },
       ],
@@ -68,7 +69,7 @@ describe("what there is to look at", () => {
       [FIRST, [443, 2283, 2284, 3000]],
       [SECOND, [443, 2284, 3000]],
     ]);
-    const told = hosts[1]?.payload.sites.map(({ site, upstream, audience }) => [site, upstream, audience]);
+    const told = hosts[1]?.payload.sites.map(({ hostname, upstream, audience }) => [hostname, upstream, audience]);
     expect(told).toEqual([
       [PHOTOS, "192.168.1.7:2283", "photos-aud"],
       [ALBUM, "127.0.0.1:2284", "album-aud"],
@@ -93,19 +94,22 @@ const certificate = () =>
 const installed = certificate();
 
 /** A host on which all is well, but for another certificate of some sites. */
-function reportOf({ sites }: HostPayload, others: Readonly<Record<string, string>> = {}): HostReport {
+function reportOf({ sites }: DoctorPayload, others: Readonly<Record<string, string>> = {}): HostReport {
   const ok = { status: "ok" as const, says: "fine" };
   const names = ["firewall", "firewall-kernel", "firewall-change", "docker", "nginx", "token-check"];
   const facts = { time: Date.now() / 1000, ranges: { ipv4: [], ipv6: [] }, busy: null };
   const of = (serves: string) => ["site", "guard", "certificate", "key", serves === "immich" ? "immich" : "proxy"];
   return {
+    step: "doctor",
+    revision: 0,
+    host: "home",
     checks: Object.fromEntries([...names, "ranges", "timer", "agent"].map((name) => [name, ok])),
     sites: Object.fromEntries(
-      sites.map(({ site, serves }) => [
-        site,
+      sites.map(({ hostname, serves }) => [
+        hostname,
         {
           checks: Object.fromEntries(of(serves).map((name) => [name, ok])),
-          facts: { clientAuthority: authority.certificate, certificate: others[site] ?? installed },
+          facts: { clientAuthority: authority.certificate, certificate: others[hostname] ?? installed },
         },
       ]),
     ),

@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { MockMonitor } from "@pulumi/pulumi/runtime/mocks.js";
 import { vi } from "vitest";
+import { sampleOutput } from "../../support/answers.ts";
 
 /** A resource as the program registered it. */
 export interface Registered {
@@ -31,8 +32,13 @@ const COMPUTED: Readonly<Record<string, Record<string, unknown>>> = {
     expiresAt: "2027-11-23T00:00:00Z",
   },
   "cloudflare:index/zeroTrustAccessApplication:ZeroTrustAccessApplication": { aud: "AUDIENCE" },
-  "command:remote:Command": { stdout: "done", stderr: "" },
 };
+
+function computed({ type, inputs }: pulumi.runtime.MockResourceArgs): Record<string, unknown> | undefined {
+  if (type !== "command:remote:Command") return COMPUTED[type];
+  const { create, stdin } = inputs as { create?: string; stdin: unknown };
+  return { stdout: sampleOutput(create, pulumi.runtime.unwrapRpcSecret(stdin) as string), stderr: "" };
+}
 
 /** What a registration request offers, of all that the engine's protocol has. */
 interface RegisterRequest {
@@ -58,7 +64,7 @@ export function recordResources(preview = false): { registered: Registered[]; ca
     {
       newResource: (args) => ({
         id: preview ? undefined : `${args.name}-id`,
-        state: { ...(args.inputs as Record<string, unknown>), ...(preview ? {} : COMPUTED[args.type]) },
+        state: { ...(args.inputs as Record<string, unknown>), ...(preview ? {} : computed(args)) },
       }),
       call: (args) => {
         calls.push(args.token);

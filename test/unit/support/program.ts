@@ -41,7 +41,7 @@ export const request = ({ inputs }: { inputs: Record<string, unknown> }) =>
 export const payload = (name: string) => request(find(registered, name)).payload;
 /** What a step on the host is asked for one site. */
 export const asked = (name: string, hostname = "photos.example.com") =>
-  (payload(name)["sites"] as Record<string, unknown>[]).find((one) => one["site"] === hostname);
+  (payload(name)["sites"] as Record<string, unknown>[]).find((one) => one["hostname"] === hostname);
 
 /** The commands on a host, of whatever sites. */
 export const STEPS = ["firewall", "certificates", "nginx"].map((step) => `${step}-command`);

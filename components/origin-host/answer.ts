@@ -1,0 +1,160 @@
+// The contract with the host agent: what each step answers, in the last line of its standard output. What a person reads
+// of a step stands on its standard error.
+
+import { z } from "zod";
+import type { StepName } from "./payload.ts";
+
+const hostname = z.string();
+const text = z.string();
+
+/** SHA-256 of a certificate, in lower-case hexadecimal. */
+const fingerprint = z.string().regex(/^[0-9a-f]{64}$/);
+
+/** The step `firewall`, after the kernel was seen to filter so. */
+const firewallAnswer = {
+  /** Number of the change in force. Every change has another one, so that each gets its confirmation. */
+  change: z.int(),
+  /** Ports of sshd, which are open to everyone. */
+  sshPorts: z.array(z.int()),
+  /** How many ranges of Cloudflare reach port 443; IPv6 is null if the kernel has none. */
+  ranges: z.strictObject({ ipv4: z.int(), ipv6: z.int().nullable() }),
+};
+
+/** The step `certificates`. */
+const certificatesAnswer = {
+  /** Number of the firewall's change that the step's SSH connection has confirmed. */
+  change: z.int(),
+  sites: z.array(
+    z.strictObject({
+      hostname,
+      /** The installed origin certificate. */
+      fingerprint,
+      /** Day on which it ends, `YYYY-MM-DD`. */
+      endsOn: z.string(),
+      /** Certificate authorities whose client certificates nginx accepts. */
+      clientAuthorities: z.array(fingerprint),
+    }),
+  ),
+};
+
+/** The step `nginx`, after nginx was seen to serve so. */
+const nginxAnswer = {
+  /** Start of the SHA-256 of all of the sites' configuration. */
+  configuration: z.string(),
+  sites: z.array(
+    z.strictObject({
+      hostname,
+      upstream: text,
+      /** The certificate that nginx has shown. */
+      fingerprint,
+      /** Audience tag of the tokens that the verifier admits; null if the site asks for none. */
+      audience: z.string().nullable(),
+    }),
+  ),
+  /** Files with other default servers, which answer under unknown names in place of ours. */
+  foreignDefaults: z.array(text),
+};
+
+const firewallRemovalAnswer = {
+  /** Sites of other stacks, for which port 443 stays open. */
+  openFor: z.array(hostname),
+};
+
+const siteRemovalAnswer = {
+  /** Whether the site is gone; false if another stack, or another host name of this one, has taken it over. */
+  removed: z.boolean(),
+};
+
+/** A check of the doctor's; `unknown` if it could not be made. */
+const checks = z.record(z.string(), z.strictObject({ status: z.enum(["ok", "wrong", "unknown"]), says: text }));
+
+const doctorAnswer = {
+  checks,
+  /** By host name, public shares among them. */
+  sites: z.record(
+    z.string(),
+    z.strictObject({
+      checks,
+      facts: z.strictObject({
+        /** PEM of the certificate authority whose client certificates nginx accepts. */
+        clientAuthority: z.string().nullable(),
+        /** PEM of the origin certificate. */
+        certificate: z.string().nullable(),
+      }),
+    }),
+  ),
+  facts: z.strictObject({
+    /** Seconds since 1970 by the host's clock. */
+    time: z.number(),
+    /** What ufw and nginx take for Cloudflare's ranges; null before the first deployment. */
+    ranges: z.strictObject({ ipv4: z.array(z.string()), ipv6: z.array(z.string()) }).nullable(),
+    /** The step that was at work meanwhile. */
+    busy: z.string().nullable(),
+  }),
+};
+
+const surveyAnswer = {
+  /** Addresses of the host's own interfaces to the internet; behind a router these are private ones. */
+  addresses: z.array(z.string()),
+  /** Where Immich answers on the host, `address:port`. */
+  immich: z.array(z.string()),
+  /** What is wrong with how Docker publishes Immich, and what mends that. */
+  published: z.array(z.strictObject({ problem: text, remedy: text })),
+  /** Rules of ufw that open a port to everyone, with the command that deletes them. */
+  openings: z.array(z.strictObject({ rule: text, port: z.int(), delete: text })),
+  /** Files of nginx with another server for the host name. */
+  sites: z.array(z.string()),
+};
+
+const envelope = <S extends StepName, T extends z.core.$ZodLooseShape>(step: S, shape: T) =>
+  z.strictObject({
+    step: z.literal(step),
+    /** The stack's `hostRevision` with which the step was run. */
+    revision: z.int(),
+    /** What the host calls itself. */
+    host: text,
+    ...shape,
+  });
+
+/** What each step answers, by the step's name. */
+export const ANSWERS = {
+  firewall: envelope("firewall", firewallAnswer),
+  "firewall-remove": envelope("firewall-remove", firewallRemovalAnswer),
+  certificates: envelope("certificates", certificatesAnswer),
+  nginx: envelope("nginx", nginxAnswer),
+  "site-remove": envelope("site-remove", siteRemovalAnswer),
+  doctor: envelope("doctor", doctorAnswer),
+  survey: envelope("survey", surveyAnswer),
+} as const;
+
+/** What a step answers. */
+export type Answer<S extends StepName> = z.output<(typeof ANSWERS)[S]>;
+
+/** A step that has ended without its answer, so nothing is known to have happened. */
+export class NoAnswerError extends Error {}
+
+/**
+ * Reads a step's answer from its standard output. What the host's login scripts have printed before it is passed over.
+ *
+ * @throws NoAnswerError with one line if the last line is no answer of this step: something else than the agent has run,
+ *   whatever the exit status was.
+ */
+export function readAnswer<S extends StepName>(step: S, stdout: string): Answer<S> {
+  const line = stdout.trim().split("\n").at(-1) ?? "";
+  const { data, error } = ANSWERS[step].safeParse(parsed(line));
+  if (data) return data as Answer<S>;
+  const wrong = error.issues.map(({ path, message }) => [...path, message].join(" ")).slice(0, 3);
+  throw new NoAnswerError(
+    line.startsWith("{")
+      ? `the step ${step} has answered in another form than this program's (${wrong.join("; ")})`
+      : `the login has ended well, but the step ${step} has not run: it has printed ${line === "" ? "nothing" : JSON.stringify(line.slice(0, 120))} in place of its answer`,
+  );
+}
+
+function parsed(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,11 @@
+// `npm run contract`: writes the contract with the host agent beside it, after a change of components/origin-host/
+// payload.ts or answer.ts.
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { contractFiles } from "../contract/files.ts";
+import { projectDir } from "./terminal.ts";
+
+for (const [path, text] of Object.entries(contractFiles())) {
+  writeFileSync(join(projectDir, path), text);
+  console.log(`${path} is written`);
+}

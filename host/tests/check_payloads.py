@@ -1,0 +1,94 @@
+"""Reads payloads as the agent does, as far as no host is needed: `python3 -m tests.check_payloads` in host/.
+
+Standard input has one JSON object: `schema`, the text of payload.schema.json, and `payloads`, pairs of a step and what
+it is told. Fails with the first payload that the agent cannot read.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+from unittest import mock
+
+from agent import contract, removal, survey
+from agent.access import opening
+from agent.certificates import steps as certificates
+from agent.errors import RefusedError
+from agent.firewall import steps as firewall
+from agent.firewall.request import parse_examined_request, parse_request
+from agent.nginx import steps as nginx
+from agent.ranges import Ranges
+from agent.task import Answer, Task
+
+RANGES = Ranges(["173.245.48.0/20"], ["2400:cb00::/32"])
+
+
+def _certificates(payload: Any) -> None:
+    for site in payload["sites"]:
+        _certificate_set(site)
+
+
+def _certificate_set(site: Any) -> None:
+    try:
+        certificates.parse_set(site)
+    except RefusedError as error:
+        # The tests' texts are no certificates. By then all fields have been read.
+        if "PEM" not in str(error):
+            raise
+
+
+def _nginx(payload: Any) -> None:
+    assert payload["owner"]
+    applications = opening.parse_applications(payload)
+    for site in payload["sites"]:
+        nginx.parse_site(site, token_check=site["audience"] is not None)
+        assert (site["hostname"] in applications) == (site["audience"] is not None)
+
+
+def _doctor(payload: Any) -> None:
+    parse_examined_request(payload, RANGES)
+    for site in payload["sites"]:
+        nginx.parse_site(site, site["tokenCheck"])
+        assert "audience" in site
+
+
+def _removal(step: Callable[[Task], Answer]) -> Callable[[Any], object]:
+    def read(payload: Any) -> object:
+        with mock.patch.object(removal, "_removed"), mock.patch.object(firewall, "shut"):
+            return step(Task(payload, {}))
+
+    return read
+
+
+def _survey(payload: Any) -> object:
+    names = ("ssh_ports", "_immich", "_addresses", "_openings", "installed", "foreign_sites", "service")
+    patches = [mock.patch.object(survey, name, return_value=[]) for name in names]
+    for patch in patches:
+        patch.start()
+    try:
+        return survey.survey(Task(payload, {})).facts and payload["hostname"]
+    finally:
+        mock.patch.stopall()
+
+
+READERS: dict[str, Callable[[Any], object]] = {
+    "firewall": parse_request,
+    "firewall-remove": _removal(removal.leave),
+    "certificates": _certificates,
+    "nginx": _nginx,
+    "site-remove": _removal(removal.remove),
+    "doctor": _doctor,
+    "survey": _survey,
+}
+
+
+def main() -> None:
+    told = json.load(sys.stdin)
+    for step, payload in told["payloads"]:
+        request = {"payload": payload, "modules": {contract.SCHEMA: told["schema"]}}
+        READERS[step](contract.payload_of(step, request))
+    print(f"{len(told['payloads'])} payloads can be read")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+import { subjectsOf } from "../../../cli/doctor/subjects.ts";
+import type { StepName } from "../../../components/origin-host/payload.ts";
+import { checkSettings } from "../../../settings/check.ts";
+import { PYTHON } from "../../support/python.ts";
+import { GOOD, HOST_KEY } from "./configuration.ts";
+import { ofType, request, run } from "./program.ts";
+
+/** A step with what it is told. */
+export type ToldStep = [step: StepName, payload: unknown];
+
+const ALBUM = {
+  hostname: "album.example.com",
+  immichUpstream: "127.0.0.1:2284",
+  emails: ["bert@example.com"],
+  devices: ["berts-phone"],
+};
+const SECOND = {
+  sshAddress: "203.0.113.20",
+  sshHostKey: HOST_KEY,
+  originAddresses: ["203.0.113.20"],
+  immichUpstream: "192.168.1.7:2283",
+};
+
+/** Changes of a good configuration, each of which makes another kind of payload. */
+const CONFIGURATIONS: readonly Readonly<Record<string, string>>[] = [
+  {},
+  { originJwtCheck: "false", teamDomain: "" },
+  { originPulls: "zone" },
+  { originPulls: "shared" },
+  { immichUpstream: "192.168.1.7:2283" },
+  { immichUpstream: "[::1]:2283", dockerPublishedPort: "drop" },
+  { publicShareHostname: "shares.example.com" },
+  { moreSites: JSON.stringify([ALBUM]) },
+  { moreHosts: JSON.stringify([SECOND]) },
+  {
+    publicShareHostname: "shares.example.com",
+    moreSites: JSON.stringify([ALBUM]),
+    moreHosts: JSON.stringify([SECOND]),
+  },
+];
+
+/** Every payload that the program and its tools send in these configurations. */
+export async function allPayloads(): Promise<ToldStep[]> {
+  const told: ToldStep[] = [["survey", { hostname: "photos.example.com", sshPort: 22 }]];
+  for (const changes of CONFIGURATIONS) {
+    await run(changes);
+    for (const command of ofType("Command")) {
+      const { payload } = request(command);
+      for (const run of ["create", "delete"]) {
+        const step = (command.inputs[run] as string | undefined)?.split(" ").at(-1);
+        if (step !== undefined) told.push([step as StepName, payload]);
+      }
+    }
+    const { values, problems } = checkSettings({ ...GOOD, ...changes });
+    if (!values) throw new Error(problems.join("\n"));
+    told.push(...subjectsOf(values, undefined).hosts.map(({ payload }): ToldStep => ["doctor", payload]));
+  }
+  return told;
+}
+
+const HOST = join(import.meta.dirname, "../../../host");
+
+/**
+ * Has the agent read payloads, as far as that needs no host.
+ * @param schema the text of payload.schema.json
+ * @returns what Python says last; the last line of an exception where the agent cannot read one
+ */
+export function readByAgent(payloads: readonly ToldStep[], schema: string): { readable: boolean; said: string } {
+  const { status, stdout, stderr } = spawnSync(PYTHON, ["-B", "-m", "tests.check_payloads"], {
+    cwd: HOST,
+    input: JSON.stringify({ schema, payloads }),
+    encoding: "utf8",
+  });
+  return { readable: status === 0, said: (stdout + stderr).trim().split("\n").at(-1) ?? "" };
+}
