@@ -11,8 +11,9 @@ from agent.errors import HostError
 IMMICH, SHARES = "immich", "shares"
 
 LABEL = r"(?!-)[a-z0-9-]{1,63}(?<!-)"
-HOSTNAME = re.compile(rf"{LABEL}(?:\.{LABEL})*")
-ENDPOINT = re.compile(r"(?:\[(?P<ipv6>[0-9a-fA-F:.]+)\]|(?P<host>[^\[\]:/\s]+)):(?P<port>[0-9]{1,5})")
+# No name ends in a number, decimal or hexadecimal: resolvers take 127.1 and 0x7f000001 for 127.0.0.1.
+HOSTNAME = re.compile(rf"(?=.{{1,253}}\Z)(?:{LABEL}\.)*(?!(?:[0-9]+|0x[0-9a-f]*)\Z){LABEL}")
+ENDPOINT = re.compile(r"(?:\[(?P<ipv6>[0-9a-fA-F:.]+)\]|(?P<host>[^\[\]:/\s]+)):(?P<port>[1-9][0-9]{0,4})")
 
 
 def listed(payload: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -52,7 +53,7 @@ def choice(payload: Mapping[str, Any], name: str, values: Collection[str]) -> st
 
 def checked_hostname(name: str) -> str:
     """The site's host name: lower case, at least two labels. It names folders and files, so nothing else passes."""
-    if len(name) > 253 or "." not in name or not HOSTNAME.fullmatch(name):
+    if "." not in name or not HOSTNAME.fullmatch(name):
         raise HostError(f"{name!r} is no host name like photos.example.com; nothing has been changed")
     return name
 
@@ -60,7 +61,7 @@ def checked_hostname(name: str) -> str:
 def checked_upstream(endpoint: str) -> str:
     """Where a service is, `address:port`, `[IPv6 address]:port` or `name:port`."""
     match = ENDPOINT.fullmatch(endpoint)
-    if match is None or not 1 <= int(match["port"]) <= 65535 or not _is_host(match["ipv6"], match["host"]):
+    if match is None or int(match["port"]) > 65535 or not _is_host(match["ipv6"], match["host"]):
         raise HostError(f"{endpoint!r} is no upstream like 127.0.0.1:2283; nothing has been changed")
     return endpoint
 
@@ -71,5 +72,4 @@ def _is_host(ipv6: str | None, host: str | None) -> bool:
             return ipaddress.ip_address(ipv6).version == 6
         return ipaddress.ip_address(host or "").version == 4
     except ValueError:
-        # Four numbers that are no address are no name either.
-        return ipv6 is None and HOSTNAME.fullmatch(host or "") is not None and not re.fullmatch(r"[0-9.]+", host or "")
+        return ipv6 is None and HOSTNAME.fullmatch(host or "") is not None

@@ -4,64 +4,17 @@ from agent.errors import HostError
 from agent.site import checked_hostname, checked_upstream, text
 
 
-class Hostname(unittest.TestCase):
-    def test_accepts_names_of_two_labels_and_more(self) -> None:
-        for name in ("photos.example.com", "a.b", "xn--bcher-kva.example", "1.example", f"{'a' * 63}.example"):
-            self.assertEqual(checked_hostname(name), name)
+class Refusals(unittest.TestCase):
+    """Which values are refused is in values.json."""
 
-    def test_refuses_what_could_leave_its_folder_or_its_line(self) -> None:
-        bad = [
-            "..",
-            "../etc",
-            "a/b.example",
-            "/etc/passwd",
-            "photos",
-            "Photos.example.com",
-            "photos.example.com.",
-            "photos..example",
-            "-a.example",
-            "a-.example",
-            "photos.example.com\n",
-            "a.example;",
-            "a.example {",
-            "$host.example",
-            "*.example.com",
-            f"{'a' * 64}.example",
-            ".".join(["a" * 60] * 5),
-            "bücher.example",
-            "unknown-names",
-        ]
-        for name in bad:
-            with self.subTest(name=name), self.assertRaisesRegex(HostError, "is no host name"):
-                checked_hostname(name)
-
-
-class Upstream(unittest.TestCase):
-    def test_accepts_addresses_and_names_with_a_port(self) -> None:
-        for endpoint in ("127.0.0.1:2283", "[::1]:2283", "immich.lan:80", "localhost:65535"):
-            self.assertEqual(checked_upstream(endpoint), endpoint)
-
-    def test_refuses_what_nginx_would_read_as_something_else(self) -> None:
-        bad = [
-            "127.0.0.1",
-            "127.0.0.1:0",
-            "127.0.0.1:65536",
-            "256.1.1.1:80",
-            "1.2.3:80",
-            "::1:2283",
-            "[127.0.0.1]:80",
-            "[::g]:80",
-            "http://immich:2283",
-            "immich:2283/api",
-            "immich:2283; return 200",
-            "$host:80",
-            "a b:80",
-            "immich:80\n",
-            "unix:/run/x",
-        ]
-        for endpoint in bad:
-            with self.subTest(endpoint=endpoint), self.assertRaisesRegex(HostError, "is no upstream"):
-                checked_upstream(endpoint)
+    def test_quote_the_value_and_say_that_nothing_has_changed(self) -> None:
+        for check, value, problem in (
+            (checked_hostname, "../etc", "'../etc' is no host name like photos.example.com"),
+            (checked_upstream, "$host:80", "'$host:80' is no upstream like 127.0.0.1:2283"),
+        ):
+            with self.subTest(value=value), self.assertRaises(HostError) as refused:
+                check(value)
+            self.assertEqual(str(refused.exception), f"{problem}; nothing has been changed")
 
 
 class Text(unittest.TestCase):
