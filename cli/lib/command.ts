@@ -70,8 +70,8 @@ function readArguments<O extends Options>(tool: Tool<O>): { help: boolean; value
 
 /** The help of a tool. */
 function usage({ name, summary, options, notes }: Tool<Options>): string {
-  const rows = Object.entries({ ...options, help: HELP } satisfies Options).map(([option, described]) => {
-    const { value, short, negatable, multiple, default: usual, help }: Option = described;
+  const all: Options = { ...options, help: HELP };
+  const rows = Object.entries(all).map(([option, { value, short, negatable, multiple, default: usual, help }]) => {
     const form = [
       ...(short === undefined ? [] : [`-${short}`]),
       `--${option}${value === undefined ? "" : ` ${value}`}`,

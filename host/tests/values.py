@@ -20,11 +20,19 @@ def _port(value: object) -> None:
     checked_request({"sshPort": value, "confirmSeconds": 120, "sites": [site], "ranges": ranges})
 
 
+def _range4(text: str) -> None:
+    checked_network(text, 4)
+
+
+def _range6(text: str) -> None:
+    checked_network(text, 6)
+
+
 JUDGES: Mapping[str, Callable[..., object]] = {
     "hostname": checked_hostname,
     "endpoint": checked_upstream,
-    "range4": lambda text: checked_network(text, 4),
-    "range6": lambda text: checked_network(text, 6),
+    "range4": _range4,
+    "range6": _range6,
     "port": _port,
 }
 

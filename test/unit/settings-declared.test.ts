@@ -2,6 +2,7 @@
 // settings/schema.ts for the program. Each test compares the two and names what has to be added or changed, and where.
 import { join } from "node:path";
 import { expect, it } from "vitest";
+import type { z } from "zod";
 import { declaredSettings } from "../../cli/lib/project.ts";
 import { checkSettings } from "../../settings/check.ts";
 import { SECRET_SETTINGS, type SettingKey, settingFix, settingsSchema, settingType } from "../../settings/schema.ts";
@@ -56,7 +57,7 @@ it("a default passes the check, unless it is empty and the setting is one that a
     const { default: value } = declared[key] ?? {};
     if (value === undefined || isEmpty(value)) return [];
     const { error } = settingsSchema.shape[key].safeParse(value);
-    return error ? [`${key}: ${String(value)} ${error.issues[0]?.message ?? ""}`] : [];
+    return error ? [`${key}: ${JSON.stringify(value)} ${error.issues[0]?.message ?? ""}`] : [];
   });
   expect(refused).toEqual([]);
 });
@@ -85,7 +86,7 @@ it.each(["moreSites", "moreHosts"] as const)(
   (key) => {
     const { description = "", default: none } = declared[key] ?? {};
     expect(none).toEqual([]);
-    for (const [name, schema] of Object.entries(settingsSchema.shape[key].element.shape)) {
+    for (const [name, schema] of Object.entries<z.ZodType>(settingsSchema.shape[key].element.shape)) {
       expect(description).toContain(`\`${name}\``);
       const given = schema.safeParse(undefined);
       if (given.success) expect({ [name]: given.data }).toEqual({ [name]: declared[name]?.default });
