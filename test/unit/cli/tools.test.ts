@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 
 const project = join(import.meta.dirname, "../../..");
 const { scripts } = JSON.parse(readFileSync(join(project, "package.json"), "utf8")) as {
@@ -29,7 +29,11 @@ it("there are four tools, each with its script", () => {
 });
 
 describe.each(tools)("%s", (tool) => {
-  const shown = run(tool, "--help");
+  let shown: ReturnType<typeof run>;
+
+  beforeAll(() => {
+    shown = run(tool, "--help");
+  });
 
   it("shows its options on --help", () => {
     expect(shown).toMatchObject({ status: 0, stderr: "" });
