@@ -1,4 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
+import { ACCESS_APPLICATION, serviceTokenName } from "./access-names.ts";
 import * as cloudflare from "./cloudflare.ts";
 
 /** Credentials of one device: what goes into the two proxy headers of the Immich app. */
@@ -54,7 +55,7 @@ export class AccessApplication extends pulumi.ComponentResource {
 
   public constructor(name: string, args: AccessApplicationArgs, opts?: pulumi.ComponentResourceOptions) {
     const { hooks = {}, ...inputs } = args;
-    super("immich-access:index:AccessApplication", name, inputs, opts);
+    super(ACCESS_APPLICATION, name, inputs, opts);
     const { accountId, hostname } = args;
     const own = { parent: this, hooks };
 
@@ -131,7 +132,7 @@ export class AccessApplication extends pulumi.ComponentResource {
       `${name}-token-${device}`,
       {
         accountId: args.accountId,
-        name: `${args.hostname} ${device}`,
+        name: serviceTokenName(args.hostname, device),
         duration: args.tokenDuration,
         ...(rotation && {
           clientSecretVersion: rotation.secretVersion,

@@ -1,7 +1,11 @@
 const DAY = 24 * 3600 * 1000;
 
-/** How long before its end a certificate is replaced, in days: a month, or half the life of one that lasts less than two. */
-export function renewalLeadDays(validityDays: number): number {
+/**
+ * How long before its end something is due for renewal, in days: a month, or half the life of what lasts less than two.
+ *
+ * @param validityDays its life; by default a long one
+ */
+export function renewalLeadDays(validityDays = Infinity): number {
   return Math.min(30, Math.floor(validityDays / 2));
 }
 

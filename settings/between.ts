@@ -1,7 +1,6 @@
 import { isHostname, isLoopback, parseEndpoint, sameEndpoint } from "./network.ts";
-import { MAX_DEVICES, type SettingsValues } from "./schema.ts";
+import { MAX_DEVICES, type SettingKey as Key } from "./schema.ts";
 
-type Key = keyof SettingsValues;
 type Raw = Readonly<Record<string, unknown>>;
 
 /** A problem that lies in no setting alone. */

@@ -1,25 +1,5 @@
 import { crossProblems } from "./between.ts";
-import { fixLine } from "./fixes.ts";
-import { settingsSchema, type SettingsValues } from "./schema.ts";
-
-/** How each key's text is to be read; every other key is a string. */
-const KINDS: Readonly<Record<string, "json" | "integer" | "boolean">> = {
-  originAddresses: "json",
-  emails: "json",
-  emailDomains: "json",
-  devices: "json",
-  moreSites: "json",
-  moreHosts: "json",
-  deviceRotations: "json",
-  ipRanges: "json",
-  sshPort: "integer",
-  confirmSeconds: "integer",
-  hostRevision: "integer",
-  certificateValidityDays: "integer",
-  anyServiceToken: "boolean",
-  alwaysUseHttps: "boolean",
-  originJwtCheck: "boolean",
-};
+import { type SettingKey, settingFix, settingsSchema, settingType, type SettingsValues } from "./schema.ts";
 
 /** Settings that passed every check, or all that is wrong with them. */
 export type Checked = { values: SettingsValues; problems?: never } | { values?: never; problems: string[] };
@@ -39,9 +19,12 @@ export function checkSettings(texts: Readonly<Record<string, string>>): Checked 
   return { problems: [...(result.error?.issues ?? []).flatMap(describe), ...between] };
 }
 
+const isSetting = (key: string): key is SettingKey => Object.hasOwn(settingsSchema.shape, key);
+
 function parseValue(key: string, value: string): unknown {
-  switch (KINDS[key]) {
-    case "json":
+  switch (isSetting(key) ? settingType(key) : "string") {
+    case "array":
+    case "object":
       try {
         return JSON.parse(value);
       } catch {
@@ -51,24 +34,27 @@ function parseValue(key: string, value: string): unknown {
       return /^-?\d+$/.test(value.trim()) ? Number(value) : value;
     case "boolean":
       return value === "true" ? true : value === "false" ? false : value;
-    default:
+    case "string":
       return value;
   }
 }
 
 interface Issue {
-  code?: string;
   path: PropertyKey[];
   message: string;
+  /** The keys that the schema does not know, where that is the issue. */
   keys?: string[];
 }
 
 function describe(issue: Issue): string[] {
-  if (issue.code === "unrecognized_keys" && issue.path.length === 0) {
-    return (issue.keys ?? []).map((key) => `  ${key} is no setting of this program\n    pulumi config rm ${key}`);
-  }
   const [key = "", ...rest] = issue.path.map(String);
+  if (!isSetting(key)) {
+    return (issue.keys ?? []).map(
+      (unknown) => `  ${unknown} is no setting of this program\n    pulumi config rm ${unknown}`,
+    );
+  }
   return [problemText([key, ...rest].join("."), issue.message, key)];
 }
 
-const problemText = (where: string, message: string, key: string) => `  ${where} ${message}\n    ${fixLine(key)}`;
+const problemText = (where: string, message: string, key: SettingKey) =>
+  `  ${where} ${message}\n    ${settingFix(key)}`;

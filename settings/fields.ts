@@ -45,6 +45,8 @@ export const integer = (from: number, to: number) =>
     }
   });
 
+export const flag = z.boolean({ error: "must be true or false" });
+
 export const endpoint = (example: string) =>
   text((value) => unless(parseEndpoint(value) !== undefined, `must be address:port, like ${example}`));
 

@@ -1,13 +1,12 @@
 import * as pulumi from "@pulumi/pulumi";
 import { checkSettings } from "./check.ts";
 import { userError } from "./error.ts";
-import type { SettingsValues } from "./schema.ts";
+import { SECRET_SETTINGS, type SecretSetting, type SettingsValues } from "./schema.ts";
 
 /** The settings of a stack; secrets are outputs, so that Pulumi keeps them encrypted wherever they go. */
-export interface Settings extends Omit<SettingsValues, "apiToken" | "sshPrivateKey"> {
-  apiToken: pulumi.Output<string>;
-  sshPrivateKey: pulumi.Output<string>;
-}
+export interface Settings extends Omit<SettingsValues, SecretSetting>, SecretOutputs {}
+
+type SecretOutputs = Record<SecretSetting, pulumi.Output<string>>;
 
 /**
  * Reads and checks the stack's configuration.
@@ -23,8 +22,8 @@ export function loadSettings(): Settings {
         `nothing has been changed.\n${problems.join("\n")}`,
     );
   }
-  const { apiToken, sshPrivateKey, ...plain } = values;
-  return { ...plain, apiToken: pulumi.secret(apiToken), sshPrivateKey: pulumi.secret(sshPrivateKey) };
+  const secrets = SECRET_SETTINGS.map((key) => [key, pulumi.secret(values[key])]);
+  return { ...values, ...(Object.fromEntries(secrets) as SecretOutputs) };
 }
 
 /** The configuration under the project's namespace, by key. */

@@ -1,7 +1,12 @@
 import { BlockList, isIP, isIPv4 } from "node:net";
 
+// What the agent checks on the host as well (host/agent/site.py and ranges.py) has the same answer here: host/tests/
+// values.json has the values, and both test suites run them.
+
+type Block = readonly [cidr: string, what: string];
+
 /** Address blocks that Cloudflare's edge cannot reach, with the name under which people know them. */
-const UNREACHABLE: readonly (readonly [cidr: string, what: string])[] = [
+const UNREACHABLE: readonly Block[] = [
   ["0.0.0.0/8", "this network"],
   ["10.0.0.0/8", "a private network"],
   ["100.64.0.0/10", "a provider's shared (CGNAT) space"],
@@ -15,6 +20,25 @@ const UNREACHABLE: readonly (readonly [cidr: string, what: string])[] = [
   ["fc00::/7", "a private network"],
   ["fe80::/10", "link-local"],
   ["ff00::/8", "multicast"],
+];
+
+/** Further blocks where Cloudflare can have no range. The sandbox and the tests have their hosts in some of them. */
+const NOT_CLOUDFLARES: readonly Block[] = [
+  ["192.0.0.0/24", "reserved for protocols"],
+  ["192.0.2.0/24", "for documentation"],
+  ["192.88.99.0/24", "reserved for relays of 6to4"],
+  ["198.18.0.0/15", "for benchmarks"],
+  ["198.51.100.0/24", "for documentation"],
+  ["203.0.113.0/24", "for documentation"],
+  ["64:ff9b::/96", "IPv4 addresses behind NAT64"],
+  ["64:ff9b:1::/48", "IPv4 addresses behind NAT64"],
+  ["100::/64", "a black hole"],
+  ["2001::/23", "reserved for protocols"],
+  ["2001:db8::/32", "for documentation"],
+  ["2002::/16", "IPv4 addresses behind 6to4"],
+  ["3fff::/20", "for documentation"],
+  ["5f00::/16", "reserved for segment routing"],
+  ["fec0::/10", "site-local"],
 ];
 
 const family = (address: string) => (isIPv4(address) ? "ipv4" : "ipv6");
@@ -44,35 +68,63 @@ export function unreachableReason(address: string): string | undefined {
  * overlapping space that is not on the internet.
  */
 export function rangeProblem(cidr: string): string | undefined {
-  const [network = "", prefixText = "", rest] = cidr.split("/");
+  const [, network = "", prefixText = ""] = /^([0-9a-fA-F.:]+)\/(0|[1-9][0-9]{0,2})$/.exec(cidr) ?? [];
   const version = isIP(network);
   const prefix = Number(prefixText);
-  const bits = version === 4 ? 32 : 128;
-  if (version === 0 || rest !== undefined || !/^\d{1,3}$/.test(prefixText) || prefix > bits) {
-    return "is no address range like 173.245.48.0/20";
-  }
+  const size = version === 4 ? 32 : 128;
+  if (version === 0 || prefix > size) return "is no address range like 173.245.48.0/20";
   // Cloudflare's own widest ranges are /13 and /29; anything much wider is a mistake that would open the host.
   const widest = version === 4 ? 8 : 20;
   if (prefix < widest) return `is wider than /${widest.toString()}, far more than Cloudflare has`;
-  const block = UNREACHABLE.find(([other]) => contains(other, network) || contains(cidr, other.split("/")[0] ?? ""));
+  if ((bitsOf(network) & ((1n << BigInt(size - prefix)) - 1n)) !== 0n) {
+    return `has bits set behind the first ${prefix.toString()}, so that it is an address and no range`;
+  }
+  const block = [...UNREACHABLE, ...NOT_CLOUDFLARES].find(
+    ([other]) => contains(other, network) || contains(cidr, other.split("/")[0] ?? ""),
+  );
   return block && `overlaps ${block[0]}, ${block[1]}`;
 }
 
-/** Splits `address:port` or `[ipv6]:port`; `undefined` where the text is neither or the port is not 1 to 65535. */
+/** An address as a number. */
+function bitsOf(address: string): bigint {
+  if (isIPv4(address)) return address.split(".").reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n);
+  const [head = [], tail = []] = canonicalIpv6(address)
+    .split("::")
+    .map((part) => part.split(":").filter((group) => group !== ""));
+  const zeros = Array<string>(8 - head.length - tail.length).fill("0");
+  return [...head, ...zeros, ...tail].reduce((sum, group) => (sum << 16n) | BigInt(`0x${group}`), 0n);
+}
+
+/** In hexadecimal groups without leading zeros, the longest run of empty ones as `::`. */
+const canonicalIpv6 = (address: string) => new URL(`http://[${address}]`).hostname.slice(1, -1);
+
+/**
+ * Splits `address:port` or `[ipv6]:port`; `undefined` where the text is neither, or the port is not 1 to 65535 without
+ * leading zeros.
+ */
 export function parseEndpoint(text: string): { host: string; port: number } | undefined {
-  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:[\]/]+)):(\d{1,5})$/.exec(text);
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:[\]/]+)):([1-9][0-9]{0,4})$/.exec(text);
   const host = match?.[1] ?? match?.[2];
   const port = Number(match?.[3]);
-  if (host === undefined || port < 1 || port > 65535) return undefined;
+  if (host === undefined || port > 65535) return undefined;
   if (match?.[1] !== undefined && isIP(host) !== 6) return undefined;
   return isIP(host) !== 0 || isHostname(host) ? { host, port } : undefined;
 }
 
-/** Whether the text is a host name by RFC 1123 with at least `labels` labels, in lower case. */
+const LABEL = "(?!-)[a-z0-9-]{1,63}(?<!-)";
+/** No name ends in a number, decimal or hexadecimal: resolvers take `127.1` and `0x7f000001` for 127.0.0.1. */
+const LAST_LABEL = `(?!(?:[0-9]+|0x[0-9a-f]*)$)${LABEL}`;
+const hostname = (repeated: "*" | "+") => new RegExp(`^(?=.{1,253}$)(?:${LABEL}\\.)${repeated}${LAST_LABEL}$`);
+
+/** A host name by RFC 1123, in lower case. */
+const HOSTNAME = hostname("*");
+
+/** The same with two labels or more. Python reads it as well, out of the contract with the host agent. */
+export const FULL_HOSTNAME = hostname("+");
+
+/** Whether the text is a host name with at least `labels` labels. */
 export function isHostname(text: string, labels = 1): boolean {
-  const label = /^(?!-)[a-z0-9-]{1,63}(?<!-)$/;
-  const parts = text.split(".");
-  return text.length <= 253 && parts.length >= labels && parts.every((part) => label.test(part));
+  return HOSTNAME.test(text) && text.split(".").length >= labels;
 }
 
 /**
@@ -92,7 +144,7 @@ function canonicalHost(host: string): string {
   own.addAddress("0.0.0.0", "ipv4");
   own.addSubnet("::", 127, "ipv6");
   if (host === "localhost" || (isIP(host) !== 0 && own.check(host, family(host)))) return "localhost";
-  return isIP(host) === 6 ? new URL(`http://[${host}]`).hostname : host;
+  return isIP(host) === 6 ? canonicalIpv6(host) : host;
 }
 
 /** The port of an endpoint, `address:port`, that is on the machine itself; undefined for one elsewhere or none. */
@@ -101,7 +153,7 @@ export function ownPort(endpoint: string): number | undefined {
   return parsed && isLoopback(parsed.host) ? parsed.port : undefined;
 }
 
-/** Whether an endpoint's host is the machine itself. */
+/** Whether an endpoint's host is the machine itself, also where IPv6 wraps its IPv4 address or it is unspecified. */
 export function isLoopback(host: string): boolean {
-  return host === "localhost" || contains("127.0.0.0/8", host) || (isIP(host) === 6 && contains("::/127", host));
+  return canonicalHost(host) === "localhost";
 }

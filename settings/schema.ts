@@ -1,11 +1,13 @@
 import { isIP } from "node:net";
 import { z } from "zod";
+import { ORIGIN_CA_VALIDITIES, withinOriginCa } from "./durations.ts";
 import {
   certificatePem,
   certificateValidity,
   deviceName,
   duration,
   endpoint,
+  flag,
   hexId,
   hostKey,
   httpUrl,
@@ -19,6 +21,13 @@ import {
 import { isHostname, rangeProblem, unreachableReason } from "./network.ts";
 import { privateKeyProblem } from "./ssh.ts";
 
+declare module "zod" {
+  interface GlobalMeta {
+    /** What to type for a setting that is missing or wrong, after `pulumi config set `. */
+    fix?: string | (() => string);
+  }
+}
+
 const DAY = 24 * 3600;
 
 /** Service tokens that an account may have on the free plan. */
@@ -26,33 +35,47 @@ export const MAX_DEVICES = 50;
 
 /** What the main site and each of `moreSites` have of their own. */
 const siteShape = {
-  hostname: text((value) => unless(isHostname(value, 2), "must be a host name like photos.example.com, in lower case")),
-  immichUpstream: endpoint("127.0.0.1:2283"),
-  emails: uniqueList(z.email({ error: "has an entry that is no email address" })),
+  hostname: text((value) =>
+    unless(isHostname(value, 2), "must be a host name like photos.example.com, in lower case"),
+  ).meta({ fix: "hostname photos.example.com" }),
+  immichUpstream: endpoint("127.0.0.1:2283").meta({ fix: "immichUpstream 127.0.0.1:2283" }),
+  emails: uniqueList(z.email({ error: "has an entry that is no email address" })).meta({
+    fix: "--path 'emails[0]' you@example.com",
+  }),
   emailDomains: uniqueList(
     text((value) => unless(isHostname(value, 2), `has «${value}»: give a domain like example.com, without the @`)),
-  ),
-  devices: uniqueList(deviceName).refine(
-    (list) => list.length <= MAX_DEVICES,
-    `names more than ${MAX_DEVICES} devices, and an account may have ${MAX_DEVICES} service tokens`,
-  ),
-  deviceRotations: z.record(z.string(), rotation, {
-    error: "must be an object with one entry for each rotated device",
-  }),
+  ).meta({ fix: "--path 'emailDomains[0]' example.com" }),
+  devices: uniqueList(deviceName)
+    .refine(
+      (list) => list.length <= MAX_DEVICES,
+      `names more than ${MAX_DEVICES} devices, and an account may have ${MAX_DEVICES} service tokens`,
+    )
+    .meta({ fix: "--path 'devices[0]' annas-phone" }),
+  deviceRotations: z
+    .record(z.string(), rotation, { error: "must be an object with one entry for each rotated device" })
+    .meta({ fix: "--path 'deviceRotations.<device>.secretVersion' 2   # and .previousSecretExpiresAt <time>" }),
 };
 
 /** What the main host and each of `moreHosts` have of their own. */
 const hostShape = {
-  sshAddress: text((value) => unless(isIP(value) !== 0 || isHostname(value), "must be an address or a host name")),
-  sshPort: integer(1, 65535),
-  sshUser: text((value) => unless(/^[a-z_][a-z0-9_-]{0,31}$/.test(value), "must be a Linux user name")),
-  sshHostKey: hostKey,
+  sshAddress: text((value) => unless(isIP(value) !== 0 || isHostname(value), "must be an address or a host name")).meta(
+    { fix: "sshAddress <the host's own address or name>" },
+  ),
+  sshPort: integer(1, 65535).meta({ fix: "sshPort 22" }),
+  sshUser: text((value) => unless(/^[a-z_][a-z0-9_-]{0,31}$/.test(value), "must be a Linux user name")).meta({
+    fix: "sshUser root",
+  }),
+  sshHostKey: hostKey.meta({
+    fix: 'sshHostKey "$(ssh-keyscan -t ed25519 <address>)"   # compare it with /etc/ssh/ssh_host_ed25519_key.pub on the host',
+  }),
   originAddresses: uniqueList(
     text((value) => {
       const reason = unreachableReason(value);
       return reason && `has ${value}, which ${reason}`;
     }),
-  ).refine((list) => list.length > 0, "needs at least one public address of the host"),
+  )
+    .refine((list) => list.length > 0, "needs at least one public address of the host")
+    .meta({ fix: "--path 'originAddresses[0]' <public address of the host>" }),
 };
 
 /** What to say of an entry of `moreSites` or `moreHosts` that is none. */
@@ -84,67 +107,120 @@ const moreHost = z.strictObject(
   { error: partError("host") },
 );
 
-/** Every setting by its configuration key: what it may be, and what to say when it is not. */
+/** The longest validity up to a year that the Origin CA's own end leaves. */
+const validityDays = () => ORIGIN_CA_VALIDITIES.findLast((days) => days <= 365 && withinOriginCa(days)) ?? 7;
+
+/**
+ * Every setting by its configuration key: what it may be, what to say when it is not, and what to type then. Its type,
+ * its description and its default are in Pulumi.yaml; test/unit/settings-declared.test.ts compares the two.
+ */
 export const settingsSchema = z.strictObject({
   ...siteShape,
-  zoneId: hexId,
-  accountId: hexId,
+  zoneId: hexId.meta({ fix: "zoneId <id on the zone's overview page>" }),
+  accountId: hexId.meta({ fix: "accountId <id on the zone's overview page>" }),
   apiToken: text((value) =>
     unless(
       /^[0-9A-Za-z_-]{40,80}$/.test(value),
       "is no Cloudflare API token: those have 40 to 80 letters, digits, - and _",
     ),
-  ),
-  apiUrl: httpUrl,
-  moreSites: z.array(moreSite, { error: "must be a list" }),
+  ).meta({ fix: "--secret apiToken" }),
+  apiUrl: httpUrl.meta({ fix: "apiUrl https://api.cloudflare.com/client/v4" }),
+  moreSites: z.array(moreSite, { error: "must be a list" }).meta({
+    fix: "--path 'moreSites[0].hostname' album.example.com   # and .immichUpstream, .emails[0], .devices[0]",
+  }),
 
   ...hostShape,
-  sshPrivateKey: text(privateKeyProblem),
-  moreHosts: z.array(moreHost, { error: "must be a list" }),
-  dockerPublishedPort: oneOf(["refuse", "drop"]),
-  publicShareHostname: z.string().superRefine((value, context) => {
-    if (value !== "" && !isHostname(value, 2)) {
-      context.addIssue({ code: "custom", message: "must be a host name like shares.example.com, in lower case" });
-    }
+  sshPrivateKey: text(privateKeyProblem).meta({ fix: "--secret sshPrivateKey < ~/.ssh/<key file>" }),
+  moreHosts: z.array(moreHost, { error: "must be a list" }).meta({
+    fix: "--path 'moreHosts[0].sshAddress' <address>   # and .sshHostKey, .originAddresses[0]",
   }),
-  publicShareUpstream: endpoint("127.0.0.1:3000"),
-  confirmSeconds: integer(30, 600),
-  hostRevision: integer(0, 1_000_000),
+  dockerPublishedPort: oneOf(["refuse", "drop"]).meta({ fix: "dockerPublishedPort refuse" }),
+  publicShareHostname: z
+    .string()
+    .superRefine((value, context) => {
+      if (value !== "" && !isHostname(value, 2)) {
+        context.addIssue({ code: "custom", message: "must be a host name like shares.example.com, in lower case" });
+      }
+    })
+    .meta({ fix: "publicShareHostname shares.example.com   # or: pulumi config rm publicShareHostname" }),
+  publicShareUpstream: endpoint("127.0.0.1:3000").meta({ fix: "publicShareUpstream 127.0.0.1:3000" }),
+  confirmSeconds: integer(30, 600).meta({ fix: "confirmSeconds 120" }),
+  hostRevision: integer(0, 1_000_000).meta({ fix: "hostRevision 0" }),
 
-  sessionDuration: duration(60, 730 * 3600, "from 1m to 730h"),
+  sessionDuration: duration(60, 730 * 3600, "from 1m to 730h").meta({ fix: "sessionDuration 24h" }),
   loginProvider: text((value) =>
     unless(
       /^(create|account|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$/.test(value),
       "must be create, account, or the id of an identity provider (a UUID)",
     ),
-  ),
-  tokenDuration: duration(DAY, 8760 * 3600, "from 24h to 8760h", "; a token that never expires is never missed either"),
-  anyServiceToken: z.boolean({ error: "must be true or false" }),
+  ).meta({ fix: "loginProvider create" }),
+  tokenDuration: duration(
+    DAY,
+    8760 * 3600,
+    "from 24h to 8760h",
+    "; a token that never expires is never missed either",
+  ).meta({ fix: "tokenDuration 8760h" }),
+  anyServiceToken: flag.meta({ fix: "anyServiceToken false" }),
 
-  originJwtCheck: z.boolean({ error: "must be true or false" }),
-  teamDomain: z.string().superRefine((value, context) => {
-    if (value !== "" && !isHostname(value, 3)) {
-      context.addIssue({ code: "custom", message: "must be a domain like my-team.cloudflareaccess.com" });
-    }
-  }),
+  originJwtCheck: flag.meta({ fix: "originJwtCheck true" }),
+  teamDomain: z
+    .string()
+    .superRefine((value, context) => {
+      if (value !== "" && !isHostname(value, 3)) {
+        context.addIssue({ code: "custom", message: "must be a domain like my-team.cloudflareaccess.com" });
+      }
+    })
+    .meta({ fix: "teamDomain <team>.cloudflareaccess.com   # in the Zero Trust dashboard under Settings" }),
 
-  certificateValidityDays: certificateValidity,
-  originPulls: oneOf(["hostname", "zone", "shared"]),
-  originPullsKey: oneOf(["RSA-2048", "RSA-4096", "ECDSA-P256"]),
-  originPullsCa: certificatePem,
-  minTlsVersion: oneOf(["1.0", "1.1", "1.2", "1.3"]),
-  alwaysUseHttps: z.boolean({ error: "must be true or false" }),
+  certificateValidityDays: certificateValidity.meta({ fix: () => `certificateValidityDays ${validityDays()}` }),
+  originPulls: oneOf(["hostname", "zone", "shared"]).meta({ fix: "originPulls hostname" }),
+  originPullsKey: oneOf(["RSA-2048", "RSA-4096", "ECDSA-P256"]).meta({ fix: "originPullsKey RSA-2048" }),
+  originPullsCa: certificatePem.meta({ fix: 'originPullsCa ""' }),
+  minTlsVersion: oneOf(["1.0", "1.1", "1.2", "1.3"]).meta({ fix: "minTlsVersion 1.2" }),
+  alwaysUseHttps: flag.meta({ fix: "alwaysUseHttps true" }),
   ipRanges: uniqueList(
     text((value) => {
       const problem = rangeProblem(value);
       return problem && `has ${value}, which ${problem}`;
     }),
-  ).refine(
-    (list) =>
-      list.length === 0 || [4, 6].every((version) => list.some((cidr) => isIP(cidr.split("/")[0] ?? "") === version)),
-    "needs both IPv4 and IPv6 ranges, or none at all",
-  ),
+  )
+    .refine(
+      (list) =>
+        list.length === 0 || [4, 6].every((version) => list.some((cidr) => isIP(cidr.split("/")[0] ?? "") === version)),
+      "needs both IPv4 and IPv6 ranges, or none at all",
+    )
+    .meta({ fix: "--path 'ipRanges[0]' <range>   # or: pulumi config rm ipRanges" }),
 });
+
+/** Name of a setting. */
+export type SettingKey = keyof typeof settingsSchema.shape;
+
+/** The settings that Pulumi keeps encrypted. */
+export const SECRET_SETTINGS = ["apiToken", "sshPrivateKey"] as const satisfies readonly SettingKey[];
+
+export type SecretSetting = (typeof SECRET_SETTINGS)[number];
+
+/** How a setting's text is to be read, in the words of Pulumi.yaml. */
+export type SettingType = "string" | "integer" | "boolean" | "array" | "object";
+
+/** The type of a setting's value before it is checked. */
+export function settingType(key: SettingKey): SettingType {
+  return typeOf(settingsSchema.shape[key]);
+}
+
+function typeOf(schema: z.core.$ZodType): SettingType {
+  if (schema instanceof z.ZodPipe) return typeOf(schema.in);
+  if (schema instanceof z.ZodNumber) return "integer";
+  if (schema instanceof z.ZodBoolean) return "boolean";
+  if (schema instanceof z.ZodArray) return "array";
+  return schema instanceof z.ZodRecord ? "object" : "string";
+}
+
+/** The command that sets a setting to something valid. Secrets come from files or prompts. */
+export function settingFix(key: SettingKey): string {
+  const { fix = key } = settingsSchema.shape[key].meta() ?? {};
+  return `pulumi config set ${typeof fix === "string" ? fix : fix()}`;
+}
 
 /** The stack's configuration after every check. */
 export type SettingsValues = z.output<typeof settingsSchema>;

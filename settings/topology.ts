@@ -1,6 +1,6 @@
 // A stack's sites and hosts: the main ones, whose settings lie at the top, and those of `moreSites` and `moreHosts`.
 
-import type { SettingsValues } from "./schema.ts";
+import type { SecretSetting, SettingsValues } from "./schema.ts";
 
 /** The settings of a site in front of Immich. */
 export type SiteSettings = SettingsValues["moreSites"][number];
@@ -17,7 +17,7 @@ export const each = <T, U>([first, ...rest]: Readonly<NonEmpty<T>>, make: (item:
   ...rest.map(make),
 ];
 
-type Values = Omit<SettingsValues, "apiToken" | "sshPrivateKey">;
+type Values = Omit<SettingsValues, SecretSetting>;
 
 /** All sites, the main one first. */
 export function sitesOf(values: Values): NonEmpty<SiteSettings> {

@@ -1,23 +1,25 @@
 // `npm run card -- --device annas-phone`: what a person needs to connect one device.
-import { parseArgs } from "node:util";
 import { isHostname } from "../../settings/network.ts";
 import { optionsOf } from "../lib/choice.ts";
-import { CommandError, runCommand } from "../lib/command.ts";
+import { CommandError, runTool } from "../lib/command.ts";
 import { DeployedStack } from "../lib/deployed-stack.ts";
 import { cardOf } from "./card.ts";
 import { deletePages, writePage } from "./page-file.ts";
 import { cardPage } from "./page.ts";
 import { cardText } from "./terminal.ts";
 
-await runCommand(async () => {
-  const { values } = parseArgs({
-    options: {
-      device: { type: "string" },
-      site: { type: "string" },
-      stack: { type: "string" },
-      delete: { type: "boolean", default: false },
-    },
-  });
+const CARD = {
+  name: "card",
+  summary: `Shows what a person needs to connect one device, and writes it as a page to .cards/, which only you can read.`,
+  options: {
+    device: { type: "string", value: "NAME", help: "the device: one of the setting devices" },
+    site: { type: "string", value: "HOSTNAME", help: "its site, where several have a device of this name" },
+    stack: { type: "string", short: "s", value: "NAME", help: "stack of the device; default: the selected one" },
+    delete: { type: "boolean", default: false, help: "delete its page instead" },
+  },
+} as const;
+
+await runTool(CARD, async (values) => {
   // The device may be gone from the stack by the time its page is deleted.
   if (values.delete && !/^[a-z0-9-]+$/.test(values.device ?? ""))
     throw new CommandError("--delete needs --device with a device's name");

@@ -1,5 +1,6 @@
 import { checkSettings } from "../../settings/check.ts";
 import { unreachableReason } from "../../settings/network.ts";
+import type { SettingKey } from "../../settings/schema.ts";
 import { apiReader } from "../doctor/cloudflare/api.ts";
 import { CommandError } from "../lib/command.ts";
 import type { Adoption } from "./adopt.ts";
@@ -8,7 +9,7 @@ import { askLogin, askToken, askZone, findTeam, lookUp, TOKEN_FLAGS, tokenAdvice
 import type { Dialogue } from "./dialogue.ts";
 import type { Record } from "./existing.ts";
 import { hostTasks, type Survey } from "./host.ts";
-import { type Key, problemOf, problemOfEntry } from "./settings.ts";
+import { problemOf, problemOfEntry } from "./settings.ts";
 import { askHost, SSH_FLAGS } from "./ssh.ts";
 import type { Texts } from "./stack.ts";
 import { missingPermissions } from "./token.ts";
@@ -37,8 +38,8 @@ interface Further {
  * @throws CommandError about the first answer that does not hold, or all problems between the settings
  */
 export async function configure(dialogue: Dialogue, present: Texts, known: ReadonlySet<string>): Promise<Configured> {
-  const before = (key: Key) => present[key] || undefined;
-  const beforeList = (key: Key) => JSON.parse(before(key) ?? "[]") as string[];
+  const before = (key: SettingKey) => present[key] || undefined;
+  const beforeList = (key: SettingKey) => JSON.parse(before(key) ?? "[]") as string[];
   // Further sites and hosts are nothing to ask about: they are written into the stack's file, and stay as they are.
   const further = (key: "moreSites" | "moreHosts") => JSON.parse(before(key) ?? "[]") as Further[];
   const apiUrl = dialogue.flag("api-url") ?? before("apiUrl") ?? "https://api.cloudflare.com/client/v4";

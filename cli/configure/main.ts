@@ -1,20 +1,15 @@
 // `npm run configure`: asks for a stack's settings, tries them, and writes them.
 import * as clack from "@clack/prompts";
-import { CommandError, runCommand } from "../lib/command.ts";
+import { CommandError, runTool } from "../lib/command.ts";
 import { configure } from "./configure.ts";
 import { Cancelled, Dialogue } from "./dialogue.ts";
-import { readFlags, USAGE } from "./options.ts";
+import { CONFIGURE } from "./options.ts";
 import { ConfigStack } from "./stack.ts";
 
 /** As shells report a program that Ctrl-C ended. */
 const CANCELLED = 130;
 
-await runCommand(async () => {
-  const flags = readFlags(process.argv.slice(2));
-  if (flags.help) {
-    console.log(USAGE);
-    return 0;
-  }
+await runTool(CONFIGURE, async (flags) => {
   const token = process.env["CLOUDFLARE_API_TOKEN"] || undefined;
   const dialogue = new Dialogue({ ...flags, "api-token": token }, process.stdin.isTTY && process.stdout.isTTY);
   try {

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { parse } from "yaml";
 import { CommandError } from "../lib/command.ts";
+import { defaultSettings } from "../lib/project.ts";
 import { capture, NAMESPACE, settingTexts } from "../lib/pulumi.ts";
 
 /** Settings by key; lists as JSON. */
@@ -55,7 +56,7 @@ export class ConfigStack {
 
   /** Its settings, secrets in the clear; those that it does not have are as Pulumi.yaml sets them. */
   public async settings(): Promise<Texts> {
-    if (!this.exists) return projectDefaults();
+    if (!this.exists) return defaultSettings();
     return settingTexts(await this.run(["config", "--json", "--show-secrets"]));
   }
 
@@ -90,18 +91,6 @@ export class ConfigStack {
 /** As `pulumi config --json` shows a value: a list also as what it is. */
 const entry = (value: string) =>
   /^[[{]/.test(value) ? { value, objectValue: JSON.parse(value) as unknown, secret: false } : { value, secret: false };
-
-/** What Pulumi.yaml gives a stack that sets nothing. */
-function projectDefaults(): Texts {
-  const { config = {} } = parse(readFileSync("Pulumi.yaml", "utf8")) as {
-    config?: Record<string, { default?: unknown }>;
-  };
-  return Object.fromEntries(
-    Object.entries(config).flatMap(([key, { default: value }]): [string, string][] =>
-      value === undefined ? [] : [[key, typeof value === "string" ? value : JSON.stringify(value)]],
-    ),
-  );
-}
 
 interface StackFile {
   secretsprovider?: string;

@@ -45,7 +45,9 @@ export const TOKEN_FORM = (() => {
   const keys = PERMISSIONS.flatMap(({ key }) => (key === undefined ? [] : [{ key, type: "edit" }]));
   const query = new URLSearchParams({
     permissionGroupKeys: JSON.stringify([{ key: "zone", type: "read" }, ...keys]),
-    ...{ accountId: "*", zoneId: "all", name: "immich-access" },
+    accountId: "*",
+    zoneId: "all",
+    name: "immich-access",
   });
   return `https://dash.cloudflare.com/profile/api-tokens?${query.toString()}`;
 })();

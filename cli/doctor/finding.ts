@@ -1,3 +1,5 @@
+import { renewalLeadDays } from "../../components/renewal.ts";
+
 /** Where something was looked at from. */
 export type Place = "workstation" | "host" | "cloudflare";
 
@@ -80,20 +82,18 @@ export function exitStatus(findings: readonly Finding[]): 0 | 1 | 2 {
 
 const DAY = 24 * 3600 * 1000;
 
-/** Days before its end at which something is due for renewal. The program's `up` renews certificates that early. */
-export const RENEWAL_DAYS = 30;
-
 /**
- * A finding about something that ends: well while there is more than a month left, a warning after that, wrong from its
- * end on.
+ * A finding about something that ends: well until it is due for renewal, a warning after that, wrong from its end on.
  *
  * @param end RFC 3339, or any other text that `Date.parse` takes
+ * @param validityDays its life; by default a long one
  */
-export function ending(check: Check, end: string, now: Date, lead = RENEWAL_DAYS): Finding {
+export function ending(check: Check, end: string, now: Date, validityDays?: number): Finding {
   const left = (Date.parse(end) - now.getTime()) / DAY;
   if (Number.isNaN(left)) return ill(check, `has no readable end (${end})`, check.fix, "unknown");
   const day = new Date(end).toISOString().slice(0, 10);
   if (left <= 0) return ill(check, `ended on ${day}`);
-  if (left < lead) return ill(check, `ends on ${day}, in ${Math.floor(left).toString()} days`, check.fix, "warning");
+  if (left < renewalLeadDays(validityDays))
+    return ill(check, `ends on ${day}, in ${Math.floor(left).toString()} days`, check.fix, "warning");
   return well(check, `until ${day}`);
 }

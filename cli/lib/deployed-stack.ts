@@ -1,4 +1,6 @@
 import { spawn } from "node:child_process";
+import type { AccessApplicationArgs } from "../../components/access-application.ts";
+import { ACCESS_APPLICATION, serviceTokenName } from "../../components/access-names.ts";
 import { chosen, type SiteDevice, type Wanted } from "./choice.ts";
 import type { DeviceOutput, Outputs } from "./outputs.ts";
 import { capture, settingTexts } from "./pulumi.ts";
@@ -18,21 +20,15 @@ export interface Rotations {
 /** A device with the version of its secret that was last deployed. */
 export type DeployedDevice = SiteDevice & { secretVersion: number };
 
-/** An exported stack, as far as it is looked at here. */
+/** A resource of an exported stack, as far as it is looked at here. */
 interface Exported {
-  deployment: {
-    resources?: {
-      type: string;
-      urn: string;
-      inputs?: { clientSecretVersion?: number };
-      /** Whether it is a former one that is still to be deleted. */
-      delete?: boolean;
-    }[];
-  };
+  type: string;
+  urn: string;
+  parent?: string;
+  inputs?: Readonly<Record<string, unknown>>;
+  /** Whether it is a former one that is still to be deleted. */
+  delete?: boolean;
 }
-
-/** The URN of a device's token, which ends with its site and its name: components/access-application.ts. */
-const TOKEN_NAME = /::([^:]+?)-access-token-([^:]+)$/;
 
 const SERVICE_TOKEN = "cloudflare:index/zeroTrustAccessServiceToken:ZeroTrustAccessServiceToken";
 
@@ -91,13 +87,8 @@ export class DeployedStack {
    * @throws CommandError that names the devices which there are.
    */
   public async deployed(wanted: Wanted): Promise<DeployedDevice> {
-    const { deployment } = JSON.parse(await this.run("stack", "export")) as Exported;
-    const all = (deployment.resources ?? []).flatMap(({ type, urn, inputs, delete: former }): DeployedDevice[] => {
-      const [, site, device] = TOKEN_NAME.exec(urn) ?? [];
-      if (type !== SERVICE_TOKEN || former || site === undefined || device === undefined) return [];
-      return [{ site, device, secretVersion: inputs?.clientSecretVersion ?? 1 }];
-    });
-    return chosen(this.name, all, wanted);
+    const { deployment } = JSON.parse(await this.run("stack", "export")) as { deployment: { resources?: Exported[] } };
+    return chosen(this.name, deployedDevices(deployment.resources ?? []), wanted);
   }
 
   /** Sets a device's entry of the rotations at `path`. */
@@ -125,4 +116,18 @@ export class DeployedStack {
   private run(...args: string[]): Promise<string> {
     return capture([...args, "--stack", this.name]);
   }
+}
+
+/** The devices of all sites that have a token, by the inputs of each site's component. */
+export function deployedDevices(resources: readonly Exported[]): DeployedDevice[] {
+  const tokens = resources.filter((resource) => resource.type === SERVICE_TOKEN && !resource.delete);
+  const sites = resources.filter((resource) => resource.type === ACCESS_APPLICATION);
+  return sites.flatMap(({ urn, inputs = {} }) => {
+    const { hostname: site = "", devices = [] } = inputs as Partial<AccessApplicationArgs>;
+    return devices.flatMap((device): DeployedDevice[] => {
+      const name = serviceTokenName(site, device);
+      const token = tokens.find((one) => one.parent === urn && one.inputs?.["name"] === name);
+      return token ? [{ site, device, secretVersion: Number(token.inputs?.["clientSecretVersion"] ?? 1) }] : [];
+    });
+  });
 }

@@ -1,22 +1,30 @@
 // `npm run rotate -- --device annas-phone --grace 7d`: a new secret for one device, while the old one still works.
-import { parseArgs } from "node:util";
 import { optionsOf } from "../lib/choice.ts";
-import { CommandError, runCommand } from "../lib/command.ts";
+import { CommandError, runTool } from "../lib/command.ts";
 import { DeployedStack } from "../lib/deployed-stack.ts";
 import { graceMilliseconds, nextRotation } from "./plan.ts";
 
-await runCommand(async () => {
-  const { values } = parseArgs({
-    options: {
-      device: { type: "string" },
-      site: { type: "string" },
-      grace: { type: "string", default: "7d" },
-      stack: { type: "string" },
-      force: { type: "boolean", default: false },
-      yes: { type: "boolean", default: false },
-      "no-up": { type: "boolean", default: false },
+const ROTATE = {
+  name: "rotate",
+  summary: `Gives one device a new secret, while its present one still works for a time: sets deviceRotations and runs
+pulumi up.`,
+  options: {
+    device: { type: "string", value: "NAME", help: "the device: one of the setting devices" },
+    site: { type: "string", value: "HOSTNAME", help: "its site, where several have a device of this name" },
+    grace: {
+      type: "string",
+      value: "TIME",
+      default: "7d",
+      help: "how long the present secret still works, 1h to 30d",
     },
-  });
+    stack: { type: "string", short: "s", value: "NAME", help: "stack of the device; default: the selected one" },
+    force: { type: "boolean", default: false, help: "rotate although the secret before the present one still works" },
+    yes: { type: "boolean", short: "y", default: false, help: "run pulumi up without a preview and without asking" },
+    "no-up": { type: "boolean", default: false, help: "only set it, and leave pulumi up to you" },
+  },
+} as const;
+
+await runTool(ROTATE, async (values) => {
   const grace = graceMilliseconds(values.grace);
   const stack = await DeployedStack.open(values.stack);
   const [{ site, device, secretVersion }, rotations] = await Promise.all([stack.deployed(values), stack.rotations()]);

@@ -2,12 +2,10 @@
 // writes both as JSON Schema beside the agent, which refuses every payload that does not match.
 
 import { z } from "zod";
+import { FULL_HOSTNAME } from "../../settings/network.ts";
 
-/** A host name with two labels or more, in lower case. RFC 1123, section 2.1, and RFC 1035, section 2.3.4, for the lengths. */
-const hostname = z
-  .string()
-  .max(253)
-  .regex(/^(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))+$/);
+/** A host name, with two labels or more: it names folders and files, so nothing else passes. */
+const hostname = z.string().regex(FULL_HOSTNAME);
 
 const port = z.int().min(1).max(65535);
 

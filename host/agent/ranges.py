@@ -1,6 +1,7 @@
 """Checks Cloudflare's address ranges before anything on the host relies on them."""
 
 import ipaddress
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -11,15 +12,20 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 # Cloudflare's own widest ranges are /13 and /29; anything much wider would open the host.
 WIDEST = {4: 8, 6: 20}
 
+# An address and a prefix length. Python alone would take a netmask, a leading zero and a zone as well.
+RANGE = re.compile(r"[0-9a-fA-F.:]+/(?:0|[1-9][0-9]{0,2})")
+
 # Not on the internet: private, shared, local, multicast and reserved space (the IANA special-purpose registries).
 # Spelt out, because what `is_global` says about a network has changed between Python versions, and because it looks at
-# the two ends of a network only.
+# the two ends of a network only. settings/network.ts has the same blocks.
 OFF_THE_INTERNET = [
     ipaddress.ip_network(text)
     for text in (
         "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
-        "192.0.2.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/3",
-        "::/127", "::ffff:0:0/96", "64:ff9b:1::/48", "100::/64", "2001:db8::/32", "fc00::/7", "fe80::/10", "ff00::/8",
+        "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",
+        "224.0.0.0/3",
+        "::/127", "::ffff:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32",
+        "2002::/16", "3fff::/20", "5f00::/16", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8",
     )
 ]  # fmt: skip
 
@@ -39,7 +45,7 @@ def checked_ranges(ranges: Sequence[str], version: int) -> list[str]:
     """
     if not ranges:
         raise RefusedError(f"the list of IPv{version} ranges is empty")
-    networks = {_network(text.strip(), version) for text in ranges}
+    networks = {checked_network(text.strip(), version) for text in ranges}
     return [str(network) for network in sorted(networks, key=lambda net: (int(net.network_address), net.prefixlen))]
 
 
@@ -57,8 +63,11 @@ def checked_update(ranges: Ranges, former: Ranges | None) -> Ranges:
     return Ranges(checked_ranges(ranges.ipv4, 4), checked_ranges(ranges.ipv6, 6))
 
 
-def _network(text: str, version: int) -> Network:
+def checked_network(text: str, version: int) -> Network:
+    """The range, if nothing about it is surprising; raises RefusedError otherwise."""
     try:
+        if not RANGE.fullmatch(text):
+            raise ValueError
         network = ipaddress.ip_network(text)
     except ValueError:
         raise RefusedError(f"{text[:60]!r} is no address range") from None

@@ -12,8 +12,9 @@ IMMICH: Literal["immich"] = "immich"
 SHARES: Literal["shares"] = "shares"
 
 LABEL = r"(?!-)[a-z0-9-]{1,63}(?<!-)"
-HOSTNAME = re.compile(rf"{LABEL}(?:\.{LABEL})*")
-ENDPOINT = re.compile(r"(?:\[(?P<ipv6>[0-9a-fA-F:.]+)\]|(?P<host>[^\[\]:/\s]+)):(?P<port>[0-9]{1,5})")
+# No name ends in a number, decimal or hexadecimal: resolvers take 127.1 and 0x7f000001 for 127.0.0.1.
+HOSTNAME = re.compile(rf"(?=.{{1,253}}\Z)(?:{LABEL}\.)*(?!(?:[0-9]+|0x[0-9a-f]*)\Z){LABEL}")
+ENDPOINT = re.compile(r"(?:\[(?P<ipv6>[0-9a-fA-F:.]+)\]|(?P<host>[^\[\]:/\s]+)):(?P<port>[1-9][0-9]{0,4})")
 
 
 def require_different(hostnames: Sequence[str]) -> None:
@@ -23,17 +24,10 @@ def require_different(hostnames: Sequence[str]) -> None:
         raise RefusedError(f"the payload has the site {' and '.join(repeated)} twice")
 
 
-def checked_hostname(name: str) -> str:
-    """The site's host name: lower case, at least two labels. It names folders and files, so nothing else passes."""
-    if len(name) > 253 or "." not in name or not HOSTNAME.fullmatch(name):
-        raise RefusedError(f"{name!r} is no host name like photos.example.com")
-    return name
-
-
 def checked_upstream(endpoint: str) -> str:
     """Where a service is, `address:port`, `[IPv6 address]:port` or `name:port`."""
     match = ENDPOINT.fullmatch(endpoint)
-    if match is None or not 1 <= int(match["port"]) <= 65535 or not _is_host(match["ipv6"], match["host"]):
+    if match is None or int(match["port"]) > 65535 or not _is_host(match["ipv6"], match["host"]):
         raise RefusedError(f"{endpoint!r} is no upstream like 127.0.0.1:2283")
     return endpoint
 
@@ -44,5 +38,4 @@ def _is_host(ipv6: str | None, host: str | None) -> bool:
             return ipaddress.ip_address(ipv6).version == 6
         return ipaddress.ip_address(host or "").version == 4
     except ValueError:
-        # Four numbers that are no address are no name either.
-        return ipv6 is None and HOSTNAME.fullmatch(host or "") is not None and not re.fullmatch(r"[0-9.]+", host or "")
+        return ipv6 is None and HOSTNAME.fullmatch(host or "") is not None

@@ -101,7 +101,7 @@ class Payloads(unittest.TestCase):
             ({**self.GOOD, "owner": ""}, "payload.owner is shorter than 1"),
             ({**self.GOOD, "hostname": "../etc"}, "payload.hostname has another form"),
             ({**self.GOOD, "hostname": "photos.example.com\n"}, "payload.hostname has another form"),
-            ({**self.GOOD, "hostname": "a." * 127 + "example"}, "payload.hostname is longer than 253"),
+            ({**self.GOOD, "hostname": "a." * 127 + "example"}, "payload.hostname has another form"),
         ]
         for payload, problem in cases:
             with (

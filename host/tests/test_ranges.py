@@ -1,7 +1,7 @@
 import unittest
 
 from agent.errors import HostError
-from agent.ranges import checked_ranges
+from agent.ranges import checked_network, checked_ranges
 
 
 class CheckedRanges(unittest.TestCase):
@@ -12,13 +12,22 @@ class CheckedRanges(unittest.TestCase):
         )
         self.assertEqual(checked_ranges(["2606:4700::/32", "2400:CB00::/32"], 6), ["2400:cb00::/32", "2606:4700::/32"])
 
-    def test_refuses_what_would_open_the_host(self) -> None:
-        bad = [[], ["0.0.0.0/0"], ["10.0.0.0/8"], ["8.0.0.0/7"], ["<html>"], ["1.2.3.4/8"], ["2400:cb00::/32"]]
-        # Both ends of this one are on the internet; 172.16.0.0/12 lies in between.
-        bad.append(["172.0.0.0/8"])
-        for ranges in bad:
+    def test_refuses_an_empty_list_and_any_range_that_is_not_cloudflares(self) -> None:
+        for ranges in ([], ["104.16.0.0/13", "0.0.0.0/0"]):
             with self.subTest(ranges=ranges), self.assertRaises(HostError):
                 checked_ranges(ranges, 4)
+
+    def test_says_why_a_range_is_refused(self) -> None:
+        for text, problem in (
+            ("<html>", "'<html>' is no address range"),
+            ("2400:cb00::/32", "2400:cb00::/32 is no IPv4 range"),
+            ("8.0.0.0/7", "8.0.0.0/7 is wider than /8"),
+            # Both ends of this one are on the internet; what it overlaps lies in between.
+            ("172.0.0.0/8", "172.0.0.0/8 overlaps 172.16.0.0/12, which is not on the internet"),
+        ):
+            with self.subTest(text=text), self.assertRaises(HostError) as refused:
+                checked_network(text, 4)
+            self.assertEqual(str(refused.exception), problem)
 
 
 if __name__ == "__main__":

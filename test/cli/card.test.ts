@@ -146,7 +146,6 @@ describe("in one line and with status 1, it names", () => {
       `there is a device frame at ${SITE} and ${ALBUM}: add --site with one of them\n`,
     ],
     ["a stack that is not there", ["--stack", "nothing", "--device", "x"], /no stack named 'nothing' found/],
-    ["an option that it does not know", ["--devise", "x"], /^Unknown option '--devise'/],
     ["a page outside its folder", ["--device", "../x", "--delete"], "--delete needs --device with a device's name\n"],
     ["a page of no site", ["--device", "x", "--site", "../x", "--delete"], /^--site needs the host name of a site/],
   ])("%s", async (_what, args, problem) => {

@@ -31,6 +31,7 @@ describe("renewalPeriod", () => {
     expect(renewalLeadDays(7)).toBe(3);
     expect(renewalLeadDays(30)).toBe(15);
     expect(renewalLeadDays(365)).toBe(30);
+    expect(renewalLeadDays()).toBe(30);
   });
 });
 

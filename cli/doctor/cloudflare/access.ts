@@ -1,3 +1,4 @@
+import { durationSeconds } from "../../../settings/durations.ts";
 import { type Check, ending, type Finding, ill, judged, well } from "../finding.ts";
 import type { Application, IdentityProvider, Organization, Policy, Rule, ServiceToken } from "./facts.ts";
 import { REFRESH_UP } from "./zone.ts";
@@ -12,6 +13,8 @@ export interface WantedAccess {
   anyServiceToken: boolean;
   /** Client ids by device. */
   devices: Readonly<Record<string, string>>;
+  /** How long a token lasts, like 8760h. */
+  tokenDuration: string;
   /** `create`, `account`, or the id of an identity provider. */
   loginProvider: string;
 }
@@ -171,15 +174,19 @@ const token = (device: string): Check => ({
   fix: `in the dashboard, Zero Trust, Access controls, Service credentials: Refresh; ${device} keeps its values`,
 });
 
+const DAY_SECONDS = 24 * 3600;
+
 /** Whether each device's token is there, enabled, and for how long. */
-export function deviceTokens(tokens: readonly ServiceToken[], { devices }: WantedAccess, now: Date): Finding[] {
+export function deviceTokens(tokens: readonly ServiceToken[], wanted: WantedAccess, now: Date): Finding[] {
+  const { devices, tokenDuration } = wanted;
+  const validityDays = (durationSeconds(tokenDuration) ?? Infinity) / DAY_SECONDS;
   return Object.entries(devices).map(([device, clientId]) => {
     const check = token(device);
     const found = tokens.find(({ client_id }) => client_id === clientId);
     if (!found) return ill(check, "does not exist any more", `${REFRESH_UP}, then the new values into the app`);
     if (found.enabled === false) return ill(check, "is disabled", check.fix.replace("Refresh", "enable it"));
     if (found.expires_at === undefined) return ill(check, "never ends", REFRESH_UP, "warning");
-    const finding = ending(check, found.expires_at, now);
+    const finding = ending(check, found.expires_at, now, validityDays);
     const grace = found.previous_client_secret_expires_at;
     const both = grace !== undefined && Date.parse(grace) > now.getTime();
     return both ? { ...finding, says: `${finding.says}; its former secret works until ${grace}` } : finding;

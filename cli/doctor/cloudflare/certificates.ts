@@ -7,10 +7,8 @@ import { REFRESH_UP } from "./zone.ts";
 
 /** What certificates are judged by. */
 export interface Wanted {
-  settings: Pick<SettingsValues, "hostname" | "originPulls" | "hostRevision">;
+  settings: Pick<SettingsValues, "hostname" | "originPulls" | "hostRevision" | "certificateValidityDays">;
   now: Date;
-  /** Days before its end at which an `up` renews a certificate. */
-  lead: number;
 }
 
 /** Makes a resource of the site anew, with all that hangs on it. */
@@ -39,14 +37,14 @@ const PULLS_END: Check = {
  * @param authority the authority that nginx on the host trusts, PEM; `undefined` if the host could not be asked
  */
 export function originPulls(pulls: OriginPulls | undefined, authority: string | undefined, wanted: Wanted): Finding[] {
-  const { hostname, originPulls: mode, hostRevision } = wanted.settings;
+  const { hostname, originPulls: mode, hostRevision, certificateValidityDays } = wanted.settings;
   const renew = anew(hostname, "origin-pulls-certificate-leaf");
   // A refresh does not see that a host name's certificate is switched off: the provider does not read the switch.
   const off = mode === "hostname" ? `pulumi up ${renew}` : REFRESH_UP;
   if (!pulls?.enabled) return [ill(PULLS, "are off", off)];
   const { certificate } = pulls;
   if (!certificate) return [well(PULLS, "on, with the certificate that all of Cloudflare's customers share")];
-  const end = ending(PULLS_END, certificate.expires_on, wanted.now, wanted.lead);
+  const end = ending(PULLS_END, certificate.expires_on, wanted.now, certificateValidityDays);
   if (certificate.status !== "active") {
     return [
       ill(PULLS, `the certificate is not in use, its status is ${certificate.status}`, `pulumi up ${renew}`),
@@ -90,12 +88,12 @@ const ORIGIN_END: Check = {
 export function originCertificate(
   issued: readonly OriginCertificate[],
   installed: string,
-  { settings: { hostname }, now, lead }: Wanted,
+  { settings: { hostname, certificateValidityDays }, now }: Wanted,
 ): Finding[] {
   const { fingerprint256, validTo } = new X509Certificate(installed);
   const known = issued.find(({ certificate }) => new X509Certificate(certificate).fingerprint256 === fingerprint256);
   const fix = `pulumi up ${anew(hostname, "origin-certificate-key")}`;
-  const end = ending(ORIGIN_END, validTo, now, lead);
+  const end = ending(ORIGIN_END, validTo, now, certificateValidityDays);
   if (!known) return [ill(ORIGIN, "the host's is not among those that Cloudflare lists as valid", fix), end];
   if (known.revoked_at !== undefined) return [ill(ORIGIN, "the host's is revoked", fix), end];
   return [well(ORIGIN, "Cloudflare stands behind the host's"), end];

@@ -1,5 +1,4 @@
 import { isDeepStrictEqual } from "node:util";
-import { renewalLeadDays } from "../../../components/renewal.ts";
 import type { SettingsValues } from "../../../settings/schema.ts";
 import { about, type Check, ending, type Finding, ill, ofShares, type Subject, well } from "../finding.ts";
 import type { HostReport, SiteFacts } from "../host.ts";
@@ -99,7 +98,7 @@ async function hostnameFindings(
 ): Promise<Finding[]> {
   const { hostname, originAddresses } = settings;
   const zone = `/zones/${settings.zoneId}`;
-  const wanted = { settings, now, lead: renewalLeadDays(settings.certificateValidityDays) };
+  const wanted = { settings, now };
   const onHosts = async (fact: keyof SiteFacts) => {
     const told = await Promise.all(hosts.map(async (host) => ({ ...host, report: await host.report })));
     return told.flatMap(({ subject: host, report }): OnHost[] => {

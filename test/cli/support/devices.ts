@@ -1,3 +1,4 @@
+import { ACCESS_APPLICATION, serviceTokenName } from "../../../components/access-names.ts";
 import type { Deployment } from "../../e2e/support/deployment.ts";
 
 /** A device in the imported state. */
@@ -15,6 +16,8 @@ interface Exported {
 }
 
 const urn = (type: string, name: string) => `urn:pulumi:test::immich-access::${type}::${name}`;
+
+const access = (site: string) => urn(ACCESS_APPLICATION, `${site}-access`);
 
 /** A secret as an exported state has it before it is encrypted. */
 const secret = (value: unknown) => ({
@@ -42,14 +45,25 @@ export async function importDevices(
       outputs: { ...main?.outputs, moreSites: Object.fromEntries(more.map(({ site, outputs }) => [site, outputs])) },
     },
     { urn: urn(provider, "cloudflare"), type: provider, custom: true, id: "provider" },
+    ...Object.entries(sites).map(([site, devices]) => ({
+      urn: access(site),
+      type: ACCESS_APPLICATION,
+      custom: false,
+      inputs: { hostname: site, devices: Object.keys(devices) },
+    })),
     ...Object.entries(sites).flatMap(([site, devices]) =>
       Object.entries(devices).map(([name, { secretVersion }]) => ({
-        urn: urn(type, `${site}-access-token-${name}`),
+        // The name that the program gives it says nothing to the tools.
+        urn: urn(`${ACCESS_APPLICATION}$${type}`, `token-${site}-${name}`),
         type,
+        parent: access(site),
         custom: true,
         id: `${site}-${name}`,
         provider: `${urn(provider, "cloudflare")}::provider`,
-        inputs: secretVersion === undefined ? {} : { clientSecretVersion: secretVersion },
+        inputs: {
+          name: serviceTokenName(site, name),
+          ...(secretVersion !== undefined && { clientSecretVersion: secretVersion }),
+        },
         outputs: {},
       })),
     ),

@@ -32,7 +32,7 @@ const authority = (name: string) =>
 
 describe("certificates", () => {
   const [own, other] = [authority("own"), authority("other")];
-  const wanted = { settings, now, lead: 30 };
+  const wanted = { settings, now };
   const pulls = (days: number, status = "active") => ({
     enabled: true,
     certificate: {

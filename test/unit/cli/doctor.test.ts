@@ -35,9 +35,9 @@ describe("an end", () => {
     expect(brief(ending(CHECK, end, NOW))).toBe(expected);
   });
 
-  it("is due as early as an up renews it", () => {
-    expect(ending(CHECK, "2026-11-29T12:00:00Z", NOW, 3).status).toBe("ok");
-    expect(ending(CHECK, "2026-11-27T11:00:00Z", NOW, 3).status).toBe("warning");
+  it("is due as early as an up renews what lasts as long", () => {
+    expect(ending(CHECK, "2026-11-29T12:00:00Z", NOW, 7).status).toBe("ok");
+    expect(ending(CHECK, "2026-11-27T11:00:00Z", NOW, 7).status).toBe("warning");
   });
 });
 
@@ -106,6 +106,7 @@ describe("Access", () => {
     emailDomains: ["example.org"],
     anyServiceToken: false,
     devices: { phone: "1.access" },
+    tokenDuration: "8760h",
     loginProvider: "create",
   };
   const tokens = [{ id: "token-1", name: "phone", client_id: "1.access", expires_at: "2027-11-24T00:00:00Z" }];
@@ -237,11 +238,19 @@ describe("Access", () => {
     expect(told({ client_id: "2.access" })).toEqual(["wrong: does not exist any more"]);
     expect(told({ enabled: false })).toEqual(["wrong: is disabled"]);
     expect(told({ expires_at: "2026-11-20T00:00:00Z" })).toEqual(["wrong: ended on 2026-11-20"]);
+    expect(told({ expires_at: "2026-12-20T00:00:00Z" })).toEqual(["warning: ends on 2026-12-20, in 25 days"]);
     expect(told({ expires_at: undefined })).toEqual(["warning: never ends"]);
     expect(told({ previous_client_secret_expires_at: "2026-12-01T00:00:00Z" })).toEqual([
       "ok: until 2027-11-24; its former secret works until 2026-12-01T00:00:00Z",
     ]);
     expect(told({ previous_client_secret_expires_at: "2026-11-01T00:00:00Z" })).toEqual(["ok: until 2027-11-24"]);
+  });
+
+  it("does not warn of a short-lived token before half of its life is over", () => {
+    const weekly = { ...wanted, tokenDuration: "168h" };
+    const until = (day: string) => deviceTokens([{ ...tokens[0]!, expires_at: day }], weekly, NOW)[0]?.status;
+    expect(until("2026-11-28T12:00:00Z")).toBe("ok");
+    expect(until("2026-11-27T11:00:00Z")).toBe("warning");
   });
 
   it("warns of an organisation that is not strict", () => {

@@ -1,5 +1,7 @@
 import { generateKeyPairSync } from "node:crypto";
+import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
+import { defaultSettings } from "../../../cli/lib/project.ts";
 
 /** An ed25519 public key line made of nothing but its form; no private key belongs to it. */
 export const HOST_KEY = `ssh-ed25519 ${Buffer.concat([
@@ -20,42 +22,19 @@ export const API_TOKEN = "t".repeat(20) + "-_".repeat(10);
 
 /** A configuration without fault, as the engine hands it over: texts, with lists and objects as JSON. */
 export const GOOD: Readonly<Record<string, string>> = {
+  ...defaultSettings(join(import.meta.dirname, "../../..")),
   hostname: "photos.example.com",
   zoneId: "023e105f4ecef8ad9ca31a8372d0c353",
   accountId: "f037e56e89293a057740de681ac9abbe",
   apiToken: API_TOKEN,
-  apiUrl: "https://api.cloudflare.com/client/v4",
   originAddresses: '["203.0.113.10","2001:db8::10"]',
   sshAddress: "203.0.113.10",
-  sshPort: "22",
-  sshUser: "root",
   sshPrivateKey: PRIVATE_KEY,
   sshHostKey: HOST_KEY,
-  immichUpstream: "127.0.0.1:2283",
-  dockerPublishedPort: "refuse",
-  publicShareHostname: "",
-  publicShareUpstream: "127.0.0.1:3000",
-  confirmSeconds: "120",
-  hostRevision: "0",
   emails: '["anna@example.com"]',
   emailDomains: '["example.org"]',
-  sessionDuration: "24h",
-  loginProvider: "create",
   devices: '["annas-phone","frame"]',
-  deviceRotations: "{}",
-  tokenDuration: "8760h",
-  anyServiceToken: "false",
-  originJwtCheck: "true",
   teamDomain: "team.cloudflareaccess.com",
-  certificateValidityDays: "365",
-  originPulls: "hostname",
-  originPullsKey: "RSA-2048",
-  originPullsCa: "",
-  minTlsVersion: "1.2",
-  alwaysUseHttps: "true",
-  ipRanges: "[]",
-  moreSites: "[]",
-  moreHosts: "[]",
 };
 
 /** Sets the configuration for the program, with these changes; `undefined` leaves a key out. */

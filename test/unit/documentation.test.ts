@@ -1,0 +1,31 @@
+// Pages tell each fact once and link to it, so every link has to lead somewhere.
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join, normalize } from "node:path";
+import { expect, it } from "vitest";
+
+const project = join(import.meta.dirname, "../..");
+const pages = ["README.md", ...readdirSync(join(project, "docs")).map((name) => `docs/${name}`)];
+
+const read = (page: string) => readFileSync(join(project, page), "utf8").replace(/^ *```[^]*?^ *```$/gm, "");
+
+/** The anchors that GitHub gives to a page's headings. */
+const anchors = (page: string) =>
+  [...read(page).matchAll(/^#+ (.+)$/gm)].map(([, heading = ""]) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\p{Letter}\p{Number} _-]/gu, "")
+      .replaceAll(" ", "-"),
+  );
+
+it.each(pages)("links in %s lead to what there is", (page) => {
+  const links = [...read(page).matchAll(/\]\(([^)]+)\)/g)].flatMap(([, link = ""]) =>
+    /^https?:/.test(link) ? [] : link,
+  );
+  const broken = links.filter((link) => {
+    const [path = "", anchor] = link.split("#");
+    const target = path === "" ? page : normalize(join(dirname(page), path));
+    if (!existsSync(join(project, target))) return true;
+    return anchor !== undefined && !anchors(target).includes(anchor);
+  });
+  expect(broken).toEqual([]);
+});
