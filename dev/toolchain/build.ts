@@ -7,7 +7,7 @@ import { createInterface } from "node:readline";
 import { promisify } from "node:util";
 import { ToolchainError } from "./error.ts";
 import { withLock } from "./lock.ts";
-import { cliVersion } from "./official.ts";
+import { cliVersion } from "./toolchain.ts";
 
 /** The module with the CLI's main package, and the variable that the linker sets to the version. */
 const cliPackage = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi";
@@ -149,7 +149,7 @@ async function compile(wanted: BuildOptions, target: string): Promise<void> {
   if (got !== version) {
     throw new ToolchainError(
       `the built Pulumi CLI says it is ${JSON.stringify(got)}, not ${version}: ` +
-        "run `go clean -cache` and try again; if it stays, toolchain/cli/go.mod does not fit the build",
+        "run `go clean -cache` and try again; if it stays, dev/toolchain/cli/go.mod does not fit the build",
     );
   }
   report(`${what}: done after ${seconds(started)}`);
