@@ -26,7 +26,7 @@ export interface DevStackOptions {
 
 interface StackFile {
   config?: Record<string, unknown>;
-  encryptionsalt?: string;
+  encryptionsalt?: string | undefined;
 }
 
 /**
@@ -65,7 +65,7 @@ export class DevStack {
       .map((key) => [NAMESPACE + key, previous.config?.[NAMESPACE + key]] as const)
       .filter(([, value]) => value !== undefined);
     this.writeStackFile({
-      ...(previous.encryptionsalt !== undefined && { encryptionsalt: previous.encryptionsalt }),
+      encryptionsalt: previous.encryptionsalt,
       config: { ...source.config, ...Object.fromEntries([...plain, ...encrypted]) },
     });
     if (!existsSync(join(this.options.stateDir, "backend", ".pulumi", "stacks", PROJECT, `${STACK}.json`))) {

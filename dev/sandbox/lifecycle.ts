@@ -143,7 +143,7 @@ async function ownNumber(stateDir: string, kept: boolean): Promise<Claim> {
   // With its former number a sandbox keeps its addresses, so that pulumi up finds nothing changed.
   const file = join(sandboxFolder(stateDir), "number");
   const former = existsSync(file) ? Number(readFileSync(file, "utf8")) : undefined;
-  const made = await claimNumber(1, { stateDir, hostFolder: hostFolder(stateDir), ...(owner && { owner }) }, former);
+  const made = await claimNumber(1, { stateDir, hostFolder: hostFolder(stateDir), owner }, former);
   writeFileSync(file, String(made.number), { mode: 0o600 });
   return made;
 }

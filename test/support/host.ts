@@ -106,7 +106,7 @@ export async function startTestHost({ ca, ...options }: TestHostOptions = {}): P
   await sweep(removeClaimed);
   const hostFolder = mkdtempSync(join(tmpdir(), "immich-access-host-"));
   const claim = await claimNumber(FIRST_NUMBER, { hostFolder, owner: ownProcess() });
-  const host = new Host({ number: claim.number, folder: hostFolder, layer, ...(ca && { ca }) });
+  const host = new Host({ number: claim.number, folder: hostFolder, layer, ca });
   try {
     await makeNetwork(claim.number);
     await host.boot();

@@ -193,8 +193,11 @@ describe("the host's steps", () => {
       teamDomain: "team.cloudflareaccess.com",
       sites: [
         {
-          ...{ site: "photos.example.com", serves: "immich", upstream: "127.0.0.1:2283" },
-          ...{ tokenCheck: true, audience: "AUDIENCE" },
+          site: "photos.example.com",
+          serves: "immich",
+          upstream: "127.0.0.1:2283",
+          tokenCheck: true,
+          audience: "AUDIENCE",
         },
       ],
     });

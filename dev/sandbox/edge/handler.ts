@@ -158,7 +158,7 @@ export class Handler {
       address: visit.address,
       scheme,
       ray,
-      ...(setting(site.zone, "ip_geolocation") === "on" ? { country: "XX" } : {}),
+      country: setting(site.zone, "ip_geolocation") === "on" ? "XX" : undefined,
     };
     const plan = originPlan(edge, site, host, scheme);
     const passage = { request, response, facts, plan, access: verdict.headers, cookies: verdict.cookies ?? [] };

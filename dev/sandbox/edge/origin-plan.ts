@@ -18,7 +18,7 @@ export interface OriginPlan {
     /** Serial numbers of revoked Origin CA certificates, upper-case hexadecimal. */
     revoked: string[];
     /** The client certificate to show if the origin asks for one. */
-    client?: { certificate: string; privateKey: string };
+    client?: { certificate: string; privateKey: string } | undefined;
   };
 }
 
@@ -53,7 +53,7 @@ export function originPlan(edge: EdgeState, site: Site, host: string, scheme: "h
       strict: mode === "strict",
       authorities: [edge.authorities.originCa.certificate, edge.authorities.publicCa.certificate],
       revoked: edge.state.origin_certificates.filter((c) => c.revoked_at !== null).map((c) => c.serial_number),
-      ...(client === undefined ? {} : { client }),
+      client,
     };
   }
   return { ...parts, key: createHash("sha256").update(JSON.stringify(parts)).digest("hex") };

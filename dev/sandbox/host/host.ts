@@ -16,7 +16,7 @@ export interface HostOptions {
   /** What layer.ts gives. */
   layer: string;
   /** PEM file of an authority that the host shall trust. Default: none. */
-  ca?: string;
+  ca?: string | undefined;
 }
 
 export interface SshOptions extends RunOptions {

@@ -64,7 +64,7 @@ export interface VisitOptions {
   serverName?: string;
   method?: string;
   headers?: http.OutgoingHttpHeaders;
-  body?: string | Buffer;
+  body?: string | Buffer | undefined;
 }
 
 /** The state in which the site is served in Full (strict) mode. */

@@ -5,7 +5,7 @@ export interface RuntimeOptions {
   /** Compile with the SDK's own TypeScript loader. Default true. */
   typescript: boolean;
   /** Path of the tsconfig.json for that loader. */
-  tsconfig?: string;
+  tsconfig: string | undefined;
   /** Arguments for Node, before the program. */
   nodeargs: string[];
 }
@@ -33,10 +33,9 @@ export function runtimeOptions(raw: Record<string, unknown>): RuntimeOptions {
     if (typeof value !== type) throw new Error(`Pulumi.yaml: runtime option ${name} must be a ${type}`);
     return value as T;
   };
-  const tsconfig = typed<string | undefined>("tsconfig", "string", undefined);
   return {
     typescript: typed("typescript", "boolean", true),
-    ...(tsconfig === undefined ? {} : { tsconfig }),
+    tsconfig: typed<string | undefined>("tsconfig", "string", undefined),
     nodeargs: splitArguments(typed("nodeargs", "string", "")),
   };
 }

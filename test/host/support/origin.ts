@@ -63,8 +63,12 @@ export const MADE_UP = {
 
 /** Payload of the step `firewall` and of its removal. */
 export const firewallPayload = {
-  ...{ site: SITE, serves: "immich", upstreamPort: 2283 },
-  ...{ ranges: RANGES, sshPort: 22, confirmSeconds: 120 },
+  site: SITE,
+  serves: "immich",
+  upstreamPort: 2283,
+  ranges: RANGES,
+  sshPort: 22,
+  confirmSeconds: 120,
 };
 
 /** Payload of the step `nginx`. */
@@ -199,11 +203,12 @@ export class Origin {
       ca: ORIGIN_CA.certificate,
       rejectUnauthorized: ca,
       checkServerIdentity: () => undefined,
-      ...(serverName && { servername: serverName }),
-      ...(client && { cert: client.certificate, key: client.privateKey }),
+      servername: serverName,
+      cert: client?.certificate,
+      key: client?.privateKey,
       ALPNProtocols: protocols,
       ...(version && { minVersion: version, maxVersion: version, ciphers: "DEFAULT:@SECLEVEL=0" }),
-      ...(session && { session }),
+      session,
     });
     await once(socket, "secureConnect");
     return socket;

@@ -39,9 +39,9 @@ function shown(token: ServiceToken, secret?: string): object {
   const { expires_at, previous_client_secret_expires_at, ...plain } = rest;
   return {
     ...plain,
-    ...(expires_at === null ? {} : { expires_at }),
-    ...(previous_client_secret_expires_at === null ? {} : { previous_client_secret_expires_at }),
-    ...(secret === undefined ? {} : { client_secret: secret }),
+    expires_at: expires_at ?? undefined,
+    previous_client_secret_expires_at: previous_client_secret_expires_at ?? undefined,
+    client_secret: secret,
   };
 }
 

@@ -74,7 +74,7 @@ export class Client {
         const response = await fetch(url, {
           method,
           headers: { ...this.#headers, ...(body === undefined ? {} : { "Content-Type": "application/json" }) },
-          ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+          body: body === undefined ? null : JSON.stringify(body),
           signal: AbortSignal.any([signal, AbortSignal.timeout(attemptTimeout)]),
         });
         const text = await response.text();
