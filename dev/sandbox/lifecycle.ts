@@ -25,8 +25,6 @@ import {
 import { prepareMachine } from "./prerequisites.ts";
 import type { Sandbox } from "./sandbox.ts";
 
-export { SandboxError } from "./error.ts";
-
 /** Longest path of a unix socket (unix(7)), and the longest name of ours in the sandbox's folder. */
 const SOCKET_PATH = 107;
 const SOCKET_NAME = "/edge.sock".length;

@@ -80,7 +80,7 @@ async function goVersion(least: string): Promise<string> {
 }
 
 /** One line about a failed `go` command: a full disk and an unreachable module source are told apart from the rest. */
-export function goFailure(what: string, errors: string[]): ToolchainError {
+function goFailure(what: string, errors: string[]): ToolchainError {
   const text = errors.join("\n");
   const first = errors.find((line) => !line.startsWith("go: downloading") && !line.startsWith("#")) ?? "no message";
   if (/no space left on device/i.test(text)) {

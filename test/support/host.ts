@@ -58,8 +58,8 @@ export class TestHost {
   }
 
   /** Runs a shell command line of this machine from Cloudflare's place in the networks. */
-  public fromEdge(command: string, options?: RunOptions): Promise<CommandResult> {
-    return runAt(this.number, "edge", ["sh", "-c", command], options);
+  public fromEdge(command: string): Promise<CommandResult> {
+    return runAt(this.number, "edge", ["sh", "-c", command]);
   }
 
   /** Runs a shell command line of this machine from a stranger's place in the networks. */

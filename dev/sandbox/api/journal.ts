@@ -71,11 +71,6 @@ export class Journal {
     return this.#entries.filter((entry) => entry.id > after);
   }
 
-  clear(): void {
-    this.#entries = [];
-    this.#rewrite();
-  }
-
   #rewrite(): void {
     writeAtomically(this.#path, this.#entries.map((entry) => `${JSON.stringify(entry)}\n`).join(""));
   }

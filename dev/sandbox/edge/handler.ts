@@ -130,7 +130,6 @@ export class Handler {
       url,
       address,
       ray,
-      upgrade: upgrade !== undefined,
     };
     if (teamOf(edge.state, host) !== undefined) {
       return scheme === "http" ? redirect(`https://${host}${url}`) : this.#parts.access.team(visit);

@@ -11,7 +11,7 @@ export interface RuntimeOptions {
 }
 
 /** Splits a command line at blanks; single and double quotes group, a backslash takes the next character as it is. */
-export function splitArguments(text: string): string[] {
+function splitArguments(text: string): string[] {
   const parts = text.matchAll(/(?:[^\s"'\\]|\\[\s\S]|"(?:[^"\\]|\\[\s\S])*"|'[^']*')+/g);
   return [...parts].map(([part]) =>
     part.replace(

@@ -23,7 +23,7 @@ export const VALID = { notBefore: new Date(Date.now() - DAY), notAfter: new Date
 
 /** Authorities of a test: whose server certificates the client believes, and whose client certificates nginx. */
 export const ORIGIN_CA = selfSigned({ subject: [["CN", "origin authority"]], ...VALID });
-export const PULLS_CA = selfSigned({ subject: [["CN", "pulls authority"]], ...VALID }, newKey("rsa"));
+const PULLS_CA = selfSigned({ subject: [["CN", "pulls authority"]], ...VALID }, newKey("rsa"));
 
 /** A server certificate for a site, valid now unless `change` says otherwise. */
 export function serverCertificate(site = SITE, change: Partial<Parameters<typeof issue>[1]> = {}): KeyPairPem {

@@ -21,9 +21,9 @@ export interface TeamKey {
   privateKey: KeyObject;
 }
 
-export const newTeamKey = (modulusLength = 2048): TeamKey => ({
+export const newTeamKey = (): TeamKey => ({
   kid: randomBytes(32).toString("hex"),
-  ...generateKeyPairSync("rsa", { modulusLength }),
+  ...generateKeyPairSync("rsa", { modulusLength: 2048 }),
 });
 
 export interface TokenChange {

@@ -162,14 +162,6 @@ export function serviceTokenRoutes(store: Store): Hono<Variables> {
     return ok(c, shown(token, secret));
   });
 
-  routes.post("/:id/refresh", (c) => {
-    const account = accountFor(store, c, ...WRITE);
-    const before = find(account.id, c.req.param("id"));
-    const token = { ...before, expires_at: expiry(YEAR), updated_at: now() };
-    put(token);
-    return ok(c, shown(token));
-  });
-
   routes.delete("/:id", (c) => {
     const account = accountFor(store, c, ...WRITE);
     const token = find(account.id, c.req.param("id"));
