@@ -1,17 +1,31 @@
 import { defineConfig } from "vitest/config";
-import { LongestFirst } from "./test/support/sequencer.ts";
+import { Schedule, SYSTEM_GROUP, SYSTEM_WORKERS } from "./test/support/schedule.ts";
 
 /** A busy machine takes more than the usual second to start a program. */
 const PATIENCE = { poll: { timeout: 20_000 } };
 
+const PYTHON = "test/support/setup/python.ts";
+const ENGINE = "test/support/setup/engine.ts";
+
+/** Each of these has a whole host, an edge or an engine to itself, and waits for them now and then. */
+const SYSTEM = {
+  sequence: { groupOrder: SYSTEM_GROUP },
+  maxWorkers: SYSTEM_WORKERS,
+  testTimeout: 300_000,
+  hookTimeout: 300_000,
+  expect: PATIENCE,
+};
+
 export default defineConfig({
   test: {
-    sequence: { sequencer: LongestFirst },
+    sequence: { sequencer: Schedule },
+    reporters: ["default", "./test/support/closing-line.ts"],
     projects: [
       {
         test: {
           name: "unit",
           include: ["test/unit/**/*.test.ts", "dev/*/test/**/*.test.ts"],
+          globalSetup: [PYTHON],
           sequence: { groupOrder: 0 },
           // Machines with two cores run this, and the engines of a later group want both.
           maxWorkers: 2,
@@ -20,15 +34,15 @@ export default defineConfig({
         },
       },
       {
+        // On a real host, without the engine.
+        test: { ...SYSTEM, name: "host", include: ["test/host/**/*.test.ts"], globalSetup: [PYTHON] },
+      },
+      {
         test: {
-          name: "system",
-          include: ["test/{cli,conformance,e2e,faults,host}/**/*.test.ts"],
-          sequence: { groupOrder: 1 },
-          // Each of these has a whole host, an edge and an engine to itself, and waits for them now and then.
-          maxWorkers: Number(process.env["SYSTEM_TEST_WORKERS"] ?? 2),
-          testTimeout: 300_000,
-          hookTimeout: 300_000,
-          expect: PATIENCE,
+          ...SYSTEM,
+          name: "engine",
+          include: ["test/{cli,conformance,e2e,faults}/**/*.test.ts"],
+          globalSetup: [PYTHON, ENGINE],
         },
       },
     ],

@@ -53,8 +53,12 @@ async function serve(world: World): Promise<void> {
 async function throughput(world: World, { certificate, private_key }: PullCertificate): Promise<Figure> {
   const load: Load = {
     address: world.sandbox.origin.ipv4,
-    ...{ servers: [WITH, WITHOUT], certificate, privateKey: private_key },
-    ...{ connections: 32, turns: 40, milliseconds: 300 },
+    servers: [WITH, WITHOUT],
+    certificate,
+    privateKey: private_key,
+    connections: 32,
+    turns: 40,
+    milliseconds: 300,
   };
   const program = [process.execPath, join(import.meta.dirname, "requests.ts")];
   const told = await run(commandAt(world.sandbox.number, "edge", program), { input: JSON.stringify(load) });

@@ -75,7 +75,11 @@ class Client {
 
 async function connect(load: Load, server: string): Promise<Client> {
   const socket = tls.connect({
-    ...{ host: load.address, port: 443, servername: server, cert: load.certificate, key: load.privateKey },
+    host: load.address,
+    port: 443,
+    servername: server,
+    cert: load.certificate,
+    key: load.privateKey,
     // The certificate is the site's, which bears another name.
     rejectUnauthorized: false,
   });

@@ -3,7 +3,11 @@ import { startSandbox } from "../sandbox/lifecycle.ts";
 import { continueAsRoot } from "../sandbox/prerequisites.ts";
 import { command, projectDir, report } from "./terminal.ts";
 
-await command(async () => {
+const usage = `usage: npm run sandbox
+
+Starts the local Cloudflare and the host without deploying anything, and shows where they are. npm stop takes them down.`;
+
+await command({ usage }, async () => {
   continueAsRoot("The sandbox");
   const sandbox = await startSandbox({ projectDir, report });
   const { hostKey, host, keyFile } = sandbox.sshTarget;

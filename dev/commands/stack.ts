@@ -26,7 +26,7 @@ export interface DevStackOptions {
 
 interface StackFile {
   config?: Record<string, unknown>;
-  encryptionsalt?: string;
+  encryptionsalt?: string | undefined;
 }
 
 /**
@@ -65,7 +65,7 @@ export class DevStack {
       .map((key) => [NAMESPACE + key, previous.config?.[NAMESPACE + key]] as const)
       .filter(([, value]) => value !== undefined);
     this.writeStackFile({
-      ...(previous.encryptionsalt !== undefined && { encryptionsalt: previous.encryptionsalt }),
+      encryptionsalt: previous.encryptionsalt,
       config: { ...source.config, ...Object.fromEntries([...plain, ...encrypted]) },
     });
     if (!existsSync(join(this.options.stateDir, "backend", ".pulumi", "stacks", PROJECT, `${STACK}.json`))) {
@@ -87,9 +87,7 @@ export class DevStack {
 
   /** Runs a command line tool of cli/ on this terminal, as if the dev stack were the checkout's. */
   public tool(name: string, args: readonly string[]): Promise<number> {
-    const program = join(this.options.projectDir, "cli", name, "main.ts");
-    if (!existsSync(program)) throw new SandboxError(`cli/ has no tool «${name}»: name one of its folders`);
-    return this.attended(process.execPath, [program, ...args]);
+    return this.attended(process.execPath, [join(this.options.projectDir, "cli", name, "main.ts"), ...args]);
   }
 
   /** The stack's outputs, secrets in the clear. */

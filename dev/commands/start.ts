@@ -9,7 +9,12 @@ import { DevStack } from "./stack.ts";
 import { summary, type DevOutputs } from "./summary.ts";
 import { command, projectDir, report, stateDir } from "./terminal.ts";
 
-await command(async () => {
+const usage = `usage: npm start
+
+Starts a local Cloudflare and a Debian host in network namespaces, runs pulumi up on them, and shows and probes the
+site. What is missing is installed first. npm stop takes everything down, npm run pulumi and npm run dev work with it.`;
+
+await command({ usage }, async () => {
   requireLinux();
   // Before going on as root, so that the built CLI is the user's.
   const toolchain = await resolveToolchain({ projectDir, stateDir, report });

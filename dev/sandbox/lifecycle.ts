@@ -25,8 +25,6 @@ import {
 import { prepareMachine } from "./prerequisites.ts";
 import type { Sandbox } from "./sandbox.ts";
 
-export { SandboxError } from "./error.ts";
-
 /** Longest path of a unix socket (unix(7)), and the longest name of ours in the sandbox's folder. */
 const SOCKET_PATH = 107;
 const SOCKET_NAME = "/edge.sock".length;
@@ -143,7 +141,7 @@ async function ownNumber(stateDir: string, kept: boolean): Promise<Claim> {
   // With its former number a sandbox keeps its addresses, so that pulumi up finds nothing changed.
   const file = join(sandboxFolder(stateDir), "number");
   const former = existsSync(file) ? Number(readFileSync(file, "utf8")) : undefined;
-  const made = await claimNumber(1, { stateDir, hostFolder: hostFolder(stateDir), ...(owner && { owner }) }, former);
+  const made = await claimNumber(1, { stateDir, hostFolder: hostFolder(stateDir), owner }, former);
   writeFileSync(file, String(made.number), { mode: 0o600 });
   return made;
 }

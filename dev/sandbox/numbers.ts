@@ -18,7 +18,7 @@ export interface Claim {
   /** The state folder of a whole sandbox; a test's host alone has none. */
   stateDir?: string;
   /** The process it belongs to, with its start time. A checkout's own sandbox belongs to none. */
-  owner?: { pid: number; started: string };
+  owner?: { pid: number; started: string } | undefined;
 }
 
 /** The claim of the process that calls this. */

@@ -11,7 +11,7 @@ export interface RunOptions {
 }
 
 /** Exit status of a command that did not end in time, as `timeout` of coreutils has it. */
-export const TIMED_OUT = 124;
+const TIMED_OUT = 124;
 
 /** Runs a command to its end. A command that cannot be started gives code 127 and the reason on `stderr`. */
 export function run([file = "", ...args]: readonly string[], options: RunOptions = {}): Promise<CommandResult> {

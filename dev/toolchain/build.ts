@@ -7,7 +7,7 @@ import { createInterface } from "node:readline";
 import { promisify } from "node:util";
 import { ToolchainError } from "./error.ts";
 import { withLock } from "./lock.ts";
-import { cliVersion } from "./official.ts";
+import { cliVersion } from "./toolchain.ts";
 
 /** The module with the CLI's main package, and the variable that the linker sets to the version. */
 const cliPackage = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi";
@@ -80,7 +80,7 @@ async function goVersion(least: string): Promise<string> {
 }
 
 /** One line about a failed `go` command: a full disk and an unreachable module source are told apart from the rest. */
-export function goFailure(what: string, errors: string[]): ToolchainError {
+function goFailure(what: string, errors: string[]): ToolchainError {
   const text = errors.join("\n");
   const first = errors.find((line) => !line.startsWith("go: downloading") && !line.startsWith("#")) ?? "no message";
   if (/no space left on device/i.test(text)) {
@@ -149,7 +149,7 @@ async function compile(wanted: BuildOptions, target: string): Promise<void> {
   if (got !== version) {
     throw new ToolchainError(
       `the built Pulumi CLI says it is ${JSON.stringify(got)}, not ${version}: ` +
-        "run `go clean -cache` and try again; if it stays, toolchain/cli/go.mod does not fit the build",
+        "run `go clean -cache` and try again; if it stays, dev/toolchain/cli/go.mod does not fit the build",
     );
   }
   report(`${what}: done after ${seconds(started)}`);

@@ -5,30 +5,10 @@ import { ToolchainError } from "./error.ts";
 import { officialToolchain } from "./official.ts";
 import { offlineToolchain } from "./offline.ts";
 import { downloadsReachable } from "./reach.ts";
+import type { Toolchain, ToolchainOptions } from "./toolchain.ts";
 
 export { ToolchainError } from "./error.ts";
-
-/** A CLI that is there and works, and what a child process needs to use it. */
-export interface Toolchain {
-  mode: "online" | "offline";
-  /** Absolute path of the CLI. */
-  pulumi: string;
-  /** The CLI's version, without a leading "v". */
-  version: string;
-  /** Variables to set on top of the current environment. */
-  env: Record<string, string>;
-  /** One line that tells which toolchain is used. */
-  line: string;
-}
-
-export interface ToolchainOptions {
-  /** The checkout: where package.json, node_modules/ and toolchain/ are. */
-  projectDir: string;
-  /** Folder for what this makes: the off-line PULUMI_HOME, the remembered answer of the download site. */
-  stateDir: string;
-  /** Gets one line at a time while something slow goes on (download, build). Default: nothing is told. */
-  report?: (line: string) => void;
-}
+export type { Toolchain } from "./toolchain.ts";
 
 /**
  * Finds the toolchain and makes it ready; the first time that may take minutes, afterwards a few milliseconds.

@@ -1,29 +1,11 @@
 // On line: the CLI that the npm package `pulumi` installs, and the plugins that the engine fetches.
-import { execFile, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { accessSync, constants, readFileSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
-import { delimiter, dirname, join } from "node:path";
+import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
-import { promisify } from "node:util";
 import { ToolchainError } from "./error.ts";
-import type { Toolchain, ToolchainOptions } from "./index.ts";
-
-/** What every child gets: our CLI first on the path, and no check for newer versions. */
-export function childEnvironment(pulumi: string): Record<string, string> {
-  return {
-    PATH: `${dirname(pulumi)}${delimiter}${process.env.PATH ?? ""}`,
-    PULUMI_SKIP_UPDATE_CHECK: "true",
-  };
-}
-
-/** What `pulumi version` of the CLI at `path` prints, without the leading "v". */
-export async function cliVersion(path: string): Promise<string> {
-  const { stdout } = await promisify(execFile)(path, ["version"], {
-    timeout: 30_000,
-    env: { ...process.env, PULUMI_SKIP_UPDATE_CHECK: "true" },
-  });
-  return stdout.trim().replace(/^v/, "");
-}
+import { childEnvironment, cliVersion, type Toolchain, type ToolchainOptions } from "./toolchain.ts";
 
 function executable(path: string): boolean {
   try {

@@ -13,8 +13,7 @@ import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { buildCli, wantedCli } from "./build.ts";
 import { ToolchainError } from "./error.ts";
-import type { Toolchain, ToolchainOptions } from "./index.ts";
-import { childEnvironment } from "./official.ts";
+import { childEnvironment, type Toolchain, type ToolchainOptions } from "./toolchain.ts";
 
 /** The stand-in plugins: folder in plugins/ and the version of the official plugin that each stands for. */
 export const standIns: Readonly<Record<string, string>> = { cloudflare: "6.22.1", command: "1.2.1", tls: "5.6.1" };

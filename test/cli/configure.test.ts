@@ -64,7 +64,7 @@ async function cloudflare<T>(method: string, path: string, body?: object): Promi
   const answer = await fetch(world.sandbox.apiUrl + path, {
     method,
     headers: { authorization: `Bearer ${world.sandbox.token}`, "content-type": "application/json" },
-    ...(body && { body: JSON.stringify(body) }),
+    body: body ? JSON.stringify(body) : null,
   });
   return ((await answer.json()) as { result: T }).result;
 }
@@ -139,7 +139,9 @@ test("takes over what was clicked together; pulumi up then changes it in place",
   await cloudflare("POST", records, record);
   const include = [{ email_domain: { domain: "example.com" } }];
   const { id } = await cloudflare<{ id: string }>("POST", `${access}/policies`, {
-    ...{ name: "friends", decision: "allow", include },
+    name: "friends",
+    decision: "allow",
+    include,
   });
   await cloudflare("POST", `${access}/apps`, { name: "photos", type: "self_hosted", domain: SITE, policies: [id] });
   await world.sandbox.runOnHost(["ufw", "allow", "443/tcp"]);
@@ -180,7 +182,10 @@ test("leaves further sites and hosts alone", async () => {
     }
   }
   await cloudflare("POST", `/accounts/${DEV.account}/access/apps`, {
-    ...{ name: "album", type: "self_hosted", domain: ALBUM, policies: [] },
+    name: "album",
+    type: "self_hosted",
+    domain: ALBUM,
+    policies: [],
   });
   const { code, stdout } = await configure([...flags(), "--email", "carl@example.com", "--no-adopt"]);
   expect(code).toBe(0);

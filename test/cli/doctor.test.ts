@@ -153,7 +153,11 @@ describe("each broken thing is named, and nothing else", () => {
       const uri = `${SITE}/share`;
       state.access_apps.push({
         ...first(state.access_apps, "application"),
-        ...{ id: "share", aud: "share", name: "Share", domain: uri, destinations: [{ type: "public", uri }] },
+        id: "share",
+        aud: "share",
+        name: "Share",
+        domain: uri,
+        destinations: [{ type: "public", uri }],
         policies: [{ id: "open", precedence: 1 }],
       });
       state.identity_providers = state.identity_providers.filter(({ type }) => type !== "onetimepin");

@@ -14,9 +14,18 @@ beforeAll(async () => {
   world = await startWorld();
   const now = new Date().toISOString();
   const wildcard = {
-    ...{ id: "0123456789abcdef0123456789abcdef", zone_id: DEV.zone, name: "*.home.localhost", type: "A" },
-    ...{ content: ORIGIN.ipv4, proxied: true, ttl: 1, comment: null, tags: [], settings: {} },
-    ...{ created_on: now, modified_on: now },
+    id: "0123456789abcdef0123456789abcdef",
+    zone_id: DEV.zone,
+    name: "*.home.localhost",
+    type: "A",
+    content: ORIGIN.ipv4,
+    proxied: true,
+    ttl: 1,
+    comment: null,
+    tags: [],
+    settings: {},
+    created_on: now,
+    modified_on: now,
   };
   await world.api.alter({ dns_records: [wildcard] });
   await world.deployment.configure({ originJwtCheck: false });

@@ -1,53 +1,33 @@
 // `npm run test:faults`: every fault in turn, with a time for each and a count at the end.
-//
-//   npm run test:faults                     all (some hundreds, each about 20 s)
-//   npm run test:faults -- destroy/         those whose name contains this text; several texts are alternatives
-//   npm run test:faults -- --list [TEXT …]  only their names
-
-import { resolveToolchain } from "../../dev/toolchain/index.ts";
-import { PROJECT } from "../e2e/support/deployment.ts";
-import { installPython } from "../support/python.ts";
-import { faultsOf } from "./support/faults.ts";
-import { Laboratory } from "./support/laboratory.ts";
+import { command, UsageError } from "../../dev/commands/terminal.ts";
 import { OPERATIONS } from "./support/operations.ts";
-import { trial } from "./support/trial.ts";
-import { join } from "node:path";
 
-const args = process.argv.slice(2);
-const texts = args.filter((argument) => !argument.startsWith("--"));
-const report = (line: string) => {
-  console.log(line);
-};
+const beginnings = OPERATIONS.map((name) => `${name}/`).join(", ");
 
-report((await resolveToolchain({ projectDir: PROJECT, stateDir: join(PROJECT, ".state"), report })).line);
-await installPython(report);
-report("Running each operation once without a fault (usually 60 s)");
-const wanted = OPERATIONS.filter((operation) => texts.length === 0 || texts.some((text) => mayMatch(operation, text)));
-const laboratory = await Laboratory.open(wanted);
-let [passed, failed] = [0, 0];
-try {
-  const faults = wanted
-    .flatMap((operation) => faultsOf(operation, laboratory.reference(operation)))
-    .filter(({ name }) => texts.length === 0 || texts.some((text) => name.includes(text)));
-  for (const fault of faults) {
-    if (args.includes("--list")) {
-      report(fault.name);
-      continue;
-    }
-    const { broken, survived, seconds } = await trial(laboratory, fault);
-    const how = survived ? "went on by itself" : "run again";
-    report(`${broken.length === 0 ? "ok  " : "FAIL"} ${seconds.toFixed(1).padStart(5)} s  ${fault.name} (${how})`);
-    for (const line of broken) report(`       ${line}`);
-    if (broken.length === 0) passed += 1;
-    else failed += 1;
+const usage = `usage: npm run test:faults [-- [--list] TEXT …]
+
+Lets every request to Cloudflare and every step on the host fail in each way that there is, one at a time: some hundreds
+of faults, 20 s each.
+
+  TEXT     only faults whose name contains this; one with a slash begins with ${beginnings}
+           several texts are alternatives
+  --list   only show the names`;
+
+const options = { list: { type: "boolean" } } as const;
+await command({ usage, options, words: { what: "text" } }, async (texts, { list = false }) => {
+  for (const text of texts) {
+    if (operationsOf(text).length > 0) continue;
+    throw new UsageError(`no fault is named ${JSON.stringify(text)}; their names begin with ${beginnings}`);
   }
-} finally {
-  await laboratory.close();
-}
-report(`${passed} passed, ${failed} failed`);
-process.exitCode = failed === 0 && (passed > 0 || args.includes("--list")) ? 0 : 1;
+  // Loaded only here, because it takes seconds.
+  const { runFaults } = await import("./support/run.ts");
+  const operations = OPERATIONS.filter(
+    (one) => texts.length === 0 || texts.some((text) => operationsOf(text).includes(one)),
+  );
+  return runFaults({ operations, texts, list });
+});
 
-/** Whether a fault of the operation can have the text in its name. */
-function mayMatch(operation: string, text: string): boolean {
-  return text.includes("/") ? `${operation}/`.startsWith(text.slice(0, text.indexOf("/") + 1)) : true;
+/** The operations of which a fault can have the text in its name: `up/…` is of one, `certificates` can be of any. */
+function operationsOf(text: string) {
+  return OPERATIONS.filter((operation) => !text.includes("/") || text.startsWith(`${operation}/`));
 }

@@ -33,9 +33,9 @@ async function shown(): Promise<string> {
   return createHash("sha256").update(raw).digest("hex");
 }
 
-async function install(change: Record<string, unknown> = {}): Promise<string> {
+async function install(): Promise<string> {
   served = serverCertificate();
-  return origin.apply("certificates", certificatesPayload(served, change));
+  return origin.apply("certificates", certificatesPayload(served));
 }
 
 test("installs all three files, the key for root alone, and changes nothing the second time", async () => {

@@ -74,8 +74,8 @@ export class TestHost {
   }
 
   /** Runs a shell command line of this machine from Cloudflare's place in the networks. */
-  public fromEdge(command: string, options?: RunOptions): Promise<CommandResult> {
-    return runAt(this.number, "edge", ["sh", "-c", command], options);
+  public fromEdge(command: string): Promise<CommandResult> {
+    return runAt(this.number, "edge", ["sh", "-c", command]);
   }
 
   /** Runs a shell command line of this machine from a stranger's place in the networks. */
@@ -122,7 +122,7 @@ export async function startTestHost({ ca, ...options }: TestHostOptions = {}): P
   await sweep(removeClaimed);
   const hostFolder = mkdtempSync(join(tmpdir(), "immich-access-host-"));
   const claim = await claimNumber(FIRST_NUMBER, { hostFolder, owner: ownProcess() });
-  const host = new Host({ number: claim.number, folder: hostFolder, layer, ...(ca && { ca }) });
+  const host = new Host({ number: claim.number, folder: hostFolder, layer, ca });
   try {
     await makeNetwork(claim.number);
     await host.boot();

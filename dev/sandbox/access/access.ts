@@ -64,7 +64,7 @@ export class Access {
 
     const credentials = credentialsOf(visit.request, app);
     const token = authenticate(state, app.account_id, credentials);
-    const visitor = { address: visit.address, ...(token === undefined ? {} : { token }) };
+    const visitor = { address: visit.address, token };
     const policy = withoutLogin(state, app, visitor);
     if (policy?.decision === "bypass") return { pass: true };
     // In strict mode, a request with credentials stands and falls with them: no cookie and no login can help it.

@@ -10,7 +10,7 @@ export const AUTHORIZATION = "CF_Authorization";
 /** Names the browser at an application's host, before and during a login. */
 export const APP_SESSION = "CF_AppSession";
 /** Names the browser at the team domain. */
-export const TEAM_SESSION = "CF_Session";
+const TEAM_SESSION = "CF_Session";
 
 const DAY_SECONDS = 86_400;
 

@@ -37,7 +37,7 @@ function keyFrom(pem: string, parse: (pem: string) => KeyObject): KeyObject {
 }
 
 /** The `iss` claim: the team domain, without a port. */
-export const issuerOf = (organization: Organization): string => `https://${organization.auth_domain}`;
+const issuerOf = (organization: Organization): string => `https://${organization.auth_domain}`;
 
 export const newNonce = (): string => randomBytes(12).toString("base64url");
 

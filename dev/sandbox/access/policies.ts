@@ -11,7 +11,7 @@ export interface Visitor {
   /** After a login: the address that was proved, lower case, and the id of the identity provider that proved it. */
   login?: { email: string; provider: string };
   /** The authenticated service token. */
-  token?: ServiceToken;
+  token?: ServiceToken | undefined;
 }
 
 function inRange(address: string, range: string): boolean {

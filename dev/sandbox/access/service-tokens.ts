@@ -45,28 +45,23 @@ function hashMatches(secret: string, hash: string | null): boolean {
   return timingSafeEqual(given, wanted.length === given.length ? wanted : Buffer.alloc(given.length));
 }
 
-const past = (time: string | null, at: number): boolean => time !== null && Date.parse(time) <= at;
+const past = (time: string | null): boolean => time !== null && Date.parse(time) <= Date.now();
 
 /** The account's token with this client id if it is in use: not disabled, not expired. */
-export function usableToken(state: State, accountId: string, id: string, at = Date.now()): ServiceToken | undefined {
+export function usableToken(state: State, accountId: string, id: string): ServiceToken | undefined {
   const token = state.service_tokens.find((one) => one.account_id === accountId && one.client_id === id);
-  return token !== undefined && token.enabled && !past(token.expires_at, at) ? token : undefined;
+  return token !== undefined && token.enabled && !past(token.expires_at) ? token : undefined;
 }
 
 /** The token that the credentials prove, or undefined. A rotated secret still counts until its end. */
-export function authenticate(
-  state: State,
-  accountId: string,
-  credentials: Credentials,
-  at = Date.now(),
-): ServiceToken | undefined {
+export function authenticate(state: State, accountId: string, credentials: Credentials): ServiceToken | undefined {
   if (typeof credentials === "string") return undefined;
-  const token = usableToken(state, accountId, credentials.id, at);
+  const token = usableToken(state, accountId, credentials.id);
   const current = hashMatches(credentials.secret, token?.secret_hash ?? null);
   const previousEnds = token?.previous_client_secret_expires_at ?? null;
   const previous =
     hashMatches(credentials.secret, token?.previous_secret_hash ?? null) &&
     previousEnds !== null &&
-    !past(previousEnds, at);
+    !past(previousEnds);
   return current || previous ? token : undefined;
 }

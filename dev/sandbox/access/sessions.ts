@@ -76,7 +76,7 @@ export function identityDocument(organization: Organization, claims: JWTPayload)
     ...(typeof email === "string"
       ? { id: sub, user_uuid: sub, name: email, email, geo: { country } }
       : { common_name }),
-    ...(idp === undefined ? {} : { idp: { id: idp } }),
+    idp: idp === undefined ? undefined : { id: idp },
   };
 }
 

@@ -19,8 +19,6 @@ export interface Visit {
   url: string;
   address: string;
   ray: string;
-  /** Whether the visitor wants a websocket. */
-  upgrade: boolean;
 }
 
 /** The fields of the query. */

@@ -113,10 +113,6 @@ export function adminApp({ store, authorities, journal, faults }: World): Hono {
   });
 
   admin.get("/requests", (c) => c.json(journal.since(Number(c.req.query("after") ?? 0))));
-  admin.delete("/requests", (c) => {
-    journal.clear();
-    return c.json({});
-  });
 
   admin.get("/mailbox", (c) => {
     const to = c.req.query("to");

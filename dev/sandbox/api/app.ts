@@ -25,7 +25,7 @@ export interface World {
   faults: Faults;
 }
 
-export const BASE_PATH = "/client/v4";
+const BASE_PATH = "/client/v4";
 
 /** The routes under `/client/v4`. */
 export function apiApp({ store, authorities, journal, faults }: World): Hono<ApiContext> {

@@ -26,7 +26,6 @@ export interface SandboxApi {
   mailbox(to?: string): Promise<Mail[]>;
   /** Requests to the API, oldest first, from after the one with id `after`. */
   requests(after?: number): Promise<Entry[]>;
-  clearRequests(): Promise<void>;
   /** Makes an API token: by default with all that the program needs, on every zone and account. */
   createToken(request: ApiTokenRequest): Promise<{ id: string; token: string }>;
   deleteToken(id: string): Promise<void>;
@@ -93,7 +92,6 @@ export function sandboxApi(stateDir: string): SandboxApi {
     organization: async (patch) => void (await send("PATCH", "/organization", patch)),
     mailbox: (to) => get(`/mailbox${to === undefined ? "" : `?to=${encodeURIComponent(to)}`}`),
     requests: (after = 0) => get(`/requests?after=${after}`),
-    clearRequests: async () => void (await send("DELETE", "/requests")),
     createToken: (request) => send("POST", "/tokens", request),
     deleteToken: async (id) => void (await send("DELETE", `/tokens/${id}`)),
     fault: (rule) => send("POST", "/faults", rule),

@@ -21,13 +21,11 @@ export const faultSchema = z.strictObject({
   times: z.int().min(0).default(1),
   /** `before`: nothing was done yet. `after`: the change is made and on disk. Default `before`. */
   phase: z.enum(["before", "after"]).default("before"),
-  /** Milliseconds to wait at that point, first of all. Default 0. */
-  delay_ms: z.int().min(0).max(600_000).default(0),
   /**
    * `status`: answer with an error. `cut`: close the connection without an answer. `hold`: wait until the fault is
-   * removed (10 minutes at most), then go on as if nothing were. `pass`: only the delay.
+   * removed (10 minutes at most), then go on as if nothing were.
    */
-  outcome: z.enum(["status", "cut", "hold", "pass"]),
+  outcome: z.enum(["status", "cut", "hold"]),
   /** For `status`: the HTTP status. Default 500. */
   status: z.int().min(400).max(599).default(500),
   /** For `status`: code and message of the error. */
@@ -124,10 +122,11 @@ function cut(c: Context<ApiContext>): Response {
 }
 
 async function strike(c: Context<ApiContext>, faults: Faults, fault: Fault): Promise<Response | undefined> {
-  if (fault.delay_ms > 0) await new Promise((resolve) => setTimeout(resolve, fault.delay_ms));
-  if (fault.outcome === "hold") await faults.released(fault.id);
   if (fault.outcome === "cut") return cut(c);
-  if (fault.outcome !== "status") return undefined;
+  if (fault.outcome === "hold") {
+    await faults.released(fault.id);
+    return undefined;
+  }
   const headers: Record<string, string> = fault.retryable ? {} : { "x-should-retry": "false" };
   if (fault.retry_after !== undefined) headers["retry-after"] = String(fault.retry_after);
   const errors = [{ code: fault.code, message: fault.message }];

@@ -18,9 +18,9 @@ export interface Entry {
   token: string | null;
   duration_ms: number;
   /** Id of the fault it met. */
-  fault?: string;
+  fault?: string | undefined;
   /** True for a path that the double does not know. */
-  unknown?: true;
+  unknown?: true | undefined;
 }
 
 /** Bindings and context variables of the API's routes. */
@@ -71,11 +71,6 @@ export class Journal {
     return this.#entries.filter((entry) => entry.id > after);
   }
 
-  clear(): void {
-    this.#entries = [];
-    this.#rewrite();
-  }
-
   #rewrite(): void {
     writeAtomically(this.#path, this.#entries.map((entry) => `${JSON.stringify(entry)}\n`).join(""));
   }
@@ -97,8 +92,8 @@ export function journalling(journal: Journal): MiddlewareHandler<ApiContext> {
       status: c.get("cut") === true ? 0 : c.res.status,
       token: (c.get("token") as ApiToken | undefined)?.name ?? null,
       duration_ms: Math.round((performance.now() - start) * 10) / 10,
-      ...(fault === undefined ? {} : { fault }),
-      ...(unknown === undefined ? {} : { unknown }),
+      fault,
+      unknown,
     });
     if (unknown)
       console.error(`!!! UNKNOWN ROUTE ${c.req.method} ${path}: the sandbox's Cloudflare has no such endpoint`);

@@ -33,7 +33,7 @@ export interface RunningApi {
 }
 
 /** Loads or makes the world that lies in `folder`. */
-export function openWorld(folder: string): World {
+function openWorld(folder: string): World {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const token = devToken(join(folder, "token"));
   return {

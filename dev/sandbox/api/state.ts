@@ -87,7 +87,6 @@ export interface Organization {
   allow_authenticate_via_warp: boolean;
   is_ui_read_only: boolean;
   login_design: Record<string, unknown>;
-  user_seat_expiration_inactive_time?: string | undefined;
   /** The current key first, then the one before it. */
   signing_keys: SigningKey[];
 }

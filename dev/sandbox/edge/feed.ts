@@ -69,9 +69,9 @@ export class Feed {
     this.#events.on("change", listener);
   }
 
-  /** Resolves once there is a state that `test` accepts. Rejects after `timeoutMs`. */
-  async until(test: (state: EdgeState) => boolean = () => true, timeoutMs = 5000): Promise<void> {
-    const signal = AbortSignal.timeout(timeoutMs);
+  /** Resolves once there is a state that `test` accepts. Rejects after 5 s. */
+  async until(test: (state: EdgeState) => boolean): Promise<void> {
+    const signal = AbortSignal.timeout(5000);
     while (this.#current === undefined || !test(this.#current)) await once(this.#events, "change", { signal });
   }
 

@@ -130,7 +130,6 @@ export class Handler {
       url,
       address,
       ray,
-      upgrade: upgrade !== undefined,
     };
     if (teamOf(edge.state, host) !== undefined) {
       return scheme === "http" ? redirect(`https://${host}${url}`) : this.#parts.access.team(visit);
@@ -158,7 +157,7 @@ export class Handler {
       address: visit.address,
       scheme,
       ray,
-      ...(setting(site.zone, "ip_geolocation") === "on" ? { country: "XX" } : {}),
+      country: setting(site.zone, "ip_geolocation") === "on" ? "XX" : undefined,
     };
     const plan = originPlan(edge, site, host, scheme);
     const passage = { request, response, facts, plan, access: verdict.headers, cookies: verdict.cookies ?? [] };

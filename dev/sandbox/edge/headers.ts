@@ -79,7 +79,7 @@ export interface RequestFacts {
   scheme: "http" | "https";
   ray: string;
   /** Two letters, or undefined where the zone's IP geolocation is off. */
-  country?: string;
+  country: string | undefined;
 }
 
 /**

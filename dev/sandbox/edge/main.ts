@@ -42,8 +42,8 @@ try {
     apiSocket: settings.apiSocket,
     https: settings.listen.map((host) => ({ host, port: 443 })),
     http: settings.listen.map((host) => ({ host, port: 80 })),
-    ...(settings.socket === undefined ? {} : { socket: settings.socket }),
-    egress: { ...(ipv4 === undefined ? {} : { ipv4 }), ...(ipv6 === undefined ? {} : { ipv6 }) },
+    socket: settings.socket,
+    egress: { ipv4, ipv6 },
   });
   console.log(`edge: listening on ${[...settings.listen, settings.socket ?? ""].join(" ").trim()}`);
   edge.feed.onChange((state) => console.log(`edge: state ${state.tag}`));

@@ -18,24 +18,23 @@ export interface OriginPlan {
     /** Serial numbers of revoked Origin CA certificates, upper-case hexadecimal. */
     revoked: string[];
     /** The client certificate to show if the origin asks for one. */
-    client?: { certificate: string; privateKey: string };
+    client?: { certificate: string; privateKey: string } | undefined;
   };
 }
 
-const newest = (certificates: PullCertificate[], at: number): PullCertificate | undefined =>
-  certificates.filter((certificate) => Date.parse(certificate.active_from) <= at).at(-1);
+const newest = (certificates: PullCertificate[]): PullCertificate | undefined =>
+  certificates.filter((certificate) => Date.parse(certificate.active_from) <= Date.now()).at(-1);
 
 /** The client certificate for a host, by precedence: its own, the zone's, the one that all accounts share. */
-export function clientCertificate(
+function clientCertificate(
   edge: EdgeState,
   zone: Zone,
   host: string,
-  at = Date.now(),
 ): { certificate: string; privateKey: string } | undefined {
   const { origin_pulls: pulls } = zone;
   const own = pulls.hostnames.find((entry) => entry.hostname === host && entry.enabled);
   const candidates = pulls.hostname_certificates.filter((certificate) => certificate.id === own?.cert_id);
-  const chosen = newest(candidates, at) ?? (pulls.enabled ? newest(pulls.certificates, at) : undefined);
+  const chosen = newest(candidates) ?? (pulls.enabled ? newest(pulls.certificates) : undefined);
   if (chosen !== undefined) return { certificate: chosen.certificate, privateKey: chosen.private_key };
   return setting(zone, "tls_client_auth") === "on" ? edge.authorities.sharedPull : undefined;
 }
@@ -53,7 +52,7 @@ export function originPlan(edge: EdgeState, site: Site, host: string, scheme: "h
       strict: mode === "strict",
       authorities: [edge.authorities.originCa.certificate, edge.authorities.publicCa.certificate],
       revoked: edge.state.origin_certificates.filter((c) => c.revoked_at !== null).map((c) => c.serial_number),
-      ...(client === undefined ? {} : { client }),
+      client,
     };
   }
   return { ...parts, key: createHash("sha256").update(JSON.stringify(parts)).digest("hex") };

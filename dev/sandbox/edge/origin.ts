@@ -21,8 +21,8 @@ export class OriginError extends Error {
 /** Where connections come from and go to. */
 export interface Egress {
   /** Source addresses, by family. Default: the system chooses. */
-  ipv4?: string;
-  ipv6?: string;
+  ipv4?: string | undefined;
+  ipv6?: string | undefined;
   /** Ports of origins. */
   httpPort: number;
   httpsPort: number;
@@ -34,7 +34,7 @@ async function dial(address: string, port: number, egress: Egress, timeoutMs: nu
     host: address,
     port,
     noDelay: true,
-    ...(source === undefined ? {} : { localAddress: source }),
+    localAddress: source,
   });
   try {
     await once(socket, "connect", { signal: AbortSignal.timeout(timeoutMs) });
@@ -94,7 +94,8 @@ async function secure(plan: OriginPlan, raw: net.Socket, limits: Limits): Promis
       // Checked below, so that a refused certificate is told apart from a failed handshake.
       rejectUnauthorized: false,
       ALPNProtocols: ["http/1.1"],
-      ...(client === undefined ? {} : { cert: client.certificate, key: client.privateKey }),
+      cert: client?.certificate,
+      key: client?.privateKey,
     });
   } catch (error) {
     raw.destroy();

@@ -29,7 +29,7 @@ export interface EdgeOptions {
   /** Plain listeners. */
   http: Address[];
   /** A unix socket for TLS as well, for browsers on this machine. Default: none. */
-  socket?: string;
+  socket?: string | undefined;
   /** Default: the system's choice of source address, ports 80 and 443. */
   egress?: Partial<Egress>;
   limits?: Partial<Limits>;

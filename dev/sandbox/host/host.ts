@@ -16,19 +16,17 @@ export interface HostOptions {
   /** What layer.ts gives. */
   layer: string;
   /** PEM file of an authority that the host shall trust. Default: none. */
-  ca?: string;
+  ca?: string | undefined;
 }
 
 export interface SshOptions extends RunOptions {
   /** root, or one of the host's other users: `deploy` may use sudo, `nosudo` may not. Default: root. */
   user?: "root" | "deploy" | "nosudo";
-  /** Default: the host's address in the network that only this machine shares. */
-  address?: string;
   /** Default: 22. */
   port?: number;
 }
 
-/** One host, running or not. What it is told is kept on its disk until `remove`. */
+/** One host, running or not. What it is told is kept on its disk. */
 export class Host {
   /** Address for SSH. */
   public readonly address: string;
@@ -52,7 +50,7 @@ export class Host {
 
   /** Ends the host as a power failure would; its disk stays. */
   public async halt(): Promise<void> {
-    await this.script("down.sh", "--keep", String(this.options.number), this.options.folder);
+    await this.script("down.sh", String(this.options.number), this.options.folder);
   }
 
   /** Power failure and boot: what was not on disk is gone, among it the firewall in the kernel. */
@@ -66,11 +64,6 @@ export class Host {
   public async park(): Promise<void> {
     await this.halt();
     await run(["umount", "-q", join(this.options.folder, "disk")]);
-  }
-
-  /** Ends the host and removes its folder. */
-  public async remove(): Promise<void> {
-    await this.script("down.sh", String(this.options.number), this.options.folder);
   }
 
   /** The process id of the host's systemd on this machine, or undefined when the host does not run. */
@@ -94,10 +87,7 @@ export class Host {
   }
 
   /** Runs a command line on the host over SSH, through the user's login shell. */
-  public ssh(
-    command: string,
-    { user = "root", address = this.address, port = 22, ...options }: SshOptions = {},
-  ): Promise<CommandResult> {
+  public ssh(command: string, { user = "root", port = 22, ...options }: SshOptions = {}): Promise<CommandResult> {
     const settings = [
       "BatchMode=yes",
       "ConnectTimeout=5",
@@ -109,7 +99,7 @@ export class Host {
       "StrictHostKeyChecking=yes",
       `UserKnownHostsFile=${this.knownHosts}`,
     ].flatMap((setting) => ["-o", setting]);
-    const target = ["-p", String(port), "-l", user, address];
+    const target = ["-p", String(port), "-l", user, this.address];
     return run(["ssh", "-F", "none", "-i", this.keyFile, ...settings, ...target, command], options);
   }
 

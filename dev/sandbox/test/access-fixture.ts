@@ -124,7 +124,7 @@ export class Browser {
         ...(jar.size > 0 && { cookie: [...jar].map(([name, value]) => `${name}=${value}`).join("; ") }),
         ...(form && { "content-type": "application/x-www-form-urlencoded" }),
       },
-      ...(form && { body: new URLSearchParams(form).toString() }),
+      body: form && new URLSearchParams(form).toString(),
     });
     for (const set of got.headers["set-cookie"] ?? []) {
       const [, name = "", value = ""] = /^([^=]+)=([^;]*)/.exec(set) ?? [];

@@ -59,7 +59,7 @@ export async function startApiFixture(): Promise<ApiFixture> {
       const response = await fetch(`http://127.0.0.1:${fixture.api.port}/client/v4${path}`, {
         method,
         headers: token === null ? {} : { authorization: `Bearer ${token}` },
-        ...(body !== undefined && { body: typeof body === "string" ? body : JSON.stringify(body) }),
+        body: body === undefined ? null : typeof body === "string" ? body : JSON.stringify(body),
       });
       const envelope = (await response.json()) as Omit<Reply, "status" | "headers">;
       return { status: response.status, headers: response.headers, ...envelope };

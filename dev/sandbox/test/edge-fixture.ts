@@ -46,7 +46,6 @@ export interface Got {
 }
 
 export interface Fixture {
-  stateDir: string;
   api: RunningApi;
   admin: SandboxApi;
   world: World;
@@ -64,11 +63,11 @@ export interface VisitOptions {
   serverName?: string;
   method?: string;
   headers?: http.OutgoingHttpHeaders;
-  body?: string | Buffer;
+  body?: string | Buffer | undefined;
 }
 
 /** The state in which the site is served in Full (strict) mode. */
-export function published(state: State): void {
+function published(state: State): void {
   const zone = state.zones[0];
   if (zone === undefined) throw new Error("no zone");
   zone.settings["ssl"] = { value: "strict", modified_on: null };
@@ -139,7 +138,6 @@ export async function startFixture(
   await change(published);
 
   return {
-    stateDir,
     api,
     admin: sandboxApi(stateDir),
     world,

@@ -15,12 +15,12 @@ afterAll(() => {
 });
 
 const stopAsNobody = (path: string) =>
-  asNobody([STOP, "argument"], { PATH: path, HOME: "/nowhere", SECRET: "not for sudo" });
+  asNobody([STOP, "--"], { PATH: path, HOME: "/nowhere", SECRET: "not for sudo" });
 
 test("another user goes on through sudo, is told what for, and gets its exit status", () => {
   const { status, stdout, stderr } = stopAsNobody(folder);
   expect(stderr).toBe("The sandbox needs root (network namespaces, mounts, control groups): going on through sudo\n");
-  expect(stdout.trim().split("\n")).toEqual(["env", `PATH=${folder}`, "HOME=/nowhere", NOBODYS_NODE, STOP, "argument"]);
+  expect(stdout.trim().split("\n")).toEqual(["env", `PATH=${folder}`, "HOME=/nowhere", NOBODYS_NODE, STOP, "--"]);
   expect(status).toBe(3);
 });
 

@@ -52,9 +52,9 @@ export function dependencies(directory: string): Dependency[] {
  * Resource plugins of the program in `directory` that are present in `PULUMI_HOME`. A missing one is left out: the
  * engine would otherwise try to download it before anything runs, whether or not the program uses it. Used without
  * being there, it is named by the engine when the first resource needs it.
- * @param home the engine's home; default `$PULUMI_HOME`.
  */
-export function requiredPlugins(directory: string, home = process.env.PULUMI_HOME): Dependency[] {
+export function requiredPlugins(directory: string): Dependency[] {
+  const home = process.env.PULUMI_HOME;
   if (!home) return [];
   return installed(directory).flatMap((manifest) => {
     if (manifest.pulumi?.resource !== true) return [];

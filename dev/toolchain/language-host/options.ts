@@ -5,13 +5,13 @@ export interface RuntimeOptions {
   /** Compile with the SDK's own TypeScript loader. Default true. */
   typescript: boolean;
   /** Path of the tsconfig.json for that loader. */
-  tsconfig?: string;
+  tsconfig: string | undefined;
   /** Arguments for Node, before the program. */
   nodeargs: string[];
 }
 
 /** Splits a command line at blanks; single and double quotes group, a backslash takes the next character as it is. */
-export function splitArguments(text: string): string[] {
+function splitArguments(text: string): string[] {
   const parts = text.matchAll(/(?:[^\s"'\\]|\\[\s\S]|"(?:[^"\\]|\\[\s\S])*"|'[^']*')+/g);
   return [...parts].map(([part]) =>
     part.replace(
@@ -33,10 +33,9 @@ export function runtimeOptions(raw: Record<string, unknown>): RuntimeOptions {
     if (typeof value !== type) throw new Error(`Pulumi.yaml: runtime option ${name} must be a ${type}`);
     return value as T;
   };
-  const tsconfig = typed<string | undefined>("tsconfig", "string", undefined);
   return {
     typescript: typed("typescript", "boolean", true),
-    ...(tsconfig === undefined ? {} : { tsconfig }),
+    tsconfig: typed<string | undefined>("tsconfig", "string", undefined),
     nodeargs: splitArguments(typed("nodeargs", "string", "")),
   };
 }

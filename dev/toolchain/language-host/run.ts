@@ -23,12 +23,12 @@ export function cancelRuns(): void {
 process.on("exit", cancelRuns);
 
 /** `project:key` is what the engine sends and `project:config:key` what every version of the SDK reads. */
-export function longConfigKey(key: string): string {
+function longConfigKey(key: string): string {
   return key.replace(/^([^:]+):(?!config:)/, "$1:config:");
 }
 
 /** The arguments after Node's own: the entry point, the flags it parses, the program and the program's arguments. */
-export function runArguments(entry: string, request: RunRequest, engine: string): string[] {
+function runArguments(entry: string, request: RunRequest, engine: string): string[] {
   const info = request.getInfo();
   const directory = info?.getProgramDirectory() ?? request.getPwd();
   const flags: Record<string, string | undefined> = {
@@ -57,7 +57,7 @@ export function compileCache(): Record<string, string> {
 }
 
 /** What the program's process gets on top of the engine's environment. */
-export function runEnvironment(request: RunRequest, options: RuntimeOptions): Record<string, string> {
+function runEnvironment(request: RunRequest, options: RuntimeOptions): Record<string, string> {
   const config = request.getConfigMap().toArray();
   return {
     PULUMI_CONFIG: JSON.stringify(Object.fromEntries(config.map(([key, value]) => [longConfigKey(key), value]))),
@@ -69,7 +69,7 @@ export function runEnvironment(request: RunRequest, options: RuntimeOptions): Re
 }
 
 /** How the engine is told about the end of a program: nothing, "already told", or one line. */
-export function runOutcome(code: number | null, signal: NodeJS.Signals | null): RunResponse {
+function runOutcome(code: number | null, signal: NodeJS.Signals | null): RunResponse {
   const response = new language.RunResponse();
   if (signal !== null) response.setError(`Program was ended by ${signal}`);
   else if (code === alreadyTold) response.setBail(true);

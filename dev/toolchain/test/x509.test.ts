@@ -23,7 +23,8 @@ const caName = distinguishedName([
 ]);
 const common = { isCa: false, maxPathLength: undefined, from, subjectKeyId: false };
 
-function authority(key: KeyObject, until = new Date("2027-01-01T00:00:00Z")): string {
+function authority(key: KeyObject): string {
+  const until = new Date("2027-01-01T00:00:00Z");
   const contents = { ...common, subject: caName, publicKey: key, names: [], allowedUses: ["cert_signing"], until };
   return certificate({ ...contents, isCa: true, maxPathLength: 0 }, selfIssuer(caName, key, false)).pem;
 }

@@ -2,7 +2,6 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { stripVTControlCharacters } from "node:util";
 
 export const ENTER = "\r";
-export const DOWN = "\x1b[B";
 export const CTRL_C = "\x03";
 
 /** A program on a terminal of its own, which `script` of util-linux makes. */

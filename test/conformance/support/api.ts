@@ -7,8 +7,8 @@ import type { AddressInfo } from "node:net";
 export interface Request {
   method: string;
   path: string;
-  body?: Json;
-  contentType?: string;
+  body?: Json | undefined;
+  contentType?: string | undefined;
 }
 
 export type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
@@ -81,8 +81,8 @@ export class RecordingApi {
       this.#requests.push({
         method,
         path: url,
-        ...(body === undefined ? {} : { body }),
-        ...(contentType === undefined ? {} : { contentType }),
+        body,
+        contentType,
       });
       const failure = this.failures.get(`${method} ${url}`);
       this.failures.delete(`${method} ${url}`);

@@ -75,7 +75,9 @@ async function moveIn({ api }: World): Promise<void> {
   const setting = (value: string) => ({ value, modified_on: null });
   const theirs = {
     ...ours,
-    ...{ id: "mallory", name: "mallory.localhost", account_id: "mallory" },
+    id: "mallory",
+    name: "mallory.localhost",
+    account_id: "mallory",
     settings: { ...ours.settings, ssl: setting("full"), tls_client_auth: setting("on") },
     origin_pulls: { enabled: false, certificates: [], hostname_certificates: [], hostnames: [] },
   };

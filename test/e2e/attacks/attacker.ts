@@ -66,8 +66,9 @@ async function secured(socket: net.Socket, handshake: Handshake, protocols: stri
     // Whatever the other side shows, the attack goes on.
     rejectUnauthorized: false,
     ALPNProtocols: protocols,
-    ...(servername !== undefined && { servername }),
-    ...(client && { cert: client.certificate, key: client.privateKey }),
+    servername,
+    cert: client?.certificate,
+    key: client?.privateKey,
     // OpenSSL offers old versions only at its lowest level.
     ...(version && { minVersion: version, maxVersion: version, ciphers: "DEFAULT:@SECLEVEL=0" }),
   });

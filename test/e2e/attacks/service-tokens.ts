@@ -21,7 +21,7 @@ export async function serviceTokens(world: World) {
     const response = await fetch(`${world.sandbox.apiUrl}/accounts/${DEV.account}/access/service_tokens${path}`, {
       method,
       headers: { authorization: `Bearer ${world.sandbox.token}`, "content-type": "application/json" },
-      ...(body && { body: JSON.stringify(body) }),
+      body: body ? JSON.stringify(body) : null,
     });
     const { success, result, errors } = (await response.json()) as { success: boolean; result: T; errors: unknown };
     if (!success) throw new Error(`${method} ${path}: ${JSON.stringify(errors)}`);

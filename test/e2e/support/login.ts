@@ -23,8 +23,13 @@ export async function logIn(world: World, email: string): Promise<Map<string, st
   async function go(url: URL, form?: Record<string, string>): Promise<Page> {
     const own = [...cookies].filter(([name]) => name.startsWith(`${url.hostname} `));
     const request = https.request({
-      ...{ host: "127.0.0.1", port: url.port, servername: url.hostname, ca, agent: false },
-      ...{ path: url.pathname + url.search, method: form ? "POST" : "GET" },
+      host: "127.0.0.1",
+      port: url.port,
+      servername: url.hostname,
+      ca,
+      agent: false,
+      path: url.pathname + url.search,
+      method: form ? "POST" : "GET",
       headers: {
         host: url.host,
         accept: "text/html",

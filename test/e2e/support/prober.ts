@@ -50,7 +50,11 @@ export function startProber(sandbox: Pick<Sandbox, "number" | "edge" | "origin">
     const named = (way: string) => (family === "ipv4" ? way : `${way}, IPv6`);
     const [edge, host] = [sandbox.edge[family], sandbox.origin[family]];
     const web = (way: string, address: string, port: number, every_ms: number): Way => ({
-      ...{ way: named(way), from: "out", address, port, every_ms },
+      way: named(way),
+      from: "out",
+      address,
+      port,
+      every_ms,
       kind: port === 443 ? "tls" : "http",
     });
     return [

@@ -1,6 +1,6 @@
 // What people do with a stack, as the faults meet it.
 
-import { SITE, type World } from "../../e2e/support/world.ts";
+import type { World } from "../../e2e/support/world.ts";
 
 /** `up` from nothing, a later `up` that changes all that can change without a new host name, and `destroy`. */
 export const OPERATIONS = ["up", "update", "destroy"] as const;
@@ -22,5 +22,3 @@ export async function perform({ deployment }: World, operation: Operation, refre
 
 /** Whether the site is online after an operation. */
 export const online = (operation: Operation): boolean => operation !== "destroy";
-
-export { SITE };

@@ -1,10 +1,10 @@
 import { runProbes } from "../../../dev/commands/probes.ts";
 import { failures, startProber } from "../../e2e/support/prober.ts";
-import type { Outputs } from "../../e2e/support/world.ts";
+import { type Outputs, SITE } from "../../e2e/support/world.ts";
 import type { Fault } from "./faults.ts";
 import { differences, fingerprint } from "./fingerprint.ts";
 import type { Laboratory } from "./laboratory.ts";
-import { online, perform, SITE } from "./operations.ts";
+import { online, perform } from "./operations.ts";
 
 /** What came of a fault. */
 export interface Result {

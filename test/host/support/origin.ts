@@ -24,7 +24,7 @@ export const VALID = { notBefore: new Date(Date.now() - DAY), notAfter: new Date
 
 /** Authorities of a test: whose server certificates the client believes, and whose client certificates nginx. */
 export const ORIGIN_CA = selfSigned({ subject: [["CN", "origin authority"]], ...VALID });
-export const PULLS_CA = selfSigned({ subject: [["CN", "pulls authority"]], ...VALID }, newKey("rsa"));
+const PULLS_CA = selfSigned({ subject: [["CN", "pulls authority"]], ...VALID }, newKey("rsa"));
 
 /** A server certificate for a site, valid now unless `change` says otherwise. */
 export function serverCertificate(site = SITE, change: Partial<Parameters<typeof issue>[1]> = {}): KeyPairPem {
@@ -202,11 +202,12 @@ export class Origin {
       ca: ORIGIN_CA.certificate,
       rejectUnauthorized: ca,
       checkServerIdentity: () => undefined,
-      ...(serverName && { servername: serverName }),
-      ...(client && { cert: client.certificate, key: client.privateKey }),
+      servername: serverName,
+      cert: client?.certificate,
+      key: client?.privateKey,
       ALPNProtocols: protocols,
       ...(version && { minVersion: version, maxVersion: version, ciphers: "DEFAULT:@SECLEVEL=0" }),
-      ...(session && { session }),
+      session,
     });
     await once(socket, "secureConnect");
     return socket;

@@ -21,9 +21,9 @@ export interface TeamKey {
   privateKey: KeyObject;
 }
 
-export const newTeamKey = (modulusLength = 2048): TeamKey => ({
+export const newTeamKey = (): TeamKey => ({
   kid: randomBytes(32).toString("hex"),
-  ...generateKeyPairSync("rsa", { modulusLength }),
+  ...generateKeyPairSync("rsa", { modulusLength: 2048 }),
 });
 
 export interface TokenChange {
@@ -83,8 +83,14 @@ export class Team {
   public token({ key = this.keys[0] ?? newTeamKey(), kid = key.kid, claims, without, shift = 0 }: TokenChange = {}) {
     const now = Math.floor(Date.now() / 1000) + shift;
     const all: JWTPayload = {
-      ...{ type: "app", aud: [AUDIENCE], email: "anna@example.com", iss: `https://${TEAM}` },
-      ...{ iat: now, nbf: now, exp: now + 3600, identity_nonce: randomBytes(12).toString("base64url") },
+      type: "app",
+      aud: [AUDIENCE],
+      email: "anna@example.com",
+      iss: `https://${TEAM}`,
+      iat: now,
+      nbf: now,
+      exp: now + 3600,
+      identity_nonce: randomBytes(12).toString("base64url"),
       ...claims,
     };
     return new SignJWT(Object.fromEntries(Object.entries(all).filter(([name]) => !without?.includes(name))))

@@ -26,7 +26,10 @@ function settingsWith(changes: Readonly<Record<string, string>>) {
 }
 const album = { hostname: ALBUM, immichUpstream: "127.0.0.1:2284", emails: ["bert@example.com"], devices: ["frame"] };
 const second = {
-  ...{ sshAddress: SECOND, sshHostKey: HOST_KEY, originAddresses: [SECOND], immichUpstream: "192.168.1.7:2283" },
+  sshAddress: SECOND,
+  sshHostKey: HOST_KEY,
+  originAddresses: [SECOND],
+  immichUpstream: "192.168.1.7:2283",
 };
 const one = settingsWith({ publicShareHostname: SHARES });
 const several = settingsWith({
@@ -37,7 +40,9 @@ const several = settingsWith({
 
 const device = (clientId: string) => ({ clientId, clientSecret: "secret", expiresAt: "2027-11-24T10:00:00Z" });
 const outputs: Outputs = {
-  ...{ url: `https://${PHOTOS}`, publicShareUrl: `https://${SHARES}`, audience: "photos-aud" },
+  url: `https://${PHOTOS}`,
+  publicShareUrl: `https://${SHARES}`,
+  audience: "photos-aud",
   devices: { "annas-phone": device("1.access"), frame: device("2.access") },
   moreSites: { [ALBUM]: { url: `https://${ALBUM}`, audience: "album-aud", devices: { frame: device("3.access") } } },
 };
@@ -48,15 +53,25 @@ describe("what there is to look at", () => {
     for (const { subject } of [...sites, ...shares, ...hosts]) expect(subject).toEqual({});
     expect(hosts.map(({ ports }) => ports)).toEqual([[443, 2283, 3000]]);
     expect(hosts[0]?.payload).toEqual({
-      ...{ sshPort: 22, dockerPublishedPort: "refuse", confirmSeconds: 120 },
+      sshPort: 22,
+      dockerPublishedPort: "refuse",
+      confirmSeconds: 120,
       sites: [
         {
-          ...{ hostname: PHOTOS, serves: "immich", upstream: "127.0.0.1:2283", upstreamPort: 2283 },
-          ...{ tokenCheck: true, audience: "photos-aud" },
+          hostname: PHOTOS,
+          serves: "immich",
+          upstream: "127.0.0.1:2283",
+          upstreamPort: 2283,
+          tokenCheck: true,
+          audience: "photos-aud",
         },
         {
-          ...{ hostname: SHARES, serves: "shares", upstream: "127.0.0.1:3000", upstreamPort: 3000 },
-          ...{ tokenCheck: false, audience: null },
+          hostname: SHARES,
+          serves: "shares",
+          upstream: "127.0.0.1:3000",
+          upstreamPort: 3000,
+          tokenCheck: false,
+          audience: null,
         },
       ],
     });
@@ -83,13 +98,16 @@ describe("what there is to look at", () => {
 });
 
 const authority = selfSigned({
-  ...{ subject: [["CN", "authority"]], notBefore: new Date(Date.now() - 86_400_000) },
+  subject: [["CN", "authority"]],
+  notBefore: new Date(Date.now() - 86_400_000),
   notAfter: new Date(Date.now() + 90 * 86_400_000),
 });
 const certificate = () =>
   issue(authority, {
-    ...{ subject: [["CN", "site"]], publicKey: newKey("ec").publicKey },
-    ...{ notBefore: new Date(Date.now() - 86_400_000), notAfter: new Date(Date.now() + 80 * 86_400_000) },
+    subject: [["CN", "site"]],
+    publicKey: newKey("ec").publicKey,
+    notBefore: new Date(Date.now() - 86_400_000),
+    notAfter: new Date(Date.now() + 80 * 86_400_000),
   });
 const installed = certificate();
 

@@ -28,7 +28,7 @@ export function accountRoutes(store: Store): Hono<Variables> {
       result: {
         id: token.id,
         status: "active",
-        ...(token.expires_on === null ? {} : { expires_on: token.expires_on }),
+        expires_on: token.expires_on ?? undefined,
       },
     });
   };

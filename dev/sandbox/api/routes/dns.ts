@@ -63,7 +63,7 @@ function parse(body: unknown, zone: Zone, before?: DnsRecord): DnsRecord {
     content: given.type === "CNAME" ? given.content.toLowerCase() : given.content,
     proxied,
     ttl: given.ttl,
-    ...(given.priority == null ? {} : { priority: given.priority }),
+    priority: given.priority ?? undefined,
     comment: given.comment ?? null,
     tags: given.tags ?? [],
     settings: given.settings ?? {},
@@ -97,7 +97,7 @@ function shown(record: DnsRecord): object {
     proxiable: PROXIABLE.includes(record.type),
     meta: {},
     comment,
-    ...(comment === null ? {} : { comment_modified_on: record.modified_on }),
+    comment_modified_on: comment === null ? undefined : record.modified_on,
   };
 }
 

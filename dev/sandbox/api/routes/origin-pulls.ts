@@ -31,8 +31,8 @@ const SSL_WRITE = "SSL and Certificates Write";
 const REFUSAL = { code: 1400, prefix: "Invalid request: " };
 
 /** Whether the certificate has reached the edge. */
-export const statusOf = (certificate: PullCertificate, at = Date.now()): "active" | "pending_deployment" =>
-  Date.parse(certificate.active_from) <= at ? "active" : "pending_deployment";
+export const statusOf = (certificate: PullCertificate): "active" | "pending_deployment" =>
+  Date.parse(certificate.active_from) <= Date.now() ? "active" : "pending_deployment";
 
 function accept(body: z.output<typeof uploadSchema>, activationMs: number): PullCertificate {
   let certificate: X509Certificate;

@@ -39,9 +39,9 @@ function shown(token: ServiceToken, secret?: string): object {
   const { expires_at, previous_client_secret_expires_at, ...plain } = rest;
   return {
     ...plain,
-    ...(expires_at === null ? {} : { expires_at }),
-    ...(previous_client_secret_expires_at === null ? {} : { previous_client_secret_expires_at }),
-    ...(secret === undefined ? {} : { client_secret: secret }),
+    expires_at: expires_at ?? undefined,
+    previous_client_secret_expires_at: previous_client_secret_expires_at ?? undefined,
+    client_secret: secret,
   };
 }
 
@@ -160,14 +160,6 @@ export function serviceTokenRoutes(store: Store): Hono<Variables> {
     );
     put(token);
     return ok(c, shown(token, secret));
-  });
-
-  routes.post("/:id/refresh", (c) => {
-    const account = accountFor(store, c, ...WRITE);
-    const before = find(account.id, c.req.param("id"));
-    const token = { ...before, expires_at: expiry(YEAR), updated_at: now() };
-    put(token);
-    return ok(c, shown(token));
   });
 
   routes.delete("/:id", (c) => {

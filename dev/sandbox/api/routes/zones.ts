@@ -148,10 +148,5 @@ export function zoneRoutes(store: Store): Hono<Variables> {
     return ok(c, shownSetting(id, setting));
   });
 
-  routes.get("/zones/:zone{[0-9a-f]{32}}/bot_management", (c) => {
-    zoneFor(store, c, "Bot Management Read");
-    return ok(c, { fight_mode: false, enable_js: false, using_latest_model: true });
-  });
-
   return routes;
 }

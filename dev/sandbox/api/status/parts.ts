@@ -53,9 +53,9 @@ const SOON_DAYS = 30;
 export const moment = (time: string): string => time.slice(0, 16).replace("T", " ");
 
 /** When something ends, with how long that is from now: red once it is over, amber in the last 30 days. */
-export function ends(time: string | null, now = Date.now()): Html {
+export function ends(time: string | null): Html {
   if (time === null) return badge("never", "warn");
-  const left = Date.parse(time) - now;
+  const left = Date.parse(time) - Date.now();
   if (left <= 0) return html`${moment(time)} ${badge("over", "bad")}`;
   const text = left > 2 * DAY ? `in ${Math.floor(left / DAY)} days` : `in ${Math.ceil(left / 3_600_000)} h`;
   return html`${moment(time)} ${badge(text, left < SOON_DAYS * DAY ? "warn" : "plain")}`;

@@ -25,8 +25,6 @@ export interface ClientOptions {
   baseUrl: string;
   /** Sent with every request. */
   headers: Record<string, string>;
-  /** Waits between two attempts, in milliseconds. Default: a real wait. */
-  pause?: (milliseconds: number, signal: AbortSignal) => Promise<unknown>;
 }
 
 /** Attempts after the first one. */
@@ -35,7 +33,7 @@ const retries = 10;
 const attemptTimeout = 60_000;
 
 /** Milliseconds until attempt `next` (1 for the first repetition): doubling from 2 s to 30 s, up to a quarter less. */
-export function backoff(next: number, retryAfter: string | null): number {
+function backoff(next: number, retryAfter: string | null): number {
   const asked = retryAfter === null ? Number.NaN : Number(retryAfter) * 1000;
   if (asked >= 0 && asked < 60_000) return asked;
   return Math.min(30_000, 2000 * 2 ** (next - 1)) * (1 - Math.random() / 4);
@@ -51,12 +49,10 @@ function repeatable(response: Response): boolean {
 export class Client {
   readonly #base: string;
   readonly #headers: Record<string, string>;
-  readonly #pause: NonNullable<ClientOptions["pause"]>;
 
   constructor(options: ClientOptions) {
     this.#base = options.baseUrl.replace(/\/*$/, "/");
     this.#headers = options.headers;
-    this.#pause = options.pause ?? ((milliseconds, signal) => sleep(milliseconds, undefined, { signal }));
   }
 
   /**
@@ -74,7 +70,7 @@ export class Client {
         const response = await fetch(url, {
           method,
           headers: { ...this.#headers, ...(body === undefined ? {} : { "Content-Type": "application/json" }) },
-          ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+          body: body === undefined ? null : JSON.stringify(body),
           signal: AbortSignal.any([signal, AbortSignal.timeout(attemptTimeout)]),
         });
         const text = await response.text();
@@ -93,7 +89,7 @@ export class Client {
           );
         }
       }
-      await this.#pause(backoff(attempt + 1, retryAfter), signal);
+      await sleep(backoff(attempt + 1, retryAfter), undefined, { signal });
     }
   }
 

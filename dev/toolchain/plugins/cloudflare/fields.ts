@@ -45,7 +45,7 @@ export interface Field {
 export type Fields = Readonly<Record<string, Field>>;
 
 /** snake_case of a camelCase name. */
-export const snake = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+const snake = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
 /** camelCase of a snake_case name. */
 export const camel = (name: string): string =>

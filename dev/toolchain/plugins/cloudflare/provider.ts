@@ -31,8 +31,8 @@ export function checkConfig({ apiKey, apiToken, email }: Values): Failure[] {
 }
 
 /** The client for a configuration; what is not configured comes from the environment. */
-export function configure(values: Values, environment: NodeJS.ProcessEnv = process.env): Client {
-  const setting = (name: string, variable: string) => (values[name] as string | undefined) || environment[variable];
+export function configure(values: Values): Client {
+  const setting = (name: string, variable: string) => (values[name] as string | undefined) || process.env[variable];
   const token = setting("apiToken", "CLOUDFLARE_API_TOKEN");
   const key = setting("apiKey", "CLOUDFLARE_API_KEY");
   const email = setting("email", "CLOUDFLARE_EMAIL");

@@ -46,7 +46,7 @@ export interface Connection {
  * Reads one authorized_keys line: options in front and a comment behind are passed over.
  * @throws Error that does not quote the line.
  */
-export function parseHostKey(line: string): { type: string; key: Buffer } {
+function parseHostKey(line: string): { type: string; key: Buffer } {
   const found = /(?:^|\s)((?:ssh|ecdsa|sk)-[a-z0-9@.-]+)\s+([A-Za-z0-9+/]+=*)(?:\s|$)/.exec(line);
   const key = Buffer.from(found?.[2] ?? "", "base64");
   const named = key.length > 4 ? key.subarray(4, 4 + key.readUInt32BE(0)).toString() : "";
@@ -70,7 +70,7 @@ export function checkConnection(connection: Values): Failure[] {
 }
 
 /** Milliseconds before attempt `next` (1 for the first repetition). */
-export const dialPause = (next: number): number => Math.min(5000, 100 * 1.5 ** (next - 1));
+const dialPause = (next: number): number => Math.min(5000, 100 * 1.5 ** (next - 1));
 
 /** A socket that is named but dead fails the connection, whatever else there is to authenticate with. */
 async function checkAgent(path: string): Promise<void> {

@@ -74,13 +74,6 @@ export function encode(values: Values, secrets: Iterable<string> = []): Struct {
   return struct.Struct.fromJavaScript(Object.fromEntries(wire));
 }
 
-/** Whether `value` is or holds something unknown. */
-export function hasUnknown(value: Value | undefined): boolean {
-  if (value === unknown) return true;
-  if (Array.isArray(value)) return value.some(hasUnknown);
-  return isObject(value) && Object.values(value).some((item) => hasUnknown(item));
-}
-
 /** Structural equality; something unknown equals nothing, itself included. */
 export function equal(left: Value | undefined, right: Value | undefined): boolean {
   if (left === unknown || right === unknown) return false;

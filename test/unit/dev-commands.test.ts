@@ -1,0 +1,47 @@
+// What the tools for development say to `--help` and to what they do not understand. None of them begins to work.
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+import { expect, it } from "vitest";
+import manifest from "../../package.json" with { type: "json" };
+
+const project = join(import.meta.dirname, "../..");
+
+/** Runs the program of an npm script, past the check of the packages. */
+function run(script: keyof typeof manifest.scripts, ...args: string[]) {
+  const [program = ""] = manifest.scripts[script].split(" ").slice(2);
+  return spawnSync(process.execPath, [join(project, program), ...args], { encoding: "utf8" });
+}
+
+const TOOLS = "card, configure, doctor, rotate";
+const BENCHES = "firewall, nginx, preview, ssh, device, site";
+const STRANGE: [script: keyof typeof manifest.scripts, word: string, answer: string][] = [
+  ["start", "nonsense", "Unexpected argument 'nonsense'"],
+  ["stop", "nonsense", "Unexpected argument 'nonsense'"],
+  ["sandbox", "nonsense", "Unexpected argument 'nonsense'"],
+  ["dev", "nonsense", `there is no tool "nonsense"; there are ${TOOLS}`],
+  ["bench", "nonsense", `there is no bench "nonsense"; there are ${BENCHES}`],
+  ["test:faults", "nonsense/", 'no fault is named "nonsense/"; their names begin with up/, update/, destroy/'],
+];
+
+it.each(STRANGE)("npm run %s answers %s with what there is, and does nothing", (script, word, answer) => {
+  const { status, stdout, stderr } = run(script, word);
+  expect(stderr).toContain(answer);
+  expect(stderr).toContain("\n\nusage: npm ");
+  expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
+});
+
+it.each(STRANGE.map(([script]) => script))("npm run %s tells with --help how it is used", (script) => {
+  const { status, stdout, stderr } = run(script, "--help");
+  expect(stdout).toMatch(/^usage: npm /);
+  expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+});
+
+it("an option that there is not gets the usage too", () => {
+  const { status, stderr } = run("stop", "--nonsense");
+  expect(stderr).toMatch(/^Unknown option '--nonsense'[^]*\n\nusage: npm stop\n/);
+  expect(status).toBe(2);
+});
+
+it("npm run dev without a tool names them", () => {
+  expect(run("dev").stderr).toContain(`name a tool; there are ${TOOLS}`);
+});

@@ -1,0 +1,63 @@
+// The host agent's own unit tests, which are in Python: host/tests. Each is a test here, by its name there.
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { PYTHON } from "../support/python.ts";
+
+/** A line of host/tests/as_json.py. */
+interface Outcome {
+  id: string;
+  /** Tracebacks: one for each failure, subtests' included. */
+  problems: string[];
+  /** Reasons. */
+  skipped: string[];
+}
+
+/** They take a few seconds together, on a busy machine many. */
+const PATIENCE_MS = 120_000;
+
+const cwd = join(import.meta.dirname, "../../host");
+const command = ["-B", "-m", "tests.as_json"];
+
+const list = spawnSync(PYTHON, [...command, "--list"], { cwd, encoding: "utf8" });
+if (list.status !== 0) throw new Error(`the tests of the host agent cannot be listed: ${list.stderr}`);
+const ids = JSON.parse(list.stdout) as string[];
+
+const outcomes = new Map<string, Outcome>();
+let [status, stderr]: [number | null, string] = [null, ""];
+
+beforeAll(async () => {
+  const python = spawn(PYTHON, command, { cwd, stdio: ["ignore", "pipe", "pipe"] });
+  python.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
+  createInterface({ input: python.stdout }).on("line", (line) => {
+    const outcome = JSON.parse(line) as Outcome;
+    outcomes.set(outcome.id, outcome);
+  });
+  [status] = (await once(python, "close")) as [number | null];
+}, PATIENCE_MS);
+
+/** What belongs to no single test: a class or a module that could not be set up or torn down, or an end of Python. */
+function problemsAround(): string {
+  const around = [...outcomes.values()].filter(({ id }) => !ids.includes(id)).flatMap(({ problems }) => problems);
+  return [...around, ...(status === 0 ? [] : [`Python ended with status ${String(status)}: ${stderr}`])].join("\n");
+}
+
+afterAll(() => {
+  const problems = problemsAround();
+  if (problems) expect.fail(problems);
+});
+
+/** `tests.test_files.Written` of `tests.test_files.Written.test_x`. */
+const classOf = (id: string) => id.slice(0, id.lastIndexOf("."));
+
+describe.each([...new Set(ids.map(classOf))])("%s", (name) => {
+  const methods = ids.filter((id) => classOf(id) === name).map((id) => id.slice(name.length + 1));
+  it.for(methods)("%s", (method, { skip }) => {
+    const outcome = outcomes.get(`${name}.${method}`);
+    if (!outcome) expect.fail(`this test did not run: ${problemsAround()}`);
+    if (outcome.skipped.length > 0) skip(outcome.skipped.join(", "));
+    if (outcome.problems.length > 0) expect.fail(outcome.problems.join("\n"));
+  });
+});
