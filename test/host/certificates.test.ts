@@ -193,7 +193,8 @@ describe("where nginx serves the site", () => {
       `${target}\n${target.replace("generations/", "")}`,
     );
     expect(await shown()).toBe(fingerprint(served.certificate));
-    await origin.run("rm /etc/nginx/conf.d/owner.conf && nginx -s reload && sleep 0.5");
+    await origin.run("rm /etc/nginx/conf.d/owner.conf");
+    await origin.reloadNginx();
     await install();
   });
 

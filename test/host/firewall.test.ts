@@ -138,8 +138,11 @@ test("a firewall that lets everything in by default is closed", async () => {
 });
 
 test("a ufw that is busy is waited for, and then named", async () => {
-  const hold = "import fcntl,time; f=open('/run/ufw.lock','w'); fcntl.lockf(f,2); time.sleep(60)";
-  await host.inside(`systemd-run -q --unit holder /usr/bin/python3 -c "${hold}"; sleep 0.5`);
+  const hold =
+    "import fcntl,time; f=open('/run/ufw.lock','w'); fcntl.lockf(f,2); open('/run/held','w'); time.sleep(600)";
+  await host.inside(
+    `systemd-run -q --unit holder /usr/bin/python3 -c "${hold}"; until [ -e /run/held ]; do sleep 0.1; done`,
+  );
   const answer = await host.step("firewall", { ...PAYLOAD, ranges: { ...RANGES, ipv4: ["104.16.0.0/13"] } });
   await host.inside("systemctl stop holder");
   expect(answer).toMatchObject({ code: 1, stdout: "" });

@@ -112,7 +112,7 @@ test("a change that nobody confirms, because the workstation is gone, gives the 
   const before = await state();
   const stop = strangerTries(host, { open: [2200], over: ["v6"] });
   const ranges = { ...RANGES, ipv6: ["2606:4700::/32"] };
-  await host.step("firewall", { ...PAYLOAD, sshPort: 2200, ranges, confirmSeconds: 3 }, way);
+  await host.step("firewall", { ...PAYLOAD, sshPort: 2200, ranges, confirmSeconds: 10 }, way);
   expect(await state()).not.toBe(before);
   await undone(host);
   expect(await stop()).toBe("");
