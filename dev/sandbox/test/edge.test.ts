@@ -89,10 +89,8 @@ describe("what is served", () => {
 
   test("a change at the API is in force within 50 ms, where the machine is not busy", async () => {
     const records = fixture.world.store.state.dns_records;
-    const away = [
-      ...records.map((record) => ({ ...record, proxied: false, name: "x.home.localhost" })),
-      { ...records[0]!, id: "3", proxied: true },
-    ];
+    const moved = records.map((record) => ({ ...record, proxied: false, name: "x.home.localhost" }));
+    const away = [...moved, { ...moved[0]!, id: "3", proxied: true }];
     // On a busy machine not each time, but soon once.
     await expect
       .poll(async () => {
@@ -327,25 +325,12 @@ describe("several addresses of an origin", () => {
 
 describe("origin pulls", () => {
   test("host name before zone before shared, only what is switched on and active", async () => {
-    fixture = await startFixture();
-    const { authorities } = fixture.world;
     const seen: string[] = [];
-    const server = https.createServer(
-      { ...certificateOptions(), requestCert: true, rejectUnauthorized: false },
-      (request, response) => {
-        seen.push((request.socket as tls.TLSSocket).getPeerX509Certificate()?.subject ?? "none");
-        response.end();
-      },
-    );
-    function certificateOptions(): { cert: string; key: string } {
-      const pair = certificate(authorities.originCa, [SITE]);
-      return { cert: pair.certificate, key: pair.privateKey };
-    }
-    const { port } = fixture.origin.address() as AddressInfo;
-    fixture.origin.closeAllConnections();
-    await new Promise((resolve) => fixture.origin.close(resolve));
-    server.listen(port, "127.0.0.1");
-    await once(server, "listening");
+    fixture = await startFixture((request, response) => {
+      seen.push((request.socket as tls.TLSSocket).getPeerX509Certificate()?.subject ?? "none");
+      response.end();
+    });
+    const { authorities } = fixture.world;
 
     const pull = (name: string, activeFrom: number) => {
       const pair = certificate(authorities.sharedPullCa, [name]);
@@ -385,8 +370,6 @@ describe("origin pulls", () => {
       "CN=zone",
       "CN=host",
     ]);
-    server.closeAllConnections();
-    server.close();
     await fixture.close();
   });
 });
