@@ -201,8 +201,8 @@ function describe(stateDir: string, number: number): Sandbox {
     browserUrl: (hostname) => `https://${hostname}:${browserPort(number)}/`,
     ssh: (command) => host.ssh(command.map(quoted).join(" ")),
     runOnHost: (command, input) => host.inside(command, input),
-    runAsStranger: (command, input) => runAt(number, "out", command, input),
-    runAtEdge: (command, input) => runAt(number, "edge", command, input),
+    runAsStranger: (command, options) => runAt(number, "out", command, options),
+    runAtEdge: (command, options) => runAt(number, "edge", command, options),
   };
 }
 

@@ -189,7 +189,7 @@ export interface Load {
 }
 
 /** Longest time for which requests go on, in seconds, also when nobody is left to stop them. */
-const LONGEST_LOAD = 50;
+const LONGEST_LOAD = 240;
 
 /** Batch after batch. The configuration with the credentials is kept in a variable, out of any argument. */
 const LOAD = `
@@ -209,7 +209,7 @@ export function startLoad(sandbox: Sandbox, hostname: string, headers: DeviceHea
   ];
   const running = sandbox.runAsStranger(
     ["timeout", String(LONGEST_LOAD), "sh", "-c", LOAD, ended, ...curl(sandbox, hostname, ...args)],
-    { input: curlConfig(headers) },
+    { input: curlConfig(headers), timeout: 1000 * (LONGEST_LOAD + 10) },
   );
   return {
     stop: async () => {
