@@ -12,6 +12,8 @@ import { run } from "../../../dev/sandbox/run.ts";
 import type { Sandbox } from "../../../dev/sandbox/sandbox.ts";
 
 const MEGABYTE = 1_048_576;
+/** An upload takes some seconds, and many times that on a busy machine; it ends what hangs. */
+const PATIENCE_MS = 240_000;
 
 /** A file to upload. */
 export interface UploadFile {
@@ -79,7 +81,7 @@ export async function upload(
       ...(rate === undefined ? [] : ["--limit-rate", `${rate}M`]),
       `https://${hostname}/api/assets`,
     ),
-    { input: curlConfig(headers) },
+    { input: curlConfig(headers), timeout: PATIENCE_MS },
   );
   const end = stdout.lastIndexOf("\n");
   return { status: Number(stdout.slice(end + 1)), body: stdout.slice(0, end), began, ended: Date.now() };
