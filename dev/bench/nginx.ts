@@ -1,6 +1,6 @@
 // What the client certificate costs, and whether uploads touch the disk: on the deployed site's nginx.
 
-import { rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -76,7 +76,8 @@ async function throughput(world: World, { certificate, private_key }: PullCertif
 
 /** An upload straight to the host: on its way through the edge it would meet Cloudflare's limit of 100 MB. */
 async function upload(world: World, { certificate, private_key }: PullCertificate): Promise<Figure[]> {
-  const [file, pem] = [emptyFile(GIB), join(tmpdir(), `immich-access-bench-${process.pid}.pem`)];
+  const [file, folder] = [emptyFile(GIB), mkdtempSync(join(tmpdir(), "immich-access-bench-"))];
+  const pem = join(folder, "client.pem");
   writeFileSync(pem, certificate + private_key, { mode: 0o600 });
   try {
     const sent = world.sandbox.runAtEdge([
@@ -100,7 +101,7 @@ async function upload(world: World, { certificate, private_key }: PullCertificat
       },
     ];
   } finally {
-    rmSync(pem);
+    rmSync(folder, { recursive: true });
     file.remove();
   }
 }

@@ -18,10 +18,10 @@ export function curlConfig(headers?: DeviceHeaders): string {
   return `header = "CF-Access-Client-Id: ${clientId}"\nheader = "CF-Access-Client-Secret: ${clientSecret}"\n`;
 }
 
-/** Seconds for an answer. */
-const ANSWER_SECONDS = 5;
-/** Seconds for a connection with its TLS handshake. */
-const CONNECT_SECONDS = 2;
+/** Seconds for an answer, on a busy machine. */
+const ANSWER_SECONDS = 20;
+/** Seconds for a connection with its TLS handshake, on a busy machine. */
+const CONNECT_SECONDS = 10;
 /** Seconds for one where packets are dropped, which always takes all of them: ample within one machine. */
 const DROPPED_SECONDS = 1;
 /** curl's exit status when nothing answered in time. */
@@ -38,16 +38,20 @@ export function runProbes(sandbox: Sandbox, hostname: string, device: DeviceHead
     url,
   ];
   const throughEdge = ["--cacert", sandbox.publicCaPath, ...connection(CONNECT_SECONDS, sandbox.edge.ipv4)];
-  const straight = ["--insecure", ...connection(DROPPED_SECONDS, sandbox.origin.ipv4)];
+  const straight = (seconds: number) => ["--insecure", ...connection(seconds, sandbox.origin.ipv4)];
   const wrong = { clientId: device?.clientId ?? `${"0".repeat(32)}.access`, clientSecret: "wrong" };
   return Promise.all([
-    probe("a stranger, straight to the host", stranger(straight), (answer) => answer.curl === TIMED_OUT),
+    probe(
+      "a stranger, straight to the host",
+      stranger(straight(DROPPED_SECONDS)),
+      (answer) => answer.curl === TIMED_OUT,
+    ),
     probe("a stranger, through Cloudflare, without credentials", stranger(throughEdge), isLogin),
     probe("a stranger, through Cloudflare, with a wrong token", stranger(throughEdge, wrong), isRefused),
     ...(device ? [probe("a phone, through Cloudflare, with its token", stranger(throughEdge, device), isPong)] : []),
     probe(
       "someone at Cloudflare, straight to the host, without our certificate",
-      atCloudflare(straight),
+      atCloudflare(straight(CONNECT_SECONDS)),
       lacksCertificate,
     ),
     probeSsh(sandbox),

@@ -114,7 +114,18 @@ export class DevStack {
     for (const name of readdirSync(folder, { recursive: true, encoding: "utf8" })) {
       if (!name.endsWith(".json")) continue;
       const lock = JSON.parse(readFileSync(join(folder, name), "utf8")) as { pid: number; hostname: string };
-      if (lock.hostname === hostname() && !existsSync(`/proc/${lock.pid}`)) rmSync(join(folder, name));
+      if (lock.hostname === hostname() && !this.isAtWork(lock.pid)) rmSync(join(folder, name));
+    }
+  }
+
+  /** Whether a process is at work on this backend: what has the number by now may be another program. */
+  private isAtWork(pid: number): boolean {
+    const mark = `PULUMI_BACKEND_URL=${this.environment.PULUMI_BACKEND_URL}\0`;
+    try {
+      return readFileSync(`/proc/${pid}/environ`, "utf8").includes(mark);
+    } catch (error) {
+      // Another user's process may be.
+      return (error as NodeJS.ErrnoException).code === "EACCES";
     }
   }
 

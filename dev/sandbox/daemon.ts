@@ -10,7 +10,8 @@ import { processState } from "./processes.ts";
 
 const MARK = "IMMICH_ACCESS_DAEMON";
 const LOG_LIMIT = 4 * 1024 * 1024;
-const START_MS = 20_000;
+/** They take 1 s, and many times that on a busy machine; it ends what hangs. */
+const START_MS = 60_000;
 const STOP_MS = 3_000;
 
 /** The processes whose mark begins with `prefix`, with their marks. */

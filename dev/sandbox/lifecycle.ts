@@ -10,18 +10,8 @@ import { Host } from "./host/host.ts";
 import { hostLayer } from "./host/layer.ts";
 import { installImmich } from "./immich/install.ts";
 import { EDGE, makeNetwork, ORIGIN, removeNetwork, resetHostNetwork, runAt } from "./network/network.ts";
-import { claimNumber, claims, ownProcess, releaseNumber, sweep, type Claim } from "./numbers.ts";
-import {
-  apiDaemon,
-  apiPort,
-  browserPort,
-  edgeDaemon,
-  hostFolder,
-  hostOf,
-  networkIsThere,
-  publicCa,
-  sandboxFolder,
-} from "./parts.ts";
+import { apiPort, browserPort, numbers, ownProcess, type Claim } from "./numbers.ts";
+import { apiDaemon, edgeDaemon, hostFolder, hostOf, networkIsThere, publicCa, sandboxFolder } from "./parts.ts";
 import { prepareMachine } from "./prerequisites.ts";
 import type { Sandbox } from "./sandbox.ts";
 
@@ -74,8 +64,8 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     return await locked(stateDir, report, async () => {
-      await sweep((claim) => removeClaimed(claim));
-      const claim = await ownNumber(stateDir, kept);
+      await numbers.sweep(removeClaimed, report);
+      const claim = await ownClaim(stateDir, kept);
       await bringUp(stateDir, claim.number, report);
       return describe(stateDir, claim.number);
     });
@@ -86,18 +76,18 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
   }
 }
 
-/** Ends the sandbox and everything that it or an earlier one of this folder left, also after a crash. State stays. */
+/**
+ * Ends the sandbox and everything that it or an earlier one of this folder left, also after a crash. State stays, and as
+ * long as it does the sandbox has its number: no other gets the addresses that the stack's state knows.
+ */
 export async function stopSandbox(options: SandboxOptions = {}): Promise<void> {
   const { stateDir, report } = settled(options);
   if (!existsSync(sandboxFolder(stateDir)) && ownClaims(stateDir).length === 0) return;
   mkdirSync(sandboxFolder(stateDir), { recursive: true, mode: 0o700 });
   const end = async () => {
-    for (const claim of ownClaims(stateDir)) {
-      await takeDown(claim);
-      releaseNumber(claim.number);
-    }
+    for (const claim of ownClaims(stateDir)) await numbers.holding(claim, () => takeDown(claim));
     await endDaemons(sandboxFolder(stateDir));
-    await sweep((claim) => removeClaimed(claim));
+    await numbers.sweep(removeClaimed, report);
   };
   await locked(stateDir, report, end).catch((error: unknown) => {
     // A full disk takes no lock, and what fills it may be what is to be ended.
@@ -119,7 +109,8 @@ export async function sandboxStatus(options: SandboxOptions = {}): Promise<Sandb
     edgeDaemon(stateDir, number).running(),
     immich(),
   ]);
-  return { number, ...parts, api, edge, immich: isActive };
+  const status = { ...parts, api, edge, immich: isActive };
+  return Object.values(status).includes(true) ? { number, ...status } : undefined;
 }
 
 function locked<T>(stateDir: string, report: (line: string) => void, work: () => Promise<T>): Promise<T> {
@@ -127,21 +118,19 @@ function locked<T>(stateDir: string, report: (line: string) => void, work: () =>
   return withLock(join(sandboxFolder(stateDir), "lock"), work, waiting);
 }
 
-const ownClaims = (stateDir: string): Claim[] => claims().filter((claim) => claim.stateDir === stateDir);
+const ownClaims = (stateDir: string): Claim[] => numbers.claims().filter((claim) => claim.stateDir === stateDir);
 
-/** The number of this folder's sandbox; others that it may have are given back with all that they stand for. */
-async function ownNumber(stateDir: string, kept: boolean): Promise<Claim> {
+/** The claim of this folder's sandbox; others that it may have are given back with all that they stand for. */
+async function ownClaim(stateDir: string, kept: boolean): Promise<Claim> {
   const [claim, ...older] = ownClaims(stateDir);
-  for (const one of older) {
-    await takeDown(one);
-    releaseNumber(one.number);
-  }
+  for (const one of older) await numbers.giveBack(one, takeDown);
   if (claim !== undefined) return claim;
   const owner = kept ? undefined : ownProcess();
-  // With its former number a sandbox keeps its addresses, so that pulumi up finds nothing changed.
+  // After a boot of the machine no claim is left. With its former number a sandbox keeps its addresses, and pulumi up
+  // finds nothing changed.
   const file = join(sandboxFolder(stateDir), "number");
   const former = existsSync(file) ? Number(readFileSync(file, "utf8")) : undefined;
-  const made = await claimNumber(1, { stateDir, hostFolder: hostFolder(stateDir), owner }, former);
+  const made = numbers.claim(1, { stateDir, hostFolder: hostFolder(stateDir), owner }, former);
   writeFileSync(file, String(made.number), { mode: 0o600 });
   return made;
 }
@@ -210,8 +199,8 @@ function describe(stateDir: string, number: number): Sandbox {
     browserUrl: (hostname) => `https://${hostname}:${browserPort(number)}/`,
     ssh: (command) => host.ssh(command.map(quoted).join(" ")),
     runOnHost: (command, input) => host.inside(command, input),
-    runAsStranger: (command, input) => runAt(number, "out", command, input),
-    runAtEdge: (command, input) => runAt(number, "edge", command, input),
+    runAsStranger: (command, options) => runAt(number, "out", command, options),
+    runAtEdge: (command, options) => runAt(number, "edge", command, options),
   };
 }
 

@@ -15,10 +15,6 @@ export const sandboxFolder = (stateDir: string): string => join(stateDir, "sandb
 /** The folder of its host. */
 export const hostFolder = (stateDir: string): string => join(sandboxFolder(stateDir), "host");
 
-/** Ports on 127.0.0.1: the API with its status page, and a browser's way to the edge. */
-export const apiPort = (number: number): number => 18_000 + number;
-export const browserPort = (number: number): number => 19_000 + number;
-
 /** PEM file of the authority behind the edge's certificates; the API double makes it when it starts. */
 export const publicCa = (stateDir: string): string => join(sandboxFolder(stateDir), "api", "ca", "public-ca.pem");
 

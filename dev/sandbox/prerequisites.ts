@@ -3,7 +3,9 @@
 import { spawnSync } from "node:child_process";
 import { accessSync, constants, existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
+import { withLock } from "../toolchain/lock.ts";
 import { SandboxError } from "./error.ts";
+import { SHARED_FOLDER } from "./numbers.ts";
 import { run } from "./run.ts";
 
 /** Programs that the sandbox runs on the machine itself, and their Debian packages. */
@@ -96,10 +98,15 @@ export async function prepareMachine(report: (line: string) => void): Promise<vo
  */
 export async function installPackages(packages: readonly string[]): Promise<void> {
   const environment = { env: { DEBIAN_FRONTEND: "noninteractive" }, timeout: 900_000 };
-  await run(["apt-get", "-qq", "update"], environment);
-  const { code, stderr } = await run(
-    ["apt-get", "-qq", "install", "-y", "--no-install-recommends", ...packages],
-    environment,
+  const aptGet = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=600"];
+  // apt-get waits for another one's installation, but not for its lists and archives: other sandboxes' wait here.
+  const { code, stderr } = await withLock(
+    join(SHARED_FOLDER, "apt-get.lock"),
+    async () => {
+      await run([...aptGet, "update"], environment);
+      return run([...aptGet, "install", "-y", "--no-install-recommends", ...packages], environment);
+    },
+    () => undefined,
   );
   if (code === 0) return;
   const reason = stderr.split("\n").find((line) => line.startsWith("E: ")) ?? `code ${code}`;

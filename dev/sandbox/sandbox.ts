@@ -28,7 +28,10 @@ export interface Sandbox {
   ssh(command: readonly string[]): Promise<CommandResult>;
   /** Runs a command on the host as root, past SSH and the firewall. */
   runOnHost(command: readonly string[], options?: { input?: string }): Promise<CommandResult>;
-  /** Runs a command from a stranger's place on the internet, or from the edge's. */
-  runAsStranger(command: readonly string[], options?: { input?: string }): Promise<CommandResult>;
-  runAtEdge(command: readonly string[], options?: { input?: string }): Promise<CommandResult>;
+  /**
+   * Runs a command from a stranger's place on the internet, or from the edge's. It is killed after `timeout` milliseconds,
+   * by default 60 000.
+   */
+  runAsStranger(command: readonly string[], options?: { input?: string; timeout?: number }): Promise<CommandResult>;
+  runAtEdge(command: readonly string[], options?: { input?: string; timeout?: number }): Promise<CommandResult>;
 }

@@ -1,52 +1,81 @@
 // One process at a time, also across checkouts.
-import { randomUUID } from "node:crypto";
-import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import {
+  closeSync,
+  fstatSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from "node:fs";
 import { dirname } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 
-function alive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM"; // somebody else's process is a process too
-  }
-}
+/** Exit status of flock where the lock is another's and it is not to wait. */
+const TAKEN = 1;
 
-/** The process that holds the lock, or undefined when the file is gone or its process is. */
+/** The process that says in the lock file that it holds the lock; undefined before it has said so. */
 function holder(path: string): number | undefined {
   try {
-    const pid = Number(readFileSync(path, "utf8"));
-    return Number.isInteger(pid) && pid > 0 && alive(pid) ? pid : undefined;
+    return Number(readFileSync(path, "utf8")) || undefined;
   } catch {
     return undefined;
   }
 }
 
-/** Whether `file` could be made available as `path`, where nothing is yet. */
-function linked(file: string, path: string): boolean {
+/**
+ * Takes the kernel's lock on an open file. The kernel lets go of it when this process has closed the file or has ended,
+ * however it ended: a process id in a file would outlive its process, and later belong to another one.
+ * @returns whether it is taken, which it is unless `--nonblock` is among the options.
+ */
+function flock(file: number, ...options: string[]): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    // The lock belongs to the open file, which the program shares with this process, and stays when the program ends.
+    const program = spawn("flock", [...options, "3"], { stdio: ["ignore", "ignore", "ignore", file] });
+    program.once("error", ({ message }) => reject(new Error(`flock cannot be run (${message}): install util-linux`)));
+    program.once("exit", (code, signal) => {
+      if (code === 0 || code === TAKEN) resolve(code === 0);
+      else reject(new Error(`flock failed with ${signal ?? code ?? "no status"}`));
+    });
+  });
+}
+
+/** Whether the path still leads to an open file. */
+function isAt(path: string, file: number): boolean {
+  const [there, own] = [statSync(path, { throwIfNoEntry: false }), fstatSync(file)];
+  return there?.ino === own.ino && there.dev === own.dev;
+}
+
+/** Writes into the lock file who holds the lock, for those who wait. */
+function sign(file: number): void {
   try {
-    linkSync(file, path);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
-    throw error;
+    ftruncateSync(file);
+    writeSync(file, String(process.pid));
+  } catch {
+    // A full disk takes no words; the lock holds without them.
   }
 }
 
-/** Takes away a lock without a process. Two may try at once: the slower one then holds a lock that is in use again. */
-function clear(path: string, aside: string): void {
-  try {
-    renameSync(path, aside);
-  } catch {
-    return; // somebody else was quicker
+/** Takes the lock `path`; gives the open file that holds it. `wait` surrounds the time for which another holds it. */
+async function take(path: string, wait: (taken: Promise<unknown>) => Promise<unknown>): Promise<number> {
+  for (;;) {
+    const file = openSync(path, "a", 0o600);
+    try {
+      if (!(await flock(file, "--nonblock"))) await wait(flock(file));
+      // Its last holder removes the file. Who waited for that one then has the lock of a file that nobody else opens.
+      if (isAt(path, file)) return file;
+    } catch (error) {
+      closeSync(file);
+      throw error;
+    }
+    closeSync(file);
   }
-  if (holder(aside) !== undefined) linked(aside, path);
-  rmSync(aside, { force: true });
 }
 
 /**
- * Runs `work` while this process holds the lock file `path`. A lock whose process has died is taken over.
+ * Runs `work` while this process holds the lock file `path`, which no other call does meanwhile, in this process neither.
  * @param waiting is called about every `interval` milliseconds while another process holds it.
  * @param interval default 5000.
  */
@@ -57,31 +86,19 @@ export async function withLock<T>(
   interval = 5000,
 ): Promise<T> {
   mkdirSync(dirname(path), { recursive: true });
-  const own = `${path}.${randomUUID()}`;
+  const tell = () => {
+    const pid = holder(path);
+    if (pid !== undefined) waiting(pid);
+  };
+  const file = await take(path, (taken) => {
+    const timers = [setTimeout(tell, Math.min(interval, 200)), setInterval(tell, interval)];
+    return taken.finally(() => timers.forEach((timer) => clearTimeout(timer)));
+  });
   try {
-    // A lock is there with its whole content or not at all.
-    writeFileSync(own, String(process.pid));
-    for (let told = -Infinity; !linked(own, path);) {
-      const pid = holder(path);
-      if (pid === undefined) {
-        clear(path, `${own}.stale`);
-        continue;
-      }
-      if (Date.now() - told >= interval) {
-        waiting(pid);
-        told = Date.now();
-      }
-      await sleep(Math.min(interval, 200));
-    }
-  } finally {
-    rmSync(own, { force: true });
-  }
-  const release = () => rmSync(path, { force: true });
-  process.once("exit", release);
-  try {
+    sign(file);
     return await work();
   } finally {
-    process.off("exit", release);
-    release();
+    rmSync(path, { force: true });
+    closeSync(file);
   }
 }

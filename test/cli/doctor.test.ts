@@ -23,6 +23,9 @@ interface Finding {
 /** A further site, which is added halfway. */
 const ALBUM = "album.home.localhost";
 
+/** A look takes a few seconds, and several times that on a busy machine; it does not wait for one thing after another. */
+const LONGEST_SECONDS = 60;
+
 let world: World;
 /** All that the doctor has printed. */
 let printed = "";
@@ -99,7 +102,7 @@ test("a site as it was deployed is well, and looking at it changes nothing", asy
   expectIll(findings, {});
   expect(code).toBe(0);
   expect(findings).toHaveLength(53);
-  expect(seconds).toBeLessThan(15);
+  expect(seconds).toBeLessThan(LONGEST_SECONDS);
   expect(await snapshot()).toBe(before);
   const methods = (await world.api.requests(last)).map(({ method }) => method);
   expect(new Set(methods)).toEqual(new Set(["GET"]));
@@ -241,7 +244,7 @@ describe("each broken thing is named, and nothing else", () => {
     await world.deployment.stack.up({ refresh: true, replace: [leaf, sharesLeaf], suppressProgress: true });
     const { findings, seconds } = await examined();
     expectIll(findings, {});
-    expect(seconds).toBeLessThan(15);
+    expect(seconds).toBeLessThan(LONGEST_SECONDS);
     const count = (name: string | undefined) => findings.filter(({ site }) => site === name).length;
     expect([SITE, ALBUM, SHARES, undefined].map(count)).toEqual([21, 19, 12, 20]);
   });

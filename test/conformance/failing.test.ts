@@ -30,7 +30,7 @@ describe("a preview", () => {
     const { code, output, seconds } = await preview("exception in the SDK");
     expect(code).not.toBe(0);
     expect(output).toContain("Missing resource type argument");
-    expect(seconds).toBeLessThan(usual.seconds + 10);
+    expect(seconds).toBeLessThan(usual.seconds + 20);
   });
 
   test.runIf(mode === "offline")("names a resource type that the stand-in plugin does not have", async () => {

@@ -81,7 +81,7 @@ test("an Access application that somebody deletes opens nothing, and a new one i
   const before = await pings(site.world.sandbox);
   await site.world.api.alter({ access_apps: [] });
   // The edge asks for nothing any more and leads everyone to the host, which does.
-  await expect.poll(async () => (await site.world.visit("/api/server/ping")).status, { timeout: 5000 }).toBe(403);
+  await expect.poll(async () => (await site.world.visit("/api/server/ping")).status).toBe(403);
   expect(await site.pinged()).toBe(403);
   expect(await pings(site.world.sandbox)).toBe(before);
 

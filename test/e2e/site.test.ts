@@ -141,7 +141,7 @@ describe("a phone", () => {
     const file = randomFile(64);
     try {
       const before = await look(world.sandbox);
-      const uploading = upload(world.sandbox, SITE, phone, file.path, 18);
+      const uploading = upload(world.sandbox, SITE, phone, file.path, 8);
       const samples = await lookUntil(world.sandbox, uploading);
       const { status, body, began, ended } = await uploading;
       expect({ status, body: JSON.parse(body) as unknown }).toMatchObject({
@@ -179,7 +179,7 @@ describe("a phone", () => {
     const load = startLoad(world.sandbox, SITE, phone);
     const answered = async (more: number) => {
       const wanted = (await pings(world.sandbox)) + more;
-      await expect.poll(() => pings(world.sandbox), { timeout: 30_000, interval: 100 }).toBeGreaterThan(wanted);
+      await expect.poll(() => pings(world.sandbox), { timeout: 60_000, interval: 100 }).toBeGreaterThan(wanted);
     };
     let counts: Record<string, number>;
     try {

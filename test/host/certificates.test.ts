@@ -116,18 +116,18 @@ describe("where nginx serves the site", () => {
     /** Visits from new connections, all the time while the body renews; gives those that failed. */
     async function failures(body: () => Promise<void>, client?: KeyPairPem): Promise<unknown[]> {
       const failed: unknown[] = [];
-      let connections = 0;
       let over = false;
       const visits = [1, 2, 3].map(async () => {
-        while (!over) {
+        let connections = 0;
+        for (; !over; connections += 1) {
           await origin.seen("/", client && { client }).catch((error: unknown) => failed.push(error));
-          connections++;
           await sleep(2);
         }
+        return connections;
       });
       await body().finally(() => (over = true));
-      await Promise.all(visits);
-      expect(connections).toBeGreaterThan(20);
+      // On a machine that is not busy each comes dozens of times.
+      expect(Math.min(...(await Promise.all(visits)))).toBeGreaterThan(1);
       return failed;
     }
 
@@ -198,7 +198,8 @@ describe("where nginx serves the site", () => {
       `${target}\n${target.replace("generations/", "")}`,
     );
     expect(await shown()).toBe(fingerprint(served.certificate));
-    await origin.run("rm /etc/nginx/conf.d/owner.conf && nginx -s reload && sleep 0.5");
+    await origin.run("rm /etc/nginx/conf.d/owner.conf");
+    await origin.reloadNginx();
     await install();
   });
 

@@ -70,7 +70,7 @@ describe.skipIf(missing !== undefined)("Debian 13", () => {
 
   test("firewall: what nobody confirms is undone, and made again by the next run", async () => {
     const ranges = { ipv4: ["104.16.0.0/13"], ipv6: ["2606:4700::/32"] };
-    const changed = await origin.apply("firewall", { ...firewallPayload, ranges, confirmSeconds: 3 });
+    const changed = await origin.apply("firewall", { ...firewallPayload, ranges, confirmSeconds: 10 });
     expect(changed).toMatch(/^firewall change 2: .* 1 IPv4 and 1 IPv6 ranges/);
     expect(await fromEdge()).toEqual(ONLY_SSH);
     await undone(origin.host);

@@ -51,7 +51,7 @@ test("a chain that comes too late is refused", async () => {
 });
 
 test("with it the port is closed to strangers over both IP versions, and open to nginx", async () => {
-  expect(await host.step("firewall", DROP)).toEqual({ code: 0, said: LINE(1), answer: expect.anything() });
+  expect(await host.step("firewall", DROP)).toMatchObject({ code: 0, said: LINE(1) });
   expect(await fromStranger()).toEqual(ONLY_SSH);
   for (const place of ["127.0.0.1:2283", "198.51.100.10:2283", ...Object.values(CONTAINER)]) {
     expect((await host.inside(`curl -s http://${place}/`, { timeout: 10_000 })).stdout, place).toBe("pong");

@@ -1,7 +1,12 @@
 // What the firewall's tests share.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
 import type { SshOptions } from "../../dev/sandbox/host/host.ts";
+import { commandAt } from "../../dev/sandbox/network/network.ts";
 import type { CommandResult } from "../../dev/sandbox/sandbox.ts";
 import type { TestHost } from "../support/host.ts";
+import { PYTHON } from "../support/python.ts";
 
 /** Ranges that hold the sandbox edge's addresses, and some that do not. */
 export const RANGES = {
@@ -18,7 +23,9 @@ export const PAYLOAD = {
   confirmSeconds: 600,
 };
 
-const ADDRESSES = { v4: "198.51.100.10", v6: "2001:db8:77::10" };
+type IpVersion = "v4" | "v6";
+
+const ADDRESSES: Readonly<Record<IpVersion, string>> = { v4: "198.51.100.10", v6: "2001:db8:77::10" };
 
 export const LINE = (change: number, sshPort: number | string = 22) =>
   `firewall change ${change}: port 443 is open to 3 IPv4 and 2 IPv6 ranges of Cloudflare, SSH on port ${sshPort} to everyone\n`;
@@ -45,6 +52,14 @@ export async function listen(host: TestHost): Promise<void> {
   await host.inside(ready, { timeout: 20_000 });
 }
 
+const KNOCK = join(import.meta.dirname, "support/knock.py");
+
+/** Places where an IP version's packets for a port go, by names that tell both. */
+const ways = (ports: readonly number[], versions: readonly IpVersion[]) =>
+  Object.fromEntries(
+    versions.flatMap((version) => ports.map((port) => [`${port}-${version}`, [ADDRESSES[version], port]])),
+  );
+
 /**
  * Connects to the host's ports from outside: `open`, or `silent` where no answer comes within a second, or `refused`,
  * by port and IP version.
@@ -53,20 +68,11 @@ export async function reach(
   from: (command: string) => Promise<CommandResult>,
   ports: readonly number[] = [22, 80, 443, 2283],
 ): Promise<Record<string, string>> {
-  const attempts = Object.entries(ADDRESSES).flatMap(([version, address]) =>
-    ports.map(
-      (port) => `(timeout 1 bash -c 'exec 3<>/dev/tcp/${address}/${port}' 2>/dev/null; echo ${port}-${version} $?) & `,
-    ),
+  const { code, stdout, stderr } = await from(
+    `${PYTHON} -IB '${KNOCK}' once '${JSON.stringify(ways(ports, ["v4", "v6"]))}'`,
   );
-  const { stdout } = await from(`${attempts.join("")} wait`);
-  const meaning: Record<string, string> = { 0: "open", 1: "refused", 124: "silent" };
-  return Object.fromEntries(
-    stdout
-      .trim()
-      .split("\n")
-      .map((line) => line.split(" "))
-      .map(([port = "", code = ""]) => [port, meaning[code] ?? code]),
-  );
+  if (code !== 0) throw new Error(`nobody knocked: ${stderr}`);
+  return JSON.parse(stdout) as Record<string, string>;
 }
 
 const both = (port: number, state: string) => ({ [`${port}-v4`]: state, [`${port}-v6`]: state });
@@ -87,26 +93,20 @@ export const ALL_OPEN = { ...both(22, "open"), ...both(80, "open"), ...both(443,
  */
 export function strangerTries(
   host: TestHost,
-  { shut = [], open = [], over = ["v4", "v6"] }: { shut?: number[]; open?: number[]; over?: ("v4" | "v6")[] },
+  { shut = [], open = [], over = ["v4", "v6"] }: { shut?: number[]; open?: number[]; over?: IpVersion[] },
 ): () => Promise<string> {
-  const attempt = (address: string, port: number, seconds: number) =>
-    `timeout ${seconds} bash -c 'exec 3<>/dev/tcp/${address}/${port}' 2>/dev/null`;
-  const round = over
-    .map((version) => ADDRESSES[version])
-    .flatMap((address) => [
-      ...shut.map((port) => `${attempt(address, port, 0.3)} && echo ${port} open over ${address}; `),
-      ...open.map(
-        (port) =>
-          `${attempt(address, port, 0.3)} || ${attempt(address, port, 3)} || echo ${port} shut over ${address}; `,
-      ),
-    ]);
-  const end = `/tmp/immich-access-stop-${host.number}-${[...shut, ...open].join("-")}`;
-  const tries = host.fromStranger(`rm -f ${end}; until [ -e ${end} ]; do ${round.join("")} done; rm ${end}`, {
-    timeout: 280_000,
-  });
+  const expected = [shut, open].map((ports) => JSON.stringify(ways(ports, over)));
+  const [file = "", ...args] = commandAt(host.number, "out", [PYTHON, "-IB", KNOCK, "watch", ...expected]);
+  // Ends with its standard input, so with the test, however that ends.
+  const stranger = spawn(file, args, { stdio: ["pipe", "pipe", "inherit"] });
+  let output = "";
+  stranger.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()));
+  const closed = once(stranger, "close");
   return async () => {
-    await host.fromStranger(`touch ${end}`);
-    return (await tries).stdout;
+    stranger.stdin.end();
+    const [code] = (await closed) as [number | null];
+    if (code !== 0) throw new Error(`nobody knocked: ${file} ended with ${code ?? "a signal"}`);
+    return output;
   };
 }
 

@@ -49,11 +49,11 @@ test("the last confirmation makes an undone change again, and asks for another r
 });
 
 test("a new connection confirms, and the change stays", async () => {
-  expect(await confirm(host, true)).toEqual({ code: 0, said: "2\n", answer: expect.anything() });
+  expect(await confirm(host, true)).toMatchObject({ code: 0, said: "2\n" });
   expect((await host.inside("systemctl is-active immich-access-undo; ls /var/lib/immich-access")).stdout).toBe(
     "inactive\nfirewall-change.json\nfirewall-sites.json\nranges.json\n",
   );
-  expect(await confirm(host, false)).toEqual({ code: 0, said: "2\n", answer: expect.anything() });
+  expect(await confirm(host, false)).toMatchObject({ code: 0, said: "2\n" });
 });
 
 test("an unconfirmed change of an active firewall is undone to the rules before it", async () => {
@@ -63,18 +63,20 @@ test("an unconfirmed change of an active firewall is undone to the rules before 
   await undone(host);
   expect(await state()).toBe(before);
   // The step before the last does not fail for it: the one after it confirms.
-  expect(await confirm(host, false)).toEqual({ code: 0, said: "4\n", answer: expect.anything() });
+  expect(await confirm(host, false)).toMatchObject({ code: 0, said: "4\n" });
   expect(await state()).not.toBe(before);
-  expect(await confirm(host, true)).toEqual({ code: 0, said: "4\n", answer: expect.anything() });
+  expect(await confirm(host, true)).toMatchObject({ code: 0, said: "4\n" });
 });
 
 test("a connection from before the change cannot confirm it", async () => {
-  const python = "import sys,time; sys.path.insert(0,'/usr/local/lib/immich-access'); time.sleep(6)";
+  const python = "import sys; sys.path.insert(0,'/usr/local/lib/immich-access')";
   const old = host.ssh(
-    `/usr/bin/python3 -I -B -c "${python}; from agent.firewall.confirmation import confirm; confirm(True)"`,
+    "touch /run/connected; until [ -e /run/changed ]; do sleep 0.1; done; " +
+      `/usr/bin/python3 -I -B -c "${python}; from agent.firewall.confirmation import confirm; confirm(True)"`,
   );
-  await host.inside("sleep 1");
+  await host.inside("until [ -e /run/connected ]; do sleep 0.1; done; sleep 1");
   expect((await host.step("firewall", PAYLOAD)).said).toBe(LINE(5));
+  await host.inside("touch /run/changed");
   expect((await old).stderr).toContain("this SSH connection is older than the firewall's change");
   expect((await host.inside("systemctl is-active immich-access-undo")).stdout).toBe("active\n");
 });
@@ -94,7 +96,7 @@ test("a reboot within the window does not make an unconfirmed change permanent",
   const before = await state();
   expect((await host.step("firewall", { ...PAYLOAD, ranges: { ...RANGES, ipv6: ["2606:4700::/32"] } })).code).toBe(0);
   expect(await fromEdge()).toEqual({ ...SSH_AND_HTTPS, "443-v6": "silent" });
-  await host.inside(`sed -i 's/"seconds": 600/"seconds": 6/' /var/lib/immich-access/firewall-armed.json`);
+  await host.inside(`sed -i 's/"seconds": 600/"seconds": 20/' /var/lib/immich-access/firewall-armed.json`);
   await host.reboot();
   await listen(host);
   expect(await fromEdge()).toEqual({ ...SSH_AND_HTTPS, "443-v6": "silent" });

@@ -27,7 +27,7 @@ const fromStranger = () => reach((command) => host.fromStranger(command));
 const fromEdge = () => reach((command) => host.fromEdge(command));
 
 test("the first run leaves SSH to everyone and 443 to Cloudflare, over both IP versions", async () => {
-  expect(await host.step("firewall", PAYLOAD)).toEqual({ code: 0, said: LINE(1), answer: expect.anything() });
+  expect(await host.step("firewall", PAYLOAD)).toMatchObject({ code: 0, said: LINE(1) });
   expect(await fromStranger()).toEqual(ONLY_SSH);
   expect(await fromEdge()).toEqual(SSH_AND_HTTPS);
   expect(await foreignRules(host)).toBe(usersRules);
@@ -50,12 +50,8 @@ test("a second run touches no file and no rule, whoever runs it", async () => {
   const before = { times: (await times()).stdout, counters: (await counters()).stdout };
   // Packets have been counted, so rules that are loaded again would show.
   expect(before.counters).toMatch(/^ +[1-9]/m);
-  expect(await host.step("firewall", PAYLOAD)).toEqual({ code: 0, said: LINE(1), answer: expect.anything() });
-  expect(await host.step("firewall", PAYLOAD, { user: "deploy" })).toEqual({
-    code: 0,
-    said: LINE(1),
-    answer: expect.anything(),
-  });
+  expect(await host.step("firewall", PAYLOAD)).toMatchObject({ code: 0, said: LINE(1) });
+  expect(await host.step("firewall", PAYLOAD, { user: "deploy" })).toMatchObject({ code: 0, said: LINE(1) });
   expect({ times: (await times()).stdout, counters: (await counters()).stdout }).toEqual(before);
 });
 
@@ -142,8 +138,11 @@ test("a firewall that lets everything in by default is closed", async () => {
 });
 
 test("a ufw that is busy is waited for, and then named", async () => {
-  const hold = "import fcntl,time; f=open('/run/ufw.lock','w'); fcntl.lockf(f,2); time.sleep(60)";
-  await host.inside(`systemd-run -q --unit holder /usr/bin/python3 -c "${hold}"; sleep 0.5`);
+  const hold =
+    "import fcntl,time; f=open('/run/ufw.lock','w'); fcntl.lockf(f,2); open('/run/held','w'); time.sleep(600)";
+  await host.inside(
+    `systemd-run -q --unit holder /usr/bin/python3 -c "${hold}"; until [ -e /run/held ]; do sleep 0.1; done`,
+  );
   const answer = await host.step("firewall", { ...PAYLOAD, ranges: { ...RANGES, ipv4: ["104.16.0.0/13"] } });
   await host.inside("systemctl stop holder");
   expect(answer).toMatchObject({ code: 1, answer: "" });

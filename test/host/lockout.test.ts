@@ -55,8 +55,8 @@ async function answering(...ports: number[]): Promise<string> {
 test("ufw's first start keeps an SSH port of its own open at every moment, and nothing else", async () => {
   const stop = strangerTries(host, { open: [2222] });
   const answer = await host.step("firewall", { ...PAYLOAD, sshPort: 2222 }, { port: 2222 });
-  expect(answer).toEqual({ code: 0, said: LINE(1, 2222), answer: expect.anything() });
-  expect(await confirm(host, true, { port: 2222 })).toEqual({ code: 0, said: "1\n", answer: expect.anything() });
+  expect(answer).toMatchObject({ code: 0, said: LINE(1, 2222) });
+  expect(await confirm(host, true, { port: 2222 })).toMatchObject({ code: 0, said: "1\n" });
   expect(await stop()).toBe("");
   expect(await answering(22, 80, 2222)).toBe("2222");
 });
@@ -72,7 +72,7 @@ test("sshd moves to another port, which its owner has let in: it stays open, and
   await listenOn("Port 2222", "Port 2200");
   const stop = strangerTries(host, { open: [2200] });
   const answer = await host.step("firewall", { ...PAYLOAD, sshPort: 2200 }, { port: 2200 });
-  expect(answer).toEqual({ code: 0, said: LINE(2, 2200), answer: expect.anything() });
+  expect(answer).toMatchObject({ code: 0, said: LINE(2, 2200) });
   expect(await confirm(host, true, { port: 2200 })).toMatchObject({ stdout: "2\n" });
   expect(await stop()).toBe("");
   expect(await answering(2222, 2200)).toBe("2200");
@@ -100,7 +100,7 @@ test("an owner whose ufw leaves IPv6 alone, and whose SSH is there alone, stays 
 
   const stop = strangerTries(host, { open: [2200], over: ["v6"] });
   const answer = await host.step("firewall", { ...PAYLOAD, sshPort: 2200 }, way);
-  expect(answer).toEqual({ code: 0, said: LINE(1, 2200), answer: expect.anything() });
+  expect(answer).toMatchObject({ code: 0, said: LINE(1, 2200) });
   expect(await confirm(host, true, way)).toMatchObject({ stdout: "1\n" });
   expect(await stop()).toBe("");
   expect(await answering(22, 80, 443, 2200)).toBe("2200");
@@ -112,7 +112,7 @@ test("a change that nobody confirms, because the workstation is gone, gives the 
   const before = await state();
   const stop = strangerTries(host, { open: [2200], over: ["v6"] });
   const ranges = { ...RANGES, ipv6: ["2606:4700::/32"] };
-  await host.step("firewall", { ...PAYLOAD, sshPort: 2200, ranges, confirmSeconds: 3 }, way);
+  await host.step("firewall", { ...PAYLOAD, sshPort: 2200, ranges, confirmSeconds: 10 }, way);
   expect(await state()).not.toBe(before);
   await undone(host);
   expect(await stop()).toBe("");

@@ -41,7 +41,8 @@ async function ownersServer(listen: string, name: string, rest = ""): Promise<vo
   const config =
     `server { listen ${listen}; server_name ${name}; ssl_certificate /etc/ssl/owner.pem; ` +
     `ssl_certificate_key /etc/ssl/owner.key; ${rest} location / { return 200 ${name}; } }`;
-  await origin.run(`echo '${config}' >>${OWNER} && systemctl reload nginx && sleep 0.3`);
+  await origin.run(`echo '${config}' >>${OWNER}`);
+  await origin.reloadNginx();
 }
 
 /** A visit to the owner's server: no client certificate, and another name. */
@@ -102,8 +103,9 @@ describe("what fails is taken back:", () => {
   test("a port that another program has", async () => {
     await origin.run(
       "systemd-run --quiet --unit owner-https /usr/bin/python3 -c " +
-        "'import socket, time; s = socket.create_server((\"\", 443)); time.sleep(600)'; sleep 0.5",
+        "'import socket, time; s = socket.create_server((\"\", 443)); time.sleep(600)'",
     );
+    await origin.listening("0.0.0.0:443");
     const before = await files();
     const running = await workers();
     expect(await origin.refuse("nginx", nginxPayload)).toMatch(

@@ -1,6 +1,11 @@
-import { existsSync } from "node:fs";
+import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { removeClaimed } from "../../dev/sandbox/lifecycle.ts";
+import { makeNetwork } from "../../dev/sandbox/network/network.ts";
+import { numbers, ownProcess } from "../../dev/sandbox/numbers.ts";
+import { networkIsThere } from "../../dev/sandbox/parts.ts";
 import { startTestHost, type TestHost } from "../support/host.ts";
+import { isClaimed, leftByNumber, leftInFolder, processesWith } from "../support/leftovers.ts";
 
 let host: TestHost;
 beforeAll(async () => {
@@ -42,11 +47,31 @@ test("a reboot keeps files and forgets the kernel's state", async () => {
 
 test("nothing of a closed host is left", async () => {
   const second = await startTestHost();
-  expect(second.number).not.toBe(host.number);
-  await second.inside("setsid sleep 1000 >/dev/null 2>&1 &");
+  const { number, folder } = second;
+  expect(number).not.toBe(host.number);
+  const mark = `IMMICH_ACCESS_TEST=${randomUUID()}`;
+  await second.inside(`${mark} setsid sleep 1000 >/dev/null 2>&1 &`);
+  await expect.poll(() => processesWith(mark)).not.toEqual([]);
+  expect(leftByNumber(number, folder)).not.toEqual([]);
+
+  await second.takeDown();
+  expect(leftByNumber(number, folder)).toEqual([]);
+  expect(leftInFolder(folder)).toEqual([]);
+  expect(processesWith(mark)).toEqual([]);
   await second.close();
-  const names = (await host.fromEdge("ip netns list; ip -br link; cat /proc/mounts; ps ax -o args")).stdout;
-  expect(names).not.toContain(`ia${second.number}-`);
-  expect(names).not.toContain("sleep 1000");
-  expect(existsSync(`/run/immich-access-sandbox/${second.number}`)).toBe(false);
+  expect(isClaimed(folder)).toBe(false);
+});
+
+test("a host that is closed twice takes nothing from the one that has its number by then", async () => {
+  const second = await startTestHost();
+  await second.close();
+  const heir = numbers.claim(second.number, { hostFolder: `${second.folder}-heir`, owner: ownProcess() });
+  try {
+    await makeNetwork(heir.number);
+    await second.close();
+    expect(networkIsThere(heir.number)).toBe(true);
+    expect(isClaimed(heir.hostFolder)).toBe(true);
+  } finally {
+    await numbers.giveBack(heir, removeClaimed);
+  }
 });

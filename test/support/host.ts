@@ -9,7 +9,7 @@ import { hostLayer } from "../../dev/sandbox/host/layer.ts";
 import { installImmich } from "../../dev/sandbox/immich/install.ts";
 import { removeClaimed } from "../../dev/sandbox/lifecycle.ts";
 import { makeNetwork, runAt } from "../../dev/sandbox/network/network.ts";
-import { claimNumber, ownProcess, releaseNumber, sweep, type Claim } from "../../dev/sandbox/numbers.ts";
+import { numbers, ownProcess, type Claim } from "../../dev/sandbox/numbers.ts";
 import type { RunOptions } from "../../dev/sandbox/run.ts";
 import type { CommandResult } from "../../dev/sandbox/sandbox.ts";
 import { payloadFor, type Told } from "./payloads.ts";
@@ -38,6 +38,8 @@ export class TestHost {
   public readonly number: number;
   /** Address for SSH. */
   public readonly address: string;
+  /** Where the host lies on this machine. */
+  public readonly folder: string;
   private readonly host: Host;
   private readonly claim: Claim;
 
@@ -45,6 +47,7 @@ export class TestHost {
     this.host = host;
     this.claim = claim;
     this.number = claim.number;
+    this.folder = claim.hostFolder;
     this.address = host.address;
   }
 
@@ -93,9 +96,17 @@ export class TestHost {
     return this.host.reboot();
   }
 
-  /** Removes the host and its networks. */
+  /**
+   * Removes the host and its networks, and keeps the number: as long as nobody else can have it, whatever bears it has been
+   * left behind by this host.
+   */
+  public async takeDown(): Promise<void> {
+    await numbers.holding(this.claim, () => removeClaimed(this.claim));
+  }
+
+  /** Removes the host and its networks, and gives the number back. */
   public close(): Promise<void> {
-    return remove(this.claim);
+    return numbers.giveBack(this.claim, removeClaimed);
   }
 }
 
@@ -106,11 +117,13 @@ export interface TestHostOptions {
   ca?: string;
 }
 
+const report = (line: string) => {
+  console.error(line);
+};
+
 /** Fetches what hosts are made of, if it is not there yet, so that no test spends its time on it. See hostLayer. */
 export function prepareTestHosts({ release }: Pick<TestHostOptions, "release"> = {}): Promise<string> {
-  return hostLayer((line) => {
-    console.error(line);
-  }, release);
+  return hostLayer(report, release);
 }
 
 /**
@@ -119,21 +132,16 @@ export function prepareTestHosts({ release }: Pick<TestHostOptions, "release"> =
  */
 export async function startTestHost({ ca, ...options }: TestHostOptions = {}): Promise<TestHost> {
   const layer = await prepareTestHosts(options);
-  await sweep(removeClaimed);
+  await numbers.sweep(removeClaimed, report);
   const hostFolder = mkdtempSync(join(tmpdir(), "immich-access-host-"));
-  const claim = await claimNumber(FIRST_NUMBER, { hostFolder, owner: ownProcess() });
+  const claim = numbers.claim(FIRST_NUMBER, { hostFolder, owner: ownProcess() });
   const host = new Host({ number: claim.number, folder: hostFolder, layer, ca });
   try {
     await makeNetwork(claim.number);
     await host.boot();
   } catch (error) {
-    await remove(claim);
+    await numbers.giveBack(claim, removeClaimed);
     throw error;
   }
   return new TestHost(host, claim);
-}
-
-async function remove(claim: Claim): Promise<void> {
-  await removeClaimed(claim);
-  releaseNumber(claim.number);
 }

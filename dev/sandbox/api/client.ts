@@ -79,7 +79,8 @@ export function sandboxApi(stateDir: string): SandboxApi {
       const end = Date.now() + timeoutMs;
       for (;;) {
         try {
-          await get("/ready", 1000);
+          // A double that has ended refuses at once; one that is slow, because the machine is busy, is there.
+          await get("/ready");
           return;
         } catch (error) {
           if (Date.now() > end) throw new Error(`the sandbox's API does not answer on ${socket}`, { cause: error });

@@ -89,7 +89,7 @@ export async function startApi(options: ApiOptions): Promise<RunningApi> {
     await once(open, "listening");
   } catch (error) {
     const reason = (error as NodeJS.ErrnoException).code === "EADDRINUSE" ? "is in use" : String(error);
-    throw new Error(`127.0.0.1:${options.port} ${reason}; stop what listens there or choose another sandbox number`, {
+    throw new Error(`127.0.0.1:${options.port} ${reason}; stop what listens there and try again`, {
       cause: error,
     });
   }

@@ -1,7 +1,8 @@
 #!/bin/bash
 # cgroup.sh -- prints where this machine's cgroup2 file system is mounted; mounts one of the sandbox's own if it has none.
 set -euo pipefail
-group=$(findmnt -n -t cgroup2 -o TARGET | head -1)
+# findmnt fails where there is none.
+group=$(findmnt -n -t cgroup2 -o TARGET | head -1) || true
 if [ -z "$group" ]; then
   group=/run/immich-access-sandbox/cgroup
   mkdir -p "$group"

@@ -8,6 +8,9 @@ import { startTime } from "../processes.ts";
 import { run, type RunOptions } from "../run.ts";
 import type { CommandResult } from "../sandbox.ts";
 
+/** More than all stages of up.sh may take together, so that it ends by itself and cleans up. */
+const BOOT_MS = 300_000;
+
 export interface HostOptions {
   /** Number of the sandbox, whose networks must be there. */
   number: number;
@@ -40,7 +43,8 @@ export class Host {
   /** Boots the host and waits until systemd is up and sshd answers, usually 2 s. */
   public async boot(): Promise<void> {
     const { number, folder, layer, ca } = this.options;
-    const { code, stderr } = await this.script("up.sh", String(number), folder, layer, ...(ca ? [ca] : []));
+    const args = [String(number), folder, layer, ...(ca ? [ca] : [])];
+    const { code, stderr } = await this.script("up.sh", args, { timeout: BOOT_MS });
     if (code !== 0) {
       await this.halt();
       throw new SandboxError(stderr.trim().split("\n").at(-1) ?? "the sandbox host did not come up");
@@ -50,7 +54,7 @@ export class Host {
 
   /** Ends the host as a power failure would; its disk stays. */
   public async halt(): Promise<void> {
-    await this.script("down.sh", String(this.options.number), this.options.folder);
+    await this.script("down.sh", ["--keep", String(this.options.number), this.options.folder]);
   }
 
   /** Power failure and boot: what was not on disk is gone, among it the firewall in the kernel. */
@@ -64,6 +68,11 @@ export class Host {
   public async park(): Promise<void> {
     await this.halt();
     await run(["umount", "-q", join(this.options.folder, "disk")]);
+  }
+
+  /** Ends the host and removes its folder. */
+  public async remove(): Promise<void> {
+    await this.script("down.sh", [String(this.options.number), this.options.folder]);
   }
 
   /** The process id of the host's systemd on this machine, or undefined when the host does not run. */
@@ -90,7 +99,8 @@ export class Host {
   public ssh(command: string, { user = "root", port = 22, ...options }: SshOptions = {}): Promise<CommandResult> {
     const settings = [
       "BatchMode=yes",
-      "ConnectTimeout=5",
+      // Counts until the keys are exchanged, for which a busy machine takes seconds.
+      "ConnectTimeout=30",
       `HostKeyAlias=${this.address}`,
       "IdentitiesOnly=yes",
       // The quickest one: most of a login's time is the exchange of keys.
@@ -121,7 +131,7 @@ export class Host {
     return join(this.options.folder, "known_hosts");
   }
 
-  private script(name: string, ...args: string[]): Promise<CommandResult> {
-    return run(["bash", join(import.meta.dirname, name), ...args]);
+  private script(name: string, args: readonly string[], options?: RunOptions): Promise<CommandResult> {
+    return run(["bash", join(import.meta.dirname, name), ...args], options);
   }
 }

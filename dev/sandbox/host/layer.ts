@@ -54,6 +54,8 @@ function usable(folder: string, kind: string): string | undefined {
     .at(-1);
   if (name === undefined) return undefined;
   const layer = join(folder, name);
+  // Another checkout that makes a new one may have removed this one meanwhile.
+  if (!existsSync(description(layer))) return undefined;
   const { ground, made } = JSON.parse(readFileSync(description(layer), "utf8")) as Description;
   if (Date.now() - made > KEPT_DAYS * DAY) return undefined;
   const here = new Set(installedHere());

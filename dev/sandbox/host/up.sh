@@ -6,6 +6,9 @@
 # host's files, which are kept until the layer is another one. A new disk has a new host key.
 set -euo pipefail
 n=${1:?usage: up.sh N STATE LAYER [CA]} state=$2 layer=$3 ca=${4:-}
+# Seconds for each stage of the boot, which takes 2 s in all, and many times that beside others on a busy machine. They
+# end what hangs.
+patience=60
 here=$(dirname "$(realpath "$0")")
 mkdir -p "$state"
 chmod 700 "$state"
@@ -57,7 +60,8 @@ mkdir -p "$group"
 outer=$!
 
 pid="" name=""
-for _ in $(seq 120); do
+SECONDS=0
+until [ "$SECONDS" -ge "$patience" ]; do
   kill -0 "$outer" 2>/dev/null || fail "its first process ended"
   read -r pid _ 2>/dev/null <"/proc/$outer/task/$outer/children" || true
   [ -n "$pid" ] && read -r name 2>/dev/null <"/proc/$pid/comm" && [ "$name" = systemd ] && break
@@ -67,13 +71,14 @@ done
 # With the start time, so that another process that got the number is never taken for it.
 echo "$pid $(awk '{print $22}' "/proc/$pid/stat")" >"$state/pid"
 # It waits for the end of the boot as soon as systemd listens to it.
-ask=(timeout 20 nsenter -t "$pid" -m -n -p -u -i -C -r -w -- systemctl is-system-running --wait)
+ask=(timeout "$patience" nsenter -t "$pid" -m -n -p -u -i -C -r -w -- systemctl is-system-running --wait)
 SECONDS=0
-until [ "$SECONDS" -ge 20 ]; do
+until [ "$SECONDS" -ge "$patience" ]; do
   case $("${ask[@]}" 2>/dev/null || true) in running | degraded) break ;; esac
   sleep 0.05
 done
-for _ in $(seq 200); do
+SECONDS=0
+until [ "$SECONDS" -ge "$patience" ]; do
   (exec 3<>"/dev/tcp/10.77.$n.2/22") 2>/dev/null && exit 0
   sleep 0.02
 done

@@ -121,7 +121,9 @@ export async function startFixture(
   const api = await startApi({ folder: join(stateDir, "sandbox", "api"), socket, port: 0 });
   const { world } = api;
   const own = certificate(world.authorities.originCa, [SITE]);
-  const origin = https.createServer({ cert: own.certificate, key: own.privateKey }, answer);
+  // It asks for the edge's certificate, and answers whether there is one or not.
+  const asking = { requestCert: true, rejectUnauthorized: false };
+  const origin = https.createServer({ cert: own.certificate, key: own.privateKey, ...asking }, answer);
   origin.listen(0, "127.0.0.1");
   await once(origin, "listening");
   const edge = await startEdge({

@@ -14,8 +14,7 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
-const stopAsNobody = (path: string) =>
-  asNobody([STOP, "--"], { PATH: path, HOME: "/nowhere", SECRET: "not for sudo" });
+const stopAsNobody = (path: string) => asNobody([STOP, "--"], { PATH: path, HOME: "/nowhere", SECRET: "not for sudo" });
 
 test("another user goes on through sudo, is told what for, and gets its exit status", () => {
   const { status, stdout, stderr } = stopAsNobody(folder);

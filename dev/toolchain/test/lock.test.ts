@@ -79,26 +79,60 @@ it("names the process that is waited for, and is taken over when that one is kil
   expect(await got).toBe("mine");
 });
 
-it.each(["", "not a number", "0", "-1"])("takes over a lock file with the content %j", async (content) => {
-  await withLock(
-    path,
-    () => Promise.resolve(),
-    () => undefined,
-  );
+/** Takes the lock; gives whom it had to wait for. */
+async function waitedFor(): Promise<number[]> {
+  const pids: number[] = [];
+  const note = (pid: number) => void pids.push(pid);
+  await withLock(path, () => Promise.resolve(), note, 20);
+  return pids;
+}
+
+it.each(["", "not a number", "0", "-1"])("is free with a lock file that says %j", async (content) => {
+  await waitedFor();
   writeFileSync(path, content);
-  expect(
-    await withLock(
-      path,
-      () => Promise.resolve("mine"),
-      () => expect.unreachable(),
-    ),
-  ).toBe("mine");
+  expect(await waitedFor()).toEqual([]);
+});
+
+it("is free when its holder has ended and another process has the holder's number", async () => {
+  const child = underLock("await sleep(60_000);");
+  await new Promise((resolve) => child.stdout!.once("data", resolve));
+  child.kill("SIGKILL");
+  await ended(child);
+  // This process is alive and did not take the lock.
+  writeFileSync(path, String(process.pid));
+  expect(await waitedFor()).toEqual([]);
 });
 
 it("is let go by a process that ends in the middle of its work", async () => {
   const child = underLock("process.exit(3);");
   await ended(child);
-  expect(existsSync(path)).toBe(false);
+  expect(await waitedFor()).toEqual([]);
+});
+
+it("is not inherited by what is started under it", async () => {
+  const child = underLock(`(await import("node:child_process")).spawn("sleep", ["60"], { detached: true }).unref();
+    process.exit();`);
+  await ended(child);
+  expect(await waitedFor()).toEqual([]);
+});
+
+it("is held by one alone while its file comes and goes", async () => {
+  const log = join(folder, "log");
+  const write = (word: string) => `appendFileSync(${JSON.stringify(log)}, "${word} ");`;
+  const rounds = `${write("in")} await sleep(1); ${write("out")}`;
+  const program = `
+    import { withLock } from ${JSON.stringify(module)};
+    import { setTimeout as sleep } from "node:timers/promises";
+    import { appendFileSync } from "node:fs";
+    for (let round = 0; round < 10; round += 1)
+      await withLock(${JSON.stringify(path)}, async () => { ${rounds} }, () => undefined);`;
+  const four = Array.from({ length: 4 }, () => {
+    const child = spawn(process.execPath, ["--input-type=module", "-e", program], { stdio: "inherit" });
+    children.push(child);
+    return child;
+  });
+  await Promise.all(four.map(ended));
+  expect(readFileSync(log, "utf8")).toBe("in out ".repeat(40));
 });
 
 it("lets only one of several processes take over what a dead one left", async () => {

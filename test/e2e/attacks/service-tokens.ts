@@ -4,7 +4,7 @@ import type { DeviceHeaders } from "../../../cli/lib/outputs.ts";
 import { SITE, type World } from "../support/world.ts";
 
 /** How long the edge may take to know what was changed. */
-const KNOWN_MS = 5000;
+const KNOWN_MS = 20_000;
 
 interface Created {
   id: string;

@@ -12,6 +12,8 @@ import { run } from "../../../dev/sandbox/run.ts";
 import type { Sandbox } from "../../../dev/sandbox/sandbox.ts";
 
 const MEGABYTE = 1_048_576;
+/** An upload takes some seconds, and many times that on a busy machine; it ends what hangs. */
+const PATIENCE_MS = 240_000;
 
 /** A file to upload. */
 export interface UploadFile {
@@ -79,7 +81,7 @@ export async function upload(
       ...(rate === undefined ? [] : ["--limit-rate", `${rate}M`]),
       `https://${hostname}/api/assets`,
     ),
-    { input: curlConfig(headers) },
+    { input: curlConfig(headers), timeout: PATIENCE_MS },
   );
   const end = stdout.lastIndexOf("\n");
   return { status: Number(stdout.slice(end + 1)), body: stdout.slice(0, end), began, ended: Date.now() };
@@ -189,7 +191,7 @@ export interface Load {
 }
 
 /** Longest time for which requests go on, in seconds, also when nobody is left to stop them. */
-const LONGEST_LOAD = 50;
+const LONGEST_LOAD = 240;
 
 /** Batch after batch. The configuration with the credentials is kept in a variable, out of any argument. */
 const LOAD = `
@@ -209,7 +211,7 @@ export function startLoad(sandbox: Sandbox, hostname: string, headers: DeviceHea
   ];
   const running = sandbox.runAsStranger(
     ["timeout", String(LONGEST_LOAD), "sh", "-c", LOAD, ended, ...curl(sandbox, hostname, ...args)],
-    { input: curlConfig(headers) },
+    { input: curlConfig(headers), timeout: 1000 * (LONGEST_LOAD + 10) },
   );
   return {
     stop: async () => {

@@ -74,7 +74,7 @@ export async function startWorld(quick = true): Promise<World> {
     visit: async (path, headers, hostname = SITE) => {
       const { stdout } = await sandbox.runAsStranger(
         [
-          ...["curl", "--silent", "--max-time", "5", "--cacert", sandbox.publicCaPath, "--config", "-"],
+          ...["curl", "--silent", "--max-time", "30", "--cacert", sandbox.publicCaPath, "--config", "-"],
           ...["--resolve", `${hostname}:443:${sandbox.edge.ipv4}`, "--write-out", "\n%{http_code}"],
           // As it is, with dots and double slashes in it
           "--path-as-is",

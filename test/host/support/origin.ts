@@ -177,6 +177,14 @@ export class Origin {
     return stdout.trim();
   }
 
+  /** Has nginx take its configuration anew; from then on no worker with the former one takes connections. */
+  public async reloadNginx(): Promise<void> {
+    await this.run(
+      "workers() { pgrep -f '^nginx: worker process$'; }; before=$(workers); systemctl reload nginx && " +
+        'until now=$(workers) && ! echo "$now" | grep -qxF "$before"; do sleep 0.05; done',
+    );
+  }
+
   /** Everything below nginx's and our folders with times and content, and nginx's processes: equal if nothing changed. */
   public snapshot(): Promise<string> {
     return this.run(
@@ -285,7 +293,7 @@ export async function answer(request: http.ClientRequest): Promise<Got> {
 
 async function appeared(path: string): Promise<void> {
   for (let tries = 0; !existsSync(path); tries++) {
-    if (tries > 500) throw new Error(`${path} did not appear`);
+    if (tries > 3000) throw new Error(`${path} did not appear`);
     await sleep(20);
   }
 }

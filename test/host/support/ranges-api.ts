@@ -1,13 +1,17 @@
 // Stands for api.cloudflare.com at the edge's addresses: answers over TLS what it is told to.
 
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { KeyPairPem } from "../../../dev/sandbox/certificates/x509.ts";
+import { commandAt } from "../../../dev/sandbox/network/network.ts";
 import type { TestHost } from "../../support/host.ts";
+import { PYTHON } from "../../support/python.ts";
 
 const SERVER = `
-import http.server, json, socket, ssl
+import http.server, json, os, socket, ssl, sys, threading
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         answer = json.load(open("answer"))
@@ -23,6 +27,11 @@ class Server(http.server.ThreadingHTTPServer):
         context.load_cert_chain("certificate.pem", "key.pem")
         connection, address = super().get_request()
         return context.wrap_socket(connection, server_side=True), address
+def end():
+    sys.stdin.read()
+    os._exit(0)
+# Ends with the test, however that ends.
+threading.Thread(target=end).start()
 Server(("::", 443), Handler).serve_forever()
 `;
 
@@ -38,7 +47,7 @@ export const listed = (ipv4: string[], ipv6: string[]) => ({
 export class RangesApi {
   private readonly host: TestHost;
   private readonly folder = mkdtempSync(join(tmpdir(), "immich-access-ranges-"));
-  private process = "";
+  private process: ChildProcess | undefined;
 
   private constructor(host: TestHost) {
     this.host = host;
@@ -48,13 +57,13 @@ export class RangesApi {
   public static async start(host: TestHost): Promise<RangesApi> {
     const api = new RangesApi(host);
     writeFileSync(join(api.folder, "server.py"), SERVER);
-    const made = await host.fromEdge(
-      `cd ${api.folder}; openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out certificate.pem -days 2 ` +
-        "-subj /CN=api.cloudflare.com -addext subjectAltName=DNS:api.cloudflare.com 2>/dev/null; " +
-        "setsid /usr/bin/python3 server.py </dev/null >/dev/null 2>&1 & echo $!; " +
-        "until ss -Hltn sport = 443 | grep -q .; do sleep 0.1; done",
+    await api.atEdge(
+      "openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out certificate.pem -days 2 " +
+        "-subj /CN=api.cloudflare.com -addext subjectAltName=DNS:api.cloudflare.com",
     );
-    api.process = made.stdout.trim();
+    const [file = "", ...args] = commandAt(host.number, "edge", [PYTHON, "-IB", "server.py"]);
+    api.process = spawn(file, args, { cwd: api.folder, stdio: ["pipe", "ignore", "ignore"] });
+    await api.atEdge("until ss -Hltn sport = 443 | grep -q .; do sleep 0.1; done");
     return api;
   }
 
@@ -87,13 +96,21 @@ export class RangesApi {
 
   /** Nobody answers any more. */
   public async stop(): Promise<void> {
-    if (this.process) await this.host.fromEdge(`kill ${this.process}`);
-    this.process = "";
+    if (this.process === undefined) return;
+    const closed = once(this.process, "close");
+    this.process.stdin?.end();
+    await closed;
+    this.process = undefined;
   }
 
   /** Stops it and removes its files. */
   public async close(): Promise<void> {
     await this.stop();
     rmSync(this.folder, { recursive: true });
+  }
+
+  private async atEdge(command: string): Promise<void> {
+    const { code, stderr } = await this.host.fromEdge(`cd ${this.folder} && ${command}`);
+    if (code !== 0) throw new Error(`${command}: ${stderr}`);
   }
 }
