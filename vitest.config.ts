@@ -22,7 +22,7 @@ export default defineConfig({
       {
         test: {
           name: "system",
-          include: ["test/{cli,conformance,e2e,faults,host}/**/*.test.ts"],
+          include: ["test/{cli,conformance,e2e,faults,host,upgrades}/**/*.test.ts"],
           sequence: { groupOrder: 1 },
           // Each of these has a whole host, an edge and an engine to itself, and waits for them now and then.
           maxWorkers: Number(process.env["SYSTEM_TEST_WORKERS"] ?? 2),

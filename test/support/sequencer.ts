@@ -1,7 +1,7 @@
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /** Folders of tests from the one whose files take longest: one that begins last keeps everybody waiting at the end. */
-const FOLDERS = ["faults", "e2e", "cli", "conformance", "host"];
+const FOLDERS = ["faults", "e2e", "cli", "upgrades", "conformance", "host"];
 
 const rank = ({ moduleId }: TestSpecification) => FOLDERS.findIndex((folder) => moduleId.includes(`/test/${folder}/`));
 
