@@ -43,7 +43,7 @@ export default defineConfig({
         test: {
           ...SYSTEM,
           name: "engine",
-          include: ["test/{cli,conformance,e2e,faults}/**/*.test.ts"],
+          include: ["test/{cli,conformance,e2e,faults,upgrades}/**/*.test.ts"],
           globalSetup: [PYTHON, ENGINE],
         },
       },

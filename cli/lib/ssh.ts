@@ -54,7 +54,9 @@ export function shownHostKey(host: string, port: number): Promise<string> {
       );
     });
     client.connect({
-      ...{ host, port, username: "root" },
+      host,
+      port,
+      username: "root",
       readyTimeout: LOGIN_MS,
       algorithms: { serverHostKey: [...HOST_KEYS] },
       hostVerifier: (key: Buffer) => {
@@ -116,7 +118,10 @@ function execute(connection: Connection, command: string, input: string) {
     });
     try {
       client.connect({
-        ...{ host, port, username, privateKey },
+        host,
+        port,
+        username,
+        privateKey,
         readyTimeout: LOGIN_MS,
         // The server shall show the key that is pinned, not another one that it also has.
         algorithms: { serverHostKey: [type as "ssh-ed25519"] },

@@ -63,8 +63,9 @@ export class Deployment {
   /**
    * @param quick whether the plugins run on from one operation to the next, and the state is saved at the end of each
    * operation only; else the engine starts its own plugins and saves after each step, which whoever kills it needs.
+   * @param passphrase what the secrets in its state and its configuration are encrypted with. Default: a random one.
    */
-  public static async create(quick = true): Promise<Deployment> {
+  public static async create(quick = true, passphrase = randomBytes(16).toString("hex")): Promise<Deployment> {
     const toolchain = await resolveToolchain({ projectDir: PROJECT, stateDir: join(PROJECT, ".state") });
     const folder = mkdtempSync(join(tmpdir(), "immich-access-e2e-"));
     const workDir = join(folder, "project");
@@ -79,7 +80,7 @@ export class Deployment {
         envVars: {
           ...toolchain.env,
           PULUMI_BACKEND_URL: `file://${join(folder, "backend")}`,
-          PULUMI_CONFIG_PASSPHRASE: randomBytes(16).toString("hex"),
+          PULUMI_CONFIG_PASSPHRASE: passphrase,
           // Copies of every state, of which nobody needs any.
           PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS: "true",
           ...(quick && { PULUMI_SKIP_CHECKPOINTS: "true" }),
@@ -128,8 +129,18 @@ export class Deployment {
     return this.watch((options) => this.stack.up({ ...options, policyPacks }));
   }
 
-  public preview(options: Pick<PreviewOptions, "policyPacks" | "refresh" | "expectNoChanges"> = {}): Promise<Outcome> {
-    return this.watch((watching) => this.stack.preview({ ...watching, ...options }));
+  /** @param options.onEvent is told of each of the engine's events. */
+  public preview({
+    onEvent,
+    ...options
+  }: Pick<PreviewOptions, "policyPacks" | "refresh" | "expectNoChanges" | "onEvent"> = {}): Promise<Outcome> {
+    return this.watch((watching) => {
+      const tell = (event: EngineEvent) => {
+        watching.onEvent(event);
+        onEvent?.(event);
+      };
+      return this.stack.preview({ ...watching, ...options, onEvent: tell });
+    });
   }
 
   public refresh(): Promise<Outcome> {
@@ -143,6 +154,11 @@ export class Deployment {
   /** The stack's outputs, secrets in the clear. */
   public async outputs<T>(): Promise<T> {
     return JSON.parse(await this.cli(["stack", "output", "--stack", this.stack.name, "--json", "--show-secrets"])) as T;
+  }
+
+  /** The state as `pulumi stack export` writes it, secrets encrypted. */
+  public exportState(): Promise<string> {
+    return this.cli(["stack", "export", "--stack", this.stack.name]);
   }
 
   /** Forgets the stack without touching what it made. */

@@ -1,0 +1,51 @@
+import { once } from "node:events";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { EngineEvent } from "@pulumi/pulumi/automation/index.js";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import manifest from "../../package.json" with { type: "json" };
+import { Deployment } from "../e2e/support/deployment.ts";
+import { isDefaultProvider, previewed } from "./changes.ts";
+import { checkpoints, PASSPHRASE, readCheckpoint } from "./checkpoint.ts";
+
+// An upgrade from any released version changes nothing of a deployed stack but the agent on its hosts. A change of the
+// program that moves a resource to another URN gives the resource an alias.
+
+let deployment: Deployment;
+let api: Server;
+/** What a preview has asked Cloudflare's API, which it has no reason to. */
+let asked: string[];
+
+beforeAll(async () => {
+  deployment = await Deployment.create(true, PASSPHRASE);
+  api = createServer(({ method, url }, response) => {
+    asked.push(`${method ?? ""} ${url ?? ""}`);
+    response.writeHead(403, { "x-should-retry": "false" }).end("{}");
+  });
+  await once(api.listen(0, "127.0.0.1"), "listening");
+});
+afterAll(async () => {
+  api.close();
+  await deployment.dispose();
+});
+
+test("the version in package.json has checkpoints, by test/upgrades/record.ts", () => {
+  expect(checkpoints().map(({ version }) => version)).toContain(manifest.version);
+});
+
+test.each(checkpoints())("an upgrade from $version changes nothing of a stack: $name", async ({ file }) => {
+  asked = [];
+  const { port } = api.address() as AddressInfo;
+  const { encryptionSalt, config, state } = readCheckpoint(file, `http://127.0.0.1:${port}/client/v4`);
+  const { stack } = deployment;
+  await stack.workspace.saveStackSettings(stack.name, { encryptionSalt, config });
+  await stack.importStack(state);
+
+  const events: EngineEvent[] = [];
+  await deployment.preview({ onEvent: (event) => events.push(event) });
+  const { urns, unexpected } = previewed(events);
+  expect(unexpected).toEqual([]);
+  expect(asked).toEqual([]);
+  const stored = state.deployment.resources.map(({ urn }) => urn).filter((urn) => !isDefaultProvider(urn));
+  expect(urns.sort()).toEqual(stored.sort());
+});
