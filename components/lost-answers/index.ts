@@ -38,7 +38,7 @@ export class LostAnswers {
       const api = await open();
       await remove(api, await find(api, { inputs, ...(id && { id }) }, site));
     });
-    const secret = new pulumi.ResourceHook(`${hostname}-lost-secrets`, requireNewSecret);
+    const secret = new pulumi.ResourceHook(`${hostname}-lost-secrets`, (args) => requireNewSecret(hostname, args));
     this.creation = { beforeCreate: [search], afterCreate: [search], afterUpdate: [secret] };
     this.installation = new pulumi.ResourceHook(`${hostname}-lost-certificates`, async ({ newOutputs, oldOutputs }) => {
       const installed = installedCertificates(newOutputs);

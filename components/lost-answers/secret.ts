@@ -1,4 +1,5 @@
 import type * as pulumi from "@pulumi/pulumi";
+import { deviceOf } from "../access-names.ts";
 import { valueOf } from "./value.ts";
 
 /**
@@ -6,6 +7,7 @@ import { valueOf } from "./value.ts";
  * second request it answers as if nothing had been asked.
  */
 export async function requireNewSecret(
+  hostname: string,
   args: Pick<pulumi.ResourceHookArgs, "newInputs" | "oldInputs" | "newOutputs" | "oldOutputs">,
 ): Promise<void> {
   const { newInputs, oldInputs, newOutputs, oldOutputs } = args;
@@ -15,10 +17,10 @@ export async function requireNewSecret(
     [oldOutputs, newOutputs].map((outputs) => valueOf(outputs?.clientSecret as pulumi.Input<string>)),
   );
   if (before !== after) return;
-  const device = String(newInputs?.name).split(" ").at(-1) ?? "";
+  const device = deviceOf(hostname, String(newInputs?.name));
   throw new Error(
     `Cloudflare has made a new secret for ${device}, but its answer was lost. The old secret works until ` +
       `${String(newInputs?.previousClientSecretExpiresAt)}. To make another one, which ends it at once: ` +
-      `npm run rotate -- --device ${device} --force`,
+      `npm run rotate -- --device ${device} --site ${hostname} --force`,
   );
 }

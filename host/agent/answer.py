@@ -73,7 +73,8 @@ def site_facts(client_authority: str | None, certificate: str | None) -> dict[st
 
 def host_facts(time: float, ranges: "Ranges | None", busy: str | None) -> dict[str, object]:
     """What the step `doctor` leaves to others to judge of the host."""
-    return {"time": time, "ranges": None if ranges is None else ranges._asdict(), "busy": busy}
+    lists = None if ranges is None else {"ipv4": ranges.ipv4, "ipv6": ranges.ipv6}
+    return {"time": time, "ranges": lists, "busy": busy}
 
 
 def examined_site(checks: Mapping[str, object], facts: Mapping[str, object]) -> dict[str, object]:

@@ -58,6 +58,10 @@ def _type(value: object, names: str | list[str], path: str) -> list[str]:
     return [] if any(TYPES[name](value) for name in wanted) else [f"{path} is no {' or '.join(wanted)}"]
 
 
+def _enum(value: object, wanted: list[str], path: str) -> list[str]:
+    return [] if value in wanted else [f"{path} is none of {', '.join(wanted)}"]
+
+
 def _any_of(value: object, schemas: list[Schema], path: str) -> list[str]:
     each = [problems(value, schema, path) for schema in schemas]
     if any(not one for one in each):
@@ -100,7 +104,7 @@ KEYWORDS: Mapping[str, Callable[[Any, Any, str], list[str]]] = {
     "type": _type,
     "anyOf": _any_of,
     "const": _limit(lambda value, wanted: value == wanted, "not"),
-    "enum": _limit(lambda value, wanted: value in wanted, "none of"),
+    "enum": _enum,
     "minimum": _limit(lambda value, limit: value >= limit, "less than"),
     "maximum": _limit(lambda value, limit: value <= limit, "more than"),
     "minLength": _limit(lambda value, limit: len(value) >= limit, "shorter than"),

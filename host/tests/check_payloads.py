@@ -1,7 +1,7 @@
 """Reads payloads as the agent does, as far as no host is needed: `python3 -m tests.check_payloads` in host/.
 
-Standard input has one JSON object: `schema`, the text of payload.schema.json, and `payloads`, pairs of a step and what
-it is told. Fails with the first payload that the agent cannot read.
+Standard input has a JSON list of cases: `schema`, the text of payload.schema.json, and `payloads`, pairs of a step and
+what it is told. Prints a JSON list with null for each case that the agent can read, else why it cannot.
 """
 
 import json
@@ -13,7 +13,7 @@ from unittest import mock
 from agent import contract, removal, survey
 from agent.access import opening
 from agent.certificates import steps as certificates
-from agent.errors import RefusedError
+from agent.errors import HostError, RefusedError
 from agent.firewall import steps as firewall
 from agent.firewall.request import parse_examined_request, parse_request
 from agent.nginx import steps as nginx
@@ -82,12 +82,19 @@ READERS: dict[str, Callable[[Any], object]] = {
 }
 
 
+def problem(case: Any) -> str | None:
+    """Why the agent cannot read the payloads of a case."""
+    try:
+        for step, payload in case["payloads"]:
+            request = {"payload": payload, "modules": {contract.SCHEMA: case["schema"]}}
+            READERS[step](contract.payload_of(step, request))
+    except (HostError, KeyError, TypeError, AttributeError) as error:
+        return f"{type(error).__name__}: {error}"
+    return None
+
+
 def main() -> None:
-    told = json.load(sys.stdin)
-    for step, payload in told["payloads"]:
-        request = {"payload": payload, "modules": {contract.SCHEMA: told["schema"]}}
-        READERS[step](contract.payload_of(step, request))
-    print(f"{len(told['payloads'])} payloads can be read")
+    print(json.dumps([problem(case) for case in json.load(sys.stdin)]))
 
 
 if __name__ == "__main__":

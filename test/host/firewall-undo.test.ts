@@ -41,7 +41,7 @@ test("an unconfirmed change is undone: ufw is disabled again, as it was", async 
 
 test("the last confirmation makes an undone change again, and asks for another run", async () => {
   const answer = await confirm(host, true);
-  expect(answer).toMatchObject({ code: 1, answer: "" });
+  expect(answer).toMatchObject({ code: 1, stdout: "" });
   expect(answer.stderr).toMatch(
     /^the firewall's change had been undone, .* run `pulumi up` again within 10 minutes\n$/,
   );
@@ -49,11 +49,11 @@ test("the last confirmation makes an undone change again, and asks for another r
 });
 
 test("a new connection confirms, and the change stays", async () => {
-  expect(await confirm(host, true)).toMatchObject({ code: 0, said: "2\n" });
+  expect(await confirm(host, true)).toMatchObject({ code: 0, stdout: "2\n" });
   expect((await host.inside("systemctl is-active immich-access-undo; ls /var/lib/immich-access")).stdout).toBe(
     "inactive\nfirewall-change.json\nfirewall-sites.json\nranges.json\n",
   );
-  expect(await confirm(host, false)).toMatchObject({ code: 0, said: "2\n" });
+  expect(await confirm(host, false)).toMatchObject({ code: 0, stdout: "2\n" });
 });
 
 test("an unconfirmed change of an active firewall is undone to the rules before it", async () => {
@@ -63,9 +63,9 @@ test("an unconfirmed change of an active firewall is undone to the rules before 
   await undone(host);
   expect(await state()).toBe(before);
   // The step before the last does not fail for it: the one after it confirms.
-  expect(await confirm(host, false)).toMatchObject({ code: 0, said: "4\n" });
+  expect(await confirm(host, false)).toMatchObject({ code: 0, stdout: "4\n" });
   expect(await state()).not.toBe(before);
-  expect(await confirm(host, true)).toMatchObject({ code: 0, said: "4\n" });
+  expect(await confirm(host, true)).toMatchObject({ code: 0, stdout: "4\n" });
 });
 
 test("a connection from before the change cannot confirm it", async () => {

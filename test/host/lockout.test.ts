@@ -56,7 +56,7 @@ test("ufw's first start keeps an SSH port of its own open at every moment, and n
   const stop = strangerTries(host, { open: [2222] });
   const answer = await host.step("firewall", { ...PAYLOAD, sshPort: 2222 }, { port: 2222 });
   expect(answer).toMatchObject({ code: 0, said: LINE(1, 2222) });
-  expect(await confirm(host, true, { port: 2222 })).toMatchObject({ code: 0, said: "1\n" });
+  expect(await confirm(host, true, { port: 2222 })).toMatchObject({ code: 0, stdout: "1\n" });
   expect(await stop()).toBe("");
   expect(await answering(22, 80, 2222)).toBe("2222");
 });

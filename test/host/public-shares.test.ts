@@ -24,7 +24,7 @@ const SHARES = "shares.home.localhost";
 const UPSTREAM = "127.0.0.1:3000";
 const CA = selfSigned({ subject: [["CN", "pulls authority of the shares"]], ...VALID }, newKey("rsa"));
 const CLIENT = clientCertificate(CA);
-const sharesPayload = { ...nginxPayload, hostname: SHARES, serves: "shares", upstream: UPSTREAM };
+const sharesPayload = { ...nginxPayload, hostname: SHARES, serves: "shares", upstream: UPSTREAM, upstreamPort: 3000 };
 
 /** Where the stand-ins for immich-public-proxy and for Immich listen, past a relay into the host. */
 const FOLDER = mkdtempSync(join(tmpdir(), "immich-access-shares-"));
@@ -41,6 +41,7 @@ beforeAll(async () => {
   origin = await Origin.start();
   await origin.apply("certificates", certificatesPayload(serverCertificate()));
   await origin.apply("nginx", nginxPayload);
+  await origin.apply("firewall", { ...firewallPayload, ...sharesPayload });
   await origin.apply(
     "certificates",
     certificatesPayload(serverCertificate(SHARES), { hostname: SHARES, clientAuthority: CA.certificate }),

@@ -110,7 +110,7 @@ describe("a stray is", () => {
 
 describe("a rotation", () => {
   const rotated = (version: number, secret: string) =>
-    requireNewSecret({
+    requireNewSecret("photos", {
       newInputs: { name: "photos phone", clientSecretVersion: version, previousClientSecretExpiresAt: "2027-01-01" },
       oldInputs: { name: "photos phone" },
       newOutputs: { clientSecret: pulumi.secret(secret) },
@@ -118,7 +118,7 @@ describe("a rotation", () => {
     });
 
   test("whose new secret was lost fails, and says which command makes another one", async () => {
-    await expect(rotated(2, "before")).rejects.toThrow("npm run rotate -- --device phone --force");
+    await expect(rotated(2, "before")).rejects.toThrow("npm run rotate -- --device phone --site photos --force");
   });
 
   test("that brought one goes through, as does an update without a rotation", async () => {

@@ -1,4 +1,4 @@
-import { spawnSync } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { subjectsOf } from "../../../cli/doctor/subjects.ts";
 import type { StepName } from "../../../components/origin-host/payload.ts";
@@ -62,16 +62,18 @@ export async function allPayloads(): Promise<ToldStep[]> {
 
 const HOST = join(import.meta.dirname, "../../../host");
 
-/**
- * Has the agent read payloads, as far as that needs no host.
- * @param schema the text of payload.schema.json
- * @returns what Python says last; the last line of an exception where the agent cannot read one
- */
-export function readByAgent(payloads: readonly ToldStep[], schema: string): { readable: boolean; said: string } {
-  const { status, stdout, stderr } = spawnSync(PYTHON, ["-B", "-m", "tests.check_payloads"], {
+/** Payloads with the text of the payload.schema.json by which they are read. */
+export interface Case {
+  payloads: readonly ToldStep[];
+  schema: string;
+}
+
+/** Has the agent read payloads, as far as that needs no host. Tells for each case why it cannot; null if it can. */
+export function readByAgent(cases: readonly Case[]): (string | null)[] {
+  const stdout = execFileSync(PYTHON, ["-B", "-m", "tests.check_payloads"], {
     cwd: HOST,
-    input: JSON.stringify({ schema, payloads }),
+    input: JSON.stringify(cases),
     encoding: "utf8",
   });
-  return { readable: status === 0, said: (stdout + stderr).trim().split("\n").at(-1) ?? "" };
+  return JSON.parse(stdout) as (string | null)[];
 }
