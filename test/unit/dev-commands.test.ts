@@ -18,6 +18,7 @@ const STRANGE: [script: keyof typeof manifest.scripts, word: string, answer: str
   ["start", "nonsense", "Unexpected argument 'nonsense'"],
   ["stop", "nonsense", "Unexpected argument 'nonsense'"],
   ["sandbox", "nonsense", "Unexpected argument 'nonsense'"],
+  ["contract", "nonsense", "Unexpected argument 'nonsense'"],
   ["dev", "nonsense", `there is no tool "nonsense"; there are ${TOOLS}`],
   ["bench", "nonsense", `there is no bench "nonsense"; there are ${BENCHES}`],
   ["test:faults", "nonsense/", 'no fault is named "nonsense/"; their names begin with up/, update/, destroy/'],

@@ -16,6 +16,7 @@ it("the files that take longest begin first, after the unit tests", async () => 
       "faults",
       "e2e",
       "cli",
+      "upgrades",
       "conformance",
       "host",
     ]);
