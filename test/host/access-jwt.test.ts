@@ -54,7 +54,7 @@ describe("the site", () => {
     team.answer = "<html>no such team</html>";
     expect(await origin.refuse("nginx", checkedPayload)).toContain("is teamDomain right?; nothing has been changed");
     delete team.answer;
-    expect(await origin.refuse("nginx", { ...checkedPayload, audience: null })).toContain("'audience' is no text");
+    expect(await origin.refuse("nginx", { ...checkedPayload, audience: "" })).toContain("audience is shorter than 1");
     expect(await origin.snapshot()).toBe(before);
     expect(await left()).toBe("");
   });

@@ -363,7 +363,9 @@ describe("several sites, and their removal:", () => {
     await origin.apply("firewall", { ...firewallPayload, ...owned("home/203.0.113.20") });
     const before = await origin.snapshot();
     expect(await origin.apply("site-remove", owned("home/"))).toMatch(`${SITE} stays on this host`);
-    expect(await origin.apply("firewall-remove", owned("home/"))).toBe(`port 443 stays open to Cloudflare for ${SITE}`);
+    expect(await origin.apply("firewall-remove", { ...firewallPayload, ...owned("home/") })).toBe(
+      `port 443 stays open to Cloudflare for ${SITE}`,
+    );
     expect(await origin.snapshot()).toBe(before);
     await origin.seen("/");
     await origin.apply("site-remove", owned("home/203.0.113.20"));
@@ -395,7 +397,7 @@ describe("several sites, and their removal:", () => {
     });
 
     test("a stack's sites go with its firewall", async () => {
-      await origin.apply("firewall-remove", { ...AWAY, sites: sites("away.home.localhost", SITE) });
+      await origin.apply("firewall-remove", { ...firewallPayload, ...AWAY, sites: sites("away.home.localhost", SITE) });
       expect(await left()).toEqual([[], []]);
       await origin.seen("/");
       await origin.apply("site-remove", { ...HOME, hostname: SITE });

@@ -40,7 +40,8 @@ async function ranges(): Promise<string[]> {
   expect((await host.inside(kernel)).stdout).toBe(status);
   const nginx = "sed -n 's/^set_real_ip_from //p' /etc/nginx/immich-access/cloudflare-ranges.conf | tr -d ';' | sort";
   expect((await host.inside(nginx)).stdout).toBe(status);
-  const kept = "tr -d '[]{}\" ' </var/lib/immich-access/ranges.json | sed 's/ipv[46]://g' | tr , '\\n' | sort";
+  const kept =
+    "tr -d '[]{}\" ' </var/lib/immich-access/ranges.json | sed 's/ipv[46]://g; s/version:[0-9]*,//' | tr , '\\n' | sort";
   expect((await host.inside(kept)).stdout).toBe(status);
   return status.trim().split("\n");
 }
