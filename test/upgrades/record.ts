@@ -1,15 +1,15 @@
 // Records the checkpoints of a version: node dev/commands/bootstrap.mjs test/upgrades/record.ts 0.2.0
-//
-// Run it at a release, on the commit that gets the version, and commit what it writes to checkpoints/<version>/. It needs
-// root, deploys the program as it stands on hosts of a sandbox of its own and takes about five minutes.
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { command, report, UsageError } from "../../dev/commands/terminal.ts";
 import { Deployment } from "../e2e/support/deployment.ts";
 import { SECOND_ORIGIN, startSecondHost, type SecondHost } from "../e2e/support/second-host.ts";
 import { SHARES, startWorld, type World } from "../e2e/support/world.ts";
 import { API_URL, type Checkpoint, folderOf, PASSPHRASE, type State } from "./checkpoint.ts";
 
 type Settings = Readonly<Record<string, unknown>>;
+
+const isSecret = (value: unknown) => typeof value === "object" && value !== null && "secure" in value;
 
 /** What each checkpoint has beside the settings of a test's world. */
 function variants({ sandbox }: World, second: SecondHost): Readonly<Record<string, Settings>> {
@@ -94,26 +94,33 @@ async function record(world: World, settings: Settings, clean: (text: string) =>
   }
 }
 
-const isSecret = (value: unknown) => typeof value === "object" && value !== null && "secure" in value;
+const usage = `usage: node dev/commands/bootstrap.mjs test/upgrades/record.ts VERSION
 
-const [version] = process.argv.slice(2);
-if (version === undefined || !/^\d+\.\d+\.\d+$/.test(version)) {
-  throw new Error("usage: record.ts VERSION, for example record.ts 0.2.0");
-}
-const folder = folderOf(version);
-mkdirSync(folder, { recursive: true });
-const world = await startWorld();
-try {
+Deploys the program as it stands on the hosts of a sandbox of its own, and keeps the states that come of it under
+test/upgrades/checkpoints/VERSION/. Run it as root at a release, on the commit that gives package.json its new version, and
+commit what it writes. It takes about five minutes.`;
+
+await command({ usage, words: { what: "version" } }, async ([version = "", ...others]) => {
+  if (!/^\d+\.\d+\.\d+$/.test(version) || others.length > 0) throw new UsageError("name one version, such as 0.2.0");
+  const world = await startWorld();
+  try {
+    await recordAll(world, folderOf(version));
+  } finally {
+    await world.close();
+  }
+  return 0;
+});
+
+async function recordAll(world: World, folder: string): Promise<void> {
   const second = await startSecondHost(world);
   try {
+    mkdirSync(folder, { recursive: true });
     for (const [name, settings] of Object.entries(variants(world, second))) {
-      console.log(`Deploying ${name} (usually 40 s)`);
+      report(`Deploying ${name} (usually 40 s)`);
       const checkpoint = await record(world, settings, withoutMachine(world, second));
       writeFileSync(join(folder, `${name}.json`), `${JSON.stringify(checkpoint, undefined, 1)}\n`);
     }
   } finally {
     await second.close();
   }
-} finally {
-  await world.close();
 }
