@@ -54,7 +54,7 @@ export class Host {
 
   /** Ends the host as a power failure would; its disk stays. */
   public async halt(): Promise<void> {
-    await this.script("down.sh", ["--keep", String(this.options.number), this.options.folder]);
+    await this.script("down.sh", [String(this.options.number), this.options.folder]);
   }
 
   /** Power failure and boot: what was not on disk is gone, among it the firewall in the kernel. */
@@ -68,11 +68,6 @@ export class Host {
   public async park(): Promise<void> {
     await this.halt();
     await run(["umount", "-q", join(this.options.folder, "disk")]);
-  }
-
-  /** Ends the host and removes its folder. */
-  public async remove(): Promise<void> {
-    await this.script("down.sh", [String(this.options.number), this.options.folder]);
   }
 
   /** The process id of the host's systemd on this machine, or undefined when the host does not run. */
