@@ -4,17 +4,29 @@ import type * as cloudflare from "../components/cloudflare.ts";
 import { LoginProvider } from "../components/login-provider.ts";
 import { LostAnswers } from "../components/lost-answers/index.ts";
 import { OriginCertificate } from "../components/origin-certificate.ts";
+import type { HostCertificates, HostNginx } from "../components/origin-host/index.ts";
 import type { OriginPullsCertificate } from "../components/origin-pulls/certificate.ts";
 import { OriginPulls } from "../components/origin-pulls/index.ts";
 import type { Settings } from "../settings/index.ts";
 import type { OriginHost } from "../settings/topology.ts";
-import type { HostWithCertificates, ServingHost } from "./host.ts";
-import type { After, SiteState } from "./stages.ts";
+import type { After, HostState, SiteState } from "./stages.ts";
 
 /** What all sites of a stack have in common. */
 export interface StackContext {
   settings: Settings;
   provider: cloudflare.Provider;
+}
+
+/** A host that has the certificates of all sites. */
+export interface HostWithCertificates extends HostState {
+  readonly certificates: HostCertificates;
+}
+
+/** A host whose nginx serves the sites. */
+export interface ServingHost extends HostState {
+  readonly nginx: HostNginx;
+  /** Public addresses for the DNS records. */
+  readonly originAddresses: readonly string[];
 }
 
 /** How Cloudflare proves to nginx that a request comes from it. */
