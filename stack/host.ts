@@ -10,7 +10,7 @@ import {
 } from "../components/origin-host/index.ts";
 import { ownPort } from "../settings/network.ts";
 import { hostsOf, type NonEmpty, type OriginHost } from "../settings/topology.ts";
-import type { ProtectedSite, Site, StackContext } from "./site.ts";
+import type { HostWithCertificates, ProtectedSite, ServingHost, Site, StackContext } from "./site.ts";
 import type { After, HostState } from "./stages.ts";
 
 /** What a host has from its declaration on. */
@@ -59,7 +59,7 @@ export class Host implements HostState {
   }
 
   /** Installs the sites' certificates. The step's new SSH connection confirms the change of the firewall. */
-  public installCertificates(sites: readonly Site[], after: After): HostWithCertificates {
+  public installCertificates(sites: readonly Site[], after: After): CertifiedHost {
     const { connection, last, prefix } = this.identity;
     const installed = sites.map(({ lostAnswers }) => lostAnswers.installation);
     const certificates = new HostCertificates(
@@ -78,16 +78,16 @@ export class Host implements HostState {
       },
       after,
     );
-    return new HostWithCertificates(this.identity, certificates);
+    return new CertifiedHost(this.identity, certificates);
   }
 }
 
-/** A host that has the certificates of all sites. */
-export class HostWithCertificates implements HostState {
+/** A host with the certificates of all sites. */
+export class CertifiedHost implements HostWithCertificates {
   public readonly address: string;
   public readonly resources: readonly pulumi.Input<pulumi.Resource>[];
   private readonly identity: HostIdentity;
-  private readonly certificates: HostCertificates;
+  public readonly certificates: HostCertificates;
 
   public constructor(identity: HostIdentity, certificates: HostCertificates) {
     this.address = identity.address;
@@ -132,6 +132,7 @@ export class HostWithCertificates implements HostState {
     );
     return {
       address: this.address,
+      nginx,
       originAddresses: own.originAddresses,
       resources: [answered(nginx, nginx.configuration)],
     };
@@ -147,12 +148,6 @@ export interface SiteOnHost {
   readonly site: ProtectedSite;
   readonly address: string;
   readonly resources: readonly pulumi.Input<pulumi.Resource>[];
-}
-
-/** A host whose nginx serves the sites. */
-export interface ServingHost extends HostState {
-  /** Public addresses for the DNS records. */
-  readonly originAddresses: readonly string[];
 }
 
 /** The hosts of a stack with their firewalls, the main one first. */
