@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { SshOptions } from "../../dev/sandbox/host/host.ts";
 import { startTestHost, type TestHost } from "../support/host.ts";
 import { confirm, foreignRules, LINE, PAYLOAD, RANGES, reach, strangerTries, undone } from "./firewall-support.ts";
 
@@ -95,7 +96,7 @@ test("an owner whose ufw leaves IPv6 alone, and whose SSH is there alone, stays 
   await host.step("firewall-remove", PAYLOAD, { port: 2200 });
   await host.inside("ufw delete allow 2200/tcp; ufw disable; sed -i 's/^IPV6=.*/IPV6=no/' /etc/default/ufw");
   await listenOn("AddressFamily inet6", "Port 2200");
-  const way = { port: 2200, address: V6() };
+  const way: SshOptions = { port: 2200, address: V6() };
   expect((await host.inside("ss -Hltn sport = 2200")).stdout).toMatch(/^LISTEN +0 +\d+ +\[::\]:2200 [^\n]*\n$/);
 
   const stop = strangerTries(host, { open: [2200], over: ["v6"] });
@@ -107,7 +108,7 @@ test("an owner whose ufw leaves IPv6 alone, and whose SSH is there alone, stays 
 });
 
 test("a change that nobody confirms, because the workstation is gone, gives the owner back what was", async () => {
-  const way = { port: 2200, address: V6() };
+  const way: SshOptions = { port: 2200, address: V6() };
   const state = async () => (await host.inside("cat /etc/ufw/user*.rules /etc/default/ufw; ip6tables -S")).stdout;
   const before = await state();
   const stop = strangerTries(host, { open: [2200], over: ["v6"] });

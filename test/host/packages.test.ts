@@ -33,7 +33,7 @@ command -v nginx ufw || echo gone
 let host: TestHost;
 beforeAll(async () => {
   host = await startTestHost();
-  expect((await host.inside(PACK)).stdout).toBe("gone\n");
+  expect((await host.inside(PACK, { timeout: 240_000 })).stdout).toBe("gone\n");
 });
 afterAll(() => host.close());
 

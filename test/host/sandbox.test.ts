@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { Host } from "../../dev/sandbox/host/host.ts";
 import { removeClaimed } from "../../dev/sandbox/lifecycle.ts";
 import { makeNetwork } from "../../dev/sandbox/network/network.ts";
 import { numbers, ownProcess } from "../../dev/sandbox/numbers.ts";
@@ -74,4 +75,13 @@ test("a host that is closed twice takes nothing from the one that has its number
   } finally {
     await numbers.giveBack(heir, removeClaimed);
   }
+});
+
+test("a host that cannot be ended keeps its number", async () => {
+  const claim = numbers.claim(101, { hostFolder: `${host.folder}-lasting`, owner: ownProcess() });
+  const lasting = new Host({ number: NaN, folder: claim.hostFolder, layer: "" });
+  await expect(numbers.giveBack(claim, () => lasting.park())).rejects.toThrow("«NaN» is no number");
+  expect(isClaimed(claim.hostFolder)).toBe(true);
+  await numbers.giveBack(claim, removeClaimed);
+  expect(isClaimed(claim.hostFolder)).toBe(false);
 });

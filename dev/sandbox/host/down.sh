@@ -1,26 +1,35 @@
 #!/bin/bash
 # down.sh N STATE -- ends the host of sandbox N, whatever is still there of it. Its keys and its disk stay for the next
-# boot.
+# boot. Fails if something of it goes on, so that nobody gives its number to another host.
 set -u
 n=${1:?usage: down.sh N STATE} state=${2:?usage: down.sh N STATE}
+# Seconds for each of the two parts, which take some milliseconds, and many times that on a busy machine.
+patience=30
+[[ $n =~ ^[0-9]+$ ]] || {
+  echo "usage: down.sh N STATE: «$n» is no number" >&2
+  exit 2
+}
 if read -r pid started <"$state/pid" 2>/dev/null; then
   # Its first process takes all others of the host with it, and the mounts go with the last.
   if [ "$(awk '{print $22}' "/proc/$pid/stat" 2>/dev/null)" = "$started" ]; then
     kill -KILL "$pid"
-    for _ in $(seq 100); do
-      [ -e "/proc/$pid" ] || break
-      sleep 0.05
-    done
+    SECONDS=0
+    while [ -e "/proc/$pid" ] && [ "$SECONDS" -lt "$patience" ]; do sleep 0.05; done
   fi
   rm -f "$state/pid"
 fi
 # Whatever a boot left that was cut short before it knew its process id.
+SECONDS=0
 for mount in $(findmnt -n -t cgroup2 -o TARGET); do
   group=$mount/ia$n-host
-  for _ in $(seq 100); do
-    [ -d "$group" ] || break
+  while [ -d "$group" ]; do
     find "$group" -name cgroup.procs -exec cat {} + 2>/dev/null | while read -r pid; do kill -KILL "$pid" 2>/dev/null; done
     find "$group" -depth -type d -exec rmdir {} + 2>/dev/null
+    [ -d "$group" ] || break
+    if [ "$SECONDS" -ge "$patience" ]; then
+      echo "the sandbox host $n does not end: its processes are in $group" >&2
+      exit 1
+    fi
     sleep 0.02
   done
 done

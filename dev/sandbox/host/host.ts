@@ -10,6 +10,8 @@ import type { CommandResult } from "../sandbox.ts";
 
 /** More than all stages of up.sh may take together, so that it ends by itself and cleans up. */
 const BOOT_MS = 300_000;
+/** The same for down.sh. */
+const HALT_MS = 120_000;
 
 export interface HostOptions {
   /** Number of the sandbox, whose networks must be there. */
@@ -25,6 +27,8 @@ export interface HostOptions {
 export interface SshOptions extends RunOptions {
   /** root, or one of the host's other users: `deploy` may use sudo, `nosudo` may not. Default: root. */
   user?: "root" | "deploy" | "nosudo";
+  /** Default: the host's address in the network that only this machine shares. */
+  address?: string;
   /** Default: 22. */
   port?: number;
 }
@@ -46,15 +50,18 @@ export class Host {
     const args = [String(number), folder, layer, ...(ca ? [ca] : [])];
     const { code, stderr } = await this.script("up.sh", args, { timeout: BOOT_MS });
     if (code !== 0) {
-      await this.halt();
+      // Why it did not come up is the news; whoever gives its number back ends it again.
+      await this.halt().catch(() => undefined);
       throw new SandboxError(stderr.trim().split("\n").at(-1) ?? "the sandbox host did not come up");
     }
     writeFileSync(this.knownHosts, `${this.address} ${this.hostKey}\n`, { mode: 0o600 });
   }
 
-  /** Ends the host as a power failure would; its disk stays. */
+  /** Ends the host as a power failure would; its disk stays. Throws SandboxError if something of it goes on. */
   public async halt(): Promise<void> {
-    await this.script("down.sh", [String(this.options.number), this.options.folder]);
+    const args = [String(this.options.number), this.options.folder];
+    const { code, stderr } = await this.script("down.sh", args, { timeout: HALT_MS });
+    if (code !== 0) throw new SandboxError(stderr.trim() || `the sandbox host cannot be ended: code ${code}`);
   }
 
   /** Power failure and boot: what was not on disk is gone, among it the firewall in the kernel. */
@@ -91,7 +98,10 @@ export class Host {
   }
 
   /** Runs a command line on the host over SSH, through the user's login shell. */
-  public ssh(command: string, { user = "root", port = 22, ...options }: SshOptions = {}): Promise<CommandResult> {
+  public ssh(
+    command: string,
+    { user = "root", address = this.address, port = 22, ...options }: SshOptions = {},
+  ): Promise<CommandResult> {
     const settings = [
       "BatchMode=yes",
       // Counts until the keys are exchanged, for which a busy machine takes seconds.
@@ -104,7 +114,7 @@ export class Host {
       "StrictHostKeyChecking=yes",
       `UserKnownHostsFile=${this.knownHosts}`,
     ].flatMap((setting) => ["-o", setting]);
-    const target = ["-p", String(port), "-l", user, this.address];
+    const target = ["-p", String(port), "-l", user, address];
     return run(["ssh", "-F", "none", "-i", this.keyFile, ...settings, ...target, command], options);
   }
 

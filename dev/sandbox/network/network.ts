@@ -27,7 +27,7 @@ async function script(name: string, ...args: string[]): Promise<void> {
   const { code, stderr } = await run(["bash", join(import.meta.dirname, name), ...args]);
   if (code === 0) return;
   throw new SandboxError(
-    `the sandbox's networks cannot be made: ${stderr.trim().split("\n").at(-1) ?? ""}; network namespaces need root on Linux`,
+    `the sandbox's networks cannot be ${name === "up.sh" ? "made" : "removed"}: ${stderr.trim().split("\n").at(-1) ?? ""}; network namespaces need root on Linux`,
   );
 }
 
