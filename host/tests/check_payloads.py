@@ -37,19 +37,14 @@ def _certificate_set(site: Any) -> None:
             raise
 
 
-def _nginx(payload: Any) -> None:
-    assert payload["owner"]
-    applications = opening.parse_applications(payload)
-    for site in payload["sites"]:
-        nginx.parse_site(site, token_check=site["audience"] is not None)
-        assert (site["hostname"] in applications) == (site["audience"] is not None)
+def _nginx(payload: Any) -> list[object]:
+    sites = [nginx.parse_site(site, token_check=site["audience"] is not None) for site in payload["sites"]]
+    return [payload["owner"], opening.parse_applications(payload), sites]
 
 
-def _doctor(payload: Any) -> None:
+def _doctor(payload: Any) -> list[object]:
     parse_examined_request(payload, RANGES)
-    for site in payload["sites"]:
-        nginx.parse_site(site, site["tokenCheck"])
-        assert "audience" in site
+    return [(nginx.parse_site(site, site["tokenCheck"]), site["audience"]) for site in payload["sites"]]
 
 
 def _removal(step: Callable[[Task], Answer]) -> Callable[[Any], object]:
