@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from agent.errors import HostError
 from agent.firewall import record, refresh
-from agent.main import loaded, main
+from agent.main import load_step, main
 
 
 def request_for(step: str) -> Mapping[str, Any]:
@@ -19,14 +19,14 @@ def request_for(step: str) -> Mapping[str, Any]:
         armed = record.read_armed()
         # From the start of the service: after a reboot the whole window is due again.
         time.sleep(0 if armed is None else armed.seconds)
-    return {"payload": refresh.fetched()} if step == "firewall-refresh" else {}
+    return {"payload": refresh.fetch_ranges()} if step == "firewall-refresh" else {}
 
 
 def run(step: str) -> int:
     """Runs one step; returns the exit status."""
     try:
         # Before it waits, because a newer agent may take this one's place on the disk meanwhile.
-        loaded(step)
+        load_step(step)
         return main(step, request_for(step))
     except HostError as error:
         print(f"immich-access: {error}", file=sys.stderr)

@@ -89,7 +89,7 @@ def examination(
     return {"checks": checks, "sites": sites, "facts": facts}
 
 
-def published(problem: str, remedy: str) -> dict[str, str]:
+def publication(problem: str, remedy: str) -> dict[str, str]:
     """A way on which Docker publishes Immich to everyone."""
     return {"problem": problem, "remedy": remedy}
 

@@ -8,6 +8,6 @@ def note(what: str) -> None:
     _noted.append(what)
 
 
-def made() -> bool:
+def any_made() -> bool:
     """Whether anything has been changed, or may have been."""
     return bool(_noted)

@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, Any
 from agent import answer
 from agent.access import client, installation as access
 from agent.errors import HostError
-from agent.files import differing
+from agent.files import files_to_change
 from agent.firewall import docker_user, installation, kernel, record, ufw
-from agent.firewall.confirmation import prepared
+from agent.firewall.confirmation import plan_for
 from agent.firewall.docker import refuse_published
 from agent.firewall.request import Request, needs_of, parse_examined_request, upstreams
 from agent.lock import LOCK
 from agent.nginx import service, steps as nginx
 from agent.nginx.layout import RANGES
 from agent.ranges import Ranges
-from agent.site_doctor import SiteExamination, content
+from agent.site_doctor import SiteExamination, read_text
 from agent.system import last_line, run
 from agent.task import Answer, Task
 
@@ -65,7 +65,7 @@ class _Examination:
         ranges = record.read_ranges()
         self._request = None if ranges is None else parse_examined_request(payload, ranges)
         sites = record.read_sites() if self._request is None else record.sites_with(self._request)
-        self._dropped = docker_user.dropped(sites.values())
+        self._dropped = docker_user.ports_to_drop(sites.values())
 
     def report(self) -> dict[str, object]:
         checks: dict[str, Callable[[], str]] = {
@@ -79,7 +79,7 @@ class _Examination:
             "timer": self._timer,
             "agent": self._agent,
         }
-        made = {name: _made(check) for name, check in checks.items()}
+        made = {name: _run_check(check) for name, check in checks.items()}
         # At once, since each site may have to wait for what does not answer; and after the host's checks, one of which
         # takes on the rights of another user, for all threads.
         with ThreadPoolExecutor(len(self._sites)) as pool:
@@ -90,17 +90,17 @@ class _Examination:
         ranges = None if self._request is None else self._request.ranges
         return answer.host_facts(time.time(), ranges, _busy())
 
-    def _known(self) -> Request:
+    def _require_request(self) -> Request:
         if self._request is None:
             raise HostError("the firewall step has never run on this host")
         return self._request
 
     def _firewall(self) -> str:
-        wanted = self._known()
-        plan, ports = prepared(wanted)
+        wanted = self._require_request()
+        plan, ports = plan_for(wanted)
         if ufw.value(plan.former, ufw.CONFIGURATION, "ENABLED") != "yes":
             raise HostError("ufw is disabled, so everyone reaches every port of this host")
-        changed = differing(plan.wanted)
+        changed = files_to_change(plan.wanted)
         if changed:
             raise HostError(f"{', '.join(str(path) for path in changed)} differ from what was deployed")
         ssh = " and ".join(str(port) for port in ports)
@@ -130,14 +130,14 @@ class _Examination:
 
     def _nginx(self) -> str:
         service.require()
-        complaint = service.problem()
+        complaint = service.find_problem()
         if complaint is not None:
             raise HostError(f"nginx refuses its configuration: {complaint}")
-        if not service.active():
+        if not service.is_active():
             raise HostError("nginx does not run")
-        if not service.enabled():
+        if not service.is_enabled():
             raise HostError("nginx does not start at boot")
-        if service.unfinished():
+        if service.is_unfinished():
             raise HostError("nginx may not have loaded the last change of its files")
         return "runs, also after a reboot"
 
@@ -145,7 +145,7 @@ class _Examination:
         names = [one.site.name for one in self._sites if one.site.token_check]
         if not names:
             return "off, by the setting originJwtCheck"
-        if service.problem() is not None:
+        if service.find_problem() is not None:
             raise _UnknownError("only a configuration that nginx takes tells as whom it asks about tokens")
         user = service.worker_user()
         known = client.sites(user)
@@ -153,7 +153,7 @@ class _Examination:
         told = [text if len(names) == 1 else f"{name}: {text}" for name, text in troubles.items() if text is not None]
         if told:
             raise HostError("; ".join(told))
-        changed = differing(access.wanted(self._modules, user))
+        changed = files_to_change(access.wanted_files(self._modules, user))
         if changed:
             raise HostError(f"{', '.join(str(path) for path in changed)} differ from what was deployed")
         for unit in access.STARTING:
@@ -174,7 +174,7 @@ class _Examination:
         return None
 
     def _ranges(self) -> str:
-        recorded = self._known().ranges
+        recorded = self._require_request().ranges
         if _nginx_ranges() != recorded:
             raise HostError(f"{RANGES} has other ranges than the firewall")
         return f"{len(recorded.ipv4)} + {len(recorded.ipv6)} ranges in ufw and nginx"
@@ -191,18 +191,18 @@ class _Examination:
         return f"last due {int(since / 3600)} h ago"
 
     def _agent(self) -> str:
-        changed = differing(installation.wanted(self._modules))
+        changed = files_to_change(installation.wanted_files(self._modules))
         if changed:
             raise HostError(f"{len(changed)} files of {installation.FOLDER} or its units differ from this checkout")
         return "the refresh runs this checkout's version"
 
 
 def _site_report(examination: SiteExamination) -> dict[str, object]:
-    made = {name: _made(check) for name, check in examination.checks().items()}
+    made = {name: _run_check(check) for name, check in examination.checks().items()}
     return answer.examined_site(made, examination.facts())
 
 
-def _made(check: Callable[[], str]) -> dict[str, str]:
+def _run_check(check: Callable[[], str]) -> dict[str, str]:
     """One check: what is well, or what is wrong."""
     try:
         return answer.check("ok", check())
@@ -219,7 +219,7 @@ def _last_words(unit: str) -> str:
 
 def _nginx_ranges() -> Ranges:
     """The ranges in the file that our sites include, in its order."""
-    found = re.findall(r"^set_real_ip_from (\S+);$", content(RANGES) or "", re.MULTILINE)
+    found = re.findall(r"^set_real_ip_from (\S+);$", read_text(RANGES) or "", re.MULTILINE)
     return Ranges([one for one in found if ":" not in one], [one for one in found if ":" in one])
 
 

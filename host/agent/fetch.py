@@ -19,7 +19,9 @@ class _Unredirected(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def fetched(address: str, limit: int, timeout: float, pauses: tuple[float, ...], *, redirections: bool = True) -> bytes:
+def download(
+    address: str, limit: int, timeout: float, pauses: tuple[float, ...], *, redirections: bool = True
+) -> bytes:
     """The answer at an address, at most one byte longer than `limit`; raises HostError when it cannot be had.
 
     There is one attempt after each of the `pauses`; they and the `timeout` of an attempt are in seconds.

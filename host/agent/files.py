@@ -35,8 +35,8 @@ def write(path: Path, file: File | None) -> None:
         return
     changes.note(str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = beside(path)
-    with os.fdopen(_taken(fresh), "wb") as stream:
+    fresh = temp_path(path)
+    with os.fdopen(_open_locked(fresh), "wb") as stream:
         try:
             os.fchmod(stream.fileno(), file.mode)
             stream.write(file.content)
@@ -51,18 +51,18 @@ def write(path: Path, file: File | None) -> None:
 def write_link(path: Path, target: Path | str) -> None:
     """Replaces a file or a link by a link to the target. Needs the lock of the steps."""
     changes.note(str(path))
-    fresh = beside(path)
+    fresh = temp_path(path)
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(target)
     fresh.replace(path)
 
 
-def beside(path: Path) -> Path:
+def temp_path(path: Path) -> Path:
     """Where what shall be at the path is made. Always the same place, so nothing stays of a process that was killed."""
     return path.with_name(f".{path.name}.new")
 
 
-def _taken(path: Path) -> int:
+def _open_locked(path: Path) -> int:
     """Opens an empty file for writing, which belongs to whoever has it open: the next one waits and gets another."""
     while True:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -77,13 +77,13 @@ def _taken(path: Path) -> int:
         os.close(descriptor)
 
 
-def differing(wanted: Mapping[Path, File | None]) -> dict[Path, File | None]:
+def files_to_change(wanted: Mapping[Path, File | None]) -> dict[Path, File | None]:
     """Those of the wanted files that are not as they should be."""
     return {path: file for path, file in wanted.items() if read(path) != file}
 
 
 @contextmanager
-def replaced(wanted: Mapping[Path, File | None]) -> Generator[None, None, None]:
+def files_replaced(wanted: Mapping[Path, File | None]) -> Generator[None, None, None]:
     """Puts all files in place for the body to prove; if it raises, or one cannot be written, the former come back."""
     former = {path: read(path) for path in wanted}
     try:

@@ -13,7 +13,7 @@ LOCK = Path("/run/immich-access.lock")
 
 
 @contextmanager
-def exclusive(step: str, path: Path = LOCK, patience: float = 30) -> Generator[None, None, None]:
+def lock_held(step: str, path: Path = LOCK, patience: float = 30) -> Generator[None, None, None]:
     """Holds the lock while the body runs; the system lets it go when the process ends, however it ends.
 
     Raises HostError, naming the holder, when somebody else has it for longer than `patience` seconds.
@@ -21,7 +21,7 @@ def exclusive(step: str, path: Path = LOCK, patience: float = 30) -> Generator[N
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         deadline = time.monotonic() + patience
-        while not _taken(descriptor):
+        while not _try_lock(descriptor):
             if time.monotonic() >= deadline:
                 holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip() or "another process"
                 raise RefusedError(f"{step}: the host is busy with {holder}; wait for it and run `pulumi up` again")
@@ -33,7 +33,7 @@ def exclusive(step: str, path: Path = LOCK, patience: float = 30) -> Generator[N
         os.close(descriptor)
 
 
-def _taken(descriptor: int) -> bool:
+def _try_lock(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from agent import answer, changes, contract
 from agent.errors import HostError, RefusedError
-from agent.lock import exclusive
+from agent.lock import lock_held
 from agent.task import Answer, Task
 
 
@@ -31,16 +31,16 @@ STEPS = {
     "firewall": _Step("agent.firewall.steps", "firewall"),
     "firewall-docker-user": _Step("agent.firewall.docker_user", "reinstate", remote=False, locked=False),
     "firewall-refresh": _Step("agent.firewall.steps", "refresh", remote=False),
-    "firewall-remove": _Step("agent.removal", "leave"),
+    "firewall-remove": _Step("agent.removal", "remove_stack"),
     "firewall-undo": _Step("agent.firewall.confirmation", "undo", remote=False),
     "nginx": _Step("agent.nginx.steps", "apply"),
-    "site-remove": _Step("agent.removal", "remove"),
+    "site-remove": _Step("agent.removal", "remove_site"),
     "doctor": _Step("agent.doctor", "examine", locked=False),
     "survey": _Step("agent.survey", "survey", locked=False),
 }
 
 
-def loaded(name: str) -> Callable[[Task], Answer]:
+def load_step(name: str) -> Callable[[Task], Answer]:
     """The function of a step; raises HostError where there is none of this name."""
     step = STEPS.get(name)
     if step is None:
@@ -60,13 +60,13 @@ def main(name: str, request: Mapping[str, Any]) -> int:
     try:
         if os.geteuid() != 0:
             raise HostError("the host agent needs root")
-        apply = loaded(name)
+        apply = load_step(name)
         step = STEPS[name]
         payload = contract.payload_of(name, request) if step.remote else request.get("payload")
-        with exclusive(name) if step.locked else nullcontext():
+        with lock_held(name) if step.locked else nullcontext():
             result = apply(Task(payload, request.get("modules", {})))
     except HostError as error:
-        unchanged = isinstance(error, RefusedError) and not changes.made()
+        unchanged = isinstance(error, RefusedError) and not changes.any_made()
         print(f"immich-access: {error}{'; nothing has been changed' if unchanged else ''}", file=sys.stderr)
         return 1
     except OSError as error:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from agent import changes
 from agent.errors import HostError
-from agent.system import installed, run
+from agent.system import is_installed, run
 
 LISTS = Path("/var/lib/apt/lists")
 
@@ -26,7 +26,7 @@ OPTIONS = ("-qq", "-o", "DPkg::Lock::Timeout=60", "-o", "Acquire::Retries=2", "-
 
 def missing(programs: Sequence[str]) -> list[str]:
     """Those of the programs that are not installed; each is in the package of the same name."""
-    return [program for program in programs if not installed(program)]
+    return [program for program in programs if not is_installed(program)]
 
 
 def install(packages: Sequence[str]) -> None:

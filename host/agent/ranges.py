@@ -37,7 +37,7 @@ class Ranges(NamedTuple):
     ipv6: list[str]
 
 
-def checked_ranges(ranges: Sequence[str], version: int) -> list[str]:
+def check_ranges(ranges: Sequence[str], version: int) -> list[str]:
     """The ranges of one IP version in canonical form, sorted and without duplicates.
 
     Raises HostError for an empty list, and for an entry that is malformed, of the other version, too wide, or
@@ -45,11 +45,11 @@ def checked_ranges(ranges: Sequence[str], version: int) -> list[str]:
     """
     if not ranges:
         raise RefusedError(f"the list of IPv{version} ranges is empty")
-    networks = {checked_network(text.strip(), version) for text in ranges}
+    networks = {parse_network(text.strip(), version) for text in ranges}
     return [str(network) for network in sorted(networks, key=lambda net: (int(net.network_address), net.prefixlen))]
 
 
-def checked_update(ranges: Ranges, former: Ranges | None) -> Ranges:
+def check_update(ranges: Ranges, former: Ranges | None) -> Ranges:
     """The ranges, if they are plausible after the former ones; raises HostError when they are half as many or fewer."""
     for name, new, old in (
         ("IPv4", ranges.ipv4, [] if former is None else former.ipv4),
@@ -60,10 +60,10 @@ def checked_update(ranges: Ranges, former: Ranges | None) -> Ranges:
                 f"the new list has {len(new)} {name} ranges instead of {len(old)}, which is not plausible; "
                 "the former ones stay in force; if it is right, run `pulumi up`"
             )
-    return Ranges(checked_ranges(ranges.ipv4, 4), checked_ranges(ranges.ipv6, 6))
+    return Ranges(check_ranges(ranges.ipv4, 4), check_ranges(ranges.ipv6, 6))
 
 
-def checked_network(text: str, version: int) -> Network:
+def parse_network(text: str, version: int) -> Network:
     """The range, if nothing about it is surprising; raises RefusedError otherwise."""
     try:
         if not RANGE.fullmatch(text):

@@ -24,7 +24,7 @@ def require_different(hostnames: Sequence[str]) -> None:
         raise RefusedError(f"the payload has the site {' and '.join(repeated)} twice")
 
 
-def checked_upstream(endpoint: str) -> str:
+def check_upstream(endpoint: str) -> str:
     """Where a service is, `address:port`, `[IPv6 address]:port` or `name:port`."""
     match = ENDPOINT.fullmatch(endpoint)
     if match is None or int(match["port"]) > 65535 or not _is_host(match["ipv6"], match["host"]):

@@ -16,12 +16,12 @@ from agent.firewall import ufw
 from agent.firewall.connection import listeners
 from agent.firewall.docker import publication_problem, published_ports
 from agent.firewall.plan import outside_interfaces, ssh_ports
-from agent.firewall.rules import HTTPS_PORT, openings
+from agent.firewall.rules import HTTPS_PORT, find_openings
 from agent.immich import require_immich
 from agent.nginx import service
 from agent.nginx.defaults import foreign_sites
 from agent.site import IMMICH
-from agent.system import installed, run
+from agent.system import is_installed, run
 from agent.task import Answer, Task
 
 if TYPE_CHECKING:
@@ -42,9 +42,9 @@ def survey(task: Task) -> Answer:
     facts = answer.survey(
         addresses=_addresses(),
         immich=immich,
-        publications=[answer.published(one.problem, one.remedy) for one in problems],
+        publications=[answer.publication(one.problem, one.remedy) for one in problems],
         openings=_openings({HTTPS_PORT, *ports}),
-        sites=foreign_sites(service.configuration(), payload["hostname"]) if installed("nginx") else [],
+        sites=foreign_sites(service.configuration(), payload["hostname"]) if is_installed("nginx") else [],
     )
     return Answer("", facts)
 
@@ -69,7 +69,7 @@ def _immich() -> list[str]:
     passed_on = {item.port for item in published_ports() if item.container_port in CONTAINER_PORTS}
     found: list[str] = []
     for port in sorted({IMMICH_PORT, *proxied, *passed_on}, key=lambda port: (port != IMMICH_PORT, port)):
-        own = [listener.address for listener in listening if listener.port == port and not listener.everywhere]
+        own = [listener.address for listener in listening if listener.port == port and not listener.is_everywhere]
         for address in dict.fromkeys(["127.0.0.1", *own]):
             endpoint = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
             with contextlib.suppress(HostError):
@@ -81,14 +81,14 @@ def _immich() -> list[str]:
 
 def _openings(ports: Collection[int]) -> list[dict[str, object]]:
     """ufw's rules through which strangers would reach one of the ports, once each."""
-    if not installed("ufw") or any(file is None for file in ufw.current().values()):
+    if not is_installed("ufw") or any(file is None for file in ufw.current().values()):
         return []
     outside = outside_interfaces()
-    with ufw.opened([]) as view:
+    with ufw.ufw_on_copy([]) as view:
         found = {
             (rule.name, port): None
             for version in view.versions()
             for port in sorted(ports)
-            for rule in openings(view.rules(version), port, outside)
+            for rule in find_openings(view.rules(version), port, outside)
         }
     return [answer.opening(rule, port, f"ufw delete {rule}") for rule, port in found]

@@ -38,19 +38,19 @@ def run(
 
 def last_line(result: subprocess.CompletedProcess[str]) -> str:
     """What a program said last, on standard error if it said anything there."""
-    return _said(result)[-1].strip()
+    return _output_lines(result)[-1].strip()
 
 
 def first_line(result: subprocess.CompletedProcess[str]) -> str:
     """What a program said first, as `last_line`: systemctl has its reason there, and advice after it."""
-    return _said(result)[0].strip()
+    return _output_lines(result)[0].strip()
 
 
-def _said(result: subprocess.CompletedProcess[str]) -> list[str]:
+def _output_lines(result: subprocess.CompletedProcess[str]) -> list[str]:
     text = result.stderr.strip() or result.stdout.strip()
     return text.splitlines() or [f"exit status {result.returncode}"]
 
 
-def installed(program: str) -> bool:
+def is_installed(program: str) -> bool:
     """Whether the distribution's program is there."""
     return any(os.access(Path(folder, program), os.X_OK) for folder in ENVIRONMENT["PATH"].split(":"))

@@ -8,7 +8,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, cast
 
-from agent.access.encoding import json_object
+from agent.access.encoding import parse_json_object
 from agent.errors import HostError
 
 SOCKET = "/run/immich-access-verifier.sock"
@@ -32,7 +32,7 @@ def status(user: str) -> dict[str, Any]:
         with _acting_as(user):
             connection.connect()
         connection.request("GET", "/")
-        return json_object(connection.getresponse().read())
+        return parse_json_object(connection.getresponse().read())
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise HostError(
             f"the verifier of Access's tokens does not answer {user} ({error}); "

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from agent.access import client, revision
 from agent.errors import HostError, RefusedError
-from agent.files import File, differing, replaced, write
+from agent.files import File, files_replaced, files_to_change, write
 from agent.nginx import service
-from agent.nginx.text import filled
+from agent.nginx.text import fill_template
 from agent.system import run
 
 UNITS = Path("/etc/systemd/system")
@@ -20,25 +20,25 @@ STARTING = (SOCKET, TIMER, "immich-access-keys.path")
 NAMES = (*STARTING, VERIFIER, REFRESH)
 
 
-def wanted(modules: Mapping[str, str], user: str) -> dict[Path, File | None]:
+def wanted_files(modules: Mapping[str, str], user: str) -> dict[Path, File | None]:
     """What the units shall be where nginx runs as `user`; raises HostError if it cannot ask about tokens."""
-    if not service.built_with("http_auth_request_module"):
+    if not service.is_built_with("http_auth_request_module"):
         raise RefusedError(
             "this host's nginx cannot ask about tokens: `nginx -V` does not list --with-http_auth_request_module; "
             "install the distribution's nginx, or set originJwtCheck to false"
         )
     texts = {name: modules[f"agent/units/{name}"] for name in NAMES}
-    texts[SOCKET] = filled(modules, f"agent/units/{SOCKET}", user=user)
+    texts[SOCKET] = fill_template(modules, f"agent/units/{SOCKET}", user=user)
     return {UNITS / name: File(text.encode()) for name, text in texts.items()}
 
 
 def install(modules: Mapping[str, str]) -> None:
     """Has the verifier answer nginx, in the version of this agent. It refuses sites whose application is unknown."""
     user = service.worker_user()
-    changed = differing(wanted(modules, user))
+    changed = files_to_change(wanted_files(modules, user))
     # Units that are new are found when they are started.
     stale = any(path.exists() for path in changed)
-    with replaced(changed):
+    with files_replaced(changed):
         if stale:
             run(["systemctl", "daemon-reload"])
             # A socket takes another owner only when nobody listens on it.

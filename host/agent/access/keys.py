@@ -3,7 +3,7 @@
 import json
 from typing import TYPE_CHECKING, Any, cast
 
-from agent.access.encoding import base64url, json_object
+from agent.access.encoding import decode_base64url, parse_json_object
 from agent.access.rs256 import PublicKey
 from agent.files import File
 
@@ -15,12 +15,12 @@ LIMIT_BYTES = 64 * 1024
 MOST_KEYS = 20
 
 
-def keys_in(body: bytes) -> dict[str, PublicKey]:
+def parse_keys(body: bytes) -> dict[str, PublicKey]:
     """The usable keys in a JSON Web Key Set (RFC 7517), by their ids; raises ValueError if there is none."""
     return {kid: key for kid, (key, _) in _usable(body).items()}
 
 
-def kept(body: bytes) -> File:
+def keys_file(body: bytes) -> File:
     """What is kept of Access's answer: the usable keys, in an order of their own since Access is free to change its.
 
     Raises ValueError if there is none.
@@ -32,7 +32,7 @@ def kept(body: bytes) -> File:
 def _usable(body: bytes) -> dict[str, tuple[PublicKey, dict[str, str]]]:
     if len(body) > LIMIT_BYTES:
         raise ValueError("it is too long")
-    entries = json_object(body).get("keys")
+    entries = parse_json_object(body).get("keys")
     if not isinstance(entries, list):
         raise ValueError("it has no list of keys")
     found: dict[str, tuple[PublicKey, dict[str, str]]] = {}
@@ -55,5 +55,5 @@ def _key(entry: object) -> tuple[str, PublicKey, dict[str, str]] | None:
         return None
     if not isinstance(kid, str) or not isinstance(n, str) or not isinstance(e, str):
         return None
-    key = PublicKey(int.from_bytes(base64url(n), "big"), int.from_bytes(base64url(e), "big"))
-    return (kid, key, {"kid": kid, "kty": "RSA", "n": n, "e": e}) if key.strong else None
+    key = PublicKey(int.from_bytes(decode_base64url(n), "big"), int.from_bytes(decode_base64url(e), "big"))
+    return (kid, key, {"kid": kid, "kty": "RSA", "n": n, "e": e}) if key.is_strong else None

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from agent.access import client, record
 from agent.access.record import Application
-from agent.access.refresh import fetched
+from agent.access.refresh import fetch_keys
 from agent.errors import HostError, RefusedError
-from agent.files import File, differing, read, replaced, write
+from agent.files import File, files_replaced, files_to_change, read, write
 from agent.nginx import service
 
 if TYPE_CHECKING:
@@ -24,10 +24,10 @@ def parse_applications(payload: "NginxPayload") -> dict[str, Application]:
         if audiences:
             raise RefusedError(f"teamDomain is missing, whose tokens {' and '.join(audiences)} asks for")
         return {}
-    return {name: Application(record.checked_audience(audience), team) for name, audience in audiences.items()}
+    return {name: Application(record.check_audience(audience), team) for name, audience in audiences.items()}
 
 
-def files(wanted: Mapping[str, Application]) -> dict[Path, File | None]:
+def files_for(wanted: Mapping[str, Application]) -> dict[Path, File | None]:
     """What the verifier has to know of them, with their teams' keys; raises HostError where those cannot be had.
 
     Keys of a team that are on the host already are left to the hourly refresh.
@@ -36,19 +36,19 @@ def files(wanted: Mapping[str, Application]) -> dict[Path, File | None]:
     for team in {application.team_domain for application in wanted.values()}:
         keys = record.keys_path(team)
         try:
-            kept[keys] = read(keys) or fetched(team)
+            kept[keys] = read(keys) or fetch_keys(team)
         except HostError as error:
             raise RefusedError(f"{error}") from None
     return kept
 
 
 @contextmanager
-def opened(wanted: Mapping[str, Application], kept: Mapping[Path, File | None]) -> Generator[None, None, None]:
+def tokens_admitted(wanted: Mapping[str, Application], kept: Mapping[Path, File | None]) -> Generator[None, None, None]:
     """Has the verifier, which must run, admit tokens of each site's application and of no other.
 
     If the body raises, all is as it was.
     """
-    with replaced(differing(kept)):
+    with files_replaced(files_to_change(kept)):
         known = client.sites(service.worker_user()) if wanted else {}
         for site, application in wanted.items():
             found = known.get(site, {})

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from agent.access.encoding import json_object
+from agent.access.encoding import parse_json_object
 from agent.errors import HostError, RefusedError
 from agent.files import File, read
 
@@ -35,9 +35,9 @@ class Application(NamedTuple):
         return File(f"{json.dumps(fields)}\n".encode())
 
 
-def application_in(body: bytes) -> Application:
+def parse_application(body: bytes) -> Application:
     """An application as it is kept; raises ValueError for anything else."""
-    kept = json_object(body)
+    kept = parse_json_object(body)
     audience, team_domain = kept.get("audience"), kept.get("teamDomain")
     if not isinstance(audience, str) or not isinstance(team_domain, str):
         raise ValueError("it lacks audience or teamDomain")
@@ -54,7 +54,7 @@ def keys_path(team_domain: str) -> Path:
     return KEYS / f"{team_domain}.json"
 
 
-def checked_audience(audience: str) -> str:
+def check_audience(audience: str) -> str:
     """An audience tag; raises HostError for what can be none."""
     if not AUDIENCE.fullmatch(audience):
         raise RefusedError(f"{audience[:80]!r} is no audience tag of an Access application")
@@ -70,7 +70,7 @@ def _application(path: Path) -> Application | None:
     """The application in a file, or None if the site has just been taken out."""
     file = read(path)
     try:
-        return None if file is None else application_in(file.content)
+        return None if file is None else parse_application(file.content)
     except ValueError as error:
         raise HostError(f"{path} is damaged ({error}); raise hostRevision and run `pulumi up`") from None
 

@@ -19,14 +19,14 @@ class PublicKey(NamedTuple):
     exponent: int
 
     @property
-    def strong(self) -> bool:
+    def is_strong(self) -> bool:
         """Whether it is fit to be trusted: of a usual size and form."""
         sized = SMALLEST_BITS <= self.modulus.bit_length() <= LARGEST_BITS
         odd = self.modulus % 2 == 1 and self.exponent % 2 == 1
         return sized and odd and SMALLEST_EXPONENT <= self.exponent < 1 << 32
 
 
-def signed(key: PublicKey, message: bytes, signature: bytes) -> bool:
+def verify_signature(key: PublicKey, message: bytes, signature: bytes) -> bool:
     """Whether the signature of the message is by the key's owner.
 
     The encoded message is made anew and compared as a whole: whoever parses the padding instead, and skips a part of

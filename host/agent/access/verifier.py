@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from agent.access import record, revision
-from agent.access.keys import keys_in
-from agent.access.record import Application, application_in
+from agent.access.keys import parse_keys
+from agent.access.record import Application, parse_application
 from agent.access.rs256 import PublicKey
-from agent.access.tokens import RefusedError, UnknownKeyError, checked
+from agent.access.tokens import RefusedError, UnknownKeyError, check_token
 
 TOKEN_HEADER = b"cf-access-jwt-assertion"
 LONGEST_REQUEST = 32 * 1024
@@ -64,8 +64,8 @@ class Verifier:
     def __init__(self, runtime: Path, version: str) -> None:
         self._signal = runtime / SIGNAL
         self._version = version
-        self._applications = _Watched(application_in)
-        self._keys = _Watched(keys_in)
+        self._applications = _Watched(parse_application)
+        self._keys = _Watched(parse_keys)
         self._signalled = -SIGNAL_SECONDS
 
     async def decide(self, site: str, token: str) -> float:
@@ -73,22 +73,22 @@ class Verifier:
         application = self._application(site)
         keys = self._team_keys(application)
         try:
-            return self._checked(application, token, keys)
+            return self._check(application, token, keys)
         except UnknownKeyError:
-            deadline = self._asked_for_keys() + REFRESH_SECONDS
+            deadline = self._request_keys() + REFRESH_SECONDS
             while time.monotonic() < deadline:
                 await asyncio.sleep(0.1)
                 fresh = self._team_keys(application)
                 if fresh is not keys:
-                    return self._checked(application, token, fresh)
+                    return self._check(application, token, fresh)
             raise
 
     def status(self) -> str:
         """How things stand, as JSON: the version of the program, and each site's application and number of keys."""
-        sites = {path.stem: self._known(path.stem) for path in record.SITES.glob("*.json")}
+        sites = {path.stem: self._site_status(path.stem) for path in record.SITES.glob("*.json")}
         return json.dumps({"version": self._version, "sites": sites})
 
-    def _known(self, site: str) -> dict[str, object]:
+    def _site_status(self, site: str) -> dict[str, object]:
         try:
             application = self._application(site)
             return {
@@ -113,10 +113,10 @@ class Verifier:
         except (OSError, ValueError) as error:
             raise RefusedError(f"there are no keys of {application.team_domain} ({error})") from None
 
-    def _checked(self, application: Application, token: str, keys: Mapping[str, PublicKey]) -> float:
-        return checked(token, application.audience, application.issuer, keys, time.time())
+    def _check(self, application: Application, token: str, keys: Mapping[str, PublicKey]) -> float:
+        return check_token(token, application.audience, application.issuer, keys, time.time())
 
-    def _asked_for_keys(self) -> float:
+    def _request_keys(self) -> float:
         """Has the keys refreshed unless that was asked for a short while ago; returns when it was."""
         now = time.monotonic()
         if now - self._signalled >= SIGNAL_SECONDS:

@@ -9,12 +9,12 @@ from agent import answer
 from agent.certificates.store import Store
 from agent.certificates.x509 import Certificate, read_certificates, read_private_key
 from agent.errors import RefusedError
-from agent.files import File, differing, replaced
-from agent.firewall.confirmation import confirm
+from agent.files import File, files_replaced, files_to_change
+from agent.firewall.confirmation import confirm_firewall_change
 from agent.nginx import probe, real_ip, service
 from agent.nginx.layout import enabled_sites
 from agent.site import require_different
-from agent.system import installed
+from agent.system import is_installed
 from agent.task import Answer, Task
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def apply(task: Task) -> Answer:
     A site whose nginx is stopped is left for the `nginx` step, which starts it.
     """
     payload: CertificatesPayload = task.payload
-    change = confirm(final=False)
+    change = confirm_firewall_change(final=False)
     require_different([site["hostname"] for site in payload["sites"]])
     wanted = [parse_set(site) for site in payload["sites"]]
     _install(wanted)
@@ -55,8 +55,8 @@ def apply(task: Task) -> Answer:
 
 def _install(wanted: Sequence[_Set]) -> None:
     """Puts the sets in place, all or none of them: nginx refuses its files as long as one set is broken."""
-    served = set(enabled_sites()) if installed("nginx") else set[str]()
-    stale = [one for one in wanted if not _settled(one, one.site in served)]
+    served = set(enabled_sites()) if is_installed("nginx") else set[str]()
+    stale = [one for one in wanted if not _is_settled(one, one.site in served)]
     if not stale:
         return
     used = [one for one in stale if one.site in served]
@@ -64,14 +64,14 @@ def _install(wanted: Sequence[_Set]) -> None:
         service.refuse_broken([str(Store(one.site).folder) for one in wanted])
     with ExitStack() as changes:
         if used:
-            changes.enter_context(service.changing())
+            changes.enter_context(service.restored_on_error())
             # A site would not load without the ranges that it includes.
-            changes.enter_context(replaced(differing(real_ip.recorded())))
+            changes.enter_context(files_replaced(files_to_change(real_ip.recorded_file())))
         for one in stale:
             changes.enter_context(Store(one.site).switched_to(one.files))
         if used:
             service.load()
-            if service.active():
+            if service.is_active():
                 for one in used:
                     probe.require_certificate(one.site, one.leaf.fingerprint)
 
@@ -79,21 +79,21 @@ def _install(wanted: Sequence[_Set]) -> None:
 def remove(site: str) -> None:
     """Removes the site's certificates, which nginx must not use any more."""
     store = Store(site)
-    in_use = site in enabled_sites() or (installed("nginx") and f"{store.folder}/" in service.configuration())
+    in_use = site in enabled_sites() or (is_installed("nginx") and f"{store.folder}/" in service.configuration())
     if in_use and store.folder.exists():
         raise RefusedError(f"nginx still uses the certificates in {store.folder}; take the site out first")
     store.remove()
 
 
-def _settled(wanted: _Set, served: bool) -> bool:
+def _is_settled(wanted: _Set, served: bool) -> bool:
     """Whether the set is in place and, where nginx serves the site, shown."""
-    if not Store(wanted.site).settled_on(wanted.files):
+    if not Store(wanted.site).is_settled_on(wanted.files):
         return False
     if not served:
         return True
-    if service.unfinished():
+    if service.is_unfinished():
         return False
-    return not service.active() or probe.serves(wanted.site, wanted.leaf.fingerprint)
+    return not service.is_active() or probe.serves(wanted.site, wanted.leaf.fingerprint)
 
 
 def parse_set(payload: "CertificatesPayloadSite") -> _Set:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
-from agent.files import File, differing, write, write_link
+from agent.files import File, files_to_change, write, write_link
 
 ROOT = Path("/etc/immich-access")
 
@@ -26,10 +26,10 @@ class Store:
         self.current = self.folder / "current"
         self._generations = self.folder / "generations"
 
-    def settled_on(self, files: Mapping[str, File]) -> bool:
+    def is_settled_on(self, files: Mapping[str, File]) -> bool:
         """Whether these files are the current generation, undamaged, and the only one."""
         wanted = self._wanted(files)
-        complete = not differing(self._paths(wanted, files)) and not self._strays(wanted, files)
+        complete = not files_to_change(self._paths(wanted, files)) and not self._orphans(wanted, files)
         return complete and self._target() == self._link(wanted)
 
     @contextmanager
@@ -41,7 +41,7 @@ class Store:
         former = self._target()
         wanted = self._wanted(files)
         try:
-            for path, file in differing(self._paths(wanted, files)).items():
+            for path, file in files_to_change(self._paths(wanted, files)).items():
                 write(path, file)
             self._point_to(self._link(wanted))
             yield
@@ -52,7 +52,7 @@ class Store:
                 self._point_to(former)
                 shutil.rmtree(wanted, ignore_errors=True)
             raise
-        for stray in self._strays(wanted, files):
+        for stray in self._orphans(wanted, files):
             if stray.is_dir():
                 shutil.rmtree(stray)
             else:
@@ -90,7 +90,7 @@ class Store:
             return
         write_link(self.current, target)
 
-    def _strays(self, generation: Path, files: Mapping[str, File]) -> list[Path]:
+    def _orphans(self, generation: Path, files: Mapping[str, File]) -> list[Path]:
         """Other generations, and what a process that was killed has left in this one."""
         found = [path for path in self._generations.glob("*") if path != generation]
         return found + [path for path in generation.glob("*") if path.name not in files]

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from agent.errors import RefusedError
-from agent.firewall.chains import Entry, by_chain, denial, entries, opening
+from agent.firewall.chains import Entry, by_chain, find_denial, find_opening, parse_entries
 from agent.firewall.kernel import TOOL, filter_rules
 
 # ufw's own chains, which it fills itself.
@@ -26,11 +26,11 @@ def refuse_bypasses(
     """
     for version in versions:
         tool = TOOL[version]
-        kernel = entries(filter_rules(version), tool)
-        frames = [entry for path in FRAMES[version] for entry in _framed(path, tool)]
+        kernel = parse_entries(filter_rules(version), tool)
+        frames = [entry for path in FRAMES[version] for entry in _read_frame(path, tool)]
         for port in sorted(closed):
-            now = kernel_opening(kernel, port, outside)
-            _refuse_frame(_frame_opening(frames, version, port, outside), now, f"opens port {port} to everyone")
+            now = find_kernel_opening(kernel, port, outside)
+            _refuse_frame(_find_frame_opening(frames, version, port, outside), now, f"opens port {port} to everyone")
             if now is not None:
                 raise RefusedError(
                     f"a rule in the kernel, outside ufw, opens port {port} to everyone; run `{now.rule.name}` on the "
@@ -38,22 +38,22 @@ def refuse_bypasses(
                 )
         for port in sorted(ssh_ports):
             chain = by_chain(frames).get(f"{_prefix(version)}-before-input", [])
-            _refuse_frame(denial(chain, port), None, f"shuts SSH on port {port}")
+            _refuse_frame(find_denial(chain, port), None, f"shuts SSH on port {port}")
 
 
-def kernel_opening(listed: Sequence[Entry], port: int, outside: Collection[str]) -> Entry | None:
+def find_kernel_opening(listed: Sequence[Entry], port: int, outside: Collection[str]) -> Entry | None:
     """The rule in the kernel, beside those that ufw manages, that lets everyone reach a port."""
     chains = by_chain([entry for entry in listed if not MANAGED.match(entry.chain)])
-    return opening(chains, ["INPUT"], port, outside)
+    return find_opening(chains, ["INPUT"], port, outside)
 
 
-def _framed(path: Path, tool: str) -> list[Entry]:
-    return entries(path.read_text(errors="replace").splitlines(), tool, str(path)) if path.exists() else []
+def _read_frame(path: Path, tool: str) -> list[Entry]:
+    return parse_entries(path.read_text(errors="replace").splitlines(), tool, str(path)) if path.exists() else []
 
 
-def _frame_opening(frames: Sequence[Entry], version: int, port: int, outside: Collection[str]) -> Entry | None:
+def _find_frame_opening(frames: Sequence[Entry], version: int, port: int, outside: Collection[str]) -> Entry | None:
     starts = [f"{_prefix(version)}-{place}-input" for place in ("before-logging", "before", "after", "after-logging")]
-    return opening(by_chain(frames), ["INPUT", *starts], port, outside)
+    return find_opening(by_chain(frames), ["INPUT", *starts], port, outside)
 
 
 def _refuse_frame(frame: Entry | None, now: Entry | None, trouble: str) -> None:

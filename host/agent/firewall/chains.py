@@ -40,7 +40,7 @@ class Entry(NamedTuple):
     place: str
 
 
-def entries(lines: Sequence[str], tool: str, place: str = "") -> list[Entry]:
+def parse_entries(lines: Sequence[str], tool: str, place: str = "") -> list[Entry]:
     """The rules in what `iptables -S` lists, or in a file for iptables-restore, with the numbers of their lines.
 
     Of a file, only the table `filter` counts.
@@ -57,7 +57,7 @@ def entries(lines: Sequence[str], tool: str, place: str = "") -> list[Entry]:
     return found
 
 
-def opening(
+def find_opening(
     chains: Mapping[str, Sequence[Entry]], starts: Sequence[str], port: int, outside: Collection[str]
 ) -> Entry | None:
     """The first rule by which a stranger's new connection to a port is accepted, in the chains that it comes through.
@@ -77,7 +77,7 @@ def opening(
     return None
 
 
-def denial(chain: Sequence[Entry], port: int) -> Entry | None:
+def find_denial(chain: Sequence[Entry], port: int) -> Entry | None:
     """The rule of a chain that denies a port to everyone, unless an earlier one accepts it."""
     for entry in chain:
         if entry.rule.matches_port(port) and entry.rule.covers_everyone and not entry.others:

@@ -4,11 +4,11 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from agent.errors import HostError
-from agent.files import differing, replaced
+from agent.files import files_replaced, files_to_change
 from agent.firewall import kernel, record, ufw
 from agent.firewall.connection import boot_id, opened_at, since_boot
 from agent.firewall.installation import UNDO
-from agent.firewall.plan import Plan, planned, ssh_ports
+from agent.firewall.plan import Plan, plan_firewall, ssh_ports
 from agent.firewall.record import Armed, Change
 from agent.firewall.request import Request
 from agent.firewall.rules import HTTPS_PORT
@@ -19,22 +19,22 @@ from agent.task import Answer, Task
 SECOND_CHANCE_SECONDS = 600
 
 
-def prepared(request: Request) -> tuple[Plan, list[int]]:
+def plan_for(request: Request) -> tuple[Plan, list[int]]:
     """The plan for a request and the ports of SSH; raises HostError for what must be refused. Needs ufw's lock."""
     sites = record.sites_with(request).values()
     ports = ssh_ports(request.ssh_port, {needs.ssh_port for needs in sites})
     closed = {needs.upstream_port for needs in sites if needs.upstream_port is not None}
-    return planned(request.ranges, ports, {HTTPS_PORT, *closed}), ports
+    return plan_firewall(request.ranges, ports, {HTTPS_PORT, *closed}), ports
 
 
 @contextmanager
-def applied(plan: Plan, request: Request, ports: list[int]) -> Generator[int, None, None]:
+def applied_with_undo(plan: Plan, request: Request, ports: list[int]) -> Generator[int, None, None]:
     """Puts a plan in force, for the body to prove, and arms its undoing. Needs ufw's lock.
 
     Yields the number of the change in force: a new one if anything had to change. If the body raises, all is as it was.
     """
     former = record.read_change()
-    if not differing(plan.wanted) and kernel.in_force(plan.wanted):
+    if not files_to_change(plan.wanted) and kernel.in_force(plan.wanted):
         yield former.number
         record.write_change(Change(former.number, request, ports))
         return
@@ -45,22 +45,22 @@ def applied(plan: Plan, request: Request, ports: list[int]) -> Generator[int, No
     try:
         record.write_armed(Armed(request.confirm_seconds, before, boot_id(), since_boot()))
         record.write_change(Change(number, request, ports))
-        _watch()
-        with replaced(differing(plan.wanted)):
-            kernel.enforce(plan.wanted, ports)
+        _start_undo_service()
+        with files_replaced(files_to_change(plan.wanted)):
+            kernel.apply(plan.wanted, ports)
             yield number
     except BaseException:
-        kernel.enforce(plan.former, ports)
+        kernel.apply(plan.former, ports)
         record.write_armed(armed)
         record.write_change(former)
         if armed is None:
-            _rest()
+            _stop_undo_service()
         else:
-            _watch()
+            _start_undo_service()
         raise
 
 
-def confirm(final: bool) -> int:
+def confirm_firewall_change(final: bool) -> int:
     """Confirms the change of the firewall that waits, from a later SSH connection; returns the number in force.
 
     Where it had been undone already, it is made again and waits for `SECOND_CHANCE_SECONDS`: if this is not the `final`
@@ -80,8 +80,8 @@ def confirm(final: bool) -> int:
         return change.number
     request = change.request._replace(confirm_seconds=SECOND_CHANCE_SECONDS)
     with ufw.locked():
-        plan, ports = prepared(request)
-        with applied(plan, request, ports) as number:
+        plan, ports = plan_for(request)
+        with applied_with_undo(plan, request, ports) as number:
             pass
     if final:
         raise HostError(
@@ -95,7 +95,7 @@ def disarm() -> None:
     """Lets the present rules stay, whether they are confirmed or not."""
     if record.read_armed() is not None:
         record.write_armed(None)
-        _rest()
+        _stop_undo_service()
 
 
 def undo(_task: Task) -> Answer:
@@ -104,8 +104,8 @@ def undo(_task: Task) -> Answer:
     change = record.read_change()
     if armed is None:
         return Answer("no change of the firewall waits for its confirmation")
-    with ufw.locked(), replaced(differing(armed.former)):
-        kernel.enforce(armed.former, change.ssh_ports)
+    with ufw.locked(), files_replaced(files_to_change(armed.former)):
+        kernel.apply(armed.former, change.ssh_ports)
         record.write_change(change._replace(undone=True))
     # Keeps this very service, which must not be stopped, from being started again.
     record.write_armed(None)
@@ -114,10 +114,10 @@ def undo(_task: Task) -> Answer:
     )
 
 
-def _watch() -> None:
+def _start_undo_service() -> None:
     # It is enabled as well, so that a reboot within the window does not keep an unconfirmed change.
     run(["systemctl", "restart", "--no-block", UNDO])
 
 
-def _rest() -> None:
+def _stop_undo_service() -> None:
     run(["systemctl", "stop", UNDO])

@@ -19,7 +19,7 @@ class Listener(NamedTuple):
     programs: str
 
     @property
-    def everywhere(self) -> bool:
+    def is_everywhere(self) -> bool:
         """Whether it takes connections to any of the host's addresses."""
         return self.address == "*" or ipaddress.ip_address(self.address).is_unspecified
 

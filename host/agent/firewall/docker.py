@@ -12,7 +12,7 @@ from agent.firewall.connection import Listener, listeners
 from agent.firewall.request import DROP, Serves
 from agent.firewall.rules import ANYWHERE
 from agent.site import IMMICH, SHARES
-from agent.system import installed, run
+from agent.system import is_installed, run
 
 # By what a site serves: its upstream, and the name of the service in the compose file that its makers give out.
 UPSTREAMS: Mapping[Serves, tuple[str, str]] = {
@@ -37,11 +37,11 @@ class Publication(NamedTuple):
         return ipaddress.ip_network(self.address).version
 
     @property
-    def only_local(self) -> bool:
+    def is_local(self) -> bool:
         return ipaddress.ip_network(self.address).is_loopback
 
 
-def publications(listing: Sequence[str], version: int) -> list[Publication]:
+def parse_publications(listing: Sequence[str], version: int) -> list[Publication]:
     """The DNAT rules for TCP in what `iptables -t nat -S`, or ip6tables for version 6, lists."""
     found: list[Publication] = []
     for line in listing:
@@ -61,10 +61,10 @@ def published_ports() -> list[Publication]:
     found: list[Publication] = []
     for version in (4, 6):
         tool = kernel.TOOL[version]
-        if installed(tool):
+        if is_installed(tool):
             # A kernel without IPv6, or without NAT for it, publishes nothing that way.
             listing = run([tool, "-w", "10", "-t", "nat", "-S"], check=False).stdout.splitlines()
-            found += publications(listing, version)
+            found += parse_publications(listing, version)
     return found
 
 
@@ -85,7 +85,7 @@ def refuse_published(serves: Serves, port: int, dropped: Collection[int]) -> Non
     if found is not None:
         raise RefusedError(f"{found.problem}; {found.remedy}; then run `pulumi up` again")
     published = published_ports()
-    for version in sorted({item.version for item in published if item.port in dropped and not item.only_local}):
+    for version in sorted({item.version for item in published if item.port in dropped and not item.is_local}):
         docker_user.refuse_unhooked(version)
 
 
@@ -93,10 +93,10 @@ def publication_problem(serves: Serves, port: int, dropped: Collection[int]) -> 
     """How Docker publishes a site's upstream to everyone, if it does; the `dropped` ports are closed."""
     published = published_ports()
     listening = listeners()
-    found = exposed(published, listening, port, dropped)
+    found = find_exposure(published, listening, port, dropped)
     if found is None:
         return None
-    closable = exposed(published, listening, port, [port]) is None
+    closable = find_exposure(published, listening, port, [port]) is None
     what, service = UPSTREAMS[serves]
     return PublicationProblem(
         f"Docker publishes {what} on port {found.port} to everyone, past the firewall",
@@ -105,7 +105,7 @@ def publication_problem(serves: Serves, port: int, dropped: Collection[int]) -> 
     )
 
 
-def exposed(
+def find_exposure(
     published: Sequence[Publication], listening: Sequence[Listener], upstream_port: int, dropped: Collection[int] = ()
 ) -> Publication | None:
     """The first way on which Docker hands strangers to the container behind `upstream_port`, if there is one.
@@ -115,12 +115,12 @@ def exposed(
     """
     containers = {item.container for item in published if item.port == upstream_port}
     for item in published:
-        if item.container in containers and not item.only_local and item.port not in dropped:
+        if item.container in containers and not item.is_local and item.port not in dropped:
             return item
-    passed_on = any(item.port == upstream_port and not item.only_local for item in published)
+    passed_on = any(item.port == upstream_port and not item.is_local for item in published)
     closed = upstream_port in dropped and passed_on
     for listener in listening:
         proxied = listener.port == upstream_port and "docker-proxy" in listener.programs
-        if proxied and listener.everywhere and not closed:
+        if proxied and listener.is_everywhere and not closed:
             return Publication(ANYWHERE[0], upstream_port, f"container:{upstream_port}")
     return None

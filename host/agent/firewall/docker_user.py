@@ -22,41 +22,41 @@ HARMLESS = {"DROP", "REJECT", "LOG", "NFLOG", ""}
 
 
 @contextmanager
-def enforced(ports: Collection[int]) -> Generator[None, None, None]:
+def docker_rules_applied(ports: Collection[int]) -> Generator[None, None, None]:
     """Drops for the body what others send to published ports; if it raises, all is as it was."""
-    former = {version: _ours(kernel.filter_rules(version)) for version in kernel.versions()}
+    former = {version: _our_rules(kernel.filter_rules(version)) for version in kernel.versions()}
     try:
-        enforce(ports)
+        apply_docker_rules(ports)
         yield
     except BaseException:
         for version, rules in former.items():
-            _restore(version, rules)
+            _replace_our_rules(version, rules)
         raise
 
 
-def dropped(sites: Collection[Needs]) -> list[int]:
+def ports_to_drop(sites: Collection[Needs]) -> list[int]:
     """The published ports that sites want closed."""
     return sorted({needs.dropped_port for needs in sites if needs.dropped_port is not None})
 
 
-def enforce(ports: Collection[int]) -> None:
+def apply_docker_rules(ports: Collection[int]) -> None:
     """Makes the rules for these ports the chain's first ones, and takes those of ours for others out."""
     for version in kernel.versions():
-        _restore(version, [rule(port) for port in ports])
+        _replace_our_rules(version, [rule(port) for port in ports])
 
 
 def in_force(ports: Collection[int]) -> bool:
     """Whether the rules are the first of their chain, over every IP version."""
     rules = [rule(port) for port in ports]
-    return all(_chain(kernel.filter_rules(version))[: len(rules)] == rules for version in kernel.versions())
+    return all(_chain_rules(kernel.filter_rules(version))[: len(rules)] == rules for version in kernel.versions())
 
 
 def reinstate(_task: Task) -> Answer:
     """The step before Docker starts, also at boot: puts the rules in place that the host's sites asked for."""
-    ports = dropped(record.read_sites().values())
+    ports = ports_to_drop(record.read_sites().values())
     if not ports:
         return Answer("no published port is to be closed")
-    enforce(ports)
+    apply_docker_rules(ports)
     return Answer(f"what others send to the published port {' and '.join(str(port) for port in ports)} is dropped")
 
 
@@ -83,18 +83,18 @@ def refuse_unhooked(version: int) -> None:
     )
 
 
-def _chain(listing: Sequence[str]) -> list[str]:
+def _chain_rules(listing: Sequence[str]) -> list[str]:
     return [line for line in listing if line.startswith(f"-A {CHAIN} ")]
 
 
-def _ours(listing: Sequence[str]) -> list[str]:
-    return [line for line in _chain(listing) if f'--comment "{COMMENT}"' in line]
+def _our_rules(listing: Sequence[str]) -> list[str]:
+    return [line for line in _chain_rules(listing) if f'--comment "{COMMENT}"' in line]
 
 
-def _restore(version: int, wanted: Sequence[str]) -> None:
+def _replace_our_rules(version: int, wanted: Sequence[str]) -> None:
     """Makes these the rules of ours, before all others of the chain, in one transaction."""
     listing = kernel.filter_rules(version)
-    ours, chain = _ours(listing), _chain(listing)
+    ours, chain = _our_rules(listing), _chain_rules(listing)
     if ours == wanted and chain[: len(ours)] == ours:
         return
     there = f"-N {CHAIN}" in listing

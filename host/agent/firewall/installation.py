@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from agent.files import File, differing, replaced, write
+from agent.files import File, files_replaced, files_to_change, write
 from agent.system import run
 
 FOLDER = Path("/usr/local/lib/immich-access")
@@ -15,7 +15,7 @@ DOCKER_USER = "immich-access-docker-user.service"
 UNIT_NAMES = (UNDO, "immich-access-ranges.service", TIMER, DOCKER_USER)
 
 
-def wanted(modules: Mapping[str, str]) -> dict[Path, File | None]:
+def wanted_files(modules: Mapping[str, str]) -> dict[Path, File | None]:
     """What shall be on disk of the agent that runs now, with its units."""
     files: dict[Path, File | None] = {FOLDER / name: File(text.encode()) for name, text in modules.items()}
     files |= {UNITS / name: File(modules[f"agent/units/{name}"].encode()) for name in UNIT_NAMES}
@@ -27,11 +27,11 @@ def install(modules: Mapping[str, str]) -> None:
 
     What undoes a change is enabled from then on, and does nothing at a boot where no change waits.
     """
-    changed = differing(wanted(modules))
+    changed = files_to_change(wanted_files(modules))
     # Units that are new are found when they are started, and those that are enabled at boot. To read all units anew
     # takes longer than everything else.
     stale = any(path.parent == UNITS and path.exists() for path in changed)
-    with replaced(changed):
+    with files_replaced(changed):
         if stale:
             run(["systemctl", "daemon-reload"])
         _enable({UNDO: True})

@@ -32,11 +32,11 @@ def versions() -> list[int]:
 def in_force(files: Files) -> bool:
     """Whether the kernel filters exactly as these files say; for a disabled ufw, whether ufw is out of the way."""
     if value(files, CONFIGURATION, "ENABLED") != "yes":
-        return not any(_hooked(listing, version) or _guarded(listing) for version, listing in _listings())
-    return all(_whole(files, version) and not _differing(files, version) for version in versions())
+        return not any(_is_hooked(listing, version) or _has_guard(listing) for version, listing in _listings())
+    return all(_is_set_up(files, version) and not _user_rules_differ(files, version) for version in versions())
 
 
-def enforce(files: Files, ssh_ports: Collection[int]) -> None:
+def apply(files: Files, ssh_ports: Collection[int]) -> None:
     """Makes the kernel filter as these files, which must be in place, say.
 
     Rules alone change in one transaction per IP version. Where more is not as it should be, ufw is started anew, behind
@@ -45,56 +45,59 @@ def enforce(files: Files, ssh_ports: Collection[int]) -> None:
     if in_force(files):
         return
     if value(files, CONFIGURATION, "ENABLED") != "yes":
-        if any(_hooked(listing, version) for version, listing in _listings()):
+        if any(_is_hooked(listing, version) for version, listing in _listings()):
             _change([UFW_INIT, "force-stop"])
-        _lift()
-    elif all(_whole(files, version) for version in versions()):
+        _remove_guard()
+    elif all(_is_set_up(files, version) for version in versions()):
         for version in versions():
-            if _differing(files, version):
+            if _user_rules_differ(files, version):
                 restore(version, _user_rules(files, version))
     else:
-        _start(ssh_ports)
+        _start_ufw(ssh_ports)
     if not in_force(files):
         raise HostError("the kernel's rules are not what ufw's files say, though they have just been loaded")
 
 
-def _filtered(files: Files, version: int) -> bool:
+def _is_managed(files: Files, version: int) -> bool:
     """Whether ufw manages the rules of an IP version, rather than leaving it closed."""
     return version == 4 or value(files, DEFAULTS, "IPV6") == "yes"
 
 
-def _whole(files: Files, version: int) -> bool:
+def _is_set_up(files: Files, version: int) -> bool:
     """Whether ufw's chains are hooked into the kernel's and the policy is the one of the files."""
     listing = filter_rules(version)
     prefix = PREFIX[version]
-    if not _filtered(files, version):
-        return not _hooked(listing, version)
+    if not _is_managed(files, version):
+        return not _is_hooked(listing, version)
     policy = value(files, DEFAULTS, "DEFAULT_INPUT_POLICY")
     return (
         f"-P INPUT {'ACCEPT' if policy == 'accept' else 'DROP'}" in listing
         and any(line.startswith(f"-A {prefix}-track-input") for line in listing) == (policy == "accept")
         and any(line.startswith(f"-A {prefix}-reject-input") for line in listing) == (policy == "reject")
         and f"-A {prefix}-before-input -j {prefix}-user-input" in listing
-        and _hooked(listing, version)
-        and not _guarded(listing)
+        and _is_hooked(listing, version)
+        and not _has_guard(listing)
     )
 
 
-def _hooked(listing: list[str], version: int) -> bool:
+def _is_hooked(listing: list[str], version: int) -> bool:
     return f"-A INPUT -j {PREFIX[version]}-before-input" in listing and any(
         line.startswith(f"-A {PREFIX[version]}-before-input") for line in listing
     )
 
 
-def _differing(files: Files, version: int) -> bool:
+def _user_rules_differ(files: Files, version: int) -> bool:
     """Whether the user's chains hold other rules than the file."""
-    if not _filtered(files, version):
+    if not _is_managed(files, version):
         return False
     rules, listing = _user_rules(files, version), _user_chains(filter_rules(version), version)
-    return not _alike(_user_chains(rules.splitlines(), version), listing) and _reworded(rules, version) != listing
+    return (
+        not _are_same(_user_chains(rules.splitlines(), version), listing)
+        and _in_kernel_wording(rules, version) != listing
+    )
 
 
-def _alike(rules: Sequence[str], listing: Sequence[str]) -> bool:
+def _are_same(rules: Sequence[str], listing: Sequence[str]) -> bool:
     """Whether rules are the same but for the order of their options, as nearly all are that ufw writes."""
     return [_options(rule) for rule in rules] == [_options(line) for line in listing]
 
@@ -106,7 +109,7 @@ def _options(rule: str) -> list[str]:
 
 
 @functools.cache
-def _reworded(rules: str, version: int) -> list[str]:
+def _in_kernel_wording(rules: str, version: int) -> list[str]:
     """The rules of the user's chains in a file, in the kernel's own words.
 
     It is loaded into a network namespace of its own and read back there.
@@ -137,7 +140,7 @@ def _listings() -> list[tuple[int, list[str]]]:
     return [(version, filter_rules(version)) for version in versions()]
 
 
-def _guarded(listing: list[str]) -> bool:
+def _has_guard(listing: list[str]) -> bool:
     return f"-N {GUARD}" in listing
 
 
@@ -153,21 +156,21 @@ def _change(command: Sequence[str], rules: str = "") -> None:
     run(command, text=rules)
 
 
-def _start(ssh_ports: Collection[int]) -> None:
+def _start_ufw(ssh_ports: Collection[int]) -> None:
     """Starts ufw from nothing. If that fails, the guard stays: the host is shut then, but for SSH."""
-    _lift()
+    _remove_guard()
     for version in versions():
-        restore(version, _guard(version, ssh_ports))
-    if any(_remains(listing, version) for version, listing in _listings()):
+        restore(version, _guard_rules(version, ssh_ports))
+    if any(_ufw_chains(listing, version) for version, listing in _listings()):
         _change([UFW_INIT, "force-stop"])
         # What is left of ufw's chains would make the start leave them as they are, hooked in or not.
         for version, listing in _listings():
-            restore(version, _sweep(listing, version))
+            restore(version, _chain_removal(listing, version))
     _change([UFW_INIT, "start"])
-    _lift()
+    _remove_guard()
 
 
-def _guard(version: int, ssh_ports: Collection[int]) -> str:
+def _guard_rules(version: int, ssh_ports: Collection[int]) -> str:
     icmp = "icmp" if version == 4 else "ipv6-icmp"
     return "\n".join(
         [
@@ -184,22 +187,22 @@ def _guard(version: int, ssh_ports: Collection[int]) -> str:
     )
 
 
-def _lift() -> None:
+def _remove_guard() -> None:
     """Takes the guard away, also one that a killed run left."""
     for version, listing in _listings():
-        if _guarded(listing):
+        if _has_guard(listing):
             hooks = [f"-D{line[2:]}" for line in listing if line == f"-A INPUT -j {GUARD}"]
             restore(version, "\n".join(["*filter", *hooks, f"-F {GUARD}", f"-X {GUARD}", "COMMIT\n"]))
 
 
-def _remains(listing: list[str], version: int) -> list[str]:
+def _ufw_chains(listing: list[str], version: int) -> list[str]:
     """The chains of ufw that there are."""
     return [line[3:] for line in listing if re.match(rf"-N {PREFIX[version]}-", line)]
 
 
-def _sweep(listing: list[str], version: int) -> str:
+def _chain_removal(listing: list[str], version: int) -> str:
     hooks = [line for line in listing if re.match(rf"-A (INPUT|OUTPUT|FORWARD) -j {PREFIX[version]}-", line)]
-    chains = _remains(listing, version)
+    chains = _ufw_chains(listing, version)
     return "\n".join(
         [
             "*filter",

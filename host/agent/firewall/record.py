@@ -125,12 +125,12 @@ def sites_file(sites: Mapping[str, Needs]) -> dict[Path, File | None]:
     return {SITES: _file(fields) if sites else None}
 
 
-def owned(owner: str) -> set[str]:
+def sites_of(owner: str) -> set[str]:
     """The sites of this owner."""
     return {site for site, needs in read_sites().items() if needs.owner == owner}
 
 
-def taken_over(site: str, owner: str) -> bool:
+def is_taken_over(site: str, owner: str) -> bool:
     """Whether somebody else than this owner has put the site here since."""
     needs = read_sites().get(site)
     return needs is not None and needs.owner is not None and needs.owner != owner
@@ -139,7 +139,7 @@ def taken_over(site: str, owner: str) -> bool:
 def forget_site(site: str, owner: str) -> None:
     """Takes a site of this owner that is gone off the list."""
     sites = read_sites()
-    if not taken_over(site, owner) and sites.pop(site, None) is not None:
+    if not is_taken_over(site, owner) and sites.pop(site, None) is not None:
         write(SITES, sites_file(sites)[SITES])
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from agent.ranges import Ranges, checked_ranges
+from agent.ranges import Ranges, check_ranges
 from agent.site import require_different
 
 if TYPE_CHECKING:
@@ -86,4 +86,4 @@ def upstreams(needs: Mapping[str, Needs]) -> list[tuple[Serves, int]]:
 
 def parse_ranges(ipv4: Sequence[str], ipv6: Sequence[str]) -> Ranges:
     """Ranges of both IP versions; raises RefusedError for what can be none."""
-    return Ranges(checked_ranges(ipv4, 4), checked_ranges(ipv6, 6))
+    return Ranges(check_ranges(ipv4, 4), check_ranges(ipv6, 6))

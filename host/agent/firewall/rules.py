@@ -35,7 +35,7 @@ class Rule(NamedTuple):
     name: str
 
     @property
-    def ours(self) -> bool:
+    def is_ours(self) -> bool:
         """Whether this program made the rule."""
         return self.comment in (CLOUDFLARE, SSH)
 
@@ -81,21 +81,21 @@ class Rule(NamedTuple):
         return wide and (self.interface == "" or here)
 
 
-def arranged(existing: Sequence[Rule], wanted: Sequence[Rule]) -> list[Rule]:
+def arrange_rules(existing: Sequence[Rule], wanted: Sequence[Rule]) -> list[Rule]:
     """The existing rules in their order, without those of ours that are not wanted, and with the missing ones last."""
     kept: list[Rule] = []
     for rule in existing:
-        if not rule.ours or (rule in wanted and rule not in kept):
+        if not rule.is_ours or (rule in wanted and rule not in kept):
             kept.append(rule)
     return [*kept, *(rule for rule in wanted if rule not in kept)]
 
 
-def decisive(rules: Sequence[Rule], port: int) -> Rule | None:
+def find_decisive_rule(rules: Sequence[Rule], port: int) -> Rule | None:
     """The first rule that decides about a port for everyone."""
     return next((rule for rule in rules if rule.matches_port(port) and rule.covers_everyone), None)
 
 
-def turning_away(rules: Sequence[Rule], port: int, client: str) -> Rule | None:
+def find_client_denial(rules: Sequence[Rule], port: int, client: str) -> Rule | None:
     """The rule that keeps one client from a port, unless an earlier one lets it in.
 
     A rule for one interface is passed over: through which one the client comes, the rules do not tell.
@@ -104,11 +104,11 @@ def turning_away(rules: Sequence[Rule], port: int, client: str) -> Rule | None:
     return None if rule is None or rule.lets_in else rule
 
 
-def openings(rules: Sequence[Rule], port: int, outside: Collection[str]) -> list[Rule]:
+def find_openings(rules: Sequence[Rule], port: int, outside: Collection[str]) -> list[Rule]:
     """The rules, ours apart, that let somebody on the internet reach a port; see `reaches_strangers`."""
     found: list[Rule] = []
     for rule in rules:
-        if not rule.matches_port(port) or rule.ours:
+        if not rule.matches_port(port) or rule.is_ours:
             continue
         if rule.lets_in and rule.reaches_strangers(outside):
             found.append(rule)
@@ -117,7 +117,7 @@ def openings(rules: Sequence[Rule], port: int, outside: Collection[str]) -> list
     return found
 
 
-def check(
+def check_rules(
     rules: Sequence[Rule],
     ssh_ports: Collection[int],
     closed: Collection[int],
@@ -130,17 +130,17 @@ def check(
     owner's own address, where it is known. Raises RefusedError that names the rule and how to delete it.
     """
     for port in sorted(ssh_ports):
-        rule = decisive(rules, port)
+        rule = find_decisive_rule(rules, port)
         if rule is None or not rule.lets_in:
             name = "no rule" if rule is None else f"the rule `{rule.name}`"
             raise RefusedError(f"{name} lets SSH in on port {port}{_remedy(rule)}")
-        denied = None if client is None else turning_away(rules, port, client)
+        denied = None if client is None else find_client_denial(rules, port, client)
         if denied is not None:
             raise RefusedError(f"the rule `{denied.name}` shuts out {client}, where you connect from{_remedy(denied)}")
     for port in sorted(closed):
-        for rule in openings(rules, port, outside):
+        for rule in find_openings(rules, port, outside):
             raise RefusedError(f"the rule `{rule.name}` opens port {port} to everyone{_remedy(rule)}")
-    shadow = decisive(rules, HTTPS_PORT)
+    shadow = find_decisive_rule(rules, HTTPS_PORT)
     if shadow is not None and any(rule.comment == CLOUDFLARE for rule in rules[rules.index(shadow) :]):
         raise RefusedError(f"the rule `{shadow.name}` would keep Cloudflare out of port {HTTPS_PORT}{_remedy(shadow)}")
 

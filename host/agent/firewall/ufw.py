@@ -102,7 +102,7 @@ class Ufw:
         for setting in settings:
             path = self._copy(setting.path)
             text = path.read_text(errors="surrogateescape")
-            path.write_text(_changed(text, setting), errors="surrogateescape")
+            path.write_text(_change_setting(text, setting), errors="surrogateescape")
         frontend = importlib.import_module("ufw.frontend")
         self._common = importlib.import_module("ufw.common")
         self._parser = importlib.import_module("ufw.parser")
@@ -115,17 +115,17 @@ class Ufw:
 
     def rules(self, version: int) -> list[Rule]:
         """The rules of one IP version, in order."""
-        return [self._described(rule) for rule in self._list(version)]
+        return [self._describe(rule) for rule in self._list(version)]
 
     def rule(self, version: int, port: int, source: str, comment: str) -> Rule:
         """A rule that lets `source` in on a TCP port, as ufw would read it back."""
-        return self._described(self._made(version, port, source, comment))
+        return self._describe(self._make_rule(version, port, source, comment))
 
-    def arrange(self, version: int, rules: Sequence[Rule]) -> None:
+    def set_rules(self, version: int, rules: Sequence[Rule]) -> None:
         """Makes these the rules of one IP version; those that are new are ones that `rule` described."""
-        known = {self._described(rule): rule for rule in self._list(version)}
+        known = {self._describe(rule): rule for rule in self._list(version)}
         arranged = [
-            known.get(rule) or self._made(version, int(rule.ports), rule.source, rule.comment) for rule in rules
+            known.get(rule) or self._make_rule(version, int(rule.ports), rule.source, rule.comment) for rule in rules
         ]
         if version == 6:
             self._backend.rules6 = arranged
@@ -162,14 +162,14 @@ class Ufw:
     def _list(self, version: int) -> list[Any]:
         return self._backend.rules6 if version == 6 else self._backend.rules
 
-    def _made(self, version: int, port: int, source: str, comment: str) -> Any:
+    def _make_rule(self, version: int, port: int, source: str, comment: str) -> Any:
         encoded = self._util.hex_encode(comment)
         rule = self._common.UFWRule("allow", "tcp", dport=str(port), src=source, comment=encoded)
         rule.set_v6(version == 6)
         rule.normalize()
         return rule
 
-    def _described(self, rule: Any) -> Rule:
+    def _describe(self, rule: Any) -> Rule:
         bare = rule.dup_rule()
         bare.set_comment("")
         return Rule(
@@ -187,12 +187,12 @@ class Ufw:
 
 
 @contextmanager
-def opened(settings: Sequence[Setting]) -> Generator[Ufw, None, None]:
+def ufw_on_copy(settings: Sequence[Setting]) -> Generator[Ufw, None, None]:
     """ufw's classes on a copy of its files in which `settings` are changed; raises HostError for whatever ufw says."""
     said = io.StringIO()
     # ufw refuses to start if it cannot examine its own program's file, which it looks up there.
     arguments, folder = sys.argv, tempfile.tempdir
-    _sweep()
+    _remove_orphaned_copies()
     try:
         with tempfile.TemporaryDirectory(prefix=f"{COPIES}{os.getpid()}.", dir="/run") as copy:
             # ufw's temporary files belong into memory too: the disk may be full.
@@ -216,7 +216,7 @@ def opened(settings: Sequence[Setting]) -> Generator[Ufw, None, None]:
         sys.argv, tempfile.tempdir = arguments, folder
 
 
-def _sweep() -> None:
+def _remove_orphaned_copies() -> None:
     """Removes the copies of processes that were killed."""
     for copy in Path("/run").glob(f"{COPIES}*"):
         if not Path("/proc", copy.name.removeprefix(COPIES).partition(".")[0]).exists():
@@ -227,7 +227,7 @@ def _version() -> str:
     return run(["dpkg-query", "-W", "-f", "ufw ${Version}", "ufw"], check=False).stdout or "an unknown ufw"
 
 
-def _changed(text: str, setting: Setting) -> str:
+def _change_setting(text: str, setting: Setting) -> str:
     line = f"{setting.name}={setting.value}"
     changed, count = re.subn(rf"^{setting.name}=.*$", line, text, flags=re.MULTILINE)
     return changed if count else f"{text}\n{line}\n"

@@ -75,22 +75,22 @@ def enabled_sites() -> list[str]:
     return sorted(names - {UNKNOWN_NAMES})
 
 
-def differing_links(wanted: Mapping[Path, Path | None]) -> dict[Path, Path | None]:
+def links_to_change(wanted: Mapping[Path, Path | None]) -> dict[Path, Path | None]:
     """Those of the wanted links that are not as they should be; None means that there shall be none."""
     return {link: target for link, target in wanted.items() if _state(link) != target}
 
 
 @contextmanager
-def linked(wanted: Mapping[Path, Path | None]) -> Generator[None, None, None]:
+def links_replaced(wanted: Mapping[Path, Path | None]) -> Generator[None, None, None]:
     """Puts the links in place for the body to prove; if it raises, what was there comes back."""
     former = {link: _state(link) for link in wanted}
     try:
         for link, target in wanted.items():
-            _put(link, target)
+            _replace(link, target)
         yield
     except BaseException:
         for link, state in former.items():
-            _put(link, state)
+            _replace(link, state)
         raise
 
 
@@ -99,7 +99,7 @@ def _state(link: Path) -> Path | File | None:
     return link.readlink() if link.is_symlink() else read(link)
 
 
-def _put(path: Path, state: Path | File | None) -> None:
+def _replace(path: Path, state: Path | File | None) -> None:
     if isinstance(state, Path):
         write_link(path, state)
     else:

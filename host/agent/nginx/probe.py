@@ -27,7 +27,7 @@ def serves(site: str, fingerprint: str) -> bool:
 def require_certificate(site: str, fingerprint: str) -> None:
     """Raises HostError unless nginx shows the certificate for the site."""
     failure = f"nginx does not serve the certificate {fingerprint[:16]} for {site}"
-    _eventually(lambda: serves(site, fingerprint), failure)
+    _require_eventually(lambda: serves(site, fingerprint), failure)
 
 
 def require_client_certificate(site: str) -> None:
@@ -37,15 +37,15 @@ def require_client_certificate(site: str) -> None:
         answer = _ask(site)
         return answer.startswith(b"HTTP/1.1 400 ") and b"No required SSL certificate was sent" in answer
 
-    _eventually(refused, f"nginx does not ask clients of {site} for a certificate")
+    _require_eventually(refused, f"nginx does not ask clients of {site} for a certificate")
 
 
 def require_unknown_names_refused() -> None:
     """Raises HostError unless nginx answers nothing under a name that it does not have."""
-    _eventually(lambda: _ask(UNKNOWN_NAME) == b"", "nginx answers under names that are not its own")
+    _require_eventually(lambda: _ask(UNKNOWN_NAME) == b"", "nginx answers under names that are not its own")
 
 
-def _eventually(right: Callable[[], bool], failure: str) -> None:
+def _require_eventually(right: Callable[[], bool], failure: str) -> None:
     deadline = time.monotonic() + PATIENCE
     reason = ""
     while True:

@@ -9,7 +9,7 @@ from pathlib import Path
 from agent.errors import HostError, RefusedError
 from agent.nginx.layout import OWN, PREFIX
 from agent.nginx.text import Nginx
-from agent.system import first_line, installed, last_line, run
+from agent.system import first_line, is_installed, last_line, run
 
 # Marks files that nginx may not have loaded. A boot loads them, and empties /run.
 UNFINISHED = Path("/run/immich-access-nginx")
@@ -21,7 +21,7 @@ PATIENCE_AFTER_ERROR = 3.0
 
 def require() -> None:
     """Raises HostError where nginx is not installed."""
-    if not installed("nginx"):
+    if not is_installed("nginx"):
         raise RefusedError("nginx is not installed; the firewall step installs it")
 
 
@@ -34,7 +34,7 @@ def capabilities() -> Nginx:
     return Nginx(tuple(int(part) for part in found.groups()), Path("/proc/net/if_inet6").exists())
 
 
-def built_with(module: str) -> bool:
+def is_built_with(module: str) -> bool:
     """Whether nginx has one of its own modules compiled in."""
     return f" --with-{module}" in run(["nginx", "-V"]).stderr
 
@@ -47,7 +47,7 @@ def worker_user() -> str:
     return "nobody" if found is None else found[1]
 
 
-def problem() -> str | None:
+def find_problem() -> str | None:
     """Why nginx refuses the files as they are, in its own words, or None."""
     result = run(["nginx", "-t"], check=False)
     if result.returncode == 0:
@@ -61,7 +61,7 @@ def refuse_broken(own: Sequence[str]) -> None:
     `own` are the folders of the sites' certificates; what is broken in them or in our files, the step is about to
     repair.
     """
-    complaint = problem()
+    complaint = find_problem()
     if complaint is not None and not any(part in complaint for part in (*own, str(OWN), f"/{PREFIX}")):
         raise RefusedError(f"nginx refuses its configuration already: {complaint}; repair that first")
 
@@ -71,55 +71,55 @@ def configuration() -> str:
     return run(["nginx", "-T"], check=False).stdout
 
 
-def active() -> bool:
+def is_active() -> bool:
     """Whether systemd runs it."""
     return run(["systemctl", "is-active", "--quiet", "nginx"], check=False).returncode == 0
 
 
-def enabled() -> bool:
+def is_enabled() -> bool:
     """Whether it starts at boot."""
     return run(["systemctl", "is-enabled", "--quiet", "nginx"], check=False).returncode == 0
 
 
-def unfinished() -> bool:
+def is_unfinished() -> bool:
     """Whether an earlier change may not have reached the running nginx."""
     return UNFINISHED.exists()
 
 
 @contextmanager
-def changing() -> Generator[None, None, None]:
+def restored_on_error() -> Generator[None, None, None]:
     """The body changes files, loads them and proves the result.
 
     If it raises, having put its files back, nginx comes back to what it was: running with them, or stopped. A HostError
     then also says so.
     """
-    was_active, was_enabled = active(), enabled()
+    was_active, was_enabled = is_active(), is_enabled()
     UNFINISHED.touch(0o600)
     try:
         yield
     except HostError as error:
-        raise HostError(f"{error}; {_restored(was_active, was_enabled)}") from None
+        raise HostError(f"{error}; {_restore(was_active, was_enabled)}") from None
     except BaseException:
-        _restored(was_active, was_enabled)
+        _restore(was_active, was_enabled)
         raise
     UNFINISHED.unlink()
 
 
 def load() -> None:
     """Makes nginx use its files, if it is running; raises HostError if it refuses them."""
-    complaint = problem()
+    complaint = find_problem()
     if complaint is not None:
         raise HostError(f"nginx refuses its configuration: {complaint}")
-    if active():
+    if is_active():
         _reload()
 
 
 def load_or_start() -> None:
     """Makes nginx use its files, running now and after every boot."""
     load()
-    if not enabled():
+    if not is_enabled():
         run(["systemctl", "enable", "--quiet", "nginx"])
-    if not active():
+    if not is_active():
         end = _log_end()
         # systemd counts starts that were none of ours, and refuses a unit that was started too often of late.
         run(["systemctl", "reset-failed", "nginx"], check=False)
@@ -129,14 +129,14 @@ def load_or_start() -> None:
         _until(lambda: bool(_workers()), "nginx has started no worker", end)
 
 
-def _restored(was_active: bool, was_enabled: bool) -> str:
+def _restore(was_active: bool, was_enabled: bool) -> str:
     """Brings nginx back to its former files, and says how that went."""
     try:
         if was_active:
             load()
-        elif active():
+        elif is_active():
             run(["systemctl", "stop", "nginx"])
-        if enabled() and not was_enabled:
+        if is_enabled() and not was_enabled:
             run(["systemctl", "disable", "--quiet", "nginx"])
     except HostError as error:
         return f"the former files are back, but nginx does not use them yet: {error}"

@@ -14,9 +14,9 @@ from agent.certificates import steps as certificates
 from agent.certificates.store import Store
 from agent.certificates.x509 import read_certificates
 from agent.errors import HostError, RefusedError
-from agent.files import File, differing, read, replaced
+from agent.files import File, files_replaced, files_to_change, read
 from agent.firewall import record
-from agent.firewall.confirmation import confirm
+from agent.firewall.confirmation import confirm_firewall_change
 from agent.immich import refuse_immich
 from agent.nginx import probe, real_ip, service
 from agent.nginx.defaults import foreign_defaults
@@ -25,14 +25,14 @@ from agent.nginx.layout import (
     LAYOUTS,
     RANGES,
     UNKNOWN_NAMES,
-    differing_links,
     enabled_sites,
     layout,
-    linked,
+    links_replaced,
+    links_to_change,
 )
 from agent.nginx.text import Site, site_text, token_cache, unknown_names_text
-from agent.site import SHARES, checked_upstream, require_different
-from agent.system import installed, run
+from agent.site import SHARES, check_upstream, require_different
+from agent.system import is_installed, run
 from agent.task import Answer, Task
 
 if TYPE_CHECKING:
@@ -74,12 +74,12 @@ def apply(task: Task) -> Answer:
     Immich itself behind public shares is one.
     """
     payload: NginxPayload = task.payload
-    confirm(final=True)
+    confirm_firewall_change(final=True)
     require_different([site["hostname"] for site in payload["sites"]])
     sites = [parse_site(site, token_check=site["audience"] is not None) for site in payload["sites"]]
     applications = opening.parse_applications(payload)
     service.require()
-    ranges = real_ip.recorded()
+    ranges = real_ip.recorded_file()
     if not ranges:
         raise RefusedError("the firewall step has not run on this host")
     recorded = record.read_sites()
@@ -89,17 +89,21 @@ def apply(task: Task) -> Answer:
             raise RefusedError(f"the firewall step knows {site.name} as a site that serves {needs.serves}")
         if site.serves == SHARES:
             refuse_immich(site.upstream)
-    kept = opening.files(applications)
-    repairs = differing(ranges)
+    kept = opening.files_for(applications)
+    repairs = files_to_change(ranges)
     # First, because nginx tells nothing about a configuration that lacks a file.
-    with replaced(repairs):
+    with files_replaced(repairs):
         service.refuse_broken([str(Store(site.name).folder) for site in sites])
-        plan = planned(task.modules, sites)
+        plan = plan_sites(task.modules, sites)
         if applications:
             installation.install(task.modules)
-        with opening.opened(applications, kept):
-            if repairs or not _settled(plan):
-                with service.changing(), replaced(differing(plan.files)), linked(differing_links(plan.links)):
+        with opening.tokens_admitted(applications, kept):
+            if repairs or not _is_settled(plan):
+                with (
+                    service.restored_on_error(),
+                    files_replaced(files_to_change(plan.files)),
+                    links_replaced(links_to_change(plan.links)),
+                ):
                     service.load_or_start()
                     prove(plan)
     for site in sites:
@@ -119,7 +123,7 @@ def apply(task: Task) -> Answer:
 
 def _forget_abandoned(owner: str, wanted: set[str]) -> None:
     """Removes what an `up` that failed before nginx has left of sites which the stack does not want any more."""
-    for site in record.owned(owner) - wanted - set(enabled_sites()):
+    for site in record.sites_of(owner) - wanted - set(enabled_sites()):
         certificates.remove(site)
         record.forget_site(site, owner)
 
@@ -131,7 +135,7 @@ def _tokens(application: Application | None) -> str:
 def parse_site(payload: "NginxPayloadSite | DoctorPayloadSite", token_check: bool) -> Site:
     """What the payload says of a site; raises RefusedError for what cannot become part of nginx's configuration."""
     name = payload["hostname"]
-    upstream = checked_upstream(payload["upstream"])
+    upstream = check_upstream(payload["upstream"])
     return Site(name, payload["serves"], upstream, str(Store(name).current), str(RANGES), token_check)
 
 
@@ -145,21 +149,21 @@ def remove(name: str) -> None:
     links = {link: None for place in LAYOUTS for one in gone for link in place.link(one)}
     if UNKNOWN_NAMES in gone:
         files[DUMMY_CERTIFICATE] = None
-    running = installed("nginx") and service.active()
-    if differing(files) or differing_links(links) or (running and service.unfinished()):
+    running = is_installed("nginx") and service.is_active()
+    if files_to_change(files) or links_to_change(links) or (running and service.is_unfinished()):
         if running:
             service.refuse_broken([str(Store(name).folder)])
         # Other sites of ours need the ranges.
         if len(gone) == 1:
-            files |= real_ip.recorded()
-        guard = service.changing() if running else nullcontext()
-        with guard, linked(differing_links(links)), replaced(differing(files)):
+            files |= real_ip.recorded_file()
+        guard = service.restored_on_error() if running else nullcontext()
+        with guard, links_replaced(links_to_change(links)), files_replaced(files_to_change(files)):
             if running:
                 service.load()
     _forget_tokens()
 
 
-def planned(modules: Mapping[str, str], sites: Sequence[Site]) -> Plan:
+def plan_sites(modules: Mapping[str, str], sites: Sequence[Site]) -> Plan:
     """What shall be on this host for sites whose certificates are installed; raises HostError if they are not."""
     fingerprints = {site.name: _fingerprint(site) for site in sites}
     nginx = service.capabilities()
@@ -176,7 +180,7 @@ def planned(modules: Mapping[str, str], sites: Sequence[Site]) -> Plan:
         files[place.file(UNKNOWN_NAMES)] = File(unknown_names.encode())
         links.update(place.link(UNKNOWN_NAMES))
         if not nginx.rejects_handshakes:
-            files[DUMMY_CERTIFICATE] = read(DUMMY_CERTIFICATE) or _dummy_certificate()
+            files[DUMMY_CERTIFICATE] = read(DUMMY_CERTIFICATE) or _make_dummy_certificate()
     for site in sites:
         files[place.file(site.name)] = File(site_text(modules, site, nginx).encode())
         links.update(place.link(site.name))
@@ -192,7 +196,7 @@ def _fingerprint(site: Site) -> str:
 
 def _forget_tokens() -> None:
     """Removes what checks tokens when no site asks for that any more."""
-    asking = {name for place in LAYOUTS for name in enabled_sites() if _asks(place.file(name))}
+    asking = {name for place in LAYOUTS for name in enabled_sites() if _checks_tokens(place.file(name))}
     for folder in Path("/run").glob("immich-access-tokens-*"):
         if str(folder) not in {token_cache(name) for name in asking}:
             shutil.rmtree(folder)
@@ -200,23 +204,23 @@ def _forget_tokens() -> None:
         installation.remove()
 
 
-def _asks(file: Path) -> bool:
+def _checks_tokens(file: Path) -> bool:
     found = read(file)
     return found is not None and client.SOCKET.encode() in found.content
 
 
-def _dummy_certificate() -> File:
+def _make_dummy_certificate() -> File:
     """A certificate that says nothing, with its key; the key never leaves the host."""
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     made = run([*command, "-days", "36500", "-subj", "/CN=unknown.invalid", "-keyout", "-", "-out", "-"])
     return File(made.stdout.encode(), 0o600)
 
 
-def _settled(plan: Plan) -> bool:
+def _is_settled(plan: Plan) -> bool:
     """Whether all is in place already and nginx shows it."""
-    if differing(plan.files) or differing_links(plan.links) or service.unfinished():
+    if files_to_change(plan.files) or links_to_change(plan.links) or service.is_unfinished():
         return False
-    if not (service.active() and service.enabled()):
+    if not (service.is_active() and service.is_enabled()):
         return False
     try:
         prove(plan)

@@ -58,12 +58,12 @@ def site_text(modules: Mapping[str, str], site: Site, nginx: Nginx) -> str:
     """The server for the site."""
     directive = nginx.version >= HTTP2_DIRECTIVE
     listen = [f"listen {family}443 ssl{'' if directive else ' http2'};" for family in nginx.families]
-    return filled(
+    return fill_template(
         modules,
         "agent/nginx/site.conf",
         site=site.name,
         serves=site.serves,
-        service=filled(modules, f"agent/nginx/{site.serves}.conf", upstream=site.upstream),
+        service=fill_template(modules, f"agent/nginx/{site.serves}.conf", upstream=site.upstream),
         certificates=site.certificates,
         ranges=site.ranges,
         listen=_lines([*listen, "http2 on;"] if directive else listen),
@@ -75,7 +75,7 @@ def site_text(modules: Mapping[str, str], site: Site, nginx: Nginx) -> str:
 def _token_part(modules: Mapping[str, str], site: Site, part: str) -> str:
     if not site.token_check:
         return ""
-    return filled(modules, f"agent/nginx/token_{part}.conf", site=site.name, cache=token_cache(site.name))
+    return fill_template(modules, f"agent/nginx/token_{part}.conf", site=site.name, cache=token_cache(site.name))
 
 
 def unknown_names_text(modules: Mapping[str, str], nginx: Nginx, families: Sequence[str], certificate: str) -> str:
@@ -86,7 +86,7 @@ def unknown_names_text(modules: Mapping[str, str], nginx: Nginx, families: Seque
         else [f"ssl_certificate {certificate};", f"ssl_certificate_key {certificate};"]
     )
     listen = [f"listen {family}443 ssl default_server;" for family in families]
-    return filled(modules, "agent/nginx/unknown_names.conf", listen=_lines(listen), refusal=_lines(refusal))
+    return fill_template(modules, "agent/nginx/unknown_names.conf", listen=_lines(listen), refusal=_lines(refusal))
 
 
 def token_cache(site: str) -> str:
@@ -94,7 +94,7 @@ def token_cache(site: str) -> str:
     return f"/run/immich-access-tokens-{site}"
 
 
-def filled(modules: Mapping[str, str], path: str, **values: str) -> str:
+def fill_template(modules: Mapping[str, str], path: str, **values: str) -> str:
     """A template of the agent with its variables filled in; the path is its name below host/."""
     if path not in modules:
         raise RefusedError(f"the request has no {path}")
