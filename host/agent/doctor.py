@@ -1,7 +1,7 @@
-"""The step `doctor`: looks at everything that this program makes on a host, and changes nothing.
+"""The step `doctor`: examines everything that this program manages on a host. It is read-only.
 
-Its answer has `checks` of the host, each with what was found, and `facts` that only other places can judge; under
-`sites` both of each site, by its name.
+Its answer has `checks` of the host with their results, `facts` that only the caller can judge, and under `sites` the
+same for each site by name.
 """
 
 import fcntl
@@ -40,15 +40,15 @@ OVERDUE_SECONDS = 48 * 3600
 
 
 def examine(task: Task) -> Answer:
-    """Everything that can be found out here.
+    """Runs every check.
 
-    A check is `ok` or `wrong`; `unknown` means that it could not be made.
+    A check is `ok` or `wrong`; `unknown` means that it could not run.
     """
     return Answer("", _Examination(task).report())
 
 
 class _UnknownError(Exception):
-    """Why a check could not be made."""
+    """Why a check could not run."""
 
 
 class _Examination:
@@ -61,7 +61,7 @@ class _Examination:
         self._audiences = {site["hostname"]: site["audience"] for site in payload["sites"]}
         needs = needs_of(payload["sites"], payload["sshPort"], payload["dockerPublishedPort"], None)
         self._upstreams = sorted(upstreams(needs))
-        # The ranges are those that the host has taken over last, which may be newer than the deployment's.
+        # Compare with the host's current ranges, which may be newer than the deployment's.
         ranges = record.read_ranges()
         self._request = None if ranges is None else parse_examined_request(payload, ranges)
         sites = record.read_sites() if self._request is None else record.sites_with(self._request)
@@ -80,8 +80,8 @@ class _Examination:
             "agent": self._agent,
         }
         made = {name: _run_check(check) for name, check in checks.items()}
-        # At once, since each site may have to wait for what does not answer; and after the host's checks, one of which
-        # takes on the rights of another user, for all threads.
+        # In parallel, because a site may wait for a service that does not answer. After the host's checks, because one
+        # of them switches all threads to another user.
         with ThreadPoolExecutor(len(self._sites)) as pool:
             sites = dict(zip(self._audiences, pool.map(_site_report, self._sites), strict=True))
         return answer.examination(made, sites, self._facts())
@@ -165,7 +165,7 @@ class _Examination:
         return f"admits what Access has signed for {signed}, by {known[names[0]]['keys']} keys"
 
     def _locked_out(self, known: Mapping[str, Any] | None, name: str) -> str | None:
-        """Why the verifier does not let in whom it should at a site, by what it knows about that; None if it does."""
+        """Why the verifier would reject a site's visitors, judged by its status; None if it admits them."""
         problem = "the site has no Access application yet" if known is None else known.get("problem")
         if known is None or problem is not None:
             return f"the verifier lets nobody in: {problem}"
@@ -203,7 +203,7 @@ def _site_report(examination: SiteExamination) -> dict[str, object]:
 
 
 def _run_check(check: Callable[[], str]) -> dict[str, str]:
-    """One check: what is well, or what is wrong."""
+    """Runs one check and reports its result."""
     try:
         return answer.check("ok", check())
     except HostError as error:
@@ -213,7 +213,7 @@ def _run_check(check: Callable[[], str]) -> dict[str, str]:
 
 
 def _last_words(unit: str) -> str:
-    """What a unit's program said last."""
+    """The last line that a unit's program logged."""
     return last_line(run(["journalctl", "-q", "-u", unit, "-o", "cat", "-n", "20", "-t", "python3"], check=False))
 
 
@@ -224,7 +224,7 @@ def _nginx_ranges() -> Ranges:
 
 
 def _busy() -> str | None:
-    """The step that is at work on this host right now."""
+    """The step that holds the lock right now."""
     if not LOCK.exists():
         return None
     descriptor = os.open(LOCK, os.O_RDONLY | os.O_CLOEXEC)

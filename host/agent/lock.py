@@ -1,4 +1,4 @@
-"""One step at a time on a host, whoever started it."""
+"""The step lock: one step runs at a time on a host, whoever started it."""
 
 import fcntl
 import os
@@ -14,9 +14,9 @@ LOCK = Path("/run/immich-access.lock")
 
 @contextmanager
 def lock_held(step: str, path: Path = LOCK, patience: float = 30) -> Generator[None, None, None]:
-    """Holds the lock while the body runs; the system lets it go when the process ends, however it ends.
+    """Holds the step lock while the body runs. The kernel releases it when the process ends, even if killed.
 
-    Raises HostError, naming the holder, when somebody else has it for longer than `patience` seconds.
+    Raises HostError that names the holder if another process holds it for more than `patience` seconds.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

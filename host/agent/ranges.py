@@ -1,4 +1,4 @@
-"""Checks Cloudflare's address ranges before anything on the host relies on them."""
+"""Validates Cloudflare's address ranges before anything on the host relies on them."""
 
 import ipaddress
 import re
@@ -12,12 +12,12 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 # Cloudflare's own widest ranges are /13 and /29; anything much wider would open the host.
 WIDEST = {4: 8, 6: 20}
 
-# An address and a prefix length. Python alone would take a netmask, a leading zero and a zone as well.
+# An address and a prefix length. Python's parser would also accept a netmask, a leading zero and a zone.
 RANGE = re.compile(r"[0-9a-fA-F.:]+/(?:0|[1-9][0-9]{0,2})")
 
 # Not on the internet: private, shared, local, multicast and reserved space (the IANA special-purpose registries).
-# Spelt out, because what `is_global` says about a network has changed between Python versions, and because it looks at
-# the two ends of a network only. settings/network.ts has the same blocks.
+# Listed here because `is_global` differs between Python versions and checks only the two ends of a network.
+# settings/network.ts has the same blocks.
 OFF_THE_INTERNET = [
     ipaddress.ip_network(text)
     for text in (
@@ -50,7 +50,7 @@ def check_ranges(ranges: Sequence[str], version: int) -> list[str]:
 
 
 def check_update(ranges: Ranges, former: Ranges | None) -> Ranges:
-    """The ranges, if they are plausible after the former ones; raises HostError when they are half as many or fewer."""
+    """Validates new ranges against the former ones; raises HostError if either list shrinks to half or less."""
     for name, new, old in (
         ("IPv4", ranges.ipv4, [] if former is None else former.ipv4),
         ("IPv6", ranges.ipv6, [] if former is None else former.ipv6),
@@ -64,7 +64,7 @@ def check_update(ranges: Ranges, former: Ranges | None) -> Ranges:
 
 
 def parse_network(text: str, version: int) -> Network:
-    """The range, if nothing about it is surprising; raises RefusedError otherwise."""
+    """Parses one range; raises RefusedError unless it is well-formed, public and not too wide."""
     try:
         if not RANGE.fullmatch(text):
             raise ValueError

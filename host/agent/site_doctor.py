@@ -1,4 +1,4 @@
-"""Looks at what one site has on a host: its part of the step `doctor`."""
+"""Examines one site on a host: its part of the step `doctor`."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ from agent.site import IMMICH
 
 
 class SiteExamination:
-    """The checks of a site. Each returns what is well or raises HostError about what is not."""
+    """A site's checks. Each returns what it found, or raises HostError with what is wrong."""
 
     def __init__(self, modules: Mapping[str, str], site: Site) -> None:
         self._modules = modules
@@ -35,7 +35,7 @@ class SiteExamination:
         }
 
     def facts(self) -> dict[str, object]:
-        """What only other places can judge."""
+        """Facts that only the caller can judge."""
         return answer.site_facts(
             client_authority=read_text(self._store.current / "client-ca.pem"),
             certificate=read_text(self._store.current / "origin.pem"),
@@ -51,7 +51,7 @@ class SiteExamination:
         return plan.summary
 
     def guard(self) -> str:
-        """nginx turns away whom it has to."""
+        """nginx refuses clients without a certificate, and unknown names."""
         service.require()
         nginx.prove(nginx.plan_sites(self._modules, [self.site]))
         return "turns away whoever has no certificate, and unknown names"

@@ -1,8 +1,8 @@
-"""The step `survey`: what a host has before the first deployment, for the settings. It changes nothing.
+"""The step `survey`: examines a host before the first deployment, to propose settings. It is read-only.
 
-Its answer has the host's own `addresses`; where Immich answers (`immich`), and what is wrong with the way on which
-Docker publishes it (`published`); what lets strangers past (`openings`, each with the command that deletes it); and
-other `sites` of nginx for the same host name.
+Its answer has the host's own `addresses`; where Immich answers (`immich`); how Docker publishes it to everyone
+(`published`); which rules let strangers in (`openings`, each with the command that deletes it); and other `sites` of
+nginx with the same host name.
 """
 
 import contextlib
@@ -33,7 +33,7 @@ CONTAINER_PORTS = (IMMICH_PORT, 3001)
 
 
 def survey(task: Task) -> Answer:
-    """Everything at once. Raises HostError where the settings cannot be right."""
+    """Examines the host. Raises HostError where the settings cannot be right."""
     payload: SurveyPayload = task.payload
     ssh_ports(payload["sshPort"])
     immich = _immich()
@@ -50,20 +50,20 @@ def survey(task: Task) -> Answer:
 
 
 def _addresses() -> list[str]:
-    """Addresses of the host by which the internet could reach it, lasting ones only."""
+    """The host's permanent addresses on the interfaces that lead to the internet."""
     shown = run(["ip", "-j", "address", "show", "scope", "global"]).stdout
     return [
         address["local"]
         for interface in json.loads(shown)
         if interface.get("ifname") in outside_interfaces()
         for address in interface.get("addr_info", [])
-        # Of an address with another scope ip leaves an empty object.
+        # For an address of another scope `ip` prints an empty object.
         if "local" in address and not address.get("temporary") and not address.get("deprecated")
     ]
 
 
 def _immich() -> list[str]:
-    """Where Immich answers, the usual port first. Only ports that could be its are asked."""
+    """The endpoints where Immich answers, the usual port first. Tries only ports that could be Immich's."""
     listening = [listener for listener in listeners() if listener.address != "127.0.0.53"]
     proxied = {listener.port for listener in listening if "docker-proxy" in listener.programs}
     passed_on = {item.port for item in published_ports() if item.container_port in CONTAINER_PORTS}
