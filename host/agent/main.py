@@ -23,7 +23,8 @@ class _Step(NamedTuple):
     locked: bool = True
 
 
-# Each step imports only its own module: the agent arrives as text, and compiling all of it takes longer than many steps.
+# Each step imports only its own module: the agent arrives as text, and compiling all of it takes longer than many
+# steps run.
 # Three steps take no lock. `doctor` and `survey` are read-only. Docker waits for `firewall-docker-user` and would not
 # start if the lock timed out; that step's change is one transaction.
 STEPS = {

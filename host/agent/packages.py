@@ -10,8 +10,8 @@ from agent.system import is_installed, run
 
 LISTS = Path("/var/lib/apt/lists")
 
-# Packages whose services listen as soon as they are installed. They are masked in /run, so a killed step leaves no trace
-# on disk, as a policy-rc.d would.
+# Packages whose services listen as soon as they are installed. They are masked in /run, so a killed step leaves
+# nothing on disk, as a policy-rc.d would.
 LISTENING = ("nginx",)
 MASKS = Path("/run/systemd/system")
 

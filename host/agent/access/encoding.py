@@ -1,4 +1,4 @@
-"""The forms in which JSON Web Tokens and keys come, read without leniency."""
+"""Strict decoders for JSON Web Tokens and keys."""
 
 import base64
 import json
@@ -9,16 +9,16 @@ BASE64URL = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def decode_base64url(text: object) -> bytes:
-    """The bytes of unpadded base64url (RFC 7515, section 2); raises ValueError for anything else."""
+    """Decodes unpadded base64url (RFC 7515, section 2); raises ValueError for anything else."""
     if not isinstance(text, str) or not BASE64URL.fullmatch(text):
         raise ValueError("no base64url")
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 def parse_json_object(data: bytes) -> dict[str, Any]:
-    """A JSON object whose names are unique at every depth; raises ValueError for anything else.
+    """Parses a JSON object whose names are unique at every depth; raises ValueError for anything else.
 
-    Two values of one name are what two readers understand differently.
+    Parsers disagree about which of two values for one name counts.
     """
     try:
         value: object = json.loads(data, object_pairs_hook=_require_unique, parse_constant=_refuse_constant)

@@ -1,4 +1,4 @@
-"""The keys by which Access signs: judges them, and brings them into the form in which they are kept."""
+"""Access's signing keys: validates them and writes them in our own form."""
 
 import json
 from typing import TYPE_CHECKING, Any, cast
@@ -16,14 +16,14 @@ MOST_KEYS = 20
 
 
 def parse_keys(body: bytes) -> dict[str, PublicKey]:
-    """The usable keys in a JSON Web Key Set (RFC 7517), by their ids; raises ValueError if there is none."""
+    """The usable keys of a JSON Web Key Set (RFC 7517), by key id; raises ValueError if there are none."""
     return {kid: key for kid, (key, _) in _usable(body).items()}
 
 
 def keys_file(body: bytes) -> File:
-    """What is kept of Access's answer: the usable keys, in an order of their own since Access is free to change its.
+    """The file with the usable keys of Access's answer, sorted, because Access may change their order.
 
-    Raises ValueError if there is none.
+    Raises ValueError if there are none.
     """
     entries = [entry for _, (_, entry) in sorted(_usable(body).items())]
     return File(f"{json.dumps({'keys': entries})}\n".encode())
@@ -46,7 +46,7 @@ def _usable(body: bytes) -> dict[str, tuple[PublicKey, dict[str, str]]]:
 
 
 def _key(entry: object) -> tuple[str, PublicKey, dict[str, str]] | None:
-    """One key with its id and its entry, or None where it is for something else or too weak."""
+    """One key with its id and its entry, or None if it is for another use or too weak."""
     if not isinstance(entry, dict):
         return None
     jwk = cast("Mapping[str, Any]", entry)

@@ -1,4 +1,4 @@
-"""Which Access application's tokens open a site: part of the step `nginx`, and of a site's removal."""
+"""Tells the verifier which Access application's tokens a site accepts: part of the step `nginx`, and of a removal."""
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def parse_applications(payload: "NginxPayload") -> dict[str, Application]:
-    """The application of each site that has one; raises RefusedError for what can be none."""
+    """The application of each site that has one; raises RefusedError for an invalid one."""
     audiences = {site["hostname"]: site["audience"] for site in payload["sites"] if site["audience"] is not None}
     team = payload["teamDomain"]
     if team is None:
@@ -28,9 +28,9 @@ def parse_applications(payload: "NginxPayload") -> dict[str, Application]:
 
 
 def files_for(wanted: Mapping[str, Application]) -> dict[Path, File | None]:
-    """What the verifier has to know of them, with their teams' keys; raises HostError where those cannot be had.
+    """The verifier's files for these applications and their teams' keys; raises HostError if a download fails.
 
-    Keys of a team that are on the host already are left to the hourly refresh.
+    Keys that are on the host already are left to the hourly refresh.
     """
     kept: dict[Path, File | None] = {record.site_path(site): one.file for site, one in wanted.items()}
     for team in {application.team_domain for application in wanted.values()}:
@@ -44,9 +44,9 @@ def files_for(wanted: Mapping[str, Application]) -> dict[Path, File | None]:
 
 @contextmanager
 def tokens_admitted(wanted: Mapping[str, Application], kept: Mapping[Path, File | None]) -> Generator[None, None, None]:
-    """Has the verifier, which must run, admit tokens of each site's application and of no other.
+    """Makes the verifier, which must be running, accept only tokens of each site's application, then runs the body.
 
-    If the body raises, all is as it was.
+    Rolls back if the body raises.
     """
     with files_replaced(files_to_change(kept)):
         known = client.sites(service.worker_user()) if wanted else {}
@@ -59,6 +59,6 @@ def tokens_admitted(wanted: Mapping[str, Application], kept: Mapping[Path, File 
 
 
 def remove(site: str) -> None:
-    """Shuts the site for everyone, as long as nginx asks about tokens."""
+    """Makes the verifier refuse every token for the site."""
     write(record.site_path(site), None)
     record.prune()

@@ -1,4 +1,4 @@
-"""What the host keeps for the verifier, in /var/lib/immich-access/access/: public, but only root may change it."""
+"""The verifier's files in /var/lib/immich-access/access/: readable by everyone, writable only by root."""
 
 import json
 import re
@@ -13,12 +13,12 @@ FOLDER = Path("/var/lib/immich-access/access")
 SITES = FOLDER / "sites"
 KEYS = FOLDER / "keys"
 
-# Access's are 64 hexadecimal digits; nothing says that they have to be.
+# Access uses 64 hexadecimal digits, but does not document the form.
 AUDIENCE = re.compile(r"[0-9A-Za-z._-]{1,256}")
 
 
 class Application(NamedTuple):
-    """The Access application whose tokens open a site."""
+    """The Access application whose tokens a site accepts."""
 
     audience: str
     team_domain: str
@@ -30,13 +30,13 @@ class Application(NamedTuple):
 
     @property
     def file(self) -> File:
-        """How it is kept."""
+        """The file that stores it."""
         fields = {"version": 2, "audience": self.audience, "teamDomain": self.team_domain}
         return File(f"{json.dumps(fields)}\n".encode())
 
 
 def parse_application(body: bytes) -> Application:
-    """An application as it is kept; raises ValueError for anything else."""
+    """Parses the file of an application; raises ValueError for anything else."""
     kept = parse_json_object(body)
     audience, team_domain = kept.get("audience"), kept.get("teamDomain")
     if not isinstance(audience, str) or not isinstance(team_domain, str):
@@ -45,17 +45,17 @@ def parse_application(body: bytes) -> Application:
 
 
 def site_path(site: str) -> Path:
-    """The file of a site's application; the name must have been checked."""
+    """The file of a site's application. The caller must have validated the name."""
     return SITES / f"{site}.json"
 
 
 def keys_path(team_domain: str) -> Path:
-    """The file of a team's keys; the name must have been checked."""
+    """The file of a team's keys. The caller must have validated the name."""
     return KEYS / f"{team_domain}.json"
 
 
 def check_audience(audience: str) -> str:
-    """An audience tag; raises HostError for what can be none."""
+    """Returns the audience tag; raises HostError if it is invalid."""
     if not AUDIENCE.fullmatch(audience):
         raise RefusedError(f"{audience[:80]!r} is no audience tag of an Access application")
     return audience
@@ -67,7 +67,7 @@ def teams() -> set[str]:
 
 
 def _application(path: Path) -> Application | None:
-    """The application in a file, or None if the site has just been taken out."""
+    """The application in a file, or None if the site has just been removed."""
     file = read(path)
     try:
         return None if file is None else parse_application(file.content)
@@ -76,7 +76,7 @@ def _application(path: Path) -> Application | None:
 
 
 def prune() -> None:
-    """Removes the keys that no site needs, and folders that have become empty."""
+    """Removes keys that no site needs, and empty folders."""
     needed = {keys_path(team) for team in teams()}
     for path in KEYS.glob("*.json"):
         if path not in needed:

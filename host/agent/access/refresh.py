@@ -1,4 +1,4 @@
-"""Fetches the keys by which Access signs."""
+"""Downloads Access's signing keys."""
 
 from agent import fetch
 from agent.access import record
@@ -11,9 +11,9 @@ PAUSES_SECONDS = (0, 1, 3)
 
 
 def fetch_keys(team_domain: str) -> File:
-    """A team's keys as they are kept, over TLS with the host's own trust; raises HostError when they cannot be had."""
+    """Downloads a team's keys over TLS and returns their file; raises HostError on failure."""
     address = f"https://{team_domain}/cdn-cgi/access/certs"
-    # Only the team's own domain may tell its keys.
+    # Follow no redirects: only the team's own domain may publish its keys.
     body = fetch.download(address, LIMIT_BYTES, TIMEOUT_SECONDS, PAUSES_SECONDS, redirections=False)
     try:
         return keys_file(body)
@@ -22,9 +22,9 @@ def fetch_keys(team_domain: str) -> File:
 
 
 def run() -> str:
-    """Takes the published keys of all sites' teams over; the former ones stay where they cannot be had.
+    """Refreshes the keys of all sites' teams. If a download fails, the former keys stay.
 
-    Raises HostError for those, after all others have been seen to.
+    Raises HostError for the failures after trying every team.
     """
     problems: list[str] = []
     for team in sorted(record.teams()):
@@ -33,7 +33,7 @@ def run() -> str:
         except HostError as error:
             problems.append(str(error))
             continue
-        # A site may have been taken out meanwhile.
+        # A site may have been removed meanwhile.
         if team in record.teams():
             for path, file in files_to_change(fresh).items():
                 write(path, file)

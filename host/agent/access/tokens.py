@@ -1,6 +1,6 @@
-"""Judges tokens of Cloudflare Access.
+"""Verifies tokens of Cloudflare Access.
 
-Their form: https://developers.cloudflare.com/cloudflare-one/access-controls/applications/http-apps/authorization-cookie/
+Their format: https://developers.cloudflare.com/cloudflare-one/access-controls/applications/http-apps/authorization-cookie/
 """
 
 import math
@@ -10,24 +10,25 @@ from typing import Any, cast
 from agent.access.encoding import decode_base64url, parse_json_object
 from agent.access.rs256 import PublicKey, verify_signature
 
-# How far this host's clock and Cloudflare's may lie apart.
+# The tolerated difference between this host's clock and Cloudflare's.
 SKEW_SECONDS = 60
-# nginx takes no longer header line either.
+# nginx's own limit for a header line.
 LONGEST = 8192
 
 
 class RefusedError(Exception):
-    """Why a token does not count; the text holds nothing of it."""
+    """Why a token is refused; the text holds no part of the token."""
 
 
 class UnknownKeyError(RefusedError):
-    """The token names a key that is not among the known ones, which may be newer than they are."""
+    """Signed with a key id that we do not have. Our keys may be stale: refresh and retry."""
 
 
 def check_token(token: str, audience: str, issuer: str, keys: Mapping[str, PublicKey], now: float) -> float:
-    """The time at which a token ends, in seconds since the epoch, the skew of clocks included.
+    """Verifies a token; returns its expiry in seconds since the epoch, including the tolerated clock skew.
 
-    Raises RefusedError unless it is signed with RS256 by one of the keys, in time, by this issuer, for this audience.
+    Raises RefusedError unless it is signed with RS256 by one of the keys, by this issuer, for this audience, and valid
+    now.
     """
     parts = token.split(".")
     if len(token) > LONGEST or len(parts) != 3:
@@ -40,10 +41,10 @@ def check_token(token: str, audience: str, issuer: str, keys: Mapping[str, Publi
 
 
 def _find_key(header: Mapping[str, Any], keys: Mapping[str, PublicKey]) -> PublicKey:
-    """The key by which the token says it is signed. The algorithm is ours to choose, not the token's."""
+    """The key that the token names. We choose the algorithm, not the token."""
     if header.get("alg") != "RS256":
         raise RefusedError("it is not signed with RS256")
-    # Extensions that must be understood (RFC 7515, section 4.1.11); there is none that we do.
+    # Extensions that a verifier must understand (RFC 7515, section 4.1.11); we support none.
     if "crit" in header:
         raise RefusedError("it asks for an extension")
     kid = header.get("kid")
@@ -55,7 +56,7 @@ def _find_key(header: Mapping[str, Any], keys: Mapping[str, PublicKey]) -> Publi
 
 
 def _check_claims(claims: Mapping[str, Any], audience: str, issuer: str, now: float) -> float:
-    # A person's token has a list of audiences, a device's has the one as text.
+    # A person's token has a list of audiences, a device's token a single string.
     aud = claims.get("aud")
     audiences = cast("list[object]", aud) if isinstance(aud, list) else [aud]
     if claims.get("iss") != issuer:

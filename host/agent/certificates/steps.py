@@ -1,4 +1,4 @@
-"""The step `certificates`, and what becomes of them when a site goes."""
+"""The step `certificates`, and the removal of a site's certificates."""
 
 import time
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ class _Set(NamedTuple):
 
     @property
     def summary(self) -> str:
-        """What the step says of them."""
+        """The step's message about the set."""
         authorities = " and ".join(authority.fingerprint[:16] for authority in self.authorities)
         return (
             f"certificate {self.leaf.fingerprint[:16]} for {self.site} until {self.leaf.end_date}, "
@@ -38,9 +38,9 @@ class _Set(NamedTuple):
 
 
 def apply(task: Task) -> Answer:
-    """Installs the sites' certificates; where nginx serves a site, it takes them over and is seen to.
+    """Installs the sites' certificates. If nginx serves a site, reloads it and verifies the result.
 
-    A site whose nginx is stopped is left for the `nginx` step, which starts it.
+    Does not start a stopped nginx: the `nginx` step does.
     """
     payload: CertificatesPayload = task.payload
     change = confirm_firewall_change(final=False)
@@ -54,7 +54,7 @@ def apply(task: Task) -> Answer:
 
 
 def _install(wanted: Sequence[_Set]) -> None:
-    """Puts the sets in place, all or none of them: nginx refuses its files as long as one set is broken."""
+    """Installs all sets or none: nginx refuses its files while one set is broken."""
     served = set(enabled_sites()) if is_installed("nginx") else set[str]()
     stale = [one for one in wanted if not _is_settled(one, one.site in served)]
     if not stale:
@@ -65,7 +65,7 @@ def _install(wanted: Sequence[_Set]) -> None:
     with ExitStack() as changes:
         if used:
             changes.enter_context(service.restored_on_error())
-            # A site would not load without the ranges that it includes.
+            # Restore the ranges: a site does not load without the file that it includes.
             changes.enter_context(files_replaced(files_to_change(real_ip.recorded_file())))
         for one in stale:
             changes.enter_context(Store(one.site).switched_to(one.files))
@@ -77,7 +77,7 @@ def _install(wanted: Sequence[_Set]) -> None:
 
 
 def remove(site: str) -> None:
-    """Removes the site's certificates, which nginx must not use any more."""
+    """Removes the site's certificates. nginx must no longer use them."""
     store = Store(site)
     in_use = site in enabled_sites() or (is_installed("nginx") and f"{store.folder}/" in service.configuration())
     if in_use and store.folder.exists():
@@ -86,7 +86,7 @@ def remove(site: str) -> None:
 
 
 def _is_settled(wanted: _Set, served: bool) -> bool:
-    """Whether the set is in place and, where nginx serves the site, shown."""
+    """Whether the set is installed and, if nginx serves the site, in use."""
     if not Store(wanted.site).is_settled_on(wanted.files):
         return False
     if not served:
@@ -97,7 +97,7 @@ def _is_settled(wanted: _Set, served: bool) -> bool:
 
 
 def parse_set(payload: "CertificatesPayloadSite") -> _Set:
-    """The payload's certificates and key, once they are seen to belong together and to be good now."""
+    """Parses the payload's certificates and key; raises RefusedError unless they match and are valid now."""
     site, certificate, authority = payload["hostname"], payload["certificate"], payload["clientAuthority"]
     private_key, public_key = read_private_key(payload["privateKey"])
     chain = read_certificates(certificate, "origin certificate")

@@ -1,4 +1,4 @@
-"""Finds out whether Docker publishes what nginx stands in front of past the firewall."""
+"""Finds out whether Docker publishes a site's upstream past the firewall."""
 
 import functools
 import ipaddress
@@ -14,7 +14,7 @@ from agent.firewall.rules import ANYWHERE
 from agent.site import IMMICH, SHARES
 from agent.system import is_installed, run
 
-# By what a site serves: its upstream, and the name of the service in the compose file that its makers give out.
+# By what a site serves: the upstream's name, and its service in the official compose file.
 UPSTREAMS: Mapping[Serves, tuple[str, str]] = {
     IMMICH: ("Immich", "immich-server"),
     SHARES: ("immich-public-proxy", "immich-public-proxy"),
@@ -22,7 +22,7 @@ UPSTREAMS: Mapping[Serves, tuple[str, str]] = {
 
 
 class Publication(NamedTuple):
-    """A port of the host that is passed on to a container."""
+    """A host port that is forwarded to a container."""
 
     address: str
     port: int
@@ -57,7 +57,7 @@ def parse_publications(listing: Sequence[str], version: int) -> list[Publication
 
 @functools.cache
 def published_ports() -> list[Publication]:
-    """The DNAT rules for TCP in the kernel, of both IP versions, as the step has found them."""
+    """The DNAT rules for TCP in the kernel, of both IP versions, read once per step."""
     found: list[Publication] = []
     for version in (4, 6):
         tool = kernel.TOOL[version]
@@ -69,7 +69,7 @@ def published_ports() -> list[Publication]:
 
 
 class PublicationProblem(NamedTuple):
-    """How Docker hands strangers to what nginx stands in front of."""
+    """How Docker lets strangers reach a site's upstream past nginx."""
 
     problem: str
     # What to do on the host, as the first words of a sentence
@@ -90,7 +90,7 @@ def refuse_published(serves: Serves, port: int, dropped: Collection[int]) -> Non
 
 
 def publication_problem(serves: Serves, port: int, dropped: Collection[int]) -> PublicationProblem | None:
-    """How Docker publishes a site's upstream to everyone, if it does; the `dropped` ports are closed."""
+    """How Docker publishes a site's upstream to everyone, or None. Our rules close the `dropped` ports."""
     published = published_ports()
     listening = listeners()
     found = find_exposure(published, listening, port, dropped)
@@ -108,10 +108,10 @@ def publication_problem(serves: Serves, port: int, dropped: Collection[int]) -> 
 def find_exposure(
     published: Sequence[Publication], listening: Sequence[Listener], upstream_port: int, dropped: Collection[int] = ()
 ) -> Publication | None:
-    """The first way on which Docker hands strangers to the container behind `upstream_port`, if there is one.
+    """The first publication through which strangers reach the container behind `upstream_port`, or None.
 
-    A rule in DOCKER-USER closes each of the `dropped` ports that Docker passes on by DNAT in iptables. Where it passes
-    them on in another way, as with its nftables backend, that chain is not there.
+    A rule in DOCKER-USER closes each of the `dropped` ports that Docker forwards by DNAT in iptables. With another
+    way of forwarding, such as its nftables backend, that chain does not exist.
     """
     containers = {item.container for item in published if item.port == upstream_port}
     for item in published:

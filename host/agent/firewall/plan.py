@@ -1,4 +1,4 @@
-"""Works out what ufw's files should be."""
+"""Computes ufw's files."""
 
 import re
 from collections.abc import Callable, Collection, Sequence
@@ -36,11 +36,11 @@ class Plan(NamedTuple):
 
 
 def ssh_ports(asked: int, others: Collection[int] = ()) -> list[int]:
-    """The ports on which SSH must stay open: that of this very connection, and the asked one if sshd listens there.
+    """The ports on which SSH must stay open: this connection's, and the `asked` one if something listens there.
 
-    The asked one is what the client dials. Behind a router that forwards another port, only the connection itself
-    knows the host's. Raises HostError when nothing listens on either. The `others` are those by which the host's other
-    sites are reached, if sshd listens there.
+    `asked` is the port that the client dials. A router may forward it to another port of the host, which only the
+    connection shows. `others` are the SSH ports of the host's other sites; they count if something listens there.
+    Raises HostError when nothing listens on this connection's port or on `asked`.
     """
     listening = {listener.port for listener in listeners()}
     connection = this_connection()
@@ -54,15 +54,15 @@ def ssh_ports(asked: int, others: Collection[int] = ()) -> list[int]:
 
 
 def open_ssh_ports() -> set[int]:
-    """The ports on which sshd listens, with those that the last change kept open."""
+    """The ports on which sshd listens, and those that the last change kept open."""
     sshd = {listener.port for listener in listeners() if '"sshd"' in listener.programs}
     return sshd | set(read_change().ssh_ports)
 
 
 def plan_firewall(ranges: Ranges, ports: Collection[int], closed: Collection[int]) -> Plan:
-    """The files with ufw enabled, closed by default on both IP versions, and with SSH and the ranges let in.
+    """ufw's files with ufw enabled, incoming traffic denied by default, and SSH and the ranges allowed.
 
-    Raises HostError when other rules would leave one of the `closed` ports open, or SSH shut.
+    Raises HostError when other rules would open one of the `closed` ports or block SSH.
     """
     former = _require_complete(current())
     settings = [Setting(CONFIGURATION, "ENABLED", "yes")] if value(former, CONFIGURATION, "ENABLED") != "yes" else []
@@ -85,7 +85,7 @@ def plan_firewall(ranges: Ranges, ports: Collection[int], closed: Collection[int
 
 
 def plan_ranges(ranges: Ranges | None) -> Plan:
-    """The files with these ranges, or none, in place of the former ones, and all else as it is."""
+    """ufw's files with these ranges, or none, in place of the former ones; all else stays."""
 
     def choose(ufw: Ufw, version: int, existing: Sequence[Rule]) -> list[Rule]:
         kept = [rule for rule in existing if rule.comment == SSH]
@@ -100,7 +100,7 @@ def _plan(former: Files, settings: Sequence[Setting], choose: Callable[[Ufw, int
         for version in versions:
             existing = ufw.rules(version)
             rules = choose(ufw, version, existing)
-            # The files also hold what is logged, which depends on the default policy.
+            # The files also hold the logging rules, which depend on the default policy.
             if rules != existing or any(setting.path == DEFAULTS for setting in settings):
                 ufw.set_rules(version, rules)
         wanted = ufw.files()
@@ -114,7 +114,7 @@ def _plan(former: Files, settings: Sequence[Setting], choose: Callable[[Ufw, int
 
 
 def _ssh_rules(ufw: Ufw, version: int, ports: Collection[int], existing: Sequence[Rule]) -> list[Rule]:
-    """Our SSH rules. Where a rule of the user's lets everyone in anyway, none is added."""
+    """Our SSH rules. None is added where the user's own rule allows everyone."""
     wanted: list[Rule] = []
     for port in sorted(ports):
         rule = ufw.rule(version, port, "0.0.0.0/0", SSH)

@@ -16,7 +16,7 @@ PAUSES_SECONDS = (0, 5, 10)
 
 
 def fetch_ranges() -> dict[str, list[str]]:
-    """Cloudflare's ranges, over TLS with the host's own trust; raises HostError when they cannot be had."""
+    """Downloads Cloudflare's ranges over TLS; raises HostError on failure."""
     try:
         body = fetch.download(ADDRESS, LIMIT_BYTES, TIMEOUT_SECONDS, PAUSES_SECONDS)
     except HostError as error:
@@ -25,7 +25,7 @@ def fetch_ranges() -> dict[str, list[str]]:
 
 
 def parse_answer(body: bytes) -> dict[str, list[str]]:
-    """The ranges in an answer of the API; raises HostError for anything else."""
+    """Parses the API's answer; raises HostError for anything but ranges."""
     try:
         if len(body) > LIMIT_BYTES:
             raise ValueError("it is too long")

@@ -25,7 +25,7 @@ PROGRAMS = ("nginx", "ufw")
 
 
 def firewall(task: Task) -> Answer:
-    """Installs what is missing and lets only SSH and, on port 443, the given ranges in."""
+    """Installs missing packages and allows only SSH and, on port 443, the given ranges."""
     payload: FirewallPayload = task.payload
     wanted = parse_request(payload)
     _refuse_other_service(wanted.needs)
@@ -58,7 +58,7 @@ def firewall(task: Task) -> Answer:
 def _refuse_other_service(wanted: Mapping[str, Needs]) -> None:
     """Refuses to switch a live name between Immich and public shares: DNS already points here.
 
-    Behind the records of public shares there is no Access application yet, and behind those of Immich there still is.
+    A name that served public shares has no Access application yet, and one that served Immich still has its own.
     """
     recorded, live = record.read_sites(), enabled_sites()
     for name, needs in wanted.items():
@@ -74,15 +74,15 @@ def _refuse_other_service(wanted: Mapping[str, Needs]) -> None:
 
 
 def _served_before(name: str) -> str | None:
-    """What a site serves whose record is of version 1."""
+    """What a site serves, for a record of version 1."""
     files = [file for place in LAYOUTS if (file := read(place.file(name))) is not None]
     return served_by(files[0].content.decode(errors="replace")) if files else None
 
 
 def close_firewall() -> Answer:
-    """Shuts port 443 and removes what the firewall step left on the host; ufw stays enabled, with SSH let in.
+    """Closes port 443 and removes what the firewall step installed; ufw stays enabled and allows SSH.
 
-    Where the host still has sites of another stack, all but what was for those that are gone stays.
+    If another stack still has sites on the host, only what the deleted sites required is removed.
     """
     sites = record.read_sites()
     if sites:
@@ -105,7 +105,7 @@ def close_firewall() -> Answer:
 
 
 def refresh(task: Task) -> Answer:
-    """Takes fetched ranges over into ufw and nginx. A disabled ufw is left alone, and is an error."""
+    """Applies fetched ranges to ufw and nginx. A disabled ufw stays as it is and is an error."""
     fetched: Mapping[str, list[str]] = task.payload
     ranges = check_update(parse_ranges(fetched["ipv4"], fetched["ipv6"]), record.read_ranges())
     docker_user.reinstate(task)
@@ -120,7 +120,7 @@ def refresh(task: Task) -> Answer:
 
 @contextmanager
 def _plan_applied(plan: Plan, ports: Collection[int]) -> Generator[None, None, None]:
-    """Puts a plan in force that cannot cost anyone SSH, so without arming. If the body raises, all is as it was."""
+    """Applies a plan that cannot lock anyone out of SSH, so without an undo. Rolls back if the body raises."""
     try:
         with files_replaced(files_to_change(plan.wanted)):
             kernel.apply(plan.wanted, ports)

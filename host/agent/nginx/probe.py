@@ -1,4 +1,4 @@
-"""Connects to nginx as a stranger on this host would, to see what it really serves."""
+"""Connects to nginx without a client certificate, to see what it really serves."""
 
 import socket
 import ssl
@@ -11,12 +11,12 @@ from agent.errors import HostError
 ADDRESS = ("127.0.0.1", 443)
 # A name that no server can have
 UNKNOWN_NAME = "unknown.invalid"
-# Connections that waited at a worker that just ended are reset; then another one tells.
+# A connection queued at an exiting worker is reset, so try again.
 PATIENCE = 3.0
 
 
 def serves(site: str, fingerprint: str) -> bool:
-    """Whether nginx shows the certificate with this SHA-256 fingerprint to whoever asks for the site."""
+    """Whether nginx shows the certificate with this SHA-256 fingerprint for the site."""
     try:
         with _connect(site) as connection:
             return sha256(connection.getpeercert(binary_form=True) or b"").hexdigest() == fingerprint
@@ -31,7 +31,7 @@ def require_certificate(site: str, fingerprint: str) -> None:
 
 
 def require_client_certificate(site: str) -> None:
-    """Raises HostError unless the site turns away whoever has no client certificate."""
+    """Raises HostError unless the site refuses clients without a certificate."""
 
     def refused() -> bool:
         answer = _ask(site)
@@ -41,7 +41,7 @@ def require_client_certificate(site: str) -> None:
 
 
 def require_unknown_names_refused() -> None:
-    """Raises HostError unless nginx answers nothing under a name that it does not have."""
+    """Raises HostError if nginx answers under an unknown name."""
     _require_eventually(lambda: _ask(UNKNOWN_NAME) == b"", "nginx answers under names that are not its own")
 
 
@@ -73,7 +73,7 @@ def _ask(name: str) -> bytes:
 
 
 def _connect(name: str) -> ssl.SSLSocket:
-    # Whose certificate it is, the fingerprint tells; nobody but Cloudflare trusts its authority.
+    # No chain verification: only Cloudflare trusts the origin CA, and the fingerprint identifies the certificate.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

@@ -1,4 +1,4 @@
-"""Tells nginx which connections come from Cloudflare, so that it takes the visitor's address from their header."""
+"""Configures nginx's real_ip module: only Cloudflare's connections may set the visitor's address in a header."""
 
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -13,9 +13,9 @@ from agent.system import is_installed
 
 
 def install(ipv4: Sequence[str], ipv6: Sequence[str]) -> None:
-    """Writes the ranges that the sites include, and reloads nginx if a site is there and the ranges are others.
+    """Writes the ranges that the sites include, and reloads nginx if they changed and a site is enabled.
 
-    Raises HostError, with the former ranges back in place, if they are no good or nginx refuses them.
+    If the ranges are invalid or nginx refuses them, restores the former ones and raises HostError.
     """
     wanted = _ranges_file(ipv4, ipv6)
     used = is_installed("nginx") and bool(enabled_sites())
@@ -27,7 +27,7 @@ def install(ipv4: Sequence[str], ipv6: Sequence[str]) -> None:
 
 
 def recorded_file() -> dict[Path, File | None]:
-    """The file with the ranges that the firewall has taken over last; empty before the first time."""
+    """The file with the firewall's current ranges; empty before the first firewall step."""
     ranges = record.read_ranges()
     return {} if ranges is None else _ranges_file(*ranges)
 
