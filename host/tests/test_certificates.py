@@ -42,7 +42,7 @@ class Reading(unittest.TestCase):
         [found] = read_certificates(f"a note\r\n{self.certificate}".replace("\n", "\r\n"), "certificate")
         self.assertEqual(found.pem, self.certificate)
         self.assertEqual((found.subject, found.issuer), ("CN=photos.example.com", "CN=photos.example.com"))
-        self.assertTrue(found.authority)
+        self.assertTrue(found.is_ca)
         self.assertTrue(found.valid_at(time.time()))
         self.assertFalse(found.valid_at(time.time() + 3 * 86400))
         self.assertFalse(found.valid_at(time.time() - 3 * 86400))
@@ -67,12 +67,12 @@ class Reading(unittest.TestCase):
         found = read_certificates(self.certificate + other, "authority")
         self.assertEqual([one.subject for one in found], ["CN=photos.example.com", "CN=other"])
 
-    def test_tells_a_leaf_from_an_authority(self) -> None:
+    def test_tells_a_leaf_from_a_ca(self) -> None:
         leaf = parts(self_signed("leaf", "-addext", "basicConstraints=critical,CA:FALSE"))[1]
-        # A name that says so makes no authority.
+        # A name that says so makes no CA.
         named = parts(self_signed("    CA:TRUE", "-addext", "basicConstraints=critical,CA:FALSE"))[1]
         for text in (leaf, named):
-            self.assertFalse(read_certificates(text, "authority")[0].authority)
+            self.assertFalse(read_certificates(text, "authority")[0].is_ca)
 
     def test_refuses_what_is_no_certificate(self) -> None:
         broken = self.certificate[:100] + "AAAA" + self.certificate[104:]

@@ -85,14 +85,14 @@ class Check(unittest.TestCase):
             checked(*OURS, rule("deny", "443"), rule("allow", protocol="any"))
 
     def test_refuses_what_would_shut_ssh(self) -> None:
-        with self.assertRaisesRegex(HostError, "no rule lets SSH in on port 22"):
+        with self.assertRaisesRegex(HostError, "no rule allows SSH on port 22"):
             checked(RANGE)
-        with self.assertRaisesRegex(HostError, "`deny 22 from 0.0.0.0/0` lets SSH"):
+        with self.assertRaisesRegex(HostError, "`deny 22 from 0.0.0.0/0` blocks SSH on port 22"):
             checked(rule("deny", "22"), *OURS)
 
     def test_refuses_what_would_shut_the_owner_out(self) -> None:
         denial = rule("deny", "any", "203.0.113.0/24", protocol="any")
-        with self.assertRaisesRegex(HostError, "shuts out 203.0.113.5, .*; run `ufw delete deny any from 203.0.113.0"):
+        with self.assertRaisesRegex(HostError, "blocks 203.0.113.5, .*; run `ufw delete deny any from 203.0.113.0"):
             check_rules([denial, *OURS], {22}, {443}, {"eth0"}, "203.0.113.5")
         friend = rule("allow", "22", "203.0.113.5")
         for harmless in ([friend, denial, *OURS], [*OURS, denial], [denial._replace(interface="wg0"), *OURS]):

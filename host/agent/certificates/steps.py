@@ -101,7 +101,7 @@ def parse_set(payload: "CertificatesPayloadSite") -> _Set:
     site, certificate, authority = payload["hostname"], payload["certificate"], payload["clientAuthority"]
     private_key, public_key = read_private_key(payload["privateKey"])
     chain = read_certificates(certificate, "origin certificate")
-    authorities = read_certificates(authority, "authority of the origin pulls")
+    authorities = read_certificates(authority, "CA of the origin pulls")
     leaf, now = chain[0], time.time()
     if leaf.public_key != public_key:
         raise RefusedError("the private key does not belong to the origin certificate")
@@ -125,12 +125,12 @@ def parse_set(payload: "CertificatesPayloadSite") -> _Set:
 def _check_authorities(authorities: list[Certificate], now: float) -> None:
     subjects = {authority.subject for authority in authorities}
     for authority in authorities:
-        if not authority.authority:
-            raise RefusedError(f"{authority.subject} is no authority for the origin pulls")
+        if not authority.is_ca:
+            raise RefusedError(f"{authority.subject} is no CA for the origin pulls")
         if authority.issuer not in subjects:
-            raise RefusedError(f"the authority {authority.subject} needs its issuer {authority.issuer} too")
+            raise RefusedError(f"the CA {authority.subject} needs its issuer {authority.issuer} too")
     if not any(authority.valid_at(now) for authority in authorities):
-        raise RefusedError(f"the authority of the origin pulls {_validity(authorities[0], now)}")
+        raise RefusedError(f"the CA of the origin pulls {_validity(authorities[0], now)}")
 
 
 def _validity(certificate: Certificate, now: float) -> str:

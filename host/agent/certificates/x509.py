@@ -23,7 +23,7 @@ class Certificate(NamedTuple):
     subject: str
     issuer: str
     public_key: str
-    authority: bool
+    is_ca: bool
 
     @property
     def fingerprint(self) -> str:
@@ -84,5 +84,5 @@ def _certificate(pem: str, what: str) -> Certificate:
         subject=fields["subject"],
         issuer=fields["issuer"],
         public_key=public_key[0],
-        authority=re.search(r"^\s+CA:TRUE\b", said, re.MULTILINE) is not None,
+        is_ca=re.search(r"^\s+CA:TRUE\b", said, re.MULTILINE) is not None,
     )

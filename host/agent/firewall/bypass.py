@@ -39,7 +39,7 @@ def refuse_bypasses(
                 )
         for port in sorted(ssh_ports):
             chain = by_chain(frames).get(f"{_prefix(version)}-before-input", [])
-            _refuse_frame(find_denial(chain, port), None, f"shuts SSH on port {port}")
+            _refuse_frame(find_denial(chain, port), None, f"blocks SSH on port {port}")
 
 
 def find_kernel_opening(listed: Sequence[Entry], port: int, outside: Collection[str]) -> Entry | None:

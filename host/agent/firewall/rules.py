@@ -132,11 +132,11 @@ def check_rules(
     for port in sorted(ssh_ports):
         rule = find_decisive_rule(rules, port)
         if rule is None or not rule.lets_in:
-            name = "no rule" if rule is None else f"the rule `{rule.name}`"
-            raise RefusedError(f"{name} lets SSH in on port {port}{_remedy(rule)}")
+            trouble = "no rule allows" if rule is None else f"the rule `{rule.name}` blocks"
+            raise RefusedError(f"{trouble} SSH on port {port}{_remedy(rule)}")
         denied = None if client is None else find_client_denial(rules, port, client)
         if denied is not None:
-            raise RefusedError(f"the rule `{denied.name}` shuts out {client}, where you connect from{_remedy(denied)}")
+            raise RefusedError(f"the rule `{denied.name}` blocks {client}, where you connect from{_remedy(denied)}")
     for port in sorted(closed):
         for rule in find_openings(rules, port, outside):
             raise RefusedError(f"the rule `{rule.name}` opens port {port} to everyone{_remedy(rule)}")
