@@ -1,7 +1,7 @@
 """Runs the agent from the request on standard input, without leaving a file on the host.
 
-It is executed with the request in `r`: `archive` holds files by their names below host/, as JSON that is compressed and
-in Base64, and `payload` is the step's. The step gets the files as `modules`.
+launch.sh executes it with the request in `r`: `archive` holds files by their names below host/, as JSON compressed and
+encoded in Base64, and `payload` is the step's. The step gets the files as `modules`.
 """
 
 import base64
@@ -20,7 +20,7 @@ request = {**sent, "modules": json.loads(zlib.decompress(base64.b64decode(sent["
 class _Modules:
     """Imports the agent's modules from the request.
 
-    importlib.abc has base classes for this, and takes as long to load as the modules of a step.
+    The base classes in importlib.abc would take as long to import as a step's own modules.
     """
 
     def __init__(self, files: Mapping[str, str]) -> None:
@@ -34,17 +34,17 @@ class _Modules:
         return None
 
     def find_spec(self, fullname: str, _path: object = None, _target: object = None) -> ModuleSpec | None:
-        """What Python asks for each module that is not loaded yet."""
+        """Python calls this for each module that is not loaded yet."""
         file = self._file(fullname)
         return (
             None if file is None else ModuleSpec(fullname, cast("Any", self), is_package=file.endswith("/__init__.py"))
         )
 
     def create_module(self, _spec: ModuleSpec) -> None:
-        """Leaves the making of the module to Python."""
+        """Lets Python create the module."""
 
     def exec_module(self, module: ModuleType) -> None:
-        """Runs the module's text, under its name in stack traces."""
+        """Executes the module's text, which stack traces show under its name."""
         file = self._file(module.__name__)
         exec(compile(self._files[file or ""], f"<{module.__name__}>", "exec"), module.__dict__)
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Starts the host agent as root. It arrives on standard input, together with what it shall do; $1 names the step.
+# Runs the host agent as root. Standard input has the agent and the request; $1 names the step.
 set -eu
 sudo=
 if [ "$(id -u)" -ne 0 ]; then

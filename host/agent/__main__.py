@@ -1,4 +1,4 @@
-"""The copy of the agent on the host's disk, as systemd starts it: /usr/bin/python3 -I -B FOLDER STEP."""
+"""Entry point of the installed copy, as systemd starts it: /usr/bin/python3 -I -B FOLDER STEP."""
 
 import sys
 import time
@@ -10,23 +10,23 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from agent.errors import HostError
 from agent.firewall import record, refresh
-from agent.main import loaded, main
+from agent.main import load_step, main
 
 
 def request_for(step: str) -> Mapping[str, Any]:
-    """What a step needs before it takes the lock, so that nobody waits for it meanwhile."""
+    """Collects a step's input before it takes the lock, so that no other step waits meanwhile."""
     if step == "firewall-undo":
         armed = record.read_armed()
-        # From the start of the service: after a reboot the whole window is due again.
+        # The window starts with the service, so a reboot restarts it.
         time.sleep(0 if armed is None else armed.seconds)
-    return {"payload": refresh.fetched()} if step == "firewall-refresh" else {}
+    return {"payload": refresh.fetch_ranges()} if step == "firewall-refresh" else {}
 
 
 def run(step: str) -> int:
     """Runs one step; returns the exit status."""
     try:
-        # Before it waits, because a newer agent may take this one's place on the disk meanwhile.
-        loaded(step)
+        # Import before waiting: a newer agent may replace the files on disk meanwhile.
+        load_step(step)
         return main(step, request_for(step))
     except HostError as error:
         print(f"immich-access: {error}", file=sys.stderr)

@@ -1,6 +1,6 @@
-"""What steps answer. The schema of each is in components/origin-host/answer.ts; the tests read answer.schema.json.
+"""Builds the steps' answers. Their schemas are in components/origin-host/answer.ts; the tests read answer.schema.json.
 
-Each function makes one step's part of the answer out of what the step has found. None of them looks at the host.
+Each function builds one step's answer, or a part of it, from what the step found. None of them reads the host.
 """
 
 import json
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def line(step: str, revision: int, facts: Mapping[str, object]) -> str:
-    """The answer as the program reads it, in one line."""
+    """The answer as one line of JSON, which the program reads."""
     return json.dumps({"step": step, "revision": revision, "host": socket.gethostname() or "localhost", **facts})
 
 
@@ -67,12 +67,12 @@ def check(status: str, says: str) -> dict[str, str]:
 
 
 def site_facts(client_authority: str | None, certificate: str | None) -> dict[str, object]:
-    """What the step `doctor` leaves to others to judge of one site."""
+    """Facts about one site that the step `doctor` reports without judging them."""
     return {"clientAuthority": client_authority, "certificate": certificate}
 
 
 def host_facts(time: float, ranges: "Ranges | None", busy: str | None) -> dict[str, object]:
-    """What the step `doctor` leaves to others to judge of the host."""
+    """Facts about the host that the step `doctor` reports without judging them."""
     lists = None if ranges is None else {"ipv4": ranges.ipv4, "ipv6": ranges.ipv6}
     return {"time": time, "ranges": lists, "busy": busy}
 
@@ -89,8 +89,8 @@ def examination(
     return {"checks": checks, "sites": sites, "facts": facts}
 
 
-def published(problem: str, remedy: str) -> dict[str, str]:
-    """A way on which Docker publishes Immich to everyone."""
+def publication(problem: str, remedy: str) -> dict[str, str]:
+    """One way in which Docker publishes Immich to everyone."""
     return {"problem": problem, "remedy": remedy}
 
 
@@ -106,7 +106,7 @@ def survey(
     openings: Sequence[Mapping[str, Any]],
     sites: Sequence[str],
 ) -> dict[str, object]:
-    """Of the step `survey`; `publications` are those of `published`, `openings` those of `opening`."""
+    """Of the step `survey`; `publications` are those of `publication`, `openings` those of `opening`."""
     return {
         "addresses": list(addresses),
         "immich": list(immich),

@@ -1,13 +1,13 @@
-"""Whether this process has changed anything on the host, so that nobody is told otherwise."""
+"""Tracks whether this process has changed the host, so that error texts never claim otherwise."""
 
 _noted: list[str] = []
 
 
 def note(what: str) -> None:
-    """Notes a change before it is made."""
+    """Records a change. Call it before making the change."""
     _noted.append(what)
 
 
-def made() -> bool:
-    """Whether anything has been changed, or may have been."""
+def any_made() -> bool:
+    """Whether anything has changed, or may have."""
     return bool(_noted)

@@ -1,6 +1,6 @@
-"""Checks requests against the contract with the program: payload.schema.json, which `npm run contract` writes.
+"""Validates requests against the contract with the program: payload.schema.json, which `npm run contract` writes.
 
-It is JSON Schema, of which the contract uses the keywords that are listed in KEYWORDS.
+The contract is JSON Schema, limited to the keywords in KEYWORDS.
 """
 
 import json
@@ -66,7 +66,7 @@ def _any_of(value: object, schemas: list[Schema], path: str) -> list[str]:
     each = [problems(value, schema, path) for schema in schemas]
     if any(not one for one in each):
         return []
-    # The kind of value that comes nearest, of which null never is one
+    # Report the nearest alternative, which is never null.
     return next(one for one, schema in zip(each, schemas, strict=True) if schema.get("type") != "null")
 
 
@@ -99,7 +99,7 @@ TYPES: Mapping[str, Callable[[object], bool]] = {
     "null": lambda value: value is None,
 }
 
-# In the order in which they are checked: what follows `type` may rely on it.
+# Checked in this order: `type` comes first, so the others may rely on it.
 KEYWORDS: Mapping[str, Callable[[Any, Any, str], list[str]]] = {
     "type": _type,
     "anyOf": _any_of,

@@ -1,7 +1,7 @@
-"""The step `doctor`: looks at everything that this program makes on a host, and changes nothing.
+"""The step `doctor`: examines everything that this program manages on a host. It is read-only.
 
-Its answer has `checks` of the host, each with what was found, and `facts` that only other places can judge; under
-`sites` both of each site, by its name.
+Its answer has `checks` of the host with their results, `facts` that only the caller can judge, and under `sites` the
+same for each site by name.
 """
 
 import fcntl
@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, Any
 from agent import answer
 from agent.access import client, installation as access
 from agent.errors import HostError
-from agent.files import differing
+from agent.files import files_to_change
 from agent.firewall import docker_user, installation, kernel, record, ufw
-from agent.firewall.confirmation import prepared
+from agent.firewall.confirmation import plan_for
 from agent.firewall.docker import refuse_published
 from agent.firewall.request import Request, needs_of, parse_examined_request, upstreams
 from agent.lock import LOCK
 from agent.nginx import service, steps as nginx
 from agent.nginx.layout import RANGES
 from agent.ranges import Ranges
-from agent.site_doctor import SiteExamination, content
+from agent.site_doctor import SiteExamination, read_text
 from agent.system import last_line, run
 from agent.task import Answer, Task
 
@@ -40,15 +40,15 @@ OVERDUE_SECONDS = 48 * 3600
 
 
 def examine(task: Task) -> Answer:
-    """Everything that can be found out here.
+    """Runs every check.
 
-    A check is `ok` or `wrong`; `unknown` means that it could not be made.
+    A check is `ok` or `wrong`; `unknown` means that it could not run.
     """
     return Answer("", _Examination(task).report())
 
 
 class _UnknownError(Exception):
-    """Why a check could not be made."""
+    """Why a check could not run."""
 
 
 class _Examination:
@@ -61,11 +61,11 @@ class _Examination:
         self._audiences = {site["hostname"]: site["audience"] for site in payload["sites"]}
         needs = needs_of(payload["sites"], payload["sshPort"], payload["dockerPublishedPort"], None)
         self._upstreams = sorted(upstreams(needs))
-        # The ranges are those that the host has taken over last, which may be newer than the deployment's.
+        # Compare with the host's current ranges, which may be newer than the deployment's.
         ranges = record.read_ranges()
         self._request = None if ranges is None else parse_examined_request(payload, ranges)
         sites = record.read_sites() if self._request is None else record.sites_with(self._request)
-        self._dropped = docker_user.dropped(sites.values())
+        self._dropped = docker_user.ports_to_drop(sites.values())
 
     def report(self) -> dict[str, object]:
         checks: dict[str, Callable[[], str]] = {
@@ -79,9 +79,9 @@ class _Examination:
             "timer": self._timer,
             "agent": self._agent,
         }
-        made = {name: _made(check) for name, check in checks.items()}
-        # At once, since each site may have to wait for what does not answer; and after the host's checks, one of which
-        # takes on the rights of another user, for all threads.
+        made = {name: _run_check(check) for name, check in checks.items()}
+        # In parallel, because a site may wait for a service that does not answer. After the host's checks, because one
+        # of them switches all threads to another user.
         with ThreadPoolExecutor(len(self._sites)) as pool:
             sites = dict(zip(self._audiences, pool.map(_site_report, self._sites), strict=True))
         return answer.examination(made, sites, self._facts())
@@ -90,17 +90,17 @@ class _Examination:
         ranges = None if self._request is None else self._request.ranges
         return answer.host_facts(time.time(), ranges, _busy())
 
-    def _known(self) -> Request:
+    def _require_request(self) -> Request:
         if self._request is None:
             raise HostError("the firewall step has never run on this host")
         return self._request
 
     def _firewall(self) -> str:
-        wanted = self._known()
-        plan, ports = prepared(wanted)
+        wanted = self._require_request()
+        plan, ports = plan_for(wanted)
         if ufw.value(plan.former, ufw.CONFIGURATION, "ENABLED") != "yes":
             raise HostError("ufw is disabled, so everyone reaches every port of this host")
-        changed = differing(plan.wanted)
+        changed = files_to_change(plan.wanted)
         if changed:
             raise HostError(f"{', '.join(str(path) for path in changed)} differ from what was deployed")
         ssh = " and ".join(str(port) for port in ports)
@@ -130,14 +130,14 @@ class _Examination:
 
     def _nginx(self) -> str:
         service.require()
-        complaint = service.problem()
+        complaint = service.find_problem()
         if complaint is not None:
             raise HostError(f"nginx refuses its configuration: {complaint}")
-        if not service.active():
+        if not service.is_active():
             raise HostError("nginx does not run")
-        if not service.enabled():
+        if not service.is_enabled():
             raise HostError("nginx does not start at boot")
-        if service.unfinished():
+        if service.is_unfinished():
             raise HostError("nginx may not have loaded the last change of its files")
         return "runs, also after a reboot"
 
@@ -145,7 +145,7 @@ class _Examination:
         names = [one.site.name for one in self._sites if one.site.token_check]
         if not names:
             return "off, by the setting originJwtCheck"
-        if service.problem() is not None:
+        if service.find_problem() is not None:
             raise _UnknownError("only a configuration that nginx takes tells as whom it asks about tokens")
         user = service.worker_user()
         known = client.sites(user)
@@ -153,7 +153,7 @@ class _Examination:
         told = [text if len(names) == 1 else f"{name}: {text}" for name, text in troubles.items() if text is not None]
         if told:
             raise HostError("; ".join(told))
-        changed = differing(access.wanted(self._modules, user))
+        changed = files_to_change(access.wanted_files(self._modules, user))
         if changed:
             raise HostError(f"{', '.join(str(path) for path in changed)} differ from what was deployed")
         for unit in access.STARTING:
@@ -165,7 +165,7 @@ class _Examination:
         return f"admits what Access has signed for {signed}, by {known[names[0]]['keys']} keys"
 
     def _locked_out(self, known: Mapping[str, Any] | None, name: str) -> str | None:
-        """Why the verifier does not let in whom it should at a site, by what it knows about that; None if it does."""
+        """Why the verifier would reject a site's visitors, judged by its status; None if it admits them."""
         problem = "the site has no Access application yet" if known is None else known.get("problem")
         if known is None or problem is not None:
             return f"the verifier lets nobody in: {problem}"
@@ -174,7 +174,7 @@ class _Examination:
         return None
 
     def _ranges(self) -> str:
-        recorded = self._known().ranges
+        recorded = self._require_request().ranges
         if _nginx_ranges() != recorded:
             raise HostError(f"{RANGES} has other ranges than the firewall")
         return f"{len(recorded.ipv4)} + {len(recorded.ipv6)} ranges in ufw and nginx"
@@ -191,19 +191,19 @@ class _Examination:
         return f"last due {int(since / 3600)} h ago"
 
     def _agent(self) -> str:
-        changed = differing(installation.wanted(self._modules))
+        changed = files_to_change(installation.wanted_files(self._modules))
         if changed:
             raise HostError(f"{len(changed)} files of {installation.FOLDER} or its units differ from this checkout")
         return "the refresh runs this checkout's version"
 
 
 def _site_report(examination: SiteExamination) -> dict[str, object]:
-    made = {name: _made(check) for name, check in examination.checks().items()}
+    made = {name: _run_check(check) for name, check in examination.checks().items()}
     return answer.examined_site(made, examination.facts())
 
 
-def _made(check: Callable[[], str]) -> dict[str, str]:
-    """One check: what is well, or what is wrong."""
+def _run_check(check: Callable[[], str]) -> dict[str, str]:
+    """Runs one check and reports its result."""
     try:
         return answer.check("ok", check())
     except HostError as error:
@@ -213,18 +213,18 @@ def _made(check: Callable[[], str]) -> dict[str, str]:
 
 
 def _last_words(unit: str) -> str:
-    """What a unit's program said last."""
+    """The last line that a unit's program logged."""
     return last_line(run(["journalctl", "-q", "-u", unit, "-o", "cat", "-n", "20", "-t", "python3"], check=False))
 
 
 def _nginx_ranges() -> Ranges:
     """The ranges in the file that our sites include, in its order."""
-    found = re.findall(r"^set_real_ip_from (\S+);$", content(RANGES) or "", re.MULTILINE)
+    found = re.findall(r"^set_real_ip_from (\S+);$", read_text(RANGES) or "", re.MULTILINE)
     return Ranges([one for one in found if ":" not in one], [one for one in found if ":" in one])
 
 
 def _busy() -> str | None:
-    """The step that is at work on this host right now."""
+    """The step that holds the lock right now."""
     if not LOCK.exists():
         return None
     descriptor = os.open(LOCK, os.O_RDONLY | os.O_CLOEXEC)

@@ -6,7 +6,7 @@ class HostError(Exception):
 
 
 class RefusedError(HostError):
-    """A request or a host with which a step does not begin.
+    """A step refuses a request or a host before changing anything.
 
-    If indeed nothing has been changed, `agent.main` says so after the text.
+    `agent.main` adds that nothing has been changed, provided that is true.
     """

@@ -1,4 +1,4 @@
-"""Fetches what Cloudflare publishes, over TLS with the host's own trust."""
+"""Downloads what Cloudflare publishes, over TLS with the host's own CA certificates."""
 
 import http.client
 import ssl
@@ -13,16 +13,18 @@ OUTSIDE_ITS_TIME = {9: "begins only later", 10: "has ended"}
 
 
 class _Unredirected(urllib.request.HTTPRedirectHandler):
-    """Takes a redirection for an error."""
+    """Treats a redirect as an error."""
 
     def redirect_request(self, *_args: object, **_named: object) -> None:
         return None
 
 
-def fetched(address: str, limit: int, timeout: float, pauses: tuple[float, ...], *, redirections: bool = True) -> bytes:
-    """The answer at an address, at most one byte longer than `limit`; raises HostError when it cannot be had.
+def download(
+    address: str, limit: int, timeout: float, pauses: tuple[float, ...], *, redirections: bool = True
+) -> bytes:
+    """Downloads at most `limit` + 1 bytes; raises HostError when every attempt fails.
 
-    There is one attempt after each of the `pauses`; they and the `timeout` of an attempt are in seconds.
+    Makes one attempt after each of the `pauses`. They and the `timeout` of an attempt are in seconds.
     """
     handlers = () if redirections else (_Unredirected,)
     opener = urllib.request.build_opener(*handlers)
@@ -39,7 +41,7 @@ def fetched(address: str, limit: int, timeout: float, pauses: tuple[float, ...],
 
 
 def _problem(error: Exception) -> str:
-    """Why there is no answer. A clock that is wrong looks like a certificate that is."""
+    """Why a download failed. A wrong clock looks like an invalid certificate, so the text shows the clock."""
     reason = getattr(error, "reason", None)
     validity = OUTSIDE_ITS_TIME.get(reason.verify_code) if isinstance(reason, ssl.SSLCertVerificationError) else None
     if validity is None:

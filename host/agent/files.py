@@ -1,4 +1,4 @@
-"""Files that are replaced as wholes: whoever reads them sees the old text or the new one, also after a power cut."""
+"""Replaces files atomically: readers see the old text or the new one, even after a power cut."""
 
 import fcntl
 import os
@@ -27,7 +27,7 @@ def read(path: Path) -> File | None:
 
 
 def write(path: Path, file: File | None) -> None:
-    """Replaces a file, owned by root, or removes it. Its folder is made if it is missing."""
+    """Replaces a file, owned by root, or removes it. Creates a missing folder."""
     if file is None:
         if path.exists():
             changes.note(str(path))
@@ -35,8 +35,8 @@ def write(path: Path, file: File | None) -> None:
         return
     changes.note(str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = beside(path)
-    with os.fdopen(_taken(fresh), "wb") as stream:
+    fresh = temp_path(path)
+    with os.fdopen(_open_locked(fresh), "wb") as stream:
         try:
             os.fchmod(stream.fileno(), file.mode)
             stream.write(file.content)
@@ -49,21 +49,24 @@ def write(path: Path, file: File | None) -> None:
 
 
 def write_link(path: Path, target: Path | str) -> None:
-    """Replaces a file or a link by a link to the target. Needs the lock of the steps."""
+    """Replaces a file or a link with a link to the target. The caller must hold the step lock."""
     changes.note(str(path))
-    fresh = beside(path)
+    fresh = temp_path(path)
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(target)
     fresh.replace(path)
 
 
-def beside(path: Path) -> Path:
-    """Where what shall be at the path is made. Always the same place, so nothing stays of a process that was killed."""
+def temp_path(path: Path) -> Path:
+    """Temporary path for an atomic replace.
+
+    It is fixed, so a killed process leaves one file at most, which the next write reuses.
+    """
     return path.with_name(f".{path.name}.new")
 
 
-def _taken(path: Path) -> int:
-    """Opens an empty file for writing, which belongs to whoever has it open: the next one waits and gets another."""
+def _open_locked(path: Path) -> int:
+    """Opens the temporary file under an exclusive lock; retries if it was renamed meanwhile."""
     while True:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -77,14 +80,14 @@ def _taken(path: Path) -> int:
         os.close(descriptor)
 
 
-def differing(wanted: Mapping[Path, File | None]) -> dict[Path, File | None]:
-    """Those of the wanted files that are not as they should be."""
+def files_to_change(wanted: Mapping[Path, File | None]) -> dict[Path, File | None]:
+    """The wanted files whose content or mode differs on disk."""
     return {path: file for path, file in wanted.items() if read(path) != file}
 
 
 @contextmanager
-def replaced(wanted: Mapping[Path, File | None]) -> Generator[None, None, None]:
-    """Puts all files in place for the body to prove; if it raises, or one cannot be written, the former come back."""
+def files_replaced(wanted: Mapping[Path, File | None]) -> Generator[None, None, None]:
+    """Replaces the files and runs the body, which verifies them; rolls back if either fails."""
     former = {path: read(path) for path in wanted}
     try:
         for path, file in wanted.items():

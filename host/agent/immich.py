@@ -1,4 +1,4 @@
-"""Asks what answers at an address whether it is Immich, or immich-public-proxy."""
+"""Checks whether an upstream is Immich or immich-public-proxy."""
 
 import http.client
 from typing import NamedTuple
@@ -14,7 +14,7 @@ class _Answer(NamedTuple):
 
     @property
     def is_immich(self) -> bool:
-        """Whether it is Immich's to the ping."""
+        """Whether this is Immich's answer to a ping."""
         return self.status == 200 and b"pong" in self.body
 
 
@@ -28,7 +28,7 @@ def require_immich(upstream: str) -> None:
 
 
 def refuse_immich(upstream: str) -> None:
-    """Raises HostError if Immich itself answers at `address:port`, which is to be public."""
+    """Raises HostError if Immich itself answers at `address:port`, the upstream of a public site."""
     answer = _ping(upstream)
     if isinstance(answer, _Answer) and answer.is_immich:
         raise RefusedError(

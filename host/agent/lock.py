@@ -1,4 +1,4 @@
-"""One step at a time on a host, whoever started it."""
+"""The step lock: one step runs at a time on a host, whoever started it."""
 
 import fcntl
 import os
@@ -13,15 +13,15 @@ LOCK = Path("/run/immich-access.lock")
 
 
 @contextmanager
-def exclusive(step: str, path: Path = LOCK, patience: float = 30) -> Generator[None, None, None]:
-    """Holds the lock while the body runs; the system lets it go when the process ends, however it ends.
+def lock_held(step: str, path: Path = LOCK, patience: float = 30) -> Generator[None, None, None]:
+    """Holds the step lock while the body runs. The kernel releases it when the process ends, even if killed.
 
-    Raises HostError, naming the holder, when somebody else has it for longer than `patience` seconds.
+    Raises HostError that names the holder if another process holds it for more than `patience` seconds.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         deadline = time.monotonic() + patience
-        while not _taken(descriptor):
+        while not _try_lock(descriptor):
             if time.monotonic() >= deadline:
                 holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip() or "another process"
                 raise RefusedError(f"{step}: the host is busy with {holder}; wait for it and run `pulumi up` again")
@@ -33,7 +33,7 @@ def exclusive(step: str, path: Path = LOCK, patience: float = 30) -> Generator[N
         os.close(descriptor)
 
 
-def _taken(descriptor: int) -> bool:
+def _try_lock(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

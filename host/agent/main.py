@@ -1,4 +1,4 @@
-"""Chooses the step that the request asks for and turns its errors into one line."""
+"""Runs the requested step and reports its errors in one line."""
 
 import errno
 import os
@@ -10,38 +10,39 @@ from typing import Any, NamedTuple
 
 from agent import answer, changes, contract
 from agent.errors import HostError, RefusedError
-from agent.lock import exclusive
+from agent.lock import lock_held
 from agent.task import Answer, Task
 
 
 class _Step(NamedTuple):
     module: str
     function: str
-    # Whether the program asks for it, with a payload of the contract, and reads its answer
+    # Whether the program calls it, with a payload of the contract, and reads its answer
     remote: bool = True
-    # Whether it waits for other steps, and keeps them waiting
+    # Whether it holds the step lock, so that no other step runs meanwhile
     locked: bool = True
 
 
-# A step's module is loaded for it alone: the agent arrives as text, and reading all of it takes longer than many steps.
-# Two steps only look. For `firewall-docker-user` Docker waits, which would not start after half a minute; what it
-# changes is one transaction.
+# Each step imports only its own module: the agent arrives as text, and compiling all of it takes longer than many
+# steps run.
+# Three steps take no lock. `doctor` and `survey` are read-only. Docker waits for `firewall-docker-user` and would not
+# start if the lock timed out; that step's change is one transaction.
 STEPS = {
     "certificates": _Step("agent.certificates.steps", "apply"),
     "firewall": _Step("agent.firewall.steps", "firewall"),
     "firewall-docker-user": _Step("agent.firewall.docker_user", "reinstate", remote=False, locked=False),
     "firewall-refresh": _Step("agent.firewall.steps", "refresh", remote=False),
-    "firewall-remove": _Step("agent.removal", "leave"),
+    "firewall-remove": _Step("agent.removal", "remove_stack"),
     "firewall-undo": _Step("agent.firewall.confirmation", "undo", remote=False),
     "nginx": _Step("agent.nginx.steps", "apply"),
-    "site-remove": _Step("agent.removal", "remove"),
+    "site-remove": _Step("agent.removal", "remove_site"),
     "doctor": _Step("agent.doctor", "examine", locked=False),
     "survey": _Step("agent.survey", "survey", locked=False),
 }
 
 
-def loaded(name: str) -> Callable[[Task], Answer]:
-    """The function of a step; raises HostError where there is none of this name."""
+def load_step(name: str) -> Callable[[Task], Answer]:
+    """The function of a step; raises HostError for an unknown name."""
     step = STEPS.get(name)
     if step is None:
         raise HostError(f"the host agent has no step {name!r}")
@@ -51,8 +52,7 @@ def loaded(name: str) -> Callable[[Task], Answer]:
 def main(name: str, request: Mapping[str, Any]) -> int:
     """Runs one step with the request; returns the exit status.
 
-    What a person is to read goes to standard error if the program has asked for the step; the last line of standard
-    output is then the answer.
+    If the program calls the step, messages go to standard error, and the last line of standard output is the answer.
     """
     # nginx and the verifier must be able to enter our folders even if the SSH user's umask is stricter. Files get
     # explicit modes.
@@ -60,17 +60,17 @@ def main(name: str, request: Mapping[str, Any]) -> int:
     try:
         if os.geteuid() != 0:
             raise HostError("the host agent needs root")
-        apply = loaded(name)
+        apply = load_step(name)
         step = STEPS[name]
         payload = contract.payload_of(name, request) if step.remote else request.get("payload")
-        with exclusive(name) if step.locked else nullcontext():
+        with lock_held(name) if step.locked else nullcontext():
             result = apply(Task(payload, request.get("modules", {})))
     except HostError as error:
-        unchanged = isinstance(error, RefusedError) and not changes.made()
+        unchanged = isinstance(error, RefusedError) and not changes.any_made()
         print(f"immich-access: {error}{'; nothing has been changed' if unchanged else ''}", file=sys.stderr)
         return 1
     except OSError as error:
-        # A full disk is the one that happens; whatever it is, a person reads a line and not a stack.
+        # Print one line instead of a stack trace. A full disk is the likely cause, so it gets a remedy.
         hint = "; free some space and run `pulumi up` again" if error.errno == errno.ENOSPC else ""
         print(f"immich-access: {name}: {error}{hint}", file=sys.stderr)
         return 1

@@ -6,16 +6,16 @@ from pathlib import Path
 
 from agent import changes
 from agent.errors import HostError
-from agent.system import installed, run
+from agent.system import is_installed, run
 
 LISTS = Path("/var/lib/apt/lists")
 
-# Those of our packages whose services listen as soon as they are installed, masked until the next boot at most. A mask
-# leaves no trace on disk if the step is killed, which a policy-rc.d would.
+# Packages whose services listen as soon as they are installed. They are masked in /run, so a killed step leaves
+# nothing on disk, as a policy-rc.d would.
 LISTENING = ("nginx",)
 MASKS = Path("/run/systemd/system")
 
-# apt-get's lists count as stale after a day: the versions in them may be gone from the mirror.
+# Package lists are stale after a day: the mirror may have dropped their versions.
 FRESH_SECONDS = 24 * 3600
 
 # A mirror may be slow, but a step must not hang for ever.
@@ -25,14 +25,14 @@ OPTIONS = ("-qq", "-o", "DPkg::Lock::Timeout=60", "-o", "Acquire::Retries=2", "-
 
 
 def missing(programs: Sequence[str]) -> list[str]:
-    """Those of the programs that are not installed; each is in the package of the same name."""
-    return [program for program in programs if not installed(program)]
+    """The programs that are not installed. Each is in the package of the same name."""
+    return [program for program in programs if not is_installed(program)]
 
 
 def install(packages: Sequence[str]) -> None:
-    """Installs packages without starting what would listen: nothing may before the firewall is in force.
+    """Installs packages but holds the services that listen: none may before the firewall is in force.
 
-    Call `start_held` then. Raises HostError when apt-get cannot install them.
+    Call `start_held` afterwards. Raises HostError when apt-get cannot install them.
     """
     changes.note("packages")
     held = [f"{package}.service" for package in packages if package in LISTENING]
@@ -40,7 +40,7 @@ def install(packages: Sequence[str]) -> None:
         run(["systemctl", "mask", "--runtime", *held])
     try:
         if time.time() - _lists_time() > FRESH_SECONDS:
-            # Old lists may still do: whether they did is told by the installation.
+            # A failed update is no error yet: old lists may do, and the installation fails if they do not.
             run(["apt-get", *OPTIONS, "update"], check=False, timeout=TIMEOUT_SECONDS)
         run(
             ["apt-get", *OPTIONS, "install", "-y", "--no-install-recommends", *packages],
@@ -60,9 +60,9 @@ def start_held() -> None:
     for service in (f"{package}.service" for package in LISTENING):
         if (MASKS / service).is_symlink():
             run(["systemctl", "unmask", "--runtime", service])
-            # The package could not do it while its service was masked.
+            # The package could not enable its service while it was masked.
             run(["systemctl", "enable", service])
-            # Not checked: whoever needs the service says what is wrong with it.
+            # Not checked here: the step that needs the service reports what is wrong with it.
             run(["systemctl", "start", service], check=False)
 
 

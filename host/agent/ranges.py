@@ -1,4 +1,4 @@
-"""Checks Cloudflare's address ranges before anything on the host relies on them."""
+"""Validates Cloudflare's address ranges before anything on the host relies on them."""
 
 import ipaddress
 import re
@@ -12,12 +12,12 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 # Cloudflare's own widest ranges are /13 and /29; anything much wider would open the host.
 WIDEST = {4: 8, 6: 20}
 
-# An address and a prefix length. Python alone would take a netmask, a leading zero and a zone as well.
+# An address and a prefix length. Python's parser would also accept a netmask, a leading zero and a zone.
 RANGE = re.compile(r"[0-9a-fA-F.:]+/(?:0|[1-9][0-9]{0,2})")
 
 # Not on the internet: private, shared, local, multicast and reserved space (the IANA special-purpose registries).
-# Spelt out, because what `is_global` says about a network has changed between Python versions, and because it looks at
-# the two ends of a network only. settings/network.ts has the same blocks.
+# Listed here because `is_global` differs between Python versions and checks only the two ends of a network.
+# settings/network.ts has the same blocks.
 OFF_THE_INTERNET = [
     ipaddress.ip_network(text)
     for text in (
@@ -37,7 +37,7 @@ class Ranges(NamedTuple):
     ipv6: list[str]
 
 
-def checked_ranges(ranges: Sequence[str], version: int) -> list[str]:
+def check_ranges(ranges: Sequence[str], version: int) -> list[str]:
     """The ranges of one IP version in canonical form, sorted and without duplicates.
 
     Raises HostError for an empty list, and for an entry that is malformed, of the other version, too wide, or
@@ -45,12 +45,12 @@ def checked_ranges(ranges: Sequence[str], version: int) -> list[str]:
     """
     if not ranges:
         raise RefusedError(f"the list of IPv{version} ranges is empty")
-    networks = {checked_network(text.strip(), version) for text in ranges}
+    networks = {parse_network(text.strip(), version) for text in ranges}
     return [str(network) for network in sorted(networks, key=lambda net: (int(net.network_address), net.prefixlen))]
 
 
-def checked_update(ranges: Ranges, former: Ranges | None) -> Ranges:
-    """The ranges, if they are plausible after the former ones; raises HostError when they are half as many or fewer."""
+def check_update(ranges: Ranges, former: Ranges | None) -> Ranges:
+    """Validates new ranges against the former ones; raises HostError if either list shrinks to half or less."""
     for name, new, old in (
         ("IPv4", ranges.ipv4, [] if former is None else former.ipv4),
         ("IPv6", ranges.ipv6, [] if former is None else former.ipv6),
@@ -60,11 +60,11 @@ def checked_update(ranges: Ranges, former: Ranges | None) -> Ranges:
                 f"the new list has {len(new)} {name} ranges instead of {len(old)}, which is not plausible; "
                 "the former ones stay in force; if it is right, run `pulumi up`"
             )
-    return Ranges(checked_ranges(ranges.ipv4, 4), checked_ranges(ranges.ipv6, 6))
+    return Ranges(check_ranges(ranges.ipv4, 4), check_ranges(ranges.ipv6, 6))
 
 
-def checked_network(text: str, version: int) -> Network:
-    """The range, if nothing about it is surprising; raises RefusedError otherwise."""
+def parse_network(text: str, version: int) -> Network:
+    """Parses one range; raises RefusedError unless it is well-formed, public and not too wide."""
     try:
         if not RANGE.fullmatch(text):
             raise ValueError

@@ -13,33 +13,33 @@ if TYPE_CHECKING:
     from agent.payloads import FirewallRemovePayload, SiteRemovePayload
 
 
-def remove(task: Task) -> Answer:
-    """Takes all that the steps have put there for a site off the host. What other sites need stays.
+def remove_site(task: Task) -> Answer:
+    """Removes everything that the steps installed for a site. What other sites need stays.
 
-    So does the site itself if somebody else has put it here since: another stack, or the same one, to which this host
-    is another of its hosts by now.
+    The site itself stays if another owner has deployed it since: another stack, or this one under another name of the
+    host.
     """
     payload: SiteRemovePayload = task.payload
     site = payload["hostname"]
-    removed = _removed(site, payload["owner"])
+    removed = _remove_unless_taken_over(site, payload["owner"])
     stays = f"{site} stays on this host, for another stack or under another name of the host"
     return Answer(f"{site} is not on this host" if removed else stays, answer.site_removal(removed))
 
 
-def leave(task: Task) -> Answer:
-    """Takes the stack's sites and the firewall's rules off the host.
+def remove_stack(task: Task) -> Answer:
+    """Removes the stack's sites and the firewall's rules from the host.
 
-    Sites that nginx has served are gone by then. An `up` that failed before that has left their certificates.
+    Sites that nginx served are gone by then. An `up` that failed before nginx has left certificates.
     """
     payload: FirewallRemovePayload = task.payload
     for site in payload["sites"]:
-        _removed(site["hostname"], payload["owner"])
-    return firewall.shut()
+        _remove_unless_taken_over(site["hostname"], payload["owner"])
+    return firewall.close_firewall()
 
 
-def _removed(site: str, owner: str) -> bool:
-    """Takes a site off the host, unless somebody else has put it here since."""
-    if record.taken_over(site, owner):
+def _remove_unless_taken_over(site: str, owner: str) -> bool:
+    """Removes a site from the host, unless another owner has deployed it since."""
+    if record.is_taken_over(site, owner):
         return False
     opening.remove(site)
     nginx.remove(site)

@@ -1,4 +1,4 @@
-"""What a site's steps are told, checked before it becomes part of a path, an argument or nginx's configuration."""
+"""Validates host names and upstreams before they become part of a path, an argument or nginx's configuration."""
 
 import ipaddress
 import re
@@ -7,7 +7,7 @@ from typing import Literal
 
 from agent.errors import RefusedError
 
-# What a site shows: Immich itself, or what immich-public-proxy makes of it.
+# What a site serves: Immich itself, or its public shares through immich-public-proxy.
 IMMICH: Literal["immich"] = "immich"
 SHARES: Literal["shares"] = "shares"
 
@@ -24,8 +24,8 @@ def require_different(hostnames: Sequence[str]) -> None:
         raise RefusedError(f"the payload has the site {' and '.join(repeated)} twice")
 
 
-def checked_upstream(endpoint: str) -> str:
-    """Where a service is, `address:port`, `[IPv6 address]:port` or `name:port`."""
+def check_upstream(endpoint: str) -> str:
+    """Returns an upstream like `address:port`, `[IPv6 address]:port` or `name:port`; raises RefusedError otherwise."""
     match = ENDPOINT.fullmatch(endpoint)
     if match is None or int(match["port"]) > 65535 or not _is_host(match["ipv6"], match["host"]):
         raise RefusedError(f"{endpoint!r} is no upstream like 127.0.0.1:2283")

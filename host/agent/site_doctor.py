@@ -1,4 +1,4 @@
-"""Looks at what one site has on a host: its part of the step `doctor`."""
+"""Examines one site on a host: its part of the step `doctor`."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -8,16 +8,16 @@ from agent import answer
 from agent.certificates.store import Store
 from agent.certificates.x509 import Certificate, read_certificates, read_private_key
 from agent.errors import HostError
-from agent.files import differing, read
+from agent.files import files_to_change, read
 from agent.immich import require_immich, require_public_proxy
 from agent.nginx import service, steps as nginx
-from agent.nginx.layout import differing_links
+from agent.nginx.layout import links_to_change
 from agent.nginx.text import Site
 from agent.site import IMMICH
 
 
 class SiteExamination:
-    """The checks of a site. Each returns what is well or raises HostError about what is not."""
+    """A site's checks. Each returns what it found, or raises HostError with what is wrong."""
 
     def __init__(self, modules: Mapping[str, str], site: Site) -> None:
         self._modules = modules
@@ -35,25 +35,25 @@ class SiteExamination:
         }
 
     def facts(self) -> dict[str, object]:
-        """What only other places can judge."""
+        """Facts that only the caller can judge."""
         return answer.site_facts(
-            client_authority=content(self._store.current / "client-ca.pem"),
-            certificate=content(self._store.current / "origin.pem"),
+            client_authority=read_text(self._store.current / "client-ca.pem"),
+            certificate=read_text(self._store.current / "origin.pem"),
         )
 
     def files(self) -> str:
         """nginx's files for the site are those of the deployment."""
         service.require()
-        plan = nginx.planned(self._modules, [self.site])
-        changed = [*differing(plan.files), *differing_links(plan.links)]
+        plan = nginx.plan_sites(self._modules, [self.site])
+        changed = [*files_to_change(plan.files), *links_to_change(plan.links)]
         if changed:
             raise HostError(f"{', '.join(str(path) for path in changed)} differ from what was deployed")
         return plan.summary
 
     def guard(self) -> str:
-        """nginx turns away whom it has to."""
+        """nginx refuses clients without a certificate, and unknown names."""
         service.require()
-        nginx.prove(nginx.planned(self._modules, [self.site]))
+        nginx.prove(nginx.plan_sites(self._modules, [self.site]))
         return "turns away whoever has no certificate, and unknown names"
 
     def certificate(self) -> str:
@@ -88,13 +88,13 @@ class SiteExamination:
         return f"immich-public-proxy answers on {self.site.upstream}"
 
     def _leaf(self) -> Certificate:
-        pem = content(self._store.current / "origin.pem")
+        pem = read_text(self._store.current / "origin.pem")
         if pem is None:
             raise HostError(f"{self._store.current}/origin.pem is missing")
         return read_certificates(pem, "origin certificate")[0]
 
 
-def content(path: Path) -> str | None:
+def read_text(path: Path) -> str | None:
     """A file's text, or None where there is no file."""
     file = read(path)
     return None if file is None else file.content.decode(errors="replace")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from agent.errors import HostError
 
-# The distribution's own programs, whatever else lies on the path of the user who logged in.
+# Only the distribution's programs, whatever PATH the SSH user has.
 ENVIRONMENT = {
     "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
     "LC_ALL": "C.UTF-8",
@@ -21,7 +21,7 @@ def run(
     """Runs a program to its end with `text` on its standard input, which is empty otherwise.
 
     Raises HostError with the program's own last line when it fails (unless `check` is false), when it is not there,
-    and when it takes longer than `timeout` seconds. Nothing secret belongs into `command`.
+    and when it takes longer than `timeout` seconds. Never put a secret into `command`.
     """
     try:
         result = subprocess.run(
@@ -37,20 +37,20 @@ def run(
 
 
 def last_line(result: subprocess.CompletedProcess[str]) -> str:
-    """What a program said last, on standard error if it said anything there."""
-    return _said(result)[-1].strip()
+    """The last line of a program's output, from standard error unless that is empty."""
+    return _output_lines(result)[-1].strip()
 
 
 def first_line(result: subprocess.CompletedProcess[str]) -> str:
-    """What a program said first, as `last_line`: systemctl has its reason there, and advice after it."""
-    return _said(result)[0].strip()
+    """The first line of the same output: systemctl prints the reason first and advice after it."""
+    return _output_lines(result)[0].strip()
 
 
-def _said(result: subprocess.CompletedProcess[str]) -> list[str]:
+def _output_lines(result: subprocess.CompletedProcess[str]) -> list[str]:
     text = result.stderr.strip() or result.stdout.strip()
     return text.splitlines() or [f"exit status {result.returncode}"]
 
 
-def installed(program: str) -> bool:
+def is_installed(program: str) -> bool:
     """Whether the distribution's program is there."""
     return any(os.access(Path(folder, program), os.X_OK) for folder in ENVIRONMENT["PATH"].split(":"))

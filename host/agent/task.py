@@ -1,11 +1,11 @@
-"""What a step is asked, and what it has to say."""
+"""The input and output of a step."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 
 class Task(NamedTuple):
-    """What a step is asked."""
+    """The input of a step."""
 
     # Matches the step's schema; None for the steps that the host runs by itself
     payload: Any
@@ -14,9 +14,9 @@ class Task(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What a step has to say."""
+    """The output of a step."""
 
-    # One line for a person, or several
+    # Text for a person: one line or several
     says: str
-    # For the program: what agent.answer makes
+    # For the program, built by agent.answer
     facts: Mapping[str, object] = {}

@@ -49,14 +49,14 @@ def _doctor(payload: Any) -> list[object]:
 
 def _removal(step: Callable[[Task], Answer]) -> Callable[[Any], object]:
     def read(payload: Any) -> object:
-        with mock.patch.object(removal, "_removed"), mock.patch.object(firewall, "shut"):
+        with mock.patch.object(removal, "_remove_unless_taken_over"), mock.patch.object(firewall, "close_firewall"):
             return step(Task(payload, {}))
 
     return read
 
 
 def _survey(payload: Any) -> object:
-    names = ("ssh_ports", "_immich", "_addresses", "_openings", "installed", "foreign_sites", "service")
+    names = ("ssh_ports", "_immich", "_addresses", "_openings", "is_installed", "foreign_sites", "service")
     patches = [mock.patch.object(survey, name, return_value=[]) for name in names]
     for patch in patches:
         patch.start()
@@ -68,10 +68,10 @@ def _survey(payload: Any) -> object:
 
 READERS: dict[str, Callable[[Any], object]] = {
     "firewall": parse_request,
-    "firewall-remove": _removal(removal.leave),
+    "firewall-remove": _removal(removal.remove_stack),
     "certificates": _certificates,
     "nginx": _nginx,
-    "site-remove": _removal(removal.remove),
+    "site-remove": _removal(removal.remove_site),
     "doctor": _doctor,
     "survey": _survey,
 }

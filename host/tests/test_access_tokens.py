@@ -5,9 +5,9 @@ import unittest
 from hashlib import sha256, sha512
 from typing import Any
 
-from agent.access.keys import kept, keys_in
-from agent.access.rs256 import SHA256_INFO, PublicKey, signed
-from agent.access.tokens import RefusedError, UnknownKeyError, checked
+from agent.access.keys import keys_file, parse_keys
+from agent.access.rs256 import SHA256_INFO, PublicKey, verify_signature
+from agent.access.tokens import RefusedError, UnknownKeyError, check_token
 
 AUDIENCE = "a" * 64
 ISSUER = "https://team.cloudflareaccess.com"
@@ -87,7 +87,7 @@ def without(name: str) -> dict[str, Any]:
 
 class Tokens(unittest.TestCase):
     def judged(self, token: str, now: float = NOW) -> float:
-        return checked(token, AUDIENCE, ISSUER, KEYS, now)
+        return check_token(token, AUDIENCE, ISSUER, KEYS, now)
 
     def test_takes_persons_and_devices(self) -> None:
         for claims in (PERSON, DEVICE, {**PERSON, "aud": ["other", AUDIENCE]}):
@@ -180,18 +180,18 @@ class Signatures(unittest.TestCase):
             "another hash": b"\0\1" + b"\xff" * (256 - 3 - 64) + b"\0" + sha512(message).digest(),
             "no parameters": b"\0\1" + b"\xff" * (full + 2) + b"\0" + info.replace(b"\x05\x00", b""),
         }
-        self.assertTrue(signed(SIGNER.public, message, SIGNER.signature(message)))
+        self.assertTrue(verify_signature(SIGNER.public, message, SIGNER.signature(message)))
         for name, encoded in forgeries.items():
-            self.assertFalse(signed(SIGNER.public, message, SIGNER.raw(encoded)), name)
+            self.assertFalse(verify_signature(SIGNER.public, message, SIGNER.raw(encoded)), name)
 
     def test_takes_no_number_beyond_the_modulus(self) -> None:
         signature = SIGNER.signature(b"message")
         beyond = int.from_bytes(signature, "big") + SIGNER.public.modulus
         size = (beyond.bit_length() + 7) // 8
-        self.assertFalse(signed(SIGNER.public, b"message", beyond.to_bytes(size, "big")))
-        self.assertFalse(signed(SIGNER.public, b"message", b"\0" + signature))
-        self.assertFalse(signed(SIGNER.public, b"message", b""))
-        self.assertFalse(signed(SIGNER.public, b"message", b"\0" * 256))
+        self.assertFalse(verify_signature(SIGNER.public, b"message", beyond.to_bytes(size, "big")))
+        self.assertFalse(verify_signature(SIGNER.public, b"message", b"\0" + signature))
+        self.assertFalse(verify_signature(SIGNER.public, b"message", b""))
+        self.assertFalse(verify_signature(SIGNER.public, b"message", b"\0" * 256))
 
 
 ENTRY: dict[str, Any] = {"kid": "one", "kty": "RSA", "alg": "RS256", "use": "sig", "e": "AQAB"}
@@ -206,9 +206,9 @@ class Keys(unittest.TestCase):
         entries = [{**ENTRY, "n": number(SIGNER.public.modulus)}]
         entries.append({**ENTRY, "kid": "two", "n": number(other.public.modulus)})
         document = self.document(*entries)
-        self.assertEqual(keys_in(document), {"one": SIGNER.public, "two": other.public})
-        self.assertEqual(keys_in(kept(document).content), keys_in(document))
-        self.assertEqual(kept(self.document(*reversed(entries))), kept(document))
+        self.assertEqual(parse_keys(document), {"one": SIGNER.public, "two": other.public})
+        self.assertEqual(parse_keys(keys_file(document).content), parse_keys(document))
+        self.assertEqual(keys_file(self.document(*reversed(entries))), keys_file(document))
 
     def test_passes_over_keys_for_something_else_or_too_weak(self) -> None:
         good = {**ENTRY, "n": number(SIGNER.public.modulus)}
@@ -223,11 +223,11 @@ class Keys(unittest.TestCase):
         )
         for change in changes:
             bad = {**good, "kid": "bad", **change}
-            self.assertEqual(list(keys_in(self.document(bad, good))), ["one"], bad)
+            self.assertEqual(list(parse_keys(self.document(bad, good))), ["one"], bad)
 
     def test_refuses_an_answer_without_keys(self) -> None:
         for body in (b"", b"<html>", b"[]", b"{}", b'{"keys":{}}', self.document(), self.document(1), b" " * 70_000):
             with self.subTest(body[:20]), self.assertRaises(ValueError):
-                keys_in(body)
+                parse_keys(body)
         with self.assertRaises(ValueError):
-            keys_in(self.document({**ENTRY, "n": "not+base64url/"}))
+            parse_keys(self.document({**ENTRY, "n": "not+base64url/"}))

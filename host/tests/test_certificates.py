@@ -42,7 +42,7 @@ class Reading(unittest.TestCase):
         [found] = read_certificates(f"a note\r\n{self.certificate}".replace("\n", "\r\n"), "certificate")
         self.assertEqual(found.pem, self.certificate)
         self.assertEqual((found.subject, found.issuer), ("CN=photos.example.com", "CN=photos.example.com"))
-        self.assertTrue(found.authority)
+        self.assertTrue(found.is_ca)
         self.assertTrue(found.valid_at(time.time()))
         self.assertFalse(found.valid_at(time.time() + 3 * 86400))
         self.assertFalse(found.valid_at(time.time() - 3 * 86400))
@@ -67,12 +67,12 @@ class Reading(unittest.TestCase):
         found = read_certificates(self.certificate + other, "authority")
         self.assertEqual([one.subject for one in found], ["CN=photos.example.com", "CN=other"])
 
-    def test_tells_a_leaf_from_an_authority(self) -> None:
+    def test_tells_a_leaf_from_a_ca(self) -> None:
         leaf = parts(self_signed("leaf", "-addext", "basicConstraints=critical,CA:FALSE"))[1]
-        # A name that says so makes no authority.
+        # A name that says so makes no CA.
         named = parts(self_signed("    CA:TRUE", "-addext", "basicConstraints=critical,CA:FALSE"))[1]
         for text in (leaf, named):
-            self.assertFalse(read_certificates(text, "authority")[0].authority)
+            self.assertFalse(read_certificates(text, "authority")[0].is_ca)
 
     def test_refuses_what_is_no_certificate(self) -> None:
         broken = self.certificate[:100] + "AAAA" + self.certificate[104:]
@@ -129,8 +129,8 @@ class Generations(unittest.TestCase):
         with self.store.switched_to(self.NEW):
             self.assertEqual(self.content(), {"origin.pem": b"new certificate", "origin.key": b"new key"})
             # The former generation is there until the new one is proven, so that a crash here is noticed.
-            self.assertFalse(self.store.settled_on(self.NEW))
-        self.assertTrue(self.store.settled_on(self.NEW))
+            self.assertFalse(self.store.is_settled_on(self.NEW))
+        self.assertTrue(self.store.is_settled_on(self.NEW))
         self.assertEqual(len(list((self.store.folder / "generations").iterdir())), 1)
         self.assertEqual((self.store.current / "origin.key").stat().st_mode & 0o777, 0o600)
 
@@ -140,7 +140,7 @@ class Generations(unittest.TestCase):
         with self.assertRaises(RuntimeError), self.store.switched_to(self.NEW):
             raise RuntimeError
         self.assertEqual(self.store.current.resolve(), before)
-        self.assertTrue(self.store.settled_on(self.OLD))
+        self.assertTrue(self.store.is_settled_on(self.OLD))
 
     def test_leaves_nothing_of_a_first_set_that_fails(self) -> None:
         with self.assertRaises(RuntimeError), self.store.switched_to(self.NEW):
@@ -157,9 +157,9 @@ class Generations(unittest.TestCase):
             (key.parent / "stray").touch,
         ):
             damage()
-            self.assertFalse(self.store.settled_on(self.NEW))
+            self.assertFalse(self.store.is_settled_on(self.NEW))
             self.install(self.NEW)
-            self.assertTrue(self.store.settled_on(self.NEW))
+            self.assertTrue(self.store.is_settled_on(self.NEW))
 
     def test_no_file_name_depends_on_the_key(self) -> None:
         self.install(self.NEW)
@@ -175,7 +175,7 @@ class Generations(unittest.TestCase):
         self.store.remove()
         self.store.remove()
         self.assertFalse(self.store.folder.exists())
-        self.assertTrue(other.settled_on(self.OLD))
+        self.assertTrue(other.is_settled_on(self.OLD))
         other.remove()
         self.assertFalse(self.root.exists())
 

@@ -2,8 +2,8 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from agent.firewall.bypass import kernel_opening
-from agent.firewall.chains import by_chain, denial, entries, opening
+from agent.firewall.bypass import find_kernel_opening
+from agent.firewall.chains import by_chain, find_denial, find_opening, parse_entries
 
 OUTSIDE = {"eth0"}
 # What ufw 0.36.2 has in a kernel, as far as a new TCP connection meets it.
@@ -26,7 +26,7 @@ UFW = [
 
 def opened(*lines: str, port: int = 443) -> str | None:
     """The rule that opens a port, by the command that deletes it."""
-    found = kernel_opening(entries([*lines, *UFW], "iptables"), port, OUTSIDE)
+    found = find_kernel_opening(parse_entries([*lines, *UFW], "iptables"), port, OUTSIDE)
     return None if found is None else found.rule.name
 
 
@@ -86,31 +86,31 @@ COMMIT
     def test_reads_what_people_write_and_names_its_line(self) -> None:
         # Names of services are in /etc/services, which the smallest installations lack; so do names in their rules.
         with mock.patch("socket.getservbyname", side_effect=[443, OSError("service/proto not found")]):
-            found = by_chain(entries(self.BEFORE.splitlines(), "iptables", "before.rules"))
+            found = by_chain(parse_entries(self.BEFORE.splitlines(), "iptables", "before.rules"))
         self.assertEqual(list(found), ["ufw-before-input"])
         self.assertEqual(len(found["ufw-before-input"]), 2)
-        entry = opening(found, ["ufw-before-input"], 443, OUTSIDE)
+        entry = find_opening(found, ["ufw-before-input"], 443, OUTSIDE)
         assert entry is not None
         line = "-A ufw-before-input --protocol tcp --destination-port https --jump ACCEPT"
         self.assertEqual(entry.place, f"line 7 of before.rules, `{line}`,")
 
     def test_finds_what_shuts_a_port(self) -> None:
-        chain = entries(self.BEFORE.splitlines(), "iptables", "before.rules")
-        found = denial(chain, 22)
+        chain = parse_entries(self.BEFORE.splitlines(), "iptables", "before.rules")
+        found = find_denial(chain, 22)
         assert found is not None
         self.assertIn("line 10 of", found.place)
-        self.assertIsNone(denial(chain, 23))
-        accepted = entries(["-A a -p tcp --dport 22 -j ACCEPT", "-A a -j DROP"], "iptables")
-        self.assertIsNone(denial(accepted, 22))
-        self.assertIsNone(denial(entries(["-A a -m recent --update --name SSH -j DROP"], "iptables"), 22))
+        self.assertIsNone(find_denial(chain, 23))
+        accepted = parse_entries(["-A a -p tcp --dport 22 -j ACCEPT", "-A a -j DROP"], "iptables")
+        self.assertIsNone(find_denial(accepted, 22))
+        self.assertIsNone(find_denial(parse_entries(["-A a -m recent --update --name SSH -j DROP"], "iptables"), 22))
 
     def test_finds_nothing_in_the_distributions_own_files(self) -> None:
         folder = Path("/etc/ufw")
         for name in ("before.rules", "after.rules", "before6.rules", "after6.rules"):
             if (folder / name).exists():
                 tool = "ip6tables" if "6" in name else "iptables"
-                found = by_chain(entries((folder / name).read_text().splitlines(), tool, name))
-                self.assertIsNone(opening(found, list(found), 443, OUTSIDE))
+                found = by_chain(parse_entries((folder / name).read_text().splitlines(), tool, name))
+                self.assertIsNone(find_opening(found, list(found), 443, OUTSIDE))
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ SAMPLES: dict[str, list[dict[str, object]]] = {
         answer.survey(
             addresses=["192.0.2.1"],
             immich=["127.0.0.1:2283"],
-            publications=[answer.published("Docker publishes Immich", "write a line")],
+            publications=[answer.publication("Docker publishes Immich", "write a line")],
             openings=[answer.opening("allow 443", 443, "ufw delete allow 443")],
             sites=["/etc/nginx/sites-enabled/photos"],
         )

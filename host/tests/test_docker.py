@@ -2,7 +2,7 @@ import unittest
 from collections.abc import Sequence
 
 from agent.firewall.connection import Listener
-from agent.firewall.docker import exposed, publications
+from agent.firewall.docker import find_exposure, parse_publications
 
 # As dockerd 20 to 28 makes them; br-1 stands for the bridge of the compose project.
 EVERYWHERE = "-A DOCKER ! -i br-1 -p tcp -m tcp --dport 2283 -j DNAT --to-destination 172.18.0.2:2283"
@@ -23,9 +23,9 @@ PROXY = Listener("0.0.0.0", 2283, 'users:(("docker-proxy",pid=7,fd=4))')
 
 def port(rules: list[str], listening: list[Listener] | None = None, dropped: Sequence[int] = ()) -> int | None:
     """The port on which strangers get to Immich."""
-    ipv4 = publications([*HOOKS, *(rule for rule in rules if rule != EVERYWHERE_6)], 4)
-    ipv6 = publications([rule for rule in rules if rule == EVERYWHERE_6], 6)
-    found = exposed([*ipv4, *ipv6], listening or [], 2283, dropped)
+    ipv4 = parse_publications([*HOOKS, *(rule for rule in rules if rule != EVERYWHERE_6)], 4)
+    ipv6 = parse_publications([rule for rule in rules if rule == EVERYWHERE_6], 6)
+    found = find_exposure([*ipv4, *ipv6], listening or [], 2283, dropped)
     return None if found is None else found.port
 
 
@@ -52,8 +52,8 @@ class Exposed(unittest.TestCase):
         self.assertEqual(port([LOCAL], [PROXY], [2283]), 2283)
 
     def test_knows_the_containers_port_and_the_ip_version(self) -> None:
-        found = publications([EVERYWHERE_6.replace("2]:2283", "2]:3001")], 6)[0]
-        self.assertEqual((found.container_port, found.only_local, found.version), (3001, False, 6))
+        found = parse_publications([EVERYWHERE_6.replace("2]:2283", "2]:3001")], 6)[0]
+        self.assertEqual((found.container_port, found.is_local, found.version), (3001, False, 6))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@ import threading
 import unittest
 from pathlib import Path
 
-from agent.files import File, beside, read, write, write_link
+from agent.files import File, read, temp_path, write, write_link
 
 
 class Written(unittest.TestCase):
@@ -21,10 +21,10 @@ class Written(unittest.TestCase):
 
     def test_leaves_nothing_of_a_process_that_was_killed(self) -> None:
         self.path.parent.mkdir()
-        beside(self.path).write_text("the first half of a much longer text")
+        temp_path(self.path).write_text("the first half of a much longer text")
         write(self.path, File(b"whole\n", 0o600))
         self.assertEqual(read(self.path), File(b"whole\n", 0o600))
-        beside(self.path).symlink_to("/nowhere")
+        temp_path(self.path).symlink_to("/nowhere")
         write_link(self.path, "other")
         self.assertEqual(str(self.path.readlink()), "other")
         self.assertEqual(list(self.path.parent.iterdir()), [self.path])

@@ -1,21 +1,21 @@
 import unittest
 
 from agent.errors import HostError
-from agent.ranges import checked_network, checked_ranges
+from agent.ranges import check_ranges, parse_network
 
 
 class CheckedRanges(unittest.TestCase):
     def test_sorts_and_removes_duplicates(self) -> None:
         self.assertEqual(
-            checked_ranges(["198.41.128.0/17", "103.21.244.0/22\r\n", "198.41.128.0/17"], 4),
+            check_ranges(["198.41.128.0/17", "103.21.244.0/22\r\n", "198.41.128.0/17"], 4),
             ["103.21.244.0/22", "198.41.128.0/17"],
         )
-        self.assertEqual(checked_ranges(["2606:4700::/32", "2400:CB00::/32"], 6), ["2400:cb00::/32", "2606:4700::/32"])
+        self.assertEqual(check_ranges(["2606:4700::/32", "2400:CB00::/32"], 6), ["2400:cb00::/32", "2606:4700::/32"])
 
     def test_refuses_an_empty_list_and_any_range_that_is_not_cloudflares(self) -> None:
         for ranges in ([], ["104.16.0.0/13", "0.0.0.0/0"]):
             with self.subTest(ranges=ranges), self.assertRaises(HostError):
-                checked_ranges(ranges, 4)
+                check_ranges(ranges, 4)
 
     def test_says_why_a_range_is_refused(self) -> None:
         for text, problem in (
@@ -26,7 +26,7 @@ class CheckedRanges(unittest.TestCase):
             ("172.0.0.0/8", "172.0.0.0/8 overlaps 172.16.0.0/12, which is not on the internet"),
         ):
             with self.subTest(text=text), self.assertRaises(HostError) as refused:
-                checked_network(text, 4)
+                parse_network(text, 4)
             self.assertEqual(str(refused.exception), problem)
 
 

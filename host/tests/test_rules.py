@@ -1,7 +1,7 @@
 import unittest
 
 from agent.errors import HostError
-from agent.firewall.rules import CLOUDFLARE, SSH, Rule, arranged, check, openings
+from agent.firewall.rules import CLOUDFLARE, SSH, Rule, arrange_rules, check_rules, find_openings
 
 
 def rule(
@@ -27,20 +27,20 @@ OURS = [SSH_RULE, RANGE]
 
 
 def checked(*rules: Rule) -> None:
-    check(rules, {22}, {443, 2283}, {"eth0"})
+    check_rules(rules, {22}, {443, 2283}, {"eth0"})
 
 
 class Arranged(unittest.TestCase):
     def test_keeps_the_users_rules_and_their_order(self) -> None:
         first, last = rule("allow", "80"), rule("deny", "25")
-        self.assertEqual(arranged([first, OTHER_RANGE, SSH_RULE, last], OURS), [first, SSH_RULE, last, RANGE])
+        self.assertEqual(arrange_rules([first, OTHER_RANGE, SSH_RULE, last], OURS), [first, SSH_RULE, last, RANGE])
 
     def test_changes_nothing_where_nothing_is_missing(self) -> None:
-        self.assertEqual(arranged([RANGE, SSH_RULE], OURS), [RANGE, SSH_RULE])
+        self.assertEqual(arrange_rules([RANGE, SSH_RULE], OURS), [RANGE, SSH_RULE])
 
     def test_takes_no_rule_of_the_users_for_ours(self) -> None:
         same = RANGE._replace(comment="Cloudflare")
-        self.assertEqual(arranged([same], [SSH_RULE]), [same, SSH_RULE])
+        self.assertEqual(arrange_rules([same], [SSH_RULE]), [same, SSH_RULE])
 
 
 class Check(unittest.TestCase):
@@ -85,25 +85,25 @@ class Check(unittest.TestCase):
             checked(*OURS, rule("deny", "443"), rule("allow", protocol="any"))
 
     def test_refuses_what_would_shut_ssh(self) -> None:
-        with self.assertRaisesRegex(HostError, "no rule lets SSH in on port 22"):
+        with self.assertRaisesRegex(HostError, "no rule allows SSH on port 22"):
             checked(RANGE)
-        with self.assertRaisesRegex(HostError, "`deny 22 from 0.0.0.0/0` lets SSH"):
+        with self.assertRaisesRegex(HostError, "`deny 22 from 0.0.0.0/0` blocks SSH on port 22"):
             checked(rule("deny", "22"), *OURS)
 
     def test_refuses_what_would_shut_the_owner_out(self) -> None:
         denial = rule("deny", "any", "203.0.113.0/24", protocol="any")
-        with self.assertRaisesRegex(HostError, "shuts out 203.0.113.5, .*; run `ufw delete deny any from 203.0.113.0"):
-            check([denial, *OURS], {22}, {443}, {"eth0"}, "203.0.113.5")
+        with self.assertRaisesRegex(HostError, "blocks 203.0.113.5, .*; run `ufw delete deny any from 203.0.113.0"):
+            check_rules([denial, *OURS], {22}, {443}, {"eth0"}, "203.0.113.5")
         friend = rule("allow", "22", "203.0.113.5")
         for harmless in ([friend, denial, *OURS], [*OURS, denial], [denial._replace(interface="wg0"), *OURS]):
-            check(harmless, {22}, {443}, {"eth0"}, "203.0.113.5")
+            check_rules(harmless, {22}, {443}, {"eth0"}, "203.0.113.5")
         for client in ("203.0.114.5", "2001:db8::5", None):
-            check([denial, *OURS], {22}, {443}, {"eth0"}, client)
+            check_rules([denial, *OURS], {22}, {443}, {"eth0"}, client)
 
     def test_names_all_rules_that_open_a_port(self) -> None:
         first, second, shut = rule("allow", "443"), rule("limit", "any"), rule("deny", "443")
         behind = rule("allow", "400:500")
-        self.assertEqual(openings([first, RANGE, second, shut, behind], 443, {"eth0"}), [first, second])
+        self.assertEqual(find_openings([first, RANGE, second, shut, behind], 443, {"eth0"}), [first, second])
 
     def test_accepts_the_users_own_ssh_rule(self) -> None:
         checked(rule("limit", "22"), rule("deny", "22"), RANGE)

@@ -1,7 +1,7 @@
 import unittest
 
 from agent.errors import RefusedError
-from agent.site import checked_upstream, require_different
+from agent.site import check_upstream, require_different
 
 
 class Refusals(unittest.TestCase):
@@ -9,7 +9,7 @@ class Refusals(unittest.TestCase):
 
     def test_quote_the_value(self) -> None:
         with self.assertRaises(RefusedError) as refused:
-            checked_upstream("$host:80")
+            check_upstream("$host:80")
         self.assertEqual(str(refused.exception), "'$host:80' is no upstream like 127.0.0.1:2283")
 
     def test_name_what_is_there_twice(self) -> None:

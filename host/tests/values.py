@@ -12,8 +12,8 @@ from typing import Any
 
 from agent import contract
 from agent.errors import HostError, RefusedError
-from agent.ranges import checked_network
-from agent.site import checked_upstream
+from agent.ranges import parse_network
+from agent.site import check_upstream
 
 STEPS: Any = json.loads((Path(__file__).parent.parent / contract.SCHEMA).read_text())["steps"]
 
@@ -30,16 +30,16 @@ def _field(step: str, name: str) -> Callable[[object], None]:
 
 
 def _range4(text: str) -> None:
-    checked_network(text, 4)
+    parse_network(text, 4)
 
 
 def _range6(text: str) -> None:
-    checked_network(text, 6)
+    parse_network(text, 6)
 
 
 JUDGES: Mapping[str, Callable[..., object]] = {
     "hostname": _field("site-remove", "hostname"),
-    "endpoint": checked_upstream,
+    "endpoint": check_upstream,
     "range4": _range4,
     "range6": _range6,
     "port": _field("firewall", "sshPort"),

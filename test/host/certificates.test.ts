@@ -76,8 +76,8 @@ describe("refuses, and leaves the host as it was:", () => {
       /not only a certificate/,
       () => ({ certificate: good.certificate + good.privateKey }),
     ],
-    ["a leaf as authority", /is no authority/, () => ({ clientAuthority: leaf.certificate })],
-    ["an ended authority", /authority of the origin pulls ended/, () => ({ clientAuthority: endedAuthority() })],
+    ["a leaf as authority", /is no CA/, () => ({ clientAuthority: leaf.certificate })],
+    ["an ended authority", /CA of the origin pulls ended/, () => ({ clientAuthority: endedAuthority() })],
     ["no authority", /sites\[0\]\.clientAuthority is shorter than 1/, () => ({ clientAuthority: "" })],
     [
       "a site that leaves its folder",

@@ -66,13 +66,13 @@ describe("refused before anything changes", () => {
 
   test("a rule that would shut SSH", async () => {
     await host.inside("ufw deny 22/tcp");
-    expect(await refusal()).toContain("the rule `deny 22/tcp` lets SSH in on port 22; run `ufw delete deny 22/tcp`");
+    expect(await refusal()).toContain("the rule `deny 22/tcp` blocks SSH on port 22; run `ufw delete deny 22/tcp`");
   });
 
   test("a rule that would shut out the owner alone", async () => {
     await host.inside("ufw deny from 10.77.0.0/16");
     expect(await refusal()).toMatch(
-      /the rule `deny from 10\.77\.0\.0\/16` shuts out 10\.77\.\d+\.1, where you connect from;/,
+      /the rule `deny from 10\.77\.0\.0\/16` blocks 10\.77\.\d+\.1, where you connect from;/,
     );
   });
 
@@ -89,7 +89,7 @@ describe("refused before anything changes", () => {
       "opens port 443 to everyone",
     ],
     ["after6.rules", "ufw6-after-input -i wan0 -j ACCEPT", "opens port 443 to everyone"],
-    ["before.rules", "ufw-before-input -p tcp --dport 22 -j DROP", "shuts SSH on port 22"],
+    ["before.rules", "ufw-before-input -p tcp --dport 22 -j DROP", "blocks SSH on port 22"],
   ])("a line in /etc/ufw/%s: -A %s", async (file, rule, trouble) => {
     await host.inside(`sed -i '/^COMMIT/i -A ${rule}' /etc/ufw/${file}`);
     const line = (await host.inside(`grep -n '^-A ${rule}' /etc/ufw/${file}`)).stdout.split(":")[0] ?? "";

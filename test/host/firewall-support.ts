@@ -34,8 +34,8 @@ export const LINE = (change: number, sshPort: number | string = 22) =>
 export const confirm = (host: TestHost, final: boolean, way?: SshOptions): Promise<CommandResult> =>
   host.ssh(
     '/usr/bin/python3 -I -B -c \'import sys; sys.path.insert(0, "/usr/local/lib/immich-access")\n' +
-      "from agent.errors import HostError\nfrom agent.firewall.confirmation import confirm\n" +
-      `try: print(confirm(${final ? "True" : "False"}))\nexcept HostError as error: sys.exit(str(error))'`,
+      "from agent.errors import HostError\nfrom agent.firewall.confirmation import confirm_firewall_change\n" +
+      `try: print(confirm_firewall_change(${final ? "True" : "False"}))\nexcept HostError as error: sys.exit(str(error))'`,
     way,
   );
 

@@ -72,7 +72,7 @@ test("a connection from before the change cannot confirm it", async () => {
   const python = "import sys; sys.path.insert(0,'/usr/local/lib/immich-access')";
   const old = host.ssh(
     "touch /run/connected; until [ -e /run/changed ]; do sleep 0.1; done; " +
-      `/usr/bin/python3 -I -B -c "${python}; from agent.firewall.confirmation import confirm; confirm(True)"`,
+      `/usr/bin/python3 -I -B -c "${python}; from agent.firewall.confirmation import confirm_firewall_change; confirm_firewall_change(True)"`,
   );
   await host.inside("until [ -e /run/connected ]; do sleep 0.1; done; sleep 1");
   expect((await host.step("firewall", PAYLOAD)).said).toBe(LINE(5));

@@ -123,7 +123,7 @@ describe("with a stranger at the door all the time:", () => {
   test.each([
     ["when the first file is new", "files.py", "fresh.rename(path)"],
     ["between the IP versions", "firewall/kernel.py", "restore(version, _user_rules(files, version))"],
-    ["before nginx has them", "nginx/real_ip.py", "wanted = _wanted(ipv4, ipv6)"],
+    ["before nginx has them", "nginx/real_ip.py", "wanted = _ranges_file(ipv4, ipv6)"],
   ])("a run that is killed %s opens nothing, and the next one ends as it should", async (_when, file, line) => {
     const pattern = line.replaceAll(/[.*()]/g, "\\$&");
     const kill = `__import__("signal").raise_signal(9)`;

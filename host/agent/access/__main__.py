@@ -1,9 +1,9 @@
-"""The verifier and the refresh of its keys, as systemd starts them: /usr/bin/python3 -I -B FOLDER verify|refresh."""
+"""The verifier and the key refresh, as systemd starts them: /usr/bin/python3 -I -B FOLDER verify|refresh."""
 
 import sys
 from pathlib import Path
 
-# Instead of this folder, whose files are no modules of their own.
+# Replaces this folder in the path: its files are part of the package `agent`.
 sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from agent.access import refresh, verifier  # noqa: E402

@@ -1,4 +1,4 @@
-"""Asks the verifier how things stand, as nginx would ask it."""
+"""Asks the verifier for its status, as nginx's user."""
 
 import http.client
 import os
@@ -8,11 +8,11 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, cast
 
-from agent.access.encoding import json_object
+from agent.access.encoding import parse_json_object
 from agent.errors import HostError
 
 SOCKET = "/run/immich-access-verifier.sock"
-# systemd may have to start it first.
+# systemd may have to start the verifier first.
 TIMEOUT_SECONDS = 15.0
 
 
@@ -26,13 +26,13 @@ class _Connection(http.client.HTTPConnection):
 
 
 def status(user: str) -> dict[str, Any]:
-    """The verifier's answer to a user of this host; raises HostError where there is none."""
+    """The verifier's status, requested as `user`; raises HostError if it does not answer."""
     connection = _Connection("verifier", timeout=TIMEOUT_SECONDS)
     try:
         with _acting_as(user):
             connection.connect()
         connection.request("GET", "/")
-        return json_object(connection.getresponse().read())
+        return parse_json_object(connection.getresponse().read())
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise HostError(
             f"the verifier of Access's tokens does not answer {user} ({error}); "
@@ -43,13 +43,13 @@ def status(user: str) -> dict[str, Any]:
 
 
 def sites(user: str) -> dict[str, dict[str, Any]]:
-    """What the verifier knows about each site, as agent.access.verifier tells it."""
+    """The verifier's status of each site; see agent.access.verifier."""
     return cast("dict[str, dict[str, Any]]", status(user)["sites"])
 
 
 @contextmanager
 def _acting_as(user: str) -> Generator[None, None, None]:
-    """Has the body run with the user's rights to files."""
+    """Runs the body with the user's effective id."""
     own = os.geteuid()
     try:
         os.seteuid(pwd.getpwnam(user).pw_uid)

@@ -1,4 +1,4 @@
-"""The forms in which JSON Web Tokens and keys come, read without leniency."""
+"""Strict decoders for JSON Web Tokens and keys."""
 
 import base64
 import json
@@ -8,20 +8,20 @@ from typing import Any, NoReturn, cast
 BASE64URL = re.compile(r"[A-Za-z0-9_-]+")
 
 
-def base64url(text: object) -> bytes:
-    """The bytes of unpadded base64url (RFC 7515, section 2); raises ValueError for anything else."""
+def decode_base64url(text: object) -> bytes:
+    """Decodes unpadded base64url (RFC 7515, section 2); raises ValueError for anything else."""
     if not isinstance(text, str) or not BASE64URL.fullmatch(text):
         raise ValueError("no base64url")
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
-def json_object(data: bytes) -> dict[str, Any]:
-    """A JSON object whose names are unique at every depth; raises ValueError for anything else.
+def parse_json_object(data: bytes) -> dict[str, Any]:
+    """Parses a JSON object whose names are unique at every depth; raises ValueError for anything else.
 
-    Two values of one name are what two readers understand differently.
+    Parsers disagree about which of two values for one name counts.
     """
     try:
-        value: object = json.loads(data, object_pairs_hook=_unique, parse_constant=_refused)
+        value: object = json.loads(data, object_pairs_hook=_require_unique, parse_constant=_refuse_constant)
     except RecursionError:
         raise ValueError("JSON nested too deeply") from None
     if not isinstance(value, dict):
@@ -29,12 +29,12 @@ def json_object(data: bytes) -> dict[str, Any]:
     return cast("dict[str, Any]", value)
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _require_unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
         raise ValueError("a name occurs twice")
     return found
 
 
-def _refused(constant: str) -> NoReturn:
+def _refuse_constant(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON")

@@ -1,13 +1,13 @@
-"""The units that check tokens, on the host's disk and at work."""
+"""Installs and starts the units that check tokens."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 from agent.access import client, revision
 from agent.errors import HostError, RefusedError
-from agent.files import File, differing, replaced, write
+from agent.files import File, files_replaced, files_to_change, write
 from agent.nginx import service
-from agent.nginx.text import filled
+from agent.nginx.text import fill_template
 from agent.system import run
 
 UNITS = Path("/etc/systemd/system")
@@ -15,33 +15,33 @@ SOCKET = "immich-access-verifier.socket"
 VERIFIER = "immich-access-verifier.service"
 REFRESH = "immich-access-keys.service"
 TIMER = "immich-access-keys.timer"
-# Those that start with the host and start the others.
+# The units that start at boot and start the others.
 STARTING = (SOCKET, TIMER, "immich-access-keys.path")
 NAMES = (*STARTING, VERIFIER, REFRESH)
 
 
-def wanted(modules: Mapping[str, str], user: str) -> dict[Path, File | None]:
-    """What the units shall be where nginx runs as `user`; raises HostError if it cannot ask about tokens."""
-    if not service.built_with("http_auth_request_module"):
+def wanted_files(modules: Mapping[str, str], user: str) -> dict[Path, File | None]:
+    """The unit files for an nginx that runs as `user`; raises HostError if nginx has no auth_request module."""
+    if not service.is_built_with("http_auth_request_module"):
         raise RefusedError(
             "this host's nginx cannot ask about tokens: `nginx -V` does not list --with-http_auth_request_module; "
             "install the distribution's nginx, or set originJwtCheck to false"
         )
     texts = {name: modules[f"agent/units/{name}"] for name in NAMES}
-    texts[SOCKET] = filled(modules, f"agent/units/{SOCKET}", user=user)
+    texts[SOCKET] = fill_template(modules, f"agent/units/{SOCKET}", user=user)
     return {UNITS / name: File(text.encode()) for name, text in texts.items()}
 
 
 def install(modules: Mapping[str, str]) -> None:
-    """Has the verifier answer nginx, in the version of this agent. It refuses sites whose application is unknown."""
+    """Installs and starts this agent's version of the verifier. Fails closed: 403 for a site without an application."""
     user = service.worker_user()
-    changed = differing(wanted(modules, user))
-    # Units that are new are found when they are started.
+    changed = files_to_change(wanted_files(modules, user))
+    # systemd finds new units when they are started, so only changed ones need a reload.
     stale = any(path.exists() for path in changed)
-    with replaced(changed):
+    with files_replaced(changed):
         if stale:
             run(["systemctl", "daemon-reload"])
-            # A socket takes another owner only when nobody listens on it.
+            # systemd changes a socket's owner only when it starts the socket.
             run(["systemctl", "stop", SOCKET, VERIFIER])
         for verb in ("enable", "start"):
             run(["systemctl", "--no-reload", verb, "--quiet", *STARTING])
@@ -55,7 +55,7 @@ def install(modules: Mapping[str, str]) -> None:
 
 
 def remove() -> None:
-    """Ends and removes the units, as far as they are there."""
+    """Stops and removes the units, as far as they exist."""
     present = [name for name in NAMES if (UNITS / name).exists()]
     if not present:
         return

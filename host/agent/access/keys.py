@@ -1,9 +1,9 @@
-"""The keys by which Access signs: judges them, and brings them into the form in which they are kept."""
+"""Access's signing keys: validates them and writes them in our own form."""
 
 import json
 from typing import TYPE_CHECKING, Any, cast
 
-from agent.access.encoding import base64url, json_object
+from agent.access.encoding import decode_base64url, parse_json_object
 from agent.access.rs256 import PublicKey
 from agent.files import File
 
@@ -15,15 +15,15 @@ LIMIT_BYTES = 64 * 1024
 MOST_KEYS = 20
 
 
-def keys_in(body: bytes) -> dict[str, PublicKey]:
-    """The usable keys in a JSON Web Key Set (RFC 7517), by their ids; raises ValueError if there is none."""
+def parse_keys(body: bytes) -> dict[str, PublicKey]:
+    """The usable keys of a JSON Web Key Set (RFC 7517), by key id; raises ValueError if there are none."""
     return {kid: key for kid, (key, _) in _usable(body).items()}
 
 
-def kept(body: bytes) -> File:
-    """What is kept of Access's answer: the usable keys, in an order of their own since Access is free to change its.
+def keys_file(body: bytes) -> File:
+    """The file with the usable keys of Access's answer, sorted, because Access may change their order.
 
-    Raises ValueError if there is none.
+    Raises ValueError if there are none.
     """
     entries = [entry for _, (_, entry) in sorted(_usable(body).items())]
     return File(f"{json.dumps({'keys': entries})}\n".encode())
@@ -32,7 +32,7 @@ def kept(body: bytes) -> File:
 def _usable(body: bytes) -> dict[str, tuple[PublicKey, dict[str, str]]]:
     if len(body) > LIMIT_BYTES:
         raise ValueError("it is too long")
-    entries = json_object(body).get("keys")
+    entries = parse_json_object(body).get("keys")
     if not isinstance(entries, list):
         raise ValueError("it has no list of keys")
     found: dict[str, tuple[PublicKey, dict[str, str]]] = {}
@@ -46,7 +46,7 @@ def _usable(body: bytes) -> dict[str, tuple[PublicKey, dict[str, str]]]:
 
 
 def _key(entry: object) -> tuple[str, PublicKey, dict[str, str]] | None:
-    """One key with its id and its entry, or None where it is for something else or too weak."""
+    """One key with its id and its entry, or None if it is for another use or too weak."""
     if not isinstance(entry, dict):
         return None
     jwk = cast("Mapping[str, Any]", entry)
@@ -55,5 +55,5 @@ def _key(entry: object) -> tuple[str, PublicKey, dict[str, str]] | None:
         return None
     if not isinstance(kid, str) or not isinstance(n, str) or not isinstance(e, str):
         return None
-    key = PublicKey(int.from_bytes(base64url(n), "big"), int.from_bytes(base64url(e), "big"))
-    return (kid, key, {"kid": kid, "kty": "RSA", "n": n, "e": e}) if key.strong else None
+    key = PublicKey(int.from_bytes(decode_base64url(n), "big"), int.from_bytes(decode_base64url(e), "big"))
+    return (kid, key, {"kid": kid, "kty": "RSA", "n": n, "e": e}) if key.is_strong else None

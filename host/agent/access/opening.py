@@ -1,4 +1,4 @@
-"""Which Access application's tokens open a site: part of the step `nginx`, and of a site's removal."""
+"""Tells the verifier which Access application's tokens a site accepts: part of the step `nginx`, and of a removal."""
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from agent.access import client, record
 from agent.access.record import Application
-from agent.access.refresh import fetched
+from agent.access.refresh import fetch_keys
 from agent.errors import HostError, RefusedError
-from agent.files import File, differing, read, replaced, write
+from agent.files import File, files_replaced, files_to_change, read, write
 from agent.nginx import service
 
 if TYPE_CHECKING:
@@ -17,38 +17,38 @@ if TYPE_CHECKING:
 
 
 def parse_applications(payload: "NginxPayload") -> dict[str, Application]:
-    """The application of each site that has one; raises RefusedError for what can be none."""
+    """The application of each site that has one; raises RefusedError for an invalid one."""
     audiences = {site["hostname"]: site["audience"] for site in payload["sites"] if site["audience"] is not None}
     team = payload["teamDomain"]
     if team is None:
         if audiences:
             raise RefusedError(f"teamDomain is missing, whose tokens {' and '.join(audiences)} asks for")
         return {}
-    return {name: Application(record.checked_audience(audience), team) for name, audience in audiences.items()}
+    return {name: Application(record.check_audience(audience), team) for name, audience in audiences.items()}
 
 
-def files(wanted: Mapping[str, Application]) -> dict[Path, File | None]:
-    """What the verifier has to know of them, with their teams' keys; raises HostError where those cannot be had.
+def files_for(wanted: Mapping[str, Application]) -> dict[Path, File | None]:
+    """The verifier's files for these applications and their teams' keys; raises HostError if a download fails.
 
-    Keys of a team that are on the host already are left to the hourly refresh.
+    Keys that are on the host already are left to the hourly refresh.
     """
     kept: dict[Path, File | None] = {record.site_path(site): one.file for site, one in wanted.items()}
     for team in {application.team_domain for application in wanted.values()}:
         keys = record.keys_path(team)
         try:
-            kept[keys] = read(keys) or fetched(team)
+            kept[keys] = read(keys) or fetch_keys(team)
         except HostError as error:
             raise RefusedError(f"{error}") from None
     return kept
 
 
 @contextmanager
-def opened(wanted: Mapping[str, Application], kept: Mapping[Path, File | None]) -> Generator[None, None, None]:
-    """Has the verifier, which must run, admit tokens of each site's application and of no other.
+def tokens_admitted(wanted: Mapping[str, Application], kept: Mapping[Path, File | None]) -> Generator[None, None, None]:
+    """Makes the verifier, which must be running, accept only tokens of each site's application, then runs the body.
 
-    If the body raises, all is as it was.
+    Rolls back if the body raises.
     """
-    with replaced(differing(kept)):
+    with files_replaced(files_to_change(kept)):
         known = client.sites(service.worker_user()) if wanted else {}
         for site, application in wanted.items():
             found = known.get(site, {})
@@ -59,6 +59,6 @@ def opened(wanted: Mapping[str, Application], kept: Mapping[Path, File | None]) 
 
 
 def remove(site: str) -> None:
-    """Shuts the site for everyone, as long as nginx asks about tokens."""
+    """Makes the verifier refuse every token for the site."""
     write(record.site_path(site), None)
     record.prune()

@@ -1,11 +1,11 @@
-"""What the host keeps for the verifier, in /var/lib/immich-access/access/: public, but only root may change it."""
+"""The verifier's files in /var/lib/immich-access/access/: readable by everyone, writable only by root."""
 
 import json
 import re
 from pathlib import Path
 from typing import NamedTuple
 
-from agent.access.encoding import json_object
+from agent.access.encoding import parse_json_object
 from agent.errors import HostError, RefusedError
 from agent.files import File, read
 
@@ -13,12 +13,12 @@ FOLDER = Path("/var/lib/immich-access/access")
 SITES = FOLDER / "sites"
 KEYS = FOLDER / "keys"
 
-# Access's are 64 hexadecimal digits; nothing says that they have to be.
+# Access uses 64 hexadecimal digits, but does not document the form.
 AUDIENCE = re.compile(r"[0-9A-Za-z._-]{1,256}")
 
 
 class Application(NamedTuple):
-    """The Access application whose tokens open a site."""
+    """The Access application whose tokens a site accepts."""
 
     audience: str
     team_domain: str
@@ -30,14 +30,14 @@ class Application(NamedTuple):
 
     @property
     def file(self) -> File:
-        """How it is kept."""
+        """The file that stores it."""
         fields = {"version": 2, "audience": self.audience, "teamDomain": self.team_domain}
         return File(f"{json.dumps(fields)}\n".encode())
 
 
-def application_in(body: bytes) -> Application:
-    """An application as it is kept; raises ValueError for anything else."""
-    kept = json_object(body)
+def parse_application(body: bytes) -> Application:
+    """Parses the file of an application; raises ValueError for anything else."""
+    kept = parse_json_object(body)
     audience, team_domain = kept.get("audience"), kept.get("teamDomain")
     if not isinstance(audience, str) or not isinstance(team_domain, str):
         raise ValueError("it lacks audience or teamDomain")
@@ -45,17 +45,17 @@ def application_in(body: bytes) -> Application:
 
 
 def site_path(site: str) -> Path:
-    """The file of a site's application; the name must have been checked."""
+    """The file of a site's application. The caller must have validated the name."""
     return SITES / f"{site}.json"
 
 
 def keys_path(team_domain: str) -> Path:
-    """The file of a team's keys; the name must have been checked."""
+    """The file of a team's keys. The caller must have validated the name."""
     return KEYS / f"{team_domain}.json"
 
 
-def checked_audience(audience: str) -> str:
-    """An audience tag; raises HostError for what can be none."""
+def check_audience(audience: str) -> str:
+    """Returns the audience tag; raises HostError if it is invalid."""
     if not AUDIENCE.fullmatch(audience):
         raise RefusedError(f"{audience[:80]!r} is no audience tag of an Access application")
     return audience
@@ -67,16 +67,16 @@ def teams() -> set[str]:
 
 
 def _application(path: Path) -> Application | None:
-    """The application in a file, or None if the site has just been taken out."""
+    """The application in a file, or None if the site has just been removed."""
     file = read(path)
     try:
-        return None if file is None else application_in(file.content)
+        return None if file is None else parse_application(file.content)
     except ValueError as error:
         raise HostError(f"{path} is damaged ({error}); raise hostRevision and run `pulumi up`") from None
 
 
 def prune() -> None:
-    """Removes the keys that no site needs, and folders that have become empty."""
+    """Removes keys that no site needs, and empty folders."""
     needed = {keys_path(team) for team in teams()}
     for path in KEYS.glob("*.json"):
         if path not in needed:

@@ -1,4 +1,4 @@
-"""Which version of the agent is at work."""
+"""Identifies the agent's version."""
 
 from collections.abc import Mapping
 from hashlib import sha256
@@ -11,7 +11,7 @@ def of(modules: Mapping[str, str]) -> str:
 
 
 def of_disk() -> str:
-    """The same of the copy on disk that this file belongs to."""
+    """The same hash of the installed copy that this file belongs to."""
     root = Path(__file__).resolve().parents[2]
     paths = (path for path in root.rglob("*") if path.is_file())
     return of({str(path.relative_to(root)): path.read_text(encoding="utf-8") for path in paths})

@@ -8,7 +8,7 @@ SHA256_INFO = bytes.fromhex("3031300d060960864801650304020105000420")
 SMALLEST_BITS = 2048
 # A larger key would only cost time.
 LARGEST_BITS = 8192
-# A smaller exponent makes more of the mistakes in padding fatal.
+# Small exponents make padding mistakes easier to exploit.
 SMALLEST_EXPONENT = 65537
 
 
@@ -19,18 +19,18 @@ class PublicKey(NamedTuple):
     exponent: int
 
     @property
-    def strong(self) -> bool:
-        """Whether it is fit to be trusted: of a usual size and form."""
+    def is_strong(self) -> bool:
+        """Whether its size and form are safe."""
         sized = SMALLEST_BITS <= self.modulus.bit_length() <= LARGEST_BITS
         odd = self.modulus % 2 == 1 and self.exponent % 2 == 1
         return sized and odd and SMALLEST_EXPONENT <= self.exponent < 1 << 32
 
 
-def signed(key: PublicKey, message: bytes, signature: bytes) -> bool:
-    """Whether the signature of the message is by the key's owner.
+def verify_signature(key: PublicKey, message: bytes, signature: bytes) -> bool:
+    """Whether the key's owner signed the message.
 
-    The encoded message is made anew and compared as a whole: whoever parses the padding instead, and skips a part of
-    it, takes forgeries.
+    Builds the encoded message and compares it as a whole: implementations that parse the padding and skip a part of it
+    accept forgeries.
     """
     size = (key.modulus.bit_length() + 7) // 8
     number = int.from_bytes(signature, "big")

@@ -1,49 +1,50 @@
-"""Judges tokens of Cloudflare Access.
+"""Verifies tokens of Cloudflare Access.
 
-Their form: https://developers.cloudflare.com/cloudflare-one/access-controls/applications/http-apps/authorization-cookie/
+Their format: https://developers.cloudflare.com/cloudflare-one/access-controls/applications/http-apps/authorization-cookie/
 """
 
 import math
 from collections.abc import Mapping
 from typing import Any, cast
 
-from agent.access.encoding import base64url, json_object
-from agent.access.rs256 import PublicKey, signed
+from agent.access.encoding import decode_base64url, parse_json_object
+from agent.access.rs256 import PublicKey, verify_signature
 
-# How far this host's clock and Cloudflare's may lie apart.
+# The tolerated difference between this host's clock and Cloudflare's.
 SKEW_SECONDS = 60
-# nginx takes no longer header line either.
+# nginx's own limit for a header line.
 LONGEST = 8192
 
 
 class RefusedError(Exception):
-    """Why a token does not count; the text holds nothing of it."""
+    """Why a token is refused; the text holds no part of the token."""
 
 
 class UnknownKeyError(RefusedError):
-    """The token names a key that is not among the known ones, which may be newer than they are."""
+    """Signed with a key id that we do not have. Our keys may be stale: refresh and retry."""
 
 
-def checked(token: str, audience: str, issuer: str, keys: Mapping[str, PublicKey], now: float) -> float:
-    """The time at which a token ends, in seconds since the epoch, the skew of clocks included.
+def check_token(token: str, audience: str, issuer: str, keys: Mapping[str, PublicKey], now: float) -> float:
+    """Verifies a token; returns its expiry in seconds since the epoch, including the tolerated clock skew.
 
-    Raises RefusedError unless it is signed with RS256 by one of the keys, in time, by this issuer, for this audience.
+    Raises RefusedError unless it is signed with RS256 by one of the keys, by this issuer, for this audience, and valid
+    now.
     """
     parts = token.split(".")
     if len(token) > LONGEST or len(parts) != 3:
         raise RefusedError("it has not the form of a token")
     header, claims, signature = parts
-    key = _key(_read(header), keys)
-    if not signed(key, f"{header}.{claims}".encode(), _decoded(signature)):
+    key = _find_key(_read(header), keys)
+    if not verify_signature(key, f"{header}.{claims}".encode(), _decode(signature)):
         raise RefusedError("its signature is wrong")
-    return _end(_read(claims), audience, issuer, now)
+    return _check_claims(_read(claims), audience, issuer, now)
 
 
-def _key(header: Mapping[str, Any], keys: Mapping[str, PublicKey]) -> PublicKey:
-    """The key by which the token says it is signed. The algorithm is ours to choose, not the token's."""
+def _find_key(header: Mapping[str, Any], keys: Mapping[str, PublicKey]) -> PublicKey:
+    """The key that the token names. We choose the algorithm, not the token."""
     if header.get("alg") != "RS256":
         raise RefusedError("it is not signed with RS256")
-    # Extensions that must be understood (RFC 7515, section 4.1.11); there is none that we do.
+    # Extensions that a verifier must understand (RFC 7515, section 4.1.11); we support none.
     if "crit" in header:
         raise RefusedError("it asks for an extension")
     kid = header.get("kid")
@@ -54,8 +55,8 @@ def _key(header: Mapping[str, Any], keys: Mapping[str, PublicKey]) -> PublicKey:
     return keys[kid]
 
 
-def _end(claims: Mapping[str, Any], audience: str, issuer: str, now: float) -> float:
-    # A person's token has a list of audiences, a device's has the one as text.
+def _check_claims(claims: Mapping[str, Any], audience: str, issuer: str, now: float) -> float:
+    # A person's token has a list of audiences, a device's token a single string.
     aud = claims.get("aud")
     audiences = cast("list[object]", aud) if isinstance(aud, list) else [aud]
     if claims.get("iss") != issuer:
@@ -78,15 +79,15 @@ def _time(claims: Mapping[str, Any], name: str) -> float:
     return value
 
 
-def _decoded(text: str) -> bytes:
+def _decode(text: str) -> bytes:
     try:
-        return base64url(text)
+        return decode_base64url(text)
     except ValueError:
         raise RefusedError("it has not the form of a token") from None
 
 
 def _read(text: str) -> dict[str, Any]:
     try:
-        return json_object(base64url(text))
+        return parse_json_object(decode_base64url(text))
     except ValueError:
         raise RefusedError("it has not the form of a token") from None

@@ -1,8 +1,8 @@
 """Answers nginx whether a request carries a token of the site's Access application.
 
-It asks with `GET /<site>` and the token as a header on a unix socket of systemd's; the answer is 204 or 403. `GET /`
-tells how things stand. It changes nothing, has no network and runs as a user of its own: what it goes by lies in the
-files of agent.access.record, and a refresh of the keys it can only ask systemd for.
+nginx sends `GET /<site>` with the token as a header to a unix socket of systemd's; the answer is 204 or 403. `GET /`
+returns the status. The verifier is read-only, has no network and runs as its own user: it reads the files of
+agent.access.record, and can only ask systemd to refresh the keys.
 """
 
 import asyncio
@@ -16,40 +16,40 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from agent.access import record, revision
-from agent.access.keys import keys_in
-from agent.access.record import Application, application_in
+from agent.access.keys import parse_keys
+from agent.access.record import Application, parse_application
 from agent.access.rs256 import PublicKey
-from agent.access.tokens import RefusedError, UnknownKeyError, checked
+from agent.access.tokens import RefusedError, UnknownKeyError, check_token
 
 TOKEN_HEADER = b"cf-access-jwt-assertion"
 LONGEST_REQUEST = 32 * 1024
 REQUEST_SECONDS = 5.0
 
-# How long nginx may go by an answer, so that a page of thumbnails asks once.
+# How long nginx may cache an answer, so that a page of thumbnails asks once.
 CACHED_SECONDS = 5
 
-# For the first file descriptor that systemd passes: sd_listen_fds(3)
+# The first file descriptor that systemd passes: sd_listen_fds(3)
 FIRST_DESCRIPTOR = 3
 
 # The path unit watches this file in the service's runtime folder.
 SIGNAL = "unknown-key"
-# Anybody can name a key that does not exist, and no more than one of them a minute makes us ask Cloudflare.
+# Anybody can name a key that does not exist, so ask Cloudflare at most once a minute.
 SIGNAL_SECONDS = 60.0
-# How long a request waits for the refresh that it has caused.
+# How long a request waits for the refresh that it caused.
 REFRESH_SECONDS = 5.0
 
 Value = TypeVar("Value")
 
 
 class _Watched(Generic[Value]):
-    """Files that are read again when they have changed; whoever replaces one need not tell us."""
+    """Caches parsed files and reads them again when they change."""
 
     def __init__(self, read: Callable[[bytes], Value]) -> None:
         self._read = read
         self._known: dict[Path, tuple[tuple[int, int, int], Value]] = {}
 
     def value(self, path: Path) -> Value:
-        """What the file says now; raises OSError or ValueError if it says nothing."""
+        """The file's present value; raises OSError or ValueError if it cannot be read."""
         stat = path.stat()
         mark = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
         known = self._known.get(path)
@@ -59,36 +59,36 @@ class _Watched(Generic[Value]):
 
 
 class Verifier:
-    """What the verifier knows."""
+    """Verifies tokens by the files on the host."""
 
     def __init__(self, runtime: Path, version: str) -> None:
         self._signal = runtime / SIGNAL
         self._version = version
-        self._applications = _Watched(application_in)
-        self._keys = _Watched(keys_in)
+        self._applications = _Watched(parse_application)
+        self._keys = _Watched(parse_keys)
         self._signalled = -SIGNAL_SECONDS
 
     async def decide(self, site: str, token: str) -> float:
-        """When the token ends; raises RefusedError. A key that is not known yet is waited for."""
+        """Returns the token's expiry; raises RefusedError. Waits for a refresh if the key is unknown."""
         application = self._application(site)
         keys = self._team_keys(application)
         try:
-            return self._checked(application, token, keys)
+            return self._check(application, token, keys)
         except UnknownKeyError:
-            deadline = self._asked_for_keys() + REFRESH_SECONDS
+            deadline = self._request_keys() + REFRESH_SECONDS
             while time.monotonic() < deadline:
                 await asyncio.sleep(0.1)
                 fresh = self._team_keys(application)
                 if fresh is not keys:
-                    return self._checked(application, token, fresh)
+                    return self._check(application, token, fresh)
             raise
 
     def status(self) -> str:
-        """How things stand, as JSON: the version of the program, and each site's application and number of keys."""
-        sites = {path.stem: self._known(path.stem) for path in record.SITES.glob("*.json")}
+        """The status as JSON: the agent's version, and each site's application and number of keys."""
+        sites = {path.stem: self._site_status(path.stem) for path in record.SITES.glob("*.json")}
         return json.dumps({"version": self._version, "sites": sites})
 
-    def _known(self, site: str) -> dict[str, object]:
+    def _site_status(self, site: str) -> dict[str, object]:
         try:
             application = self._application(site)
             return {
@@ -113,11 +113,11 @@ class Verifier:
         except (OSError, ValueError) as error:
             raise RefusedError(f"there are no keys of {application.team_domain} ({error})") from None
 
-    def _checked(self, application: Application, token: str, keys: Mapping[str, PublicKey]) -> float:
-        return checked(token, application.audience, application.issuer, keys, time.time())
+    def _check(self, application: Application, token: str, keys: Mapping[str, PublicKey]) -> float:
+        return check_token(token, application.audience, application.issuer, keys, time.time())
 
-    def _asked_for_keys(self) -> float:
-        """Has the keys refreshed unless that was asked for a short while ago; returns when it was."""
+    def _request_keys(self) -> float:
+        """Requests a refresh of the keys, rate limited; returns the time of the last request."""
         now = time.monotonic()
         if now - self._signalled >= SIGNAL_SECONDS:
             self._signalled = now
@@ -131,7 +131,7 @@ async def _serve(verifier: Verifier, reader: asyncio.StreamReader, writer: async
         writer.write(await _answer(verifier, request))
         await writer.drain()
     except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.TimeoutError, ConnectionError):
-        # No answer is a refusal too.
+        # Fails closed: nginx refuses the request without an answer.
         pass
     finally:
         writer.close()
@@ -175,5 +175,5 @@ async def _run() -> None:
 
 
 def run() -> None:
-    """Serves on the socket that systemd passes, for ever."""
+    """Serves forever on the socket that systemd passes."""
     asyncio.run(_run())

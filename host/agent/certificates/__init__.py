@@ -1,1 +1,1 @@
-"""The origin certificate, its key and the authority of the origin pulls."""
+"""The origin certificate, its key and the CA of authenticated origin pulls."""

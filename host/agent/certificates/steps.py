@@ -1,4 +1,4 @@
-"""The step `certificates`, and what becomes of them when a site goes."""
+"""The step `certificates`, and the removal of a site's certificates."""
 
 import time
 from collections.abc import Sequence
@@ -9,12 +9,12 @@ from agent import answer
 from agent.certificates.store import Store
 from agent.certificates.x509 import Certificate, read_certificates, read_private_key
 from agent.errors import RefusedError
-from agent.files import File, differing, replaced
-from agent.firewall.confirmation import confirm
+from agent.files import File, files_replaced, files_to_change
+from agent.firewall.confirmation import confirm_firewall_change
 from agent.nginx import probe, real_ip, service
 from agent.nginx.layout import enabled_sites
 from agent.site import require_different
-from agent.system import installed
+from agent.system import is_installed
 from agent.task import Answer, Task
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class _Set(NamedTuple):
 
     @property
     def summary(self) -> str:
-        """What the step says of them."""
+        """The step's message about the set."""
         authorities = " and ".join(authority.fingerprint[:16] for authority in self.authorities)
         return (
             f"certificate {self.leaf.fingerprint[:16]} for {self.site} until {self.leaf.end_date}, "
@@ -38,12 +38,12 @@ class _Set(NamedTuple):
 
 
 def apply(task: Task) -> Answer:
-    """Installs the sites' certificates; where nginx serves a site, it takes them over and is seen to.
+    """Installs the sites' certificates. If nginx serves a site, reloads it and verifies the result.
 
-    A site whose nginx is stopped is left for the `nginx` step, which starts it.
+    Does not start a stopped nginx: the `nginx` step does.
     """
     payload: CertificatesPayload = task.payload
-    change = confirm(final=False)
+    change = confirm_firewall_change(final=False)
     require_different([site["hostname"] for site in payload["sites"]])
     wanted = [parse_set(site) for site in payload["sites"]]
     _install(wanted)
@@ -54,9 +54,9 @@ def apply(task: Task) -> Answer:
 
 
 def _install(wanted: Sequence[_Set]) -> None:
-    """Puts the sets in place, all or none of them: nginx refuses its files as long as one set is broken."""
-    served = set(enabled_sites()) if installed("nginx") else set[str]()
-    stale = [one for one in wanted if not _settled(one, one.site in served)]
+    """Installs all sets or none: nginx refuses its files while one set is broken."""
+    served = set(enabled_sites()) if is_installed("nginx") else set[str]()
+    stale = [one for one in wanted if not _is_settled(one, one.site in served)]
     if not stale:
         return
     used = [one for one in stale if one.site in served]
@@ -64,44 +64,44 @@ def _install(wanted: Sequence[_Set]) -> None:
         service.refuse_broken([str(Store(one.site).folder) for one in wanted])
     with ExitStack() as changes:
         if used:
-            changes.enter_context(service.changing())
-            # A site would not load without the ranges that it includes.
-            changes.enter_context(replaced(differing(real_ip.recorded())))
+            changes.enter_context(service.restored_on_error())
+            # Restore the ranges: a site does not load without the file that it includes.
+            changes.enter_context(files_replaced(files_to_change(real_ip.recorded_file())))
         for one in stale:
             changes.enter_context(Store(one.site).switched_to(one.files))
         if used:
             service.load()
-            if service.active():
+            if service.is_active():
                 for one in used:
                     probe.require_certificate(one.site, one.leaf.fingerprint)
 
 
 def remove(site: str) -> None:
-    """Removes the site's certificates, which nginx must not use any more."""
+    """Removes the site's certificates. nginx must no longer use them."""
     store = Store(site)
-    in_use = site in enabled_sites() or (installed("nginx") and f"{store.folder}/" in service.configuration())
+    in_use = site in enabled_sites() or (is_installed("nginx") and f"{store.folder}/" in service.configuration())
     if in_use and store.folder.exists():
         raise RefusedError(f"nginx still uses the certificates in {store.folder}; take the site out first")
     store.remove()
 
 
-def _settled(wanted: _Set, served: bool) -> bool:
-    """Whether the set is in place and, where nginx serves the site, shown."""
-    if not Store(wanted.site).settled_on(wanted.files):
+def _is_settled(wanted: _Set, served: bool) -> bool:
+    """Whether the set is installed and, if nginx serves the site, in use."""
+    if not Store(wanted.site).is_settled_on(wanted.files):
         return False
     if not served:
         return True
-    if service.unfinished():
+    if service.is_unfinished():
         return False
-    return not service.active() or probe.serves(wanted.site, wanted.leaf.fingerprint)
+    return not service.is_active() or probe.serves(wanted.site, wanted.leaf.fingerprint)
 
 
 def parse_set(payload: "CertificatesPayloadSite") -> _Set:
-    """The payload's certificates and key, once they are seen to belong together and to be good now."""
+    """Parses the payload's certificates and key; raises RefusedError unless they match and are valid now."""
     site, certificate, authority = payload["hostname"], payload["certificate"], payload["clientAuthority"]
     private_key, public_key = read_private_key(payload["privateKey"])
     chain = read_certificates(certificate, "origin certificate")
-    authorities = read_certificates(authority, "authority of the origin pulls")
+    authorities = read_certificates(authority, "CA of the origin pulls")
     leaf, now = chain[0], time.time()
     if leaf.public_key != public_key:
         raise RefusedError("the private key does not belong to the origin certificate")
@@ -125,12 +125,12 @@ def parse_set(payload: "CertificatesPayloadSite") -> _Set:
 def _check_authorities(authorities: list[Certificate], now: float) -> None:
     subjects = {authority.subject for authority in authorities}
     for authority in authorities:
-        if not authority.authority:
-            raise RefusedError(f"{authority.subject} is no authority for the origin pulls")
+        if not authority.is_ca:
+            raise RefusedError(f"{authority.subject} is no CA for the origin pulls")
         if authority.issuer not in subjects:
-            raise RefusedError(f"the authority {authority.subject} needs its issuer {authority.issuer} too")
+            raise RefusedError(f"the CA {authority.subject} needs its issuer {authority.issuer} too")
     if not any(authority.valid_at(now) for authority in authorities):
-        raise RefusedError(f"the authority of the origin pulls {_validity(authorities[0], now)}")
+        raise RefusedError(f"the CA of the origin pulls {_validity(authorities[0], now)}")
 
 
 def _validity(certificate: Certificate, now: float) -> str:

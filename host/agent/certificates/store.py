@@ -1,10 +1,9 @@
-"""Where a site's certificates lie, so that nginx finds the old set or the new one, never a key without its certificate.
+"""Stores a site's certificates so that nginx reads the old set or the new one, never a key without its certificate.
 
     /etc/immich-access/<site>/current -> generations/<hash>
     /etc/immich-access/<site>/generations/<hash>/origin.pem origin.key client-ca.pem
 
-A set has a folder of its own, which one rename makes the current one. A second generation beside the current one means
-that a change has not been finished.
+Each set has its own folder, and one rename makes it current. A second generation means that a change was interrupted.
 """
 
 import shutil
@@ -13,35 +12,35 @@ from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
-from agent.files import File, differing, write, write_link
+from agent.files import File, files_to_change, write, write_link
 
 ROOT = Path("/etc/immich-access")
 
 
 class Store:
-    """The certificates of one site; its name must have been checked."""
+    """The certificates of one site. The caller must have validated its name."""
 
     def __init__(self, site: str, root: Path = ROOT) -> None:
         self.folder = root / site
         self.current = self.folder / "current"
         self._generations = self.folder / "generations"
 
-    def settled_on(self, files: Mapping[str, File]) -> bool:
+    def is_settled_on(self, files: Mapping[str, File]) -> bool:
         """Whether these files are the current generation, undamaged, and the only one."""
         wanted = self._wanted(files)
-        complete = not differing(self._paths(wanted, files)) and not self._strays(wanted, files)
+        complete = not files_to_change(self._paths(wanted, files)) and not self._orphans(wanted, files)
         return complete and self._target() == self._link(wanted)
 
     @contextmanager
     def switched_to(self, files: Mapping[str, File]) -> Generator[None, None, None]:
-        """Makes the files the current generation for the body to prove; if it raises, the former one is current again.
+        """Makes the files the current generation and runs the body, which verifies them; rolls back if either fails.
 
-        Older generations go only when the body has ended well.
+        Deletes older generations only after the body succeeds.
         """
         former = self._target()
         wanted = self._wanted(files)
         try:
-            for path, file in differing(self._paths(wanted, files)).items():
+            for path, file in files_to_change(self._paths(wanted, files)).items():
                 write(path, file)
             self._point_to(self._link(wanted))
             yield
@@ -52,14 +51,14 @@ class Store:
                 self._point_to(former)
                 shutil.rmtree(wanted, ignore_errors=True)
             raise
-        for stray in self._strays(wanted, files):
-            if stray.is_dir():
-                shutil.rmtree(stray)
+        for orphan in self._orphans(wanted, files):
+            if orphan.is_dir():
+                shutil.rmtree(orphan)
             else:
-                stray.unlink()
+                orphan.unlink()
 
     def remove(self) -> None:
-        """Removes all of the site's certificates, and the folder above when it was the last site's."""
+        """Removes all of the site's certificates, and the parent folder after the last site's."""
         self._point_to(None)
         shutil.rmtree(self.folder, ignore_errors=True)
         try:
@@ -68,7 +67,7 @@ class Store:
             return
 
     def _wanted(self, files: Mapping[str, File]) -> Path:
-        # The key is left out of the name: the certificate names it, and nothing derived from it becomes readable.
+        # The name does not depend on the key: the certificate identifies it, and nothing derived from keys is readable.
         public = (file.content for _, file in sorted(files.items()) if file.mode & 0o044)
         return self._generations / sha256(b"\n".join(public)).hexdigest()[:16]
 
@@ -90,7 +89,7 @@ class Store:
             return
         write_link(self.current, target)
 
-    def _strays(self, generation: Path, files: Mapping[str, File]) -> list[Path]:
-        """Other generations, and what a process that was killed has left in this one."""
+    def _orphans(self, generation: Path, files: Mapping[str, File]) -> list[Path]:
+        """Other generations, and files that a killed process left in this one."""
         found = [path for path in self._generations.glob("*") if path != generation]
         return found + [path for path in generation.glob("*") if path.name not in files]

@@ -1,4 +1,4 @@
-"""Reads certificates and keys with the `openssl` program, which gets them on its standard input only."""
+"""Reads certificates and keys with the `openssl` program, passing them only on standard input."""
 
 import re
 import ssl
@@ -14,7 +14,7 @@ CERTIFICATE_FIELDS = "-startdate", "-enddate", "-subject", "-issuer", "-pubkey",
 
 
 class Certificate(NamedTuple):
-    """One certificate and what it says of itself."""
+    """A certificate and its fields."""
 
     pem: str
     # Seconds since 1970
@@ -23,7 +23,7 @@ class Certificate(NamedTuple):
     subject: str
     issuer: str
     public_key: str
-    authority: bool
+    is_ca: bool
 
     @property
     def fingerprint(self) -> str:
@@ -32,21 +32,21 @@ class Certificate(NamedTuple):
 
     @property
     def end_date(self) -> str:
-        """The day on which it ends, in UTC."""
+        """The day on which it expires, in UTC."""
         return time.strftime("%Y-%m-%d", time.gmtime(self.ends))
 
     def valid_at(self, moment: float) -> bool:
-        """Whether its period of validity has begun and not ended."""
+        """Whether it is within its validity period."""
         return self.starts <= moment < self.ends
 
     def names(self, hostname: str) -> bool:
-        """Whether it is for the host name, itself or by a wildcard."""
+        """Whether it covers the host name, directly or by a wildcard."""
         answer = run(["openssl", "x509", "-noout", "-checkhost", hostname], text=self.pem, check=False)
         return "does match certificate" in answer.stdout
 
 
 def read_certificates(pem: str, what: str) -> list[Certificate]:
-    """All certificates of a PEM text, which holds nothing else; raises HostError, calling the text `what`."""
+    """Parses a PEM text of certificates only; raises HostError that calls the text `what`."""
     blocks = _blocks(pem)
     if not blocks or any(label != "CERTIFICATE" for label, _ in blocks):
         raise RefusedError(f"the {what} is not in PEM form, or not only a certificate")
@@ -54,9 +54,9 @@ def read_certificates(pem: str, what: str) -> list[Certificate]:
 
 
 def read_private_key(pem: str) -> tuple[str, str]:
-    """The one private key of a PEM text, and its public key for comparison with a certificate's."""
+    """The only private key of a PEM text, and its public key to compare with a certificate's."""
     keys = [block for label, block in _blocks(pem) if label.endswith("PRIVATE KEY")]
-    # With an empty passphrase openssl refuses an encrypted key instead of asking for one.
+    # An empty passphrase makes openssl refuse an encrypted key instead of prompting.
     command = ["openssl", "pkey", "-pubout", "-passin", "pass:"]
     result = run(command, text=keys[0], check=False) if len(keys) == 1 else None
     if result is None or result.returncode != 0:
@@ -84,5 +84,5 @@ def _certificate(pem: str, what: str) -> Certificate:
         subject=fields["subject"],
         issuer=fields["issuer"],
         public_key=public_key[0],
-        authority=re.search(r"^\s+CA:TRUE\b", said, re.MULTILINE) is not None,
+        is_ca=re.search(r"^\s+CA:TRUE\b", said, re.MULTILINE) is not None,
     )

@@ -1,17 +1,17 @@
-"""What could let strangers in, or shut SSH, beside the rules that ufw manages."""
+"""Finds rules outside ufw's own that would let strangers in or close SSH."""
 
 import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from agent.errors import RefusedError
-from agent.firewall.chains import Entry, by_chain, denial, entries, opening
+from agent.firewall.chains import Entry, by_chain, find_denial, find_opening, parse_entries
 from agent.firewall.kernel import TOOL, filter_rules
 
-# ufw's own chains, which it fills itself.
+# The chains that ufw fills itself.
 MANAGED = re.compile(r"ufw6?-(user|track|reject|skip-to-policy)-")
 
-# The files around ufw's own rules, which are people's to edit: ufw-framework(8).
+# The files around ufw's own rules, which administrators may edit: ufw-framework(8).
 FRAMES = {
     4: (Path("/etc/ufw/before.rules"), Path("/etc/ufw/after.rules")),
     6: (Path("/etc/ufw/before6.rules"), Path("/etc/ufw/after6.rules")),
@@ -21,16 +21,17 @@ FRAMES = {
 def refuse_bypasses(
     versions: Sequence[int], ssh_ports: Collection[int], closed: Collection[int], outside: Collection[str]
 ) -> None:
-    """Raises HostError when the kernel, or ufw at its next start, lets everyone reach one of the `closed` ports past
-    ufw's rules, or nobody reach SSH.
+    """Refuses rules outside ufw's own that open one of the `closed` ports to everyone, or close SSH.
+
+    Reads the kernel's rules and the files that ufw loads at its next start.
     """
     for version in versions:
         tool = TOOL[version]
-        kernel = entries(filter_rules(version), tool)
-        frames = [entry for path in FRAMES[version] for entry in _framed(path, tool)]
+        kernel = parse_entries(filter_rules(version), tool)
+        frames = [entry for path in FRAMES[version] for entry in _read_frame(path, tool)]
         for port in sorted(closed):
-            now = kernel_opening(kernel, port, outside)
-            _refuse_frame(_frame_opening(frames, version, port, outside), now, f"opens port {port} to everyone")
+            now = find_kernel_opening(kernel, port, outside)
+            _refuse_frame(_find_frame_opening(frames, version, port, outside), now, f"opens port {port} to everyone")
             if now is not None:
                 raise RefusedError(
                     f"a rule in the kernel, outside ufw, opens port {port} to everyone; run `{now.rule.name}` on the "
@@ -38,28 +39,28 @@ def refuse_bypasses(
                 )
         for port in sorted(ssh_ports):
             chain = by_chain(frames).get(f"{_prefix(version)}-before-input", [])
-            _refuse_frame(denial(chain, port), None, f"shuts SSH on port {port}")
+            _refuse_frame(find_denial(chain, port), None, f"blocks SSH on port {port}")
 
 
-def kernel_opening(listed: Sequence[Entry], port: int, outside: Collection[str]) -> Entry | None:
-    """The rule in the kernel, beside those that ufw manages, that lets everyone reach a port."""
+def find_kernel_opening(listed: Sequence[Entry], port: int, outside: Collection[str]) -> Entry | None:
+    """The first rule in the kernel, apart from those that ufw manages, that opens a port to everyone."""
     chains = by_chain([entry for entry in listed if not MANAGED.match(entry.chain)])
-    return opening(chains, ["INPUT"], port, outside)
+    return find_opening(chains, ["INPUT"], port, outside)
 
 
-def _framed(path: Path, tool: str) -> list[Entry]:
-    return entries(path.read_text(errors="replace").splitlines(), tool, str(path)) if path.exists() else []
+def _read_frame(path: Path, tool: str) -> list[Entry]:
+    return parse_entries(path.read_text(errors="replace").splitlines(), tool, str(path)) if path.exists() else []
 
 
-def _frame_opening(frames: Sequence[Entry], version: int, port: int, outside: Collection[str]) -> Entry | None:
+def _find_frame_opening(frames: Sequence[Entry], version: int, port: int, outside: Collection[str]) -> Entry | None:
     starts = [f"{_prefix(version)}-{place}-input" for place in ("before-logging", "before", "after", "after-logging")]
-    return opening(by_chain(frames), ["INPUT", *starts], port, outside)
+    return find_opening(by_chain(frames), ["INPUT", *starts], port, outside)
 
 
 def _refuse_frame(frame: Entry | None, now: Entry | None, trouble: str) -> None:
     if frame is None:
         return
-    # Not `ufw reload`, during which the host is open.
+    # Never advise `ufw reload`: it opens the host for a moment.
     kernel = "" if now is None else f", run `{now.rule.name}` on the host,"
     raise RefusedError(f"{frame.place} {trouble}; delete it{kernel} and run `pulumi up` again")
 

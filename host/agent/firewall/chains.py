@@ -1,4 +1,4 @@
-"""Rules as iptables words them: what they match, and whether a chain lets strangers in."""
+"""Parses iptables rules, and finds out whether a chain lets strangers in."""
 
 import contextlib
 import ipaddress
@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 from agent.firewall.rules import ANYWHERE, Rule
 
-# Matches that let everyone meet the rule, and those by which everyone does up to a rate. Another one makes it narrower.
+# Match extensions that restrict nobody, and those that only limit the rate. Any other extension narrows the rule.
 TRANSPARENT = {"tcp", "multiport", "comment", "conntrack", "state"}
 LIMITING = {"limit", "hashlimit", "connlimit"}
 
-# Longer names of options, which iptables itself never prints but people write.
+# Long names of options, which iptables never prints but administrators write.
 SHORT = {
     "--append": "-A", "--insert": "-I", "--protocol": "-p", "--source": "-s", "--src": "-s", "--destination": "-d",
     "--dst": "-d", "--in-interface": "-i", "--match": "-m", "--jump": "-j", "--goto": "-j", "-g": "-j",
@@ -23,7 +23,7 @@ SHORT = {
 }  # fmt: skip
 
 
-# What keeps a line from being words with spaces between them, which are found far quicker.
+# Lines without these characters are split at spaces, which is far faster than shlex.
 QUOTING = re.compile(r"""["'\\#]""")
 
 
@@ -32,18 +32,18 @@ class Entry(NamedTuple):
 
     chain: str
     target: str
-    # What it matches in ufw's words, as far as it can be said in them.
+    # What it matches, as far as ufw's terms can express it.
     rule: Rule
-    # Its matches that those words leave out.
+    # Its other matches.
     others: frozenset[str]
-    # Where it stands, for people.
+    # Its file and line, for messages.
     place: str
 
 
-def entries(lines: Sequence[str], tool: str, place: str = "") -> list[Entry]:
-    """The rules in what `iptables -S` lists, or in a file for iptables-restore, with the numbers of their lines.
+def parse_entries(lines: Sequence[str], tool: str, place: str = "") -> list[Entry]:
+    """Parses the output of `iptables -S`, or a file for iptables-restore.
 
-    Of a file, only the table `filter` counts.
+    Reads only the table `filter` of a file.
     """
     found: list[Entry] = []
     table = "*filter"
@@ -51,18 +51,18 @@ def entries(lines: Sequence[str], tool: str, place: str = "") -> list[Entry]:
         if line.startswith("*"):
             table = line.strip()
         elif table == "*filter" and line.startswith(("-A ", "-I ", "--append ", "--insert ")):
-            # What iptables would not take, such as a port or a source that is none, is no rule.
+            # Skip lines that iptables would reject, such as one with an invalid port or source.
             with contextlib.suppress(ValueError, OSError):
                 found += _read(line.strip(), tool, f"line {number} of {place}, `{line.strip()}`,")
     return found
 
 
-def opening(
+def find_opening(
     chains: Mapping[str, Sequence[Entry]], starts: Sequence[str], port: int, outside: Collection[str]
 ) -> Entry | None:
-    """The first rule by which a stranger's new connection to a port is accepted, in the chains that it comes through.
+    """The first rule that accepts a stranger's new connection to a port, in the chains that it traverses.
 
-    What denies is not looked at, so a rule behind a denial counts too.
+    Deny rules are ignored (conservative): an ACCEPT behind a DROP is still reported.
     """
     waiting = list(starts)
     for chain in waiting:
@@ -77,8 +77,8 @@ def opening(
     return None
 
 
-def denial(chain: Sequence[Entry], port: int) -> Entry | None:
-    """The rule of a chain that denies a port to everyone, unless an earlier one accepts it."""
+def find_denial(chain: Sequence[Entry], port: int) -> Entry | None:
+    """The first rule that denies a port to everyone, unless an earlier one accepts it."""
     for entry in chain:
         if entry.rule.matches_port(port) and entry.rule.covers_everyone and not entry.others:
             if entry.target == "ACCEPT":
@@ -97,11 +97,11 @@ def by_chain(found: Sequence[Entry]) -> dict[str, list[Entry]]:
 
 
 def _read(line: str, tool: str, place: str) -> list[Entry]:
-    """The rule on a line, once for each of its sources; raises ValueError or OSError for what is none."""
+    """The rule on a line, once for each source; raises ValueError or OSError for an invalid rule."""
     words = [SHORT.get(word, word) for word in (shlex.split(line) if QUOTING.search(line) else line.split())]
     options = {word: words[at + 1] for at, word in enumerate(words[:-1])}
     others = {words[at + 1] for at, word in enumerate(words[:-1]) if word == "-m"} - TRANSPARENT
-    # Of what a connection was before it came here, only its state says nothing about who opened it.
+    # Every conntrack option but --ctstate restricts who matches.
     others |= {word for word in words if word == "!" or (word.startswith("--ct") and word != "--ctstate")}
     if "NEW" not in options.get("--ctstate", options.get("--state", "NEW")):
         return []
@@ -127,7 +127,7 @@ def _read(line: str, tool: str, place: str) -> list[Entry]:
 
 
 def _ports(text: str) -> str:
-    """Ports as in "22,6000:6007", whatever names and open ends they are written with."""
+    """Ports in the form "22,6000:6007", with names and open ranges resolved."""
     parts = [part.split(":") for part in text.split(",")]
     return ",".join(":".join(str(_number(end, at)) for at, end in enumerate(part)) for part in parts)
 

@@ -15,23 +15,23 @@ class Listener(NamedTuple):
 
     address: str
     port: int
-    # Programs that have it, as far as they are known.
+    # The programs that hold it, as far as known.
     programs: str
 
     @property
-    def everywhere(self) -> bool:
-        """Whether it takes connections to any of the host's addresses."""
+    def is_everywhere(self) -> bool:
+        """Whether it accepts connections to every address of the host."""
         return self.address == "*" or ipaddress.ip_address(self.address).is_unspecified
 
 
 @functools.cache
 def listeners() -> list[Listener]:
-    """The host's listening TCP sockets, of both IP versions, as the step has found them."""
+    """The host's listening TCP sockets, of both IP versions, read once per step."""
     found: list[Listener] = []
     for line in run(["ss", "-Hltnp"]).stdout.splitlines():
         words = line.split(None, 5)
         address, _, port = words[3].rpartition(":")
-        # An address may carry its interface: 127.0.0.53%lo.
+        # An address may name its interface: 127.0.0.53%lo.
         found.append(Listener(address.strip("[]").split("%")[0], int(port), words[5] if len(words) > 5 else ""))
     return found
 
@@ -46,7 +46,7 @@ class Connection(NamedTuple):
 def this_connection() -> Connection | None:
     """The SSH connection through which the agent runs, or None where it was not started over SSH.
 
-    sudo takes SSH_CONNECTION out of the environment, but not out of that of the processes above it.
+    sudo removes SSH_CONNECTION from its own environment, but its parent processes still have it.
     """
     for process in _ancestry():
         try:
@@ -61,9 +61,9 @@ def this_connection() -> Connection | None:
 
 
 def opened_at() -> float:
-    """When this SSH connection was made, in seconds since the host booted.
+    """When this SSH connection was opened, in seconds since boot.
 
-    sshd starts a process for each connection; without one it is the time at which the agent was started.
+    sshd starts a process for each connection. Without sshd, it is the agent's own start time.
     """
     ancestry = _ancestry()
     sessions = [process for process in ancestry if _command(process).startswith("sshd")]
@@ -78,12 +78,12 @@ def since_boot() -> float:
 
 
 def boot_id() -> str:
-    """Names the current run of the kernel."""
+    """The kernel's id of the current boot."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 def _ancestry() -> list[int]:
-    """This process and those above it, nearest first."""
+    """This process and its ancestors, nearest first."""
     processes = [os.getpid()]
     while processes[-1] > 1:
         fields = Path("/proc", str(processes[-1]), "stat").read_text().rpartition(")")[2].split()

@@ -1,4 +1,4 @@
-"""Finds out whether Docker publishes what nginx stands in front of past the firewall."""
+"""Finds out whether Docker publishes a site's upstream past the firewall."""
 
 import functools
 import ipaddress
@@ -12,9 +12,9 @@ from agent.firewall.connection import Listener, listeners
 from agent.firewall.request import DROP, Serves
 from agent.firewall.rules import ANYWHERE
 from agent.site import IMMICH, SHARES
-from agent.system import installed, run
+from agent.system import is_installed, run
 
-# By what a site serves: its upstream, and the name of the service in the compose file that its makers give out.
+# By what a site serves: the upstream's name, and its service in the official compose file.
 UPSTREAMS: Mapping[Serves, tuple[str, str]] = {
     IMMICH: ("Immich", "immich-server"),
     SHARES: ("immich-public-proxy", "immich-public-proxy"),
@@ -22,7 +22,7 @@ UPSTREAMS: Mapping[Serves, tuple[str, str]] = {
 
 
 class Publication(NamedTuple):
-    """A port of the host that is passed on to a container."""
+    """A host port that is forwarded to a container."""
 
     address: str
     port: int
@@ -37,11 +37,11 @@ class Publication(NamedTuple):
         return ipaddress.ip_network(self.address).version
 
     @property
-    def only_local(self) -> bool:
+    def is_local(self) -> bool:
         return ipaddress.ip_network(self.address).is_loopback
 
 
-def publications(listing: Sequence[str], version: int) -> list[Publication]:
+def parse_publications(listing: Sequence[str], version: int) -> list[Publication]:
     """The DNAT rules for TCP in what `iptables -t nat -S`, or ip6tables for version 6, lists."""
     found: list[Publication] = []
     for line in listing:
@@ -57,19 +57,19 @@ def publications(listing: Sequence[str], version: int) -> list[Publication]:
 
 @functools.cache
 def published_ports() -> list[Publication]:
-    """The DNAT rules for TCP in the kernel, of both IP versions, as the step has found them."""
+    """The DNAT rules for TCP in the kernel, of both IP versions, read once per step."""
     found: list[Publication] = []
     for version in (4, 6):
         tool = kernel.TOOL[version]
-        if installed(tool):
+        if is_installed(tool):
             # A kernel without IPv6, or without NAT for it, publishes nothing that way.
             listing = run([tool, "-w", "10", "-t", "nat", "-S"], check=False).stdout.splitlines()
-            found += publications(listing, version)
+            found += parse_publications(listing, version)
     return found
 
 
 class PublicationProblem(NamedTuple):
-    """How Docker hands strangers to what nginx stands in front of."""
+    """How Docker lets strangers reach a site's upstream past nginx."""
 
     problem: str
     # What to do on the host, as the first words of a sentence
@@ -85,18 +85,18 @@ def refuse_published(serves: Serves, port: int, dropped: Collection[int]) -> Non
     if found is not None:
         raise RefusedError(f"{found.problem}; {found.remedy}; then run `pulumi up` again")
     published = published_ports()
-    for version in sorted({item.version for item in published if item.port in dropped and not item.only_local}):
+    for version in sorted({item.version for item in published if item.port in dropped and not item.is_local}):
         docker_user.refuse_unhooked(version)
 
 
 def publication_problem(serves: Serves, port: int, dropped: Collection[int]) -> PublicationProblem | None:
-    """How Docker publishes a site's upstream to everyone, if it does; the `dropped` ports are closed."""
+    """How Docker publishes a site's upstream to everyone, or None. Our rules close the `dropped` ports."""
     published = published_ports()
     listening = listeners()
-    found = exposed(published, listening, port, dropped)
+    found = find_exposure(published, listening, port, dropped)
     if found is None:
         return None
-    closable = exposed(published, listening, port, [port]) is None
+    closable = find_exposure(published, listening, port, [port]) is None
     what, service = UPSTREAMS[serves]
     return PublicationProblem(
         f"Docker publishes {what} on port {found.port} to everyone, past the firewall",
@@ -105,22 +105,22 @@ def publication_problem(serves: Serves, port: int, dropped: Collection[int]) -> 
     )
 
 
-def exposed(
+def find_exposure(
     published: Sequence[Publication], listening: Sequence[Listener], upstream_port: int, dropped: Collection[int] = ()
 ) -> Publication | None:
-    """The first way on which Docker hands strangers to the container behind `upstream_port`, if there is one.
+    """The first publication through which strangers reach the container behind `upstream_port`, or None.
 
-    A rule in DOCKER-USER closes each of the `dropped` ports that Docker passes on by DNAT in iptables. Where it passes
-    them on in another way, as with its nftables backend, that chain is not there.
+    A rule in DOCKER-USER closes each of the `dropped` ports that Docker forwards by DNAT in iptables. With another
+    way of forwarding, such as its nftables backend, that chain does not exist.
     """
     containers = {item.container for item in published if item.port == upstream_port}
     for item in published:
-        if item.container in containers and not item.only_local and item.port not in dropped:
+        if item.container in containers and not item.is_local and item.port not in dropped:
             return item
-    passed_on = any(item.port == upstream_port and not item.only_local for item in published)
+    passed_on = any(item.port == upstream_port and not item.is_local for item in published)
     closed = upstream_port in dropped and passed_on
     for listener in listening:
         proxied = listener.port == upstream_port and "docker-proxy" in listener.programs
-        if proxied and listener.everywhere and not closed:
+        if proxied and listener.is_everywhere and not closed:
             return Publication(ANYWHERE[0], upstream_port, f"container:{upstream_port}")
     return None

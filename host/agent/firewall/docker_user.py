@@ -1,8 +1,8 @@
-"""The rules in Docker's chain DOCKER-USER that close the ports on which Docker publishes Immich and what else nginx
-stands in front of.
+"""The rules in Docker's chain DOCKER-USER that close the ports on which Docker publishes the sites' upstreams.
 
-Docker leaves that chain to its users: dockerd makes it if it is missing, lets everything forwarded pass it first, and
-never changes what is in it. Packets come there with the container's address; what they were sent to, conntrack knows.
+Docker leaves that chain to its users: dockerd creates it if it is missing, sends all forwarded packets through it
+first, and never changes its rules. In this chain packets already carry the container's address; the published port is
+in conntrack (--ctorigdstport).
 """
 
 import shlex
@@ -17,51 +17,51 @@ from agent.task import Answer, Task
 CHAIN = "DOCKER-USER"
 COMMENT = "immich-access: published port"
 
-# What a rule may do before Docker's chain gets its turn.
+# Targets of rules that may precede Docker's chain: none of them accepts a packet.
 HARMLESS = {"DROP", "REJECT", "LOG", "NFLOG", ""}
 
 
 @contextmanager
-def enforced(ports: Collection[int]) -> Generator[None, None, None]:
-    """Drops for the body what others send to published ports; if it raises, all is as it was."""
-    former = {version: _ours(kernel.filter_rules(version)) for version in kernel.versions()}
+def docker_rules_applied(ports: Collection[int]) -> Generator[None, None, None]:
+    """Drops what others send to published ports, then runs the body; rolls back if the body raises."""
+    former = {version: _our_rules(kernel.filter_rules(version)) for version in kernel.versions()}
     try:
-        enforce(ports)
+        apply_docker_rules(ports)
         yield
     except BaseException:
         for version, rules in former.items():
-            _restore(version, rules)
+            _replace_our_rules(version, rules)
         raise
 
 
-def dropped(sites: Collection[Needs]) -> list[int]:
-    """The published ports that sites want closed."""
+def ports_to_drop(sites: Collection[Needs]) -> list[int]:
+    """The published ports that the sites require to be closed."""
     return sorted({needs.dropped_port for needs in sites if needs.dropped_port is not None})
 
 
-def enforce(ports: Collection[int]) -> None:
-    """Makes the rules for these ports the chain's first ones, and takes those of ours for others out."""
+def apply_docker_rules(ports: Collection[int]) -> None:
+    """Puts the rules for these ports first in the chain, and deletes our rules for other ports."""
     for version in kernel.versions():
-        _restore(version, [rule(port) for port in ports])
+        _replace_our_rules(version, [rule(port) for port in ports])
 
 
 def in_force(ports: Collection[int]) -> bool:
     """Whether the rules are the first of their chain, over every IP version."""
     rules = [rule(port) for port in ports]
-    return all(_chain(kernel.filter_rules(version))[: len(rules)] == rules for version in kernel.versions())
+    return all(_chain_rules(kernel.filter_rules(version))[: len(rules)] == rules for version in kernel.versions())
 
 
 def reinstate(_task: Task) -> Answer:
-    """The step before Docker starts, also at boot: puts the rules in place that the host's sites asked for."""
-    ports = dropped(record.read_sites().values())
+    """The step that runs before Docker starts: restores the rules that the host's sites require."""
+    ports = ports_to_drop(record.read_sites().values())
     if not ports:
         return Answer("no published port is to be closed")
-    enforce(ports)
+    apply_docker_rules(ports)
     return Answer(f"what others send to the published port {' and '.join(str(port) for port in ports)} is dropped")
 
 
 def rule(port: int) -> str:
-    """The rule as `iptables -S` lists it: what Docker has passed on from that port, but not the answers to it."""
+    """The rule as `iptables -S` lists it. It drops what Docker forwards from that port, but no replies."""
     return (
         f"-A {CHAIN} -p tcp -m conntrack --ctstate DNAT --ctorigdstport {port} --ctdir ORIGINAL "
         f'-m comment --comment "{COMMENT}" -j DROP'
@@ -69,7 +69,7 @@ def rule(port: int) -> str:
 
 
 def refuse_unhooked(version: int) -> None:
-    """Raises HostError where packets may be accepted before they come to the chain, or never come there."""
+    """Raises HostError if packets may be accepted before they reach the chain, or never reach it."""
     for line in kernel.filter_rules(version):
         if line == f"-A FORWARD -j {CHAIN}":
             return
@@ -83,18 +83,18 @@ def refuse_unhooked(version: int) -> None:
     )
 
 
-def _chain(listing: Sequence[str]) -> list[str]:
+def _chain_rules(listing: Sequence[str]) -> list[str]:
     return [line for line in listing if line.startswith(f"-A {CHAIN} ")]
 
 
-def _ours(listing: Sequence[str]) -> list[str]:
-    return [line for line in _chain(listing) if f'--comment "{COMMENT}"' in line]
+def _our_rules(listing: Sequence[str]) -> list[str]:
+    return [line for line in _chain_rules(listing) if f'--comment "{COMMENT}"' in line]
 
 
-def _restore(version: int, wanted: Sequence[str]) -> None:
-    """Makes these the rules of ours, before all others of the chain, in one transaction."""
+def _replace_our_rules(version: int, wanted: Sequence[str]) -> None:
+    """Replaces our rules with these, first in the chain, in one transaction."""
     listing = kernel.filter_rules(version)
-    ours, chain = _ours(listing), _chain(listing)
+    ours, chain = _our_rules(listing), _chain_rules(listing)
     if ours == wanted and chain[: len(ours)] == ours:
         return
     there = f"-N {CHAIN}" in listing
@@ -103,7 +103,7 @@ def _restore(version: int, wanted: Sequence[str]) -> None:
         *(f"-D{line[2:]}" for line in ours),
         *(f"-I{line[2:]}" for line in reversed(wanted)),
     ]
-    # A chain that nobody uses is one that we made.
+    # Nothing jumps to the chain and only our rules are in it, so we created it.
     if not wanted and ours == chain and not any(line.endswith(f" -j {CHAIN}") for line in listing):
         lines.append(f"-X {CHAIN}")
     kernel.restore(version, "\n".join(["*filter", *lines, "COMMIT\n"]))

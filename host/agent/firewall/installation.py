@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from agent.files import File, differing, replaced, write
+from agent.files import File, files_replaced, files_to_change, write
 from agent.system import run
 
 FOLDER = Path("/usr/local/lib/immich-access")
@@ -15,36 +15,36 @@ DOCKER_USER = "immich-access-docker-user.service"
 UNIT_NAMES = (UNDO, "immich-access-ranges.service", TIMER, DOCKER_USER)
 
 
-def wanted(modules: Mapping[str, str]) -> dict[Path, File | None]:
-    """What shall be on disk of the agent that runs now, with its units."""
+def wanted_files(modules: Mapping[str, str]) -> dict[Path, File | None]:
+    """The files that install the running agent and its units; None for files to delete."""
     files: dict[Path, File | None] = {FOLDER / name: File(text.encode()) for name, text in modules.items()}
     files |= {UNITS / name: File(modules[f"agent/units/{name}"].encode()) for name in UNIT_NAMES}
     return files | {path: None for path in FOLDER.rglob("*") if path.is_file() and path not in files}
 
 
 def install(modules: Mapping[str, str]) -> None:
-    """Makes the copy on disk the agent that runs now, and its units known to systemd.
+    """Installs the running agent and its units.
 
-    What undoes a change is enabled from then on, and does nothing at a boot where no change waits.
+    Enables the undo unit. At boot it exits at once unless a change awaits confirmation.
     """
-    changed = differing(wanted(modules))
-    # Units that are new are found when they are started, and those that are enabled at boot. To read all units anew
-    # takes longer than everything else.
+    changed = files_to_change(wanted_files(modules))
+    # systemd finds new units when they are started or enabled at boot, so only changed ones need a reload, which takes
+    # longer than everything else.
     stale = any(path.parent == UNITS and path.exists() for path in changed)
-    with replaced(changed):
+    with files_replaced(changed):
         if stale:
             run(["systemctl", "daemon-reload"])
         _enable({UNDO: True})
 
 
 def activate(docker_user: bool) -> None:
-    """Has ufw start at every boot, the ranges refreshed daily, and Docker wait for the rule in its chain, or not."""
+    """Enables ufw, the daily refresh of the ranges, and the unit that Docker waits for if `docker_user` is true."""
     _enable({"ufw.service": True, TIMER: True, DOCKER_USER: docker_user})
     run(["systemctl", "start", TIMER])
 
 
 def _enable(wanted: Mapping[str, bool]) -> None:
-    """Has units that are installed start at every boot, or not."""
+    """Enables or disables installed units."""
     states = run(["systemctl", "is-enabled", *wanted], check=False).stdout.split()
     for command, want in (("enable", True), ("disable", False)):
         units = [
@@ -53,16 +53,16 @@ def _enable(wanted: Mapping[str, bool]) -> None:
             if one == want and (state == "enabled") != want
         ]
         if units:
-            # Docker, which runs already, must learn what it requires from now on, or no more.
+            # Docker already runs, so systemd must reload to learn its new or dropped requirement.
             reload = [] if DOCKER_USER in units else ["--no-reload"]
             run(["systemctl", *reload, command, *units])
 
 
 def remove() -> None:
-    """Ends and removes the units and the copy, as far as they are there."""
+    """Stops and removes the units and the installed copy, as far as they exist."""
     present = [name for name in UNIT_NAMES if (UNITS / name).exists()]
     if present:
-        # One after the other: to stop what Docker still requires would stop Docker.
+        # Disable before stopping: stopping a unit that Docker still requires would stop Docker.
         run(["systemctl", "disable", *present])
         run(["systemctl", "stop", *present])
     for name in UNIT_NAMES:

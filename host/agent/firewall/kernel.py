@@ -1,4 +1,4 @@
-"""The firewall in the kernel: whether it is what ufw's files say, and making it so."""
+"""Compares the kernel's rules with ufw's files, and applies the files."""
 
 import functools
 import re
@@ -12,7 +12,7 @@ from agent.system import run
 
 UFW_INIT = "/lib/ufw/ufw-init"
 
-# Takes the place of ufw's chains while they are torn down and set up again.
+# Our chain that protects the host while ufw's chains are rebuilt.
 GUARD = "immich-access-guard"
 
 PREFIX = {4: "ufw", 6: "ufw6"}
@@ -20,96 +20,99 @@ TOOL = {4: "iptables", 6: "ip6tables"}
 
 
 def has_ipv6() -> bool:
-    """Whether the kernel speaks IPv6, by ufw's own criterion."""
+    """Whether the kernel supports IPv6, by ufw's own criterion."""
     return Path("/proc/sys/net/ipv6").exists()
 
 
 def versions() -> list[int]:
-    """The IP versions that the kernel speaks."""
+    """The IP versions that the kernel supports."""
     return [4, 6] if has_ipv6() else [4]
 
 
 def in_force(files: Files) -> bool:
-    """Whether the kernel filters exactly as these files say; for a disabled ufw, whether ufw is out of the way."""
+    """Whether the kernel filters exactly as these files say; for a disabled ufw, whether its chains are unhooked."""
     if value(files, CONFIGURATION, "ENABLED") != "yes":
-        return not any(_hooked(listing, version) or _guarded(listing) for version, listing in _listings())
-    return all(_whole(files, version) and not _differing(files, version) for version in versions())
+        return not any(_is_hooked(listing, version) or _has_guard(listing) for version, listing in _listings())
+    return all(_is_set_up(files, version) and not _user_rules_differ(files, version) for version in versions())
 
 
-def enforce(files: Files, ssh_ports: Collection[int]) -> None:
-    """Makes the kernel filter as these files, which must be in place, say.
+def apply(files: Files, ssh_ports: Collection[int]) -> None:
+    """Makes the kernel filter as these files say. They must be in place.
 
-    Rules alone change in one transaction per IP version. Where more is not as it should be, ufw is started anew, behind
-    a guard that lets nothing new in but SSH. Raises HostError when the kernel does not end as it should.
+    If only rules differ, they change in one transaction per IP version. Otherwise ufw is restarted behind a guard that
+    accepts no new connections but SSH. Raises HostError if the kernel still differs afterwards.
     """
     if in_force(files):
         return
     if value(files, CONFIGURATION, "ENABLED") != "yes":
-        if any(_hooked(listing, version) for version, listing in _listings()):
+        if any(_is_hooked(listing, version) for version, listing in _listings()):
             _change([UFW_INIT, "force-stop"])
-        _lift()
-    elif all(_whole(files, version) for version in versions()):
+        _remove_guard()
+    elif all(_is_set_up(files, version) for version in versions()):
         for version in versions():
-            if _differing(files, version):
+            if _user_rules_differ(files, version):
                 restore(version, _user_rules(files, version))
     else:
-        _start(ssh_ports)
+        _start_ufw(ssh_ports)
     if not in_force(files):
         raise HostError("the kernel's rules are not what ufw's files say, though they have just been loaded")
 
 
-def _filtered(files: Files, version: int) -> bool:
-    """Whether ufw manages the rules of an IP version, rather than leaving it closed."""
+def _is_managed(files: Files, version: int) -> bool:
+    """Whether ufw manages the rules of an IP version; otherwise it leaves that version closed."""
     return version == 4 or value(files, DEFAULTS, "IPV6") == "yes"
 
 
-def _whole(files: Files, version: int) -> bool:
-    """Whether ufw's chains are hooked into the kernel's and the policy is the one of the files."""
+def _is_set_up(files: Files, version: int) -> bool:
+    """Whether ufw's chains are hooked in and the default policy is that of the files."""
     listing = filter_rules(version)
     prefix = PREFIX[version]
-    if not _filtered(files, version):
-        return not _hooked(listing, version)
+    if not _is_managed(files, version):
+        return not _is_hooked(listing, version)
     policy = value(files, DEFAULTS, "DEFAULT_INPUT_POLICY")
     return (
         f"-P INPUT {'ACCEPT' if policy == 'accept' else 'DROP'}" in listing
         and any(line.startswith(f"-A {prefix}-track-input") for line in listing) == (policy == "accept")
         and any(line.startswith(f"-A {prefix}-reject-input") for line in listing) == (policy == "reject")
         and f"-A {prefix}-before-input -j {prefix}-user-input" in listing
-        and _hooked(listing, version)
-        and not _guarded(listing)
+        and _is_hooked(listing, version)
+        and not _has_guard(listing)
     )
 
 
-def _hooked(listing: list[str], version: int) -> bool:
+def _is_hooked(listing: list[str], version: int) -> bool:
     return f"-A INPUT -j {PREFIX[version]}-before-input" in listing and any(
         line.startswith(f"-A {PREFIX[version]}-before-input") for line in listing
     )
 
 
-def _differing(files: Files, version: int) -> bool:
-    """Whether the user's chains hold other rules than the file."""
-    if not _filtered(files, version):
+def _user_rules_differ(files: Files, version: int) -> bool:
+    """Whether the rules in ufw's user chains differ from the file."""
+    if not _is_managed(files, version):
         return False
     rules, listing = _user_rules(files, version), _user_chains(filter_rules(version), version)
-    return not _alike(_user_chains(rules.splitlines(), version), listing) and _reworded(rules, version) != listing
+    return (
+        not _are_same(_user_chains(rules.splitlines(), version), listing)
+        and _in_kernel_wording(rules, version) != listing
+    )
 
 
-def _alike(rules: Sequence[str], listing: Sequence[str]) -> bool:
-    """Whether rules are the same but for the order of their options, as nearly all are that ufw writes."""
+def _are_same(rules: Sequence[str], listing: Sequence[str]) -> bool:
+    """Whether rules differ only in the order of their options, which is the usual case for ufw's files."""
     return [_options(rule) for rule in rules] == [_options(line) for line in listing]
 
 
 def _options(rule: str) -> list[str]:
-    """The options of a rule, each with its values, in one order unless one of them is negated."""
+    """The options of a rule with their values, sorted unless one is negated."""
     options = re.split(r" (?=-)", rule.strip())
     return options if " !" in rule else sorted(option for option in options if option not in ("-m tcp", "-m udp"))
 
 
 @functools.cache
-def _reworded(rules: str, version: int) -> list[str]:
-    """The rules of the user's chains in a file, in the kernel's own words.
+def _in_kernel_wording(rules: str, version: int) -> list[str]:
+    """The rules of a file's user chains as the kernel prints them.
 
-    It is loaded into a network namespace of its own and read back there.
+    Loads the file in a separate network namespace and reads it back.
     """
     tool = TOOL[version]
     loaded = run(["unshare", "--net", "sh", "-c", f"{tool}-restore -w 10 -n && {tool} -w 10 -S"], text=rules)
@@ -129,7 +132,7 @@ def _user_rules(files: Files, version: int) -> str:
 
 @functools.cache
 def filter_rules(version: int) -> list[str]:
-    """The kernel's rules of the table `filter`, as `iptables -S` lists them; asked anew after each change of ours."""
+    """The kernel's rules in the table `filter`, as `iptables -S` lists them; cached until we change them."""
     return run([TOOL[version], "-w", "10", "-S"]).stdout.splitlines()
 
 
@@ -137,12 +140,12 @@ def _listings() -> list[tuple[int, list[str]]]:
     return [(version, filter_rules(version)) for version in versions()]
 
 
-def _guarded(listing: list[str]) -> bool:
+def _has_guard(listing: list[str]) -> bool:
     return f"-N {GUARD}" in listing
 
 
 def restore(version: int, rules: str) -> None:
-    """Loads rules in one transaction, leaving the chains that they do not name."""
+    """Loads rules in one transaction. Chains that they do not name stay."""
     _change([f"{TOOL[version]}-restore", "-w", "10", "-n"], rules)
 
 
@@ -153,21 +156,21 @@ def _change(command: Sequence[str], rules: str = "") -> None:
     run(command, text=rules)
 
 
-def _start(ssh_ports: Collection[int]) -> None:
-    """Starts ufw from nothing. If that fails, the guard stays: the host is shut then, but for SSH."""
-    _lift()
+def _start_ufw(ssh_ports: Collection[int]) -> None:
+    """Rebuilds ufw's chains. Fails closed: after an error the guard stays and accepts only SSH."""
+    _remove_guard()
     for version in versions():
-        restore(version, _guard(version, ssh_ports))
-    if any(_remains(listing, version) for version, listing in _listings()):
+        restore(version, _guard_rules(version, ssh_ports))
+    if any(_ufw_chains(listing, version) for version, listing in _listings()):
         _change([UFW_INIT, "force-stop"])
-        # What is left of ufw's chains would make the start leave them as they are, hooked in or not.
+        # ufw's start skips chains that exist, even if nothing jumps to them, so delete the rest.
         for version, listing in _listings():
-            restore(version, _sweep(listing, version))
+            restore(version, _chain_removal(listing, version))
     _change([UFW_INIT, "start"])
-    _lift()
+    _remove_guard()
 
 
-def _guard(version: int, ssh_ports: Collection[int]) -> str:
+def _guard_rules(version: int, ssh_ports: Collection[int]) -> str:
     icmp = "icmp" if version == 4 else "ipv6-icmp"
     return "\n".join(
         [
@@ -184,22 +187,22 @@ def _guard(version: int, ssh_ports: Collection[int]) -> str:
     )
 
 
-def _lift() -> None:
-    """Takes the guard away, also one that a killed run left."""
+def _remove_guard() -> None:
+    """Removes the guard, including one that a killed run left."""
     for version, listing in _listings():
-        if _guarded(listing):
+        if _has_guard(listing):
             hooks = [f"-D{line[2:]}" for line in listing if line == f"-A INPUT -j {GUARD}"]
             restore(version, "\n".join(["*filter", *hooks, f"-F {GUARD}", f"-X {GUARD}", "COMMIT\n"]))
 
 
-def _remains(listing: list[str], version: int) -> list[str]:
-    """The chains of ufw that there are."""
+def _ufw_chains(listing: list[str], version: int) -> list[str]:
+    """ufw's chains that exist."""
     return [line[3:] for line in listing if re.match(rf"-N {PREFIX[version]}-", line)]
 
 
-def _sweep(listing: list[str], version: int) -> str:
+def _chain_removal(listing: list[str], version: int) -> str:
     hooks = [line for line in listing if re.match(rf"-A (INPUT|OUTPUT|FORWARD) -j {PREFIX[version]}-", line)]
-    chains = _remains(listing, version)
+    chains = _ufw_chains(listing, version)
     return "\n".join(
         [
             "*filter",

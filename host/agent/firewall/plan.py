@@ -1,4 +1,4 @@
-"""Works out what ufw's files should be."""
+"""Computes ufw's files."""
 
 import re
 from collections.abc import Callable, Collection, Sequence
@@ -10,7 +10,7 @@ from agent.firewall import kernel
 from agent.firewall.bypass import refuse_bypasses
 from agent.firewall.connection import listeners, this_connection
 from agent.firewall.record import read_change
-from agent.firewall.rules import CLOUDFLARE, HTTPS_PORT, SSH, Rule, arranged, check, decisive
+from agent.firewall.rules import CLOUDFLARE, HTTPS_PORT, SSH, Rule, arrange_rules, check_rules, find_decisive_rule
 from agent.firewall.ufw import (
     CONFIGURATION,
     DEFAULTS,
@@ -19,7 +19,7 @@ from agent.firewall.ufw import (
     Setting,
     Ufw,
     current,
-    opened,
+    ufw_on_copy,
     value,
 )
 from agent.ranges import Ranges
@@ -36,11 +36,11 @@ class Plan(NamedTuple):
 
 
 def ssh_ports(asked: int, others: Collection[int] = ()) -> list[int]:
-    """The ports on which SSH must stay open: that of this very connection, and the asked one if sshd listens there.
+    """The ports on which SSH must stay open: this connection's, and the `asked` one if something listens there.
 
-    The asked one is what the client dials. Behind a router that forwards another port, only the connection itself
-    knows the host's. Raises HostError when nothing listens on either. The `others` are those by which the host's other
-    sites are reached, if sshd listens there.
+    `asked` is the port that the client dials. A router may forward it to another port of the host, which only the
+    connection shows. `others` are the SSH ports of the host's other sites; they count if something listens there.
+    Raises HostError when nothing listens on this connection's port or on `asked`.
     """
     listening = {listener.port for listener in listeners()}
     connection = this_connection()
@@ -54,17 +54,17 @@ def ssh_ports(asked: int, others: Collection[int] = ()) -> list[int]:
 
 
 def open_ssh_ports() -> set[int]:
-    """The ports on which sshd listens, with those that the last change kept open."""
+    """The ports on which sshd listens, and those that the last change kept open."""
     sshd = {listener.port for listener in listeners() if '"sshd"' in listener.programs}
     return sshd | set(read_change().ssh_ports)
 
 
-def planned(ranges: Ranges, ports: Collection[int], closed: Collection[int]) -> Plan:
-    """The files with ufw enabled, closed by default on both IP versions, and with SSH and the ranges let in.
+def plan_firewall(ranges: Ranges, ports: Collection[int], closed: Collection[int]) -> Plan:
+    """ufw's files with ufw enabled, incoming traffic denied by default, and SSH and the ranges allowed.
 
-    Raises HostError when other rules would leave one of the `closed` ports open, or SSH shut.
+    Raises HostError when other rules would open one of the `closed` ports or block SSH.
     """
-    former = _complete(current())
+    former = _require_complete(current())
     settings = [Setting(CONFIGURATION, "ENABLED", "yes")] if value(former, CONFIGURATION, "ENABLED") != "yes" else []
     if kernel.has_ipv6() and value(former, DEFAULTS, "IPV6") != "yes":
         settings.append(Setting(DEFAULTS, "IPV6", "yes"))
@@ -77,35 +77,35 @@ def planned(ranges: Ranges, ports: Collection[int], closed: Collection[int]) -> 
 
     def choose(ufw: Ufw, version: int, existing: Sequence[Rule]) -> list[Rule]:
         wanted = [*_ssh_rules(ufw, version, ports, existing), *_range_rules(ufw, version, ranges)]
-        rules = arranged(existing, wanted)
-        check(rules, ports, closed, outside, client)
+        rules = arrange_rules(existing, wanted)
+        check_rules(rules, ports, closed, outside, client)
         return rules
 
     return _plan(former, settings, choose)
 
 
-def planned_ranges(ranges: Ranges | None) -> Plan:
-    """The files with these ranges, or none, in place of the former ones, and all else as it is."""
+def plan_ranges(ranges: Ranges | None) -> Plan:
+    """ufw's files with these ranges, or none, in place of the former ones; all else stays."""
 
     def choose(ufw: Ufw, version: int, existing: Sequence[Rule]) -> list[Rule]:
         kept = [rule for rule in existing if rule.comment == SSH]
-        return arranged(existing, kept if ranges is None else [*kept, *_range_rules(ufw, version, ranges)])
+        return arrange_rules(existing, kept if ranges is None else [*kept, *_range_rules(ufw, version, ranges)])
 
-    return _plan(_complete(current()), [], choose)
+    return _plan(_require_complete(current()), [], choose)
 
 
 def _plan(former: Files, settings: Sequence[Setting], choose: Callable[[Ufw, int, Sequence[Rule]], list[Rule]]) -> Plan:
-    with opened(settings) as ufw:
+    with ufw_on_copy(settings) as ufw:
         versions = ufw.versions()
         for version in versions:
             existing = ufw.rules(version)
             rules = choose(ufw, version, existing)
-            # The files also hold what is logged, which depends on the default policy.
+            # The files also hold the logging rules, which depend on the default policy.
             if rules != existing or any(setting.path == DEFAULTS for setting in settings):
-                ufw.arrange(version, rules)
+                ufw.set_rules(version, rules)
         wanted = ufw.files()
     for path in USER_RULES.values():
-        if _foreign(former, path) != _foreign(wanted, path):
+        if _foreign_rules(former, path) != _foreign_rules(wanted, path):
             raise RefusedError(
                 f"ufw itself would change rules in {path} that are not ours, as the next `ufw allow` would; "
                 "compare `ufw status` with that file"
@@ -114,11 +114,11 @@ def _plan(former: Files, settings: Sequence[Setting], choose: Callable[[Ufw, int
 
 
 def _ssh_rules(ufw: Ufw, version: int, ports: Collection[int], existing: Sequence[Rule]) -> list[Rule]:
-    """Our SSH rules. Where a rule of the user's lets everyone in anyway, none is added."""
+    """Our SSH rules. None is added where the user's own rule allows everyone."""
     wanted: list[Rule] = []
     for port in sorted(ports):
         rule = ufw.rule(version, port, "0.0.0.0/0", SSH)
-        other = decisive([rule for rule in existing if not rule.ours], port)
+        other = find_decisive_rule([rule for rule in existing if not rule.is_ours], port)
         if rule in existing or other is None or not other.lets_in:
             wanted.append(rule)
     return wanted
@@ -129,7 +129,7 @@ def _range_rules(ufw: Ufw, version: int, ranges: Ranges) -> list[Rule]:
     return [ufw.rule(version, HTTPS_PORT, source, CLOUDFLARE) for source in sources]
 
 
-def _complete(files: Files) -> Files:
+def _require_complete(files: Files) -> Files:
     absent = [str(path) for path, file in files.items() if file is None]
     if absent:
         raise RefusedError(
@@ -138,7 +138,7 @@ def _complete(files: Files) -> Files:
     return files
 
 
-def _foreign(files: Files, path: Path) -> list[str]:
+def _foreign_rules(files: Files, path: Path) -> list[str]:
     """The rules of a file that are not ours, as text."""
     file = files[path]
     text = "" if file is None else file.content.decode(errors="surrogateescape")

@@ -1,6 +1,6 @@
 """What the host remembers about the firewall, in /var/lib/immich-access/.
 
-Every file has a version. One of version 1 is read by agent.firewall.record_version_1 and written anew.
+Every file has a version. agent.firewall.record_version_1 reads version 1; writes always use the current version.
 """
 
 import json
@@ -26,21 +26,21 @@ VERSION = 2
 
 
 class Change(NamedTuple):
-    """The last change of the firewall. It is numbered, so that every change is confirmed."""
+    """The last change of the firewall. A new number makes the later steps run, which confirm the change."""
 
     number: int = 0
-    # What was asked for, so that an undone change can be made again; None before the first one
+    # The request, to apply an undone change again; None before the first change
     request: Request | None = None
     ssh_ports: Sequence[int] = ()
     undone: bool = False
 
 
 class Armed(NamedTuple):
-    """A change that waits for its confirmation, and what comes back without one."""
+    """A change that awaits confirmation, and the files that the undo restores."""
 
     seconds: int
     former: Files
-    # When it was made: the kernel's run, and the seconds since that began
+    # When the change was made: the boot id, and the seconds since that boot
     boot: str
     at: float
 
@@ -60,7 +60,7 @@ def read_change() -> Change:
 
 
 def write_change(change: Change) -> None:
-    """Keeps a change, unless it is kept already."""
+    """Writes a change, unless the file already holds it."""
     request = change.request
     fields = {
         "number": change.number,
@@ -74,7 +74,7 @@ def write_change(change: Change) -> None:
 
 
 def read_armed() -> Armed | None:
-    """The change that waits for its confirmation, if there is one."""
+    """The change that awaits confirmation, or None."""
     fields, _ = _read(ARMED)
     if fields is None:
         return None
@@ -83,7 +83,7 @@ def read_armed() -> Armed | None:
 
 
 def write_armed(armed: Armed | None) -> None:
-    """Keeps what is needed to undo a change, or forgets it."""
+    """Writes what the undo needs, or deletes it."""
     if armed is None:
         write(ARMED, None)
         return
@@ -101,7 +101,7 @@ def read_ranges() -> Ranges | None:
 
 
 def ranges_file(ranges: Ranges) -> dict[Path, File | None]:
-    """The file that keeps good ranges, to be put in place together with what it is about."""
+    """The file of the last good ranges, for the caller to write together with the rules."""
     return {RANGES: _file(ranges._asdict())}
 
 
@@ -115,36 +115,36 @@ def read_sites() -> dict[str, Needs]:
 
 
 def sites_with(request: Request) -> dict[str, Needs]:
-    """The same once a request is granted."""
+    """The same, with a request's sites added."""
     return {**read_sites(), **request.needs}
 
 
 def sites_file(sites: Mapping[str, Needs]) -> dict[Path, File | None]:
-    """The file that keeps them, to be put in place together with what it is about."""
+    """The file of these requirements, for the caller to write together with the rules."""
     fields = {"sites": {name: _needs_fields(needs) for name, needs in sites.items()}}
     return {SITES: _file(fields) if sites else None}
 
 
-def owned(owner: str) -> set[str]:
-    """The sites of this owner."""
+def sites_of(owner: str) -> set[str]:
+    """The sites that this owner has deployed."""
     return {site for site, needs in read_sites().items() if needs.owner == owner}
 
 
-def taken_over(site: str, owner: str) -> bool:
-    """Whether somebody else than this owner has put the site here since."""
+def is_taken_over(site: str, owner: str) -> bool:
+    """Whether another owner has deployed the site since."""
     needs = read_sites().get(site)
     return needs is not None and needs.owner is not None and needs.owner != owner
 
 
 def forget_site(site: str, owner: str) -> None:
-    """Takes a site of this owner that is gone off the list."""
+    """Removes a deleted site from the list, unless another owner has it now."""
     sites = read_sites()
-    if not taken_over(site, owner) and sites.pop(site, None) is not None:
+    if not is_taken_over(site, owner) and sites.pop(site, None) is not None:
         write(SITES, sites_file(sites)[SITES])
 
 
 def forget() -> None:
-    """Removes all of it."""
+    """Removes every record."""
     for path in (ARMED, CHANGE, RANGES, SITES):
         write(path, None)
     if FOLDER.exists() and not any(FOLDER.iterdir()):

@@ -1,17 +1,17 @@
-"""Reads what version 0.1.0 of this program has left on a host: the firewall's records, and what a site's file shows.
+"""Reads the files of version 0.1.0 of this program: the firewall's records, and what a site's nginx file serves.
 
-Its records had no version. It kept each site's needs by position, and a change's request as the payload that came.
+Its records had no version. They stored each site's needs by position, and a change's request as the raw payload.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-# In the order in which they were kept; the fourth came later.
+# In the order of the file. The fourth was added later.
 _POSITIONS = ("sshPort", "upstreamPort", "droppedPort", "owner")
 
 
 def sites_fields(sites: Mapping[str, list[Any]]) -> dict[str, dict[str, Any]]:
-    """The sites by name with named fields; what each serves was not kept."""
+    """The sites by name, with named fields. What each site serves was not stored."""
     return {
         name: {"serves": None, "owner": None, **dict(zip(_POSITIONS, needs, strict=False))}
         for name, needs in sites.items()
@@ -37,6 +37,6 @@ def request_fields(payload: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 
 def served_by(text: str) -> str | None:
-    """What a site's file in nginx serves by its first line; None where that does not tell."""
+    """What a site serves, by the first line of its nginx file; None if that line does not say."""
     first = text.split("\n", 1)[0]
     return next((what for what in ("immich", "shares") if f", which serves {what}, " in first), None)

@@ -15,17 +15,17 @@ TIMEOUT_SECONDS = 15.0
 PAUSES_SECONDS = (0, 5, 10)
 
 
-def fetched() -> dict[str, list[str]]:
-    """Cloudflare's ranges, over TLS with the host's own trust; raises HostError when they cannot be had."""
+def fetch_ranges() -> dict[str, list[str]]:
+    """Downloads Cloudflare's ranges over TLS; raises HostError on failure."""
     try:
-        body = fetch.fetched(ADDRESS, LIMIT_BYTES, TIMEOUT_SECONDS, PAUSES_SECONDS)
+        body = fetch.download(ADDRESS, LIMIT_BYTES, TIMEOUT_SECONDS, PAUSES_SECONDS)
     except HostError as error:
         raise HostError(f"{error}; the former ranges stay in force") from None
-    return ranges_in(body)
+    return parse_answer(body)
 
 
-def ranges_in(body: bytes) -> dict[str, list[str]]:
-    """The ranges in an answer of the API; raises HostError for anything else."""
+def parse_answer(body: bytes) -> dict[str, list[str]]:
+    """Parses the API's answer; raises HostError for anything but ranges."""
     try:
         if len(body) > LIMIT_BYTES:
             raise ValueError("it is too long")

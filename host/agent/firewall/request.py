@@ -1,36 +1,36 @@
-"""What the firewall step is asked for."""
+"""The firewall step's request."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from agent.ranges import Ranges, checked_ranges
+from agent.ranges import Ranges, check_ranges
 from agent.site import require_different
 
 if TYPE_CHECKING:
     from agent.payloads import DoctorPayload, DoctorPayloadSite, FirewallPayload, FirewallPayloadSite
 
-# What to do with an upstream that Docker publishes to everyone.
+# The value of dockerPublishedPort that closes a published port instead of refusing it.
 DROP = "drop"
 
 Serves = Literal["immich", "shares"]
 
 
 class Needs(NamedTuple):
-    """What one site asks of the firewall, which all sites of the host share."""
+    """One site's requirements of the firewall, which all sites of the host share."""
 
-    # What the site shows; None where a record of version 1 does not tell
+    # What the site serves; None if a record of version 1 does not say
     serves: Serves | None
     ssh_port: int
-    # Of what nginx hands the site's requests to; None where that runs on another host
+    # The upstream's port; None if the upstream runs on another host
     upstream_port: int | None
-    # The port whose connections from elsewhere Docker's chain DOCKER-USER shall drop, or None
+    # The port whose connections from elsewhere DOCKER-USER must drop, or None
     dropped_port: int | None
-    # Which stack, and which host of it, has put the site here last; None where a record of version 1 does not tell
+    # The stack and host name that deployed the site last; None if a record of version 1 does not say
     owner: str | None
 
 
 class Request(NamedTuple):
-    """What the firewall shall be."""
+    """The desired firewall."""
 
     ssh_port: int
     # By host name
@@ -40,7 +40,7 @@ class Request(NamedTuple):
 
 
 def parse_request(payload: "FirewallPayload") -> Request:
-    """The payload of the step; raises RefusedError for anything in it that cannot be applied."""
+    """Parses the step's payload; raises RefusedError for anything that cannot be applied."""
     owner = payload["owner"]
     needs = needs_of(payload["sites"], payload["sshPort"], payload["dockerPublishedPort"], owner)
     ranges = parse_ranges(payload["ranges"]["ipv4"], payload["ranges"]["ipv6"])
@@ -48,7 +48,7 @@ def parse_request(payload: "FirewallPayload") -> Request:
 
 
 def parse_examined_request(payload: "DoctorPayload", ranges: Ranges) -> Request:
-    """The same by the payload of the step `doctor`, for the ranges that the host has."""
+    """The same for the payload of the step `doctor`, with the host's current ranges."""
     needs = needs_of(payload["sites"], payload["sshPort"], payload["dockerPublishedPort"], None)
     return Request(payload["sshPort"], needs, ranges, payload["confirmSeconds"])
 
@@ -59,7 +59,7 @@ def needs_of(
     published: str,
     owner: str | None,
 ) -> dict[str, Needs]:
-    """What each site asks of the firewall."""
+    """Each site's requirements of the firewall."""
     require_different([site["hostname"] for site in sites])
     return {
         site["hostname"]: Needs(
@@ -74,7 +74,7 @@ def needs_of(
 
 
 def upstreams(needs: Mapping[str, Needs]) -> list[tuple[Serves, int]]:
-    """What sites have on this host itself: what each serves, and on which port, once each."""
+    """The distinct upstreams on this host: what each serves, and its port."""
     return list(
         dict.fromkeys(
             (one.serves, one.upstream_port)
@@ -85,5 +85,5 @@ def upstreams(needs: Mapping[str, Needs]) -> list[tuple[Serves, int]]:
 
 
 def parse_ranges(ipv4: Sequence[str], ipv6: Sequence[str]) -> Ranges:
-    """Ranges of both IP versions; raises RefusedError for what can be none."""
-    return Ranges(checked_ranges(ipv4, 4), checked_ranges(ipv6, 6))
+    """Validates ranges of both IP versions; raises RefusedError for an invalid one."""
+    return Ranges(check_ranges(ipv4, 4), check_ranges(ipv6, 6))

@@ -1,4 +1,4 @@
-"""What a list of ufw's rules lets in, worked out from the rules alone. The first rule that matches decides."""
+"""Works out what a list of ufw's rules allows. The first match decides."""
 
 import ipaddress
 from collections.abc import Collection, Sequence
@@ -17,7 +17,7 @@ ANYWHERE = ("0.0.0.0/0", "::/0")
 
 
 class Rule(NamedTuple):
-    """One of ufw's rules, in ufw's own words: `any` where it does not restrict."""
+    """One of ufw's rules in ufw's own terms: `any` where it does not restrict."""
 
     action: str
     protocol: str
@@ -26,26 +26,26 @@ class Rule(NamedTuple):
     source: str
     destination: str
     source_ports: str
-    # Empty where the rule holds for every interface.
+    # Empty if the rule applies to every interface.
     interface: str
-    # Whether it is about packets to the host itself, rather than from or through it.
+    # Whether it filters packets to the host itself, not from or through it.
     incoming: bool
     comment: str
-    # How `ufw delete` calls it.
+    # Its arguments for `ufw delete`.
     name: str
 
     @property
-    def ours(self) -> bool:
-        """Whether this program made the rule."""
+    def is_ours(self) -> bool:
+        """Whether this program created the rule."""
         return self.comment in (CLOUDFLARE, SSH)
 
     @property
     def lets_in(self) -> bool:
-        """Whether what matches gets in, if only at a limited rate."""
+        """Whether it allows what matches, perhaps at a limited rate."""
         return self.action in ("allow", "limit")
 
     def matches_port(self, port: int) -> bool:
-        """Whether the rule is about new TCP connections to a port of the host."""
+        """Whether the rule applies to new TCP connections to a port of the host."""
         if not self.incoming or self.protocol not in ("any", "tcp"):
             return False
         if self.ports == "any":
@@ -55,7 +55,7 @@ class Rule(NamedTuple):
 
     @property
     def covers_everyone(self) -> bool:
-        """Whether nobody escapes the rule, whatever address or interface a packet comes from and goes to."""
+        """Whether the rule applies to every client, address and interface."""
         return (
             self.source in ANYWHERE
             and self.destination in ANYWHERE
@@ -64,15 +64,15 @@ class Rule(NamedTuple):
         )
 
     def covers(self, client: str) -> bool:
-        """Whether the rule is about all that one address sends to the host."""
+        """Whether the rule applies to everything that one address sends to the host."""
         address, source = ipaddress.ip_address(client), ipaddress.ip_network(self.source, strict=False)
         return address in source and self.destination in ANYWHERE and self.source_ports == "any" and not self.interface
 
     def reaches_strangers(self, outside: Collection[str]) -> bool:
-        """Whether somebody on the internet, at will, can match the rule.
+        """Whether anyone on the internet can match the rule at will.
 
-        `outside` are the interfaces that lead to the internet. A source port and the host's own address are no
-        restriction, because whoever connects chooses them.
+        `outside` are the interfaces that lead to the internet. A source port and a destination address are no
+        restriction, because the client chooses them.
         """
         source = ipaddress.ip_network(self.source, strict=False)
         wide = source.prefixlen < WIDEST[source.version]
@@ -81,34 +81,34 @@ class Rule(NamedTuple):
         return wide and (self.interface == "" or here)
 
 
-def arranged(existing: Sequence[Rule], wanted: Sequence[Rule]) -> list[Rule]:
-    """The existing rules in their order, without those of ours that are not wanted, and with the missing ones last."""
+def arrange_rules(existing: Sequence[Rule], wanted: Sequence[Rule]) -> list[Rule]:
+    """The existing rules in order, without our outdated ones, followed by the missing ones."""
     kept: list[Rule] = []
     for rule in existing:
-        if not rule.ours or (rule in wanted and rule not in kept):
+        if not rule.is_ours or (rule in wanted and rule not in kept):
             kept.append(rule)
     return [*kept, *(rule for rule in wanted if rule not in kept)]
 
 
-def decisive(rules: Sequence[Rule], port: int) -> Rule | None:
+def find_decisive_rule(rules: Sequence[Rule], port: int) -> Rule | None:
     """The first rule that decides about a port for everyone."""
     return next((rule for rule in rules if rule.matches_port(port) and rule.covers_everyone), None)
 
 
-def turning_away(rules: Sequence[Rule], port: int, client: str) -> Rule | None:
-    """The rule that keeps one client from a port, unless an earlier one lets it in.
+def find_client_denial(rules: Sequence[Rule], port: int, client: str) -> Rule | None:
+    """The rule that denies a port to one client, unless an earlier one allows it.
 
-    A rule for one interface is passed over: through which one the client comes, the rules do not tell.
+    Rules for one interface are skipped: the rules do not show which interface the client uses.
     """
     rule = next((rule for rule in rules if rule.matches_port(port) and rule.covers(client)), None)
     return None if rule is None or rule.lets_in else rule
 
 
-def openings(rules: Sequence[Rule], port: int, outside: Collection[str]) -> list[Rule]:
-    """The rules, ours apart, that let somebody on the internet reach a port; see `reaches_strangers`."""
+def find_openings(rules: Sequence[Rule], port: int, outside: Collection[str]) -> list[Rule]:
+    """The rules, except ours, that open a port to the internet; see `reaches_strangers`."""
     found: list[Rule] = []
     for rule in rules:
-        if not rule.matches_port(port) or rule.ours:
+        if not rule.matches_port(port) or rule.is_ours:
             continue
         if rule.lets_in and rule.reaches_strangers(outside):
             found.append(rule)
@@ -117,30 +117,30 @@ def openings(rules: Sequence[Rule], port: int, outside: Collection[str]) -> list
     return found
 
 
-def check(
+def check_rules(
     rules: Sequence[Rule],
     ssh_ports: Collection[int],
     closed: Collection[int],
     outside: Collection[str],
     client: str | None = None,
 ) -> None:
-    """Refuses rules under which the host would be open or its owner outside.
+    """Refuses rules that would leave the host open or lock its owner out.
 
-    `closed` are ports that nobody on the internet may reach, but for the ranges of our own rules; `client` is the
-    owner's own address, where it is known. Raises RefusedError that names the rule and how to delete it.
+    `closed` are ports that only the ranges of our own rules may reach; `client` is the owner's address, if known.
+    Raises RefusedError that names the rule and how to delete it.
     """
     for port in sorted(ssh_ports):
-        rule = decisive(rules, port)
+        rule = find_decisive_rule(rules, port)
         if rule is None or not rule.lets_in:
-            name = "no rule" if rule is None else f"the rule `{rule.name}`"
-            raise RefusedError(f"{name} lets SSH in on port {port}{_remedy(rule)}")
-        denied = None if client is None else turning_away(rules, port, client)
+            trouble = "no rule allows" if rule is None else f"the rule `{rule.name}` blocks"
+            raise RefusedError(f"{trouble} SSH on port {port}{_remedy(rule)}")
+        denied = None if client is None else find_client_denial(rules, port, client)
         if denied is not None:
-            raise RefusedError(f"the rule `{denied.name}` shuts out {client}, where you connect from{_remedy(denied)}")
+            raise RefusedError(f"the rule `{denied.name}` blocks {client}, where you connect from{_remedy(denied)}")
     for port in sorted(closed):
-        for rule in openings(rules, port, outside):
+        for rule in find_openings(rules, port, outside):
             raise RefusedError(f"the rule `{rule.name}` opens port {port} to everyone{_remedy(rule)}")
-    shadow = decisive(rules, HTTPS_PORT)
+    shadow = find_decisive_rule(rules, HTTPS_PORT)
     if shadow is not None and any(rule.comment == CLOUDFLARE for rule in rules[rules.index(shadow) :]):
         raise RefusedError(f"the rule `{shadow.name}` would keep Cloudflare out of port {HTTPS_PORT}{_remedy(shadow)}")
 

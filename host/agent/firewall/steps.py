@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 from agent import answer, packages
 from agent.errors import HostError, RefusedError
-from agent.files import differing, read, replaced
+from agent.files import files_replaced, files_to_change, read
 from agent.firewall import confirmation, docker_user, installation, kernel, record, ufw
 from agent.firewall.docker import refuse_published
-from agent.firewall.plan import Plan, open_ssh_ports, planned_ranges, ssh_ports
+from agent.firewall.plan import Plan, open_ssh_ports, plan_ranges, ssh_ports
 from agent.firewall.record_version_1 import served_by
 from agent.firewall.request import Needs, parse_ranges, parse_request, upstreams
 from agent.nginx import real_ip
 from agent.nginx.layout import LAYOUTS, enabled_sites
-from agent.ranges import Ranges, checked_update
-from agent.system import installed
+from agent.ranges import Ranges, check_update
+from agent.system import is_installed
 from agent.task import Answer, Task
 
 if TYPE_CHECKING:
@@ -25,12 +25,12 @@ PROGRAMS = ("nginx", "ufw")
 
 
 def firewall(task: Task) -> Answer:
-    """Installs what is missing and lets only SSH and, on port 443, the given ranges in."""
+    """Installs missing packages and allows only SSH and, on port 443, the given ranges."""
     payload: FirewallPayload = task.payload
     wanted = parse_request(payload)
     _refuse_other_service(wanted.needs)
     sites = record.sites_with(wanted)
-    dropped = docker_user.dropped(sites.values())
+    dropped = docker_user.ports_to_drop(sites.values())
     ssh_ports(wanted.ssh_port)
     for serves, port in upstreams(wanted.needs):
         refuse_published(serves, port, dropped)
@@ -38,13 +38,13 @@ def firewall(task: Task) -> Answer:
     if absent:
         packages.install(absent)
     with ufw.locked():
-        plan, ports = confirmation.prepared(wanted)
+        plan, ports = confirmation.plan_for(wanted)
         installation.install(task.modules)
         with (
-            replaced(differing(record.sites_file(sites))),
-            docker_user.enforced(dropped),
-            confirmation.applied(plan, wanted, ports) as number,
-            replaced(differing(record.ranges_file(wanted.ranges))),
+            files_replaced(files_to_change(record.sites_file(sites))),
+            docker_user.docker_rules_applied(dropped),
+            confirmation.applied_with_undo(plan, wanted, ports) as number,
+            files_replaced(files_to_change(record.ranges_file(wanted.ranges))),
         ):
             packages.start_held()
             real_ip.install(wanted.ranges.ipv4, wanted.ranges.ipv6)
@@ -58,7 +58,7 @@ def firewall(task: Task) -> Answer:
 def _refuse_other_service(wanted: Mapping[str, Needs]) -> None:
     """Refuses to switch a live name between Immich and public shares: DNS already points here.
 
-    Behind the records of public shares there is no Access application yet, and behind those of Immich there still is.
+    A name that served public shares has no Access application yet, and one that served Immich still has its own.
     """
     recorded, live = record.read_sites(), enabled_sites()
     for name, needs in wanted.items():
@@ -74,59 +74,59 @@ def _refuse_other_service(wanted: Mapping[str, Needs]) -> None:
 
 
 def _served_before(name: str) -> str | None:
-    """What a site serves whose record is of version 1."""
+    """What a site serves, for a record of version 1."""
     files = [file for place in LAYOUTS if (file := read(place.file(name))) is not None]
     return served_by(files[0].content.decode(errors="replace")) if files else None
 
 
-def shut() -> Answer:
-    """Shuts port 443 and removes what the firewall step left on the host; ufw stays enabled, with SSH let in.
+def close_firewall() -> Answer:
+    """Closes port 443 and removes what the firewall step installed; ufw stays enabled and allows SSH.
 
-    Where the host still has sites of another stack, all but what was for those that are gone stays.
+    If another stack still has sites on the host, only what the deleted sites required is removed.
     """
     sites = record.read_sites()
     if sites:
-        dropped = docker_user.dropped(sites.values())
-        docker_user.enforce(dropped)
+        dropped = docker_user.ports_to_drop(sites.values())
+        docker_user.apply_docker_rules(dropped)
         installation.activate(docker_user=bool(dropped))
         open_for = sorted(sites)
         said = f"port 443 stays open to Cloudflare for {' and '.join(open_for)}"
         return Answer(said, answer.firewall_removal(open_for))
     confirmation.disarm()
-    if installed("ufw") and all(file is not None for file in ufw.current().values()):
-        with ufw.locked(), _enforced(planned_ranges(None), open_ssh_ports()):
+    if is_installed("ufw") and all(file is not None for file in ufw.current().values()):
+        with ufw.locked(), _plan_applied(plan_ranges(None), open_ssh_ports()):
             pass
     installation.remove()
-    if installed("iptables"):
-        docker_user.enforce([])
+    if is_installed("iptables"):
+        docker_user.apply_docker_rules([])
     real_ip.remove()
     record.forget()
     return Answer("port 443 is shut; ufw stays as it is otherwise, with SSH let in", answer.firewall_removal([]))
 
 
 def refresh(task: Task) -> Answer:
-    """Takes fetched ranges over into ufw and nginx. A disabled ufw is left alone, and is an error."""
+    """Applies fetched ranges to ufw and nginx. A disabled ufw stays as it is and is an error."""
     fetched: Mapping[str, list[str]] = task.payload
-    ranges = checked_update(parse_ranges(fetched["ipv4"], fetched["ipv6"]), record.read_ranges())
+    ranges = check_update(parse_ranges(fetched["ipv4"], fetched["ipv6"]), record.read_ranges())
     docker_user.reinstate(task)
     with ufw.locked():
-        plan = planned_ranges(ranges)
+        plan = plan_ranges(ranges)
         if ufw.value(plan.former, ufw.CONFIGURATION, "ENABLED") != "yes":
             raise HostError("ufw is disabled, so everyone reaches this host; run `ufw enable` on it")
-        with _enforced(plan, open_ssh_ports()), replaced(differing(record.ranges_file(ranges))):
+        with _plan_applied(plan, open_ssh_ports()), files_replaced(files_to_change(record.ranges_file(ranges))):
             real_ip.install(ranges.ipv4, ranges.ipv6)
     return Answer(f"Cloudflare has {len(ranges.ipv4)} IPv4 and {len(ranges.ipv6)} IPv6 ranges")
 
 
 @contextmanager
-def _enforced(plan: Plan, ports: Collection[int]) -> Generator[None, None, None]:
-    """Puts a plan in force that cannot cost anyone SSH, so without arming. If the body raises, all is as it was."""
+def _plan_applied(plan: Plan, ports: Collection[int]) -> Generator[None, None, None]:
+    """Applies a plan that cannot lock anyone out of SSH, so without an undo. Rolls back if the body raises."""
     try:
-        with replaced(differing(plan.wanted)):
-            kernel.enforce(plan.wanted, ports)
+        with files_replaced(files_to_change(plan.wanted)):
+            kernel.apply(plan.wanted, ports)
             yield
     except BaseException:
-        kernel.enforce(plan.former, ports)
+        kernel.apply(plan.former, ports)
         raise
 
 

@@ -1,7 +1,7 @@
-"""ufw's own classes, working on a copy of ufw's folder, and ufw's own lock.
+"""Runs ufw's own classes on a copy of ufw's folder, and takes ufw's own lock.
 
-The classes are not a published interface. Written for ufw 0.36.1 and 0.36.2, the versions of Debian 12 and 13 and
-Ubuntu 22.04 and 24.04; any other that lacks something of it ends in an error that names the version.
+The classes are no public interface. They are those of ufw 0.36.1 and 0.36.2, the versions of Debian 12 and 13 and
+Ubuntu 22.04 and 24.04. A version that lacks one of them ends in an error that names the version.
 """
 
 import builtins
@@ -25,7 +25,7 @@ from agent.files import File, read
 from agent.firewall.rules import Rule
 from agent.system import run
 
-# ufw's files that a change may touch. ufw-init and iptables-restore read no others of its rules and defaults.
+# The files that a change may touch. ufw-init and iptables-restore read no other rules and defaults.
 DEFAULTS = Path("/etc/default/ufw")
 CONFIGURATION = Path("/etc/ufw/ufw.conf")
 USER_RULES = {4: Path("/etc/ufw/user.rules"), 6: Path("/etc/ufw/user6.rules")}
@@ -33,7 +33,7 @@ FILES = (DEFAULTS, CONFIGURATION, *USER_RULES.values())
 
 LOCK = Path("/run/ufw.lock")
 LOCK_PATIENCE_SECONDS = 10.0
-# What copies of ufw's files are called, below /run, up to the number of the process that works on them.
+# The prefix of the copies' names below /run; the process id follows.
 COPIES = "immich-access.ufw."
 
 Files = dict[Path, File | None]
@@ -53,7 +53,7 @@ def current() -> Files:
 
 
 def value(files: Files, path: Path, name: str) -> str:
-    """A setting in lower case, empty if it is not there."""
+    """A setting in lower case, or empty if it is missing."""
     file = files[path]
     text = "" if file is None else file.content.decode(errors="surrogateescape")
     found = re.findall(rf"^{name}=\"?(\w+)\"?", text, re.MULTILINE)
@@ -62,9 +62,9 @@ def value(files: Files, path: Path, name: str) -> str:
 
 @contextmanager
 def locked() -> Generator[None, None, None]:
-    """Keeps every other ufw out while the body runs. The body must not start the `ufw` program, which would wait.
+    """Holds ufw's lock while the body runs. The body must not start the `ufw` program, which would wait for it.
 
-    Raises HostError that names the holder when somebody has the lock for longer than a few seconds.
+    Raises HostError that names the holder if another process holds the lock for more than a few seconds.
     """
     with LOCK.open("a") as stream:
         deadline = time.monotonic() + LOCK_PATIENCE_SECONDS
@@ -92,7 +92,7 @@ def _holder(descriptor: int) -> str:
 
 
 class Ufw:
-    """ufw's view of its files: a copy of them, with settings changed first."""
+    """ufw's view of a copy of its files in which `settings` are changed."""
 
     def __init__(self, folder: Path, settings: Sequence[Setting]) -> None:
         self._folder = folder
@@ -102,7 +102,7 @@ class Ufw:
         for setting in settings:
             path = self._copy(setting.path)
             text = path.read_text(errors="surrogateescape")
-            path.write_text(_changed(text, setting), errors="surrogateescape")
+            path.write_text(_change_setting(text, setting), errors="surrogateescape")
         frontend = importlib.import_module("ufw.frontend")
         self._common = importlib.import_module("ufw.common")
         self._parser = importlib.import_module("ufw.parser")
@@ -115,29 +115,29 @@ class Ufw:
 
     def rules(self, version: int) -> list[Rule]:
         """The rules of one IP version, in order."""
-        return [self._described(rule) for rule in self._list(version)]
+        return [self._describe(rule) for rule in self._list(version)]
 
     def rule(self, version: int, port: int, source: str, comment: str) -> Rule:
-        """A rule that lets `source` in on a TCP port, as ufw would read it back."""
-        return self._described(self._made(version, port, source, comment))
+        """A rule that allows `source` to a TCP port, as ufw would read it back."""
+        return self._describe(self._make_rule(version, port, source, comment))
 
-    def arrange(self, version: int, rules: Sequence[Rule]) -> None:
-        """Makes these the rules of one IP version; those that are new are ones that `rule` described."""
-        known = {self._described(rule): rule for rule in self._list(version)}
+    def set_rules(self, version: int, rules: Sequence[Rule]) -> None:
+        """Replaces the rules of one IP version. New ones must come from `rule`."""
+        known = {self._describe(rule): rule for rule in self._list(version)}
         arranged = [
-            known.get(rule) or self._made(version, int(rule.ports), rule.source, rule.comment) for rule in rules
+            known.get(rule) or self._make_rule(version, int(rule.ports), rule.source, rule.comment) for rule in rules
         ]
         if version == 6:
             self._backend.rules6 = arranged
         else:
             self._backend.rules = arranged
         if self._backend.caps is None:
-            # By itself ufw finds that out with five programs, and leaves a chain behind if it is killed meanwhile.
+            # ufw would run five programs to find this out, and leave an orphaned chain if killed meanwhile.
             self._backend.caps = {"limit": {str(one): self._can_limit(one) for one in (4, 6)}}
         self._backend._write_rules(version == 6)
 
     def files(self) -> Files:
-        """The files as ufw would have them."""
+        """The files as ufw would write them."""
         wanted: Files = {}
         for path in FILES:
             copy, former = read(self._copy(path)), read(path)
@@ -145,13 +145,13 @@ class Ufw:
         return wanted
 
     def _can_limit(self, version: int) -> bool:
-        """Whether the kernel has what `ufw limit` needs, over an IP version that ufw filters."""
+        """Whether the kernel supports `ufw limit` for an IP version that ufw filters."""
         if version not in self.versions():
             return False
         chain = "immich-access-trial"
         rule = f"-A {chain} -m conntrack --ctstate NEW -m recent"
         rules = (f"{rule} --set", f"{rule} --update --seconds 30 --hitcount 6")
-        # They come and go in one transaction.
+        # One transaction creates and deletes them.
         trial = "\n".join(["*filter", f":{chain} - [0:0]", *rules, f"-F {chain}", f"-X {chain}", "COMMIT\n"])
         command = ["iptables-restore" if version == 4 else "ip6tables-restore", "-w", "10", "-n"]
         return run(command, text=trial, check=False).returncode == 0
@@ -162,14 +162,14 @@ class Ufw:
     def _list(self, version: int) -> list[Any]:
         return self._backend.rules6 if version == 6 else self._backend.rules
 
-    def _made(self, version: int, port: int, source: str, comment: str) -> Any:
+    def _make_rule(self, version: int, port: int, source: str, comment: str) -> Any:
         encoded = self._util.hex_encode(comment)
         rule = self._common.UFWRule("allow", "tcp", dport=str(port), src=source, comment=encoded)
         rule.set_v6(version == 6)
         rule.normalize()
         return rule
 
-    def _described(self, rule: Any) -> Rule:
+    def _describe(self, rule: Any) -> Rule:
         bare = rule.dup_rule()
         bare.set_comment("")
         return Rule(
@@ -187,17 +187,17 @@ class Ufw:
 
 
 @contextmanager
-def opened(settings: Sequence[Setting]) -> Generator[Ufw, None, None]:
-    """ufw's classes on a copy of its files in which `settings` are changed; raises HostError for whatever ufw says."""
+def ufw_on_copy(settings: Sequence[Setting]) -> Generator[Ufw, None, None]:
+    """Runs ufw's classes on a copy of its files in which `settings` are changed; raises HostError for ufw's errors."""
     said = io.StringIO()
-    # ufw refuses to start if it cannot examine its own program's file, which it looks up there.
+    # ufw refuses to start unless sys.argv[0] is its own program's file.
     arguments, folder = sys.argv, tempfile.tempdir
-    _sweep()
+    _remove_orphaned_copies()
     try:
         with tempfile.TemporaryDirectory(prefix=f"{COPIES}{os.getpid()}.", dir="/run") as copy:
-            # ufw's temporary files belong into memory too: the disk may be full.
+            # Keep ufw's temporary files in memory too: the disk may be full.
             sys.argv, tempfile.tempdir = ["/usr/sbin/ufw"], copy
-            # ufw expects the translating function among the built-in ones.
+            # ufw expects gettext's `_` among the builtins.
             builtins.__dict__.setdefault("_", str)
             with contextlib.redirect_stderr(said):
                 yield Ufw(Path(copy), settings)
@@ -216,8 +216,8 @@ def opened(settings: Sequence[Setting]) -> Generator[Ufw, None, None]:
         sys.argv, tempfile.tempdir = arguments, folder
 
 
-def _sweep() -> None:
-    """Removes the copies of processes that were killed."""
+def _remove_orphaned_copies() -> None:
+    """Removes the copies that killed processes left."""
     for copy in Path("/run").glob(f"{COPIES}*"):
         if not Path("/proc", copy.name.removeprefix(COPIES).partition(".")[0]).exists():
             shutil.rmtree(copy, ignore_errors=True)
@@ -227,7 +227,7 @@ def _version() -> str:
     return run(["dpkg-query", "-W", "-f", "ufw ${Version}", "ufw"], check=False).stdout or "an unknown ufw"
 
 
-def _changed(text: str, setting: Setting) -> str:
+def _change_setting(text: str, setting: Setting) -> str:
     line = f"{setting.name}={setting.value}"
     changed, count = re.subn(rf"^{setting.name}=.*$", line, text, flags=re.MULTILINE)
     return changed if count else f"{text}\n{line}\n"

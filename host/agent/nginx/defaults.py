@@ -1,4 +1,4 @@
-"""Finds the servers that the host's owner has."""
+"""Finds servers in nginx's configuration that are not ours."""
 
 import re
 
@@ -22,7 +22,7 @@ def configuration_files(dump: str) -> dict[str, str]:
 
 
 def foreign_sites(dump: str, name: str) -> list[str]:
-    """The files, ours apart, with a server for a host name. nginx would go on with the first of two for one name."""
+    """The files, except ours, with a server for a host name. nginx uses only the first of two servers for one name."""
     return [
         file
         for file, text in configuration_files(dump).items()
@@ -34,7 +34,7 @@ def foreign_sites(dump: str, name: str) -> list[str]:
 def foreign_defaults(dump: str) -> dict[str, str]:
     """The files with a default server for port 443 that is not ours, by family as in `listen`.
 
-    `dump` is what `nginx -T` prints. Two default servers of one address would keep nginx from starting, so theirs stays
+    `dump` is what `nginx -T` prints. nginx does not start with two default servers for one address, so theirs stays
     and ours is left out.
     """
     found: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Where nginx's files lie on a host."""
+"""The paths of nginx's files on a host."""
 
 import re
 from collections.abc import Generator, Mapping
@@ -10,14 +10,14 @@ from agent.errors import RefusedError
 from agent.files import File, read, write, write_link
 
 CONFIGURATION = Path("/etc/nginx")
-# What the sites of ours share
+# Files that our sites share
 OWN = CONFIGURATION / "immich-access"
 RANGES = OWN / "cloudflare-ranges.conf"
-# Key and certificate that an old nginx shows under an unknown name
+# The key and certificate that an old nginx shows for an unknown name
 DUMMY_CERTIFICATE = OWN / "unknown-names.pem"
 
 PREFIX = "immich-access-"
-# Without a dot, which the name of every site has
+# Not a site's name: it has no dot
 UNKNOWN_NAMES = "unknown-names"
 
 
@@ -25,7 +25,7 @@ class Layout(NamedTuple):
     """The folders of the host's sites: Debian's pair, or the one of nginx.org's packages."""
 
     files: Path
-    # Folder whose links enable the files; None where the files themselves are read
+    # The folder whose links enable the files; None if nginx reads the files directly
     links: Path | None
 
     def file(self, name: str) -> Path:
@@ -33,7 +33,7 @@ class Layout(NamedTuple):
         return self.files / f"{PREFIX}{name}.conf"
 
     def link(self, name: str) -> dict[Path, Path | None]:
-        """The link that enables it, with its target; empty where there are no links."""
+        """The link that enables the file, with its target; empty if the layout has no links."""
         return {} if self.links is None else {self.links / f"{PREFIX}{name}.conf": self.file(name)}
 
 
@@ -45,7 +45,7 @@ LAYOUTS = (
 
 
 def layout() -> Layout:
-    """The layout by what nginx.conf includes; raises HostError if it includes neither folder."""
+    """The layout that nginx.conf includes; raises HostError if it includes neither."""
     try:
         main = (CONFIGURATION / "nginx.conf").read_text(errors="replace")
     except FileNotFoundError:
@@ -66,7 +66,7 @@ def includes(main: str, folder: Path) -> bool:
 
 
 def enabled_sites() -> list[str]:
-    """Names of our sites that nginx reads, in order, whatever else is left of nginx."""
+    """The names of our sites that nginx reads, sorted. Works without an installed nginx."""
     names = {
         path.name[len(PREFIX) : -len(".conf")]
         for candidate in LAYOUTS
@@ -75,31 +75,31 @@ def enabled_sites() -> list[str]:
     return sorted(names - {UNKNOWN_NAMES})
 
 
-def differing_links(wanted: Mapping[Path, Path | None]) -> dict[Path, Path | None]:
-    """Those of the wanted links that are not as they should be; None means that there shall be none."""
+def links_to_change(wanted: Mapping[Path, Path | None]) -> dict[Path, Path | None]:
+    """The wanted links that differ on disk; None stands for a link to delete."""
     return {link: target for link, target in wanted.items() if _state(link) != target}
 
 
 @contextmanager
-def linked(wanted: Mapping[Path, Path | None]) -> Generator[None, None, None]:
-    """Puts the links in place for the body to prove; if it raises, what was there comes back."""
+def links_replaced(wanted: Mapping[Path, Path | None]) -> Generator[None, None, None]:
+    """Replaces the links and runs the body, which verifies them; rolls back if either fails."""
     former = {link: _state(link) for link in wanted}
     try:
         for link, target in wanted.items():
-            _put(link, target)
+            _replace(link, target)
         yield
     except BaseException:
         for link, state in former.items():
-            _put(link, state)
+            _replace(link, state)
         raise
 
 
 def _state(link: Path) -> Path | File | None:
-    """A link's target, or the file that an editor has put in the link's place."""
+    """A link's target, or the file if an editor has replaced the link with one."""
     return link.readlink() if link.is_symlink() else read(link)
 
 
-def _put(path: Path, state: Path | File | None) -> None:
+def _replace(path: Path, state: Path | File | None) -> None:
     if isinstance(state, Path):
         write_link(path, state)
     else:

@@ -1,4 +1,4 @@
-"""Connects to nginx as a stranger on this host would, to see what it really serves."""
+"""Connects to nginx without a client certificate, to see what it really serves."""
 
 import socket
 import ssl
@@ -11,12 +11,12 @@ from agent.errors import HostError
 ADDRESS = ("127.0.0.1", 443)
 # A name that no server can have
 UNKNOWN_NAME = "unknown.invalid"
-# Connections that waited at a worker that just ended are reset; then another one tells.
+# A connection queued at an exiting worker is reset, so try again.
 PATIENCE = 3.0
 
 
 def serves(site: str, fingerprint: str) -> bool:
-    """Whether nginx shows the certificate with this SHA-256 fingerprint to whoever asks for the site."""
+    """Whether nginx shows the certificate with this SHA-256 fingerprint for the site."""
     try:
         with _connect(site) as connection:
             return sha256(connection.getpeercert(binary_form=True) or b"").hexdigest() == fingerprint
@@ -27,25 +27,25 @@ def serves(site: str, fingerprint: str) -> bool:
 def require_certificate(site: str, fingerprint: str) -> None:
     """Raises HostError unless nginx shows the certificate for the site."""
     failure = f"nginx does not serve the certificate {fingerprint[:16]} for {site}"
-    _eventually(lambda: serves(site, fingerprint), failure)
+    _require_eventually(lambda: serves(site, fingerprint), failure)
 
 
 def require_client_certificate(site: str) -> None:
-    """Raises HostError unless the site turns away whoever has no client certificate."""
+    """Raises HostError unless the site refuses clients without a certificate."""
 
     def refused() -> bool:
         answer = _ask(site)
         return answer.startswith(b"HTTP/1.1 400 ") and b"No required SSL certificate was sent" in answer
 
-    _eventually(refused, f"nginx does not ask clients of {site} for a certificate")
+    _require_eventually(refused, f"nginx does not ask clients of {site} for a certificate")
 
 
 def require_unknown_names_refused() -> None:
-    """Raises HostError unless nginx answers nothing under a name that it does not have."""
-    _eventually(lambda: _ask(UNKNOWN_NAME) == b"", "nginx answers under names that are not its own")
+    """Raises HostError if nginx answers under an unknown name."""
+    _require_eventually(lambda: _ask(UNKNOWN_NAME) == b"", "nginx answers under names that are not its own")
 
 
-def _eventually(right: Callable[[], bool], failure: str) -> None:
+def _require_eventually(right: Callable[[], bool], failure: str) -> None:
     deadline = time.monotonic() + PATIENCE
     reason = ""
     while True:
@@ -73,7 +73,7 @@ def _ask(name: str) -> bytes:
 
 
 def _connect(name: str) -> ssl.SSLSocket:
-    # Whose certificate it is, the fingerprint tells; nobody but Cloudflare trusts its authority.
+    # No chain verification: only Cloudflare trusts the origin CA, and the fingerprint identifies the certificate.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

@@ -1,4 +1,4 @@
-"""nginx itself: its version, its test of the configuration, and reloads that are over when they return."""
+"""Controls nginx: its version, its configuration test, and reloads that wait for the new workers."""
 
 import re
 import time
@@ -9,24 +9,24 @@ from pathlib import Path
 from agent.errors import HostError, RefusedError
 from agent.nginx.layout import OWN, PREFIX
 from agent.nginx.text import Nginx
-from agent.system import first_line, installed, last_line, run
+from agent.system import first_line, is_installed, last_line, run
 
-# Marks files that nginx may not have loaded. A boot loads them, and empties /run.
+# Marks files that nginx may not have loaded yet. It is in /run because a boot loads the files.
 UNFINISHED = Path("/run/immich-access-nginx")
 ERROR_LOG = Path("/var/log/nginx/error.log")
-# Seconds for new workers to serve on a busy host, and those after which nginx has given up a port that is taken.
+# Seconds to wait for new workers on a busy host, and seconds to wait after an error such as a port in use.
 PATIENCE = 15.0
 PATIENCE_AFTER_ERROR = 3.0
 
 
 def require() -> None:
     """Raises HostError where nginx is not installed."""
-    if not installed("nginx"):
+    if not is_installed("nginx"):
         raise RefusedError("nginx is not installed; the firewall step installs it")
 
 
 def capabilities() -> Nginx:
-    """What this host's nginx can do."""
+    """The capabilities of this host's nginx."""
     said = run(["nginx", "-v"]).stderr
     found = re.search(r"nginx/(\d+)\.(\d+)\.(\d+)", said)
     if found is None:
@@ -34,8 +34,8 @@ def capabilities() -> Nginx:
     return Nginx(tuple(int(part) for part in found.groups()), Path("/proc/net/if_inet6").exists())
 
 
-def built_with(module: str) -> bool:
-    """Whether nginx has one of its own modules compiled in."""
+def is_built_with(module: str) -> bool:
+    """Whether nginx was built with one of its own modules."""
     return f" --with-{module}" in run(["nginx", "-V"]).stderr
 
 
@@ -47,8 +47,8 @@ def worker_user() -> str:
     return "nobody" if found is None else found[1]
 
 
-def problem() -> str | None:
-    """Why nginx refuses the files as they are, in its own words, or None."""
+def find_problem() -> str | None:
+    """nginx's own message if it refuses the present files, or None."""
     result = run(["nginx", "-t"], check=False)
     if result.returncode == 0:
         return None
@@ -56,72 +56,71 @@ def problem() -> str | None:
 
 
 def refuse_broken(own: Sequence[str]) -> None:
-    """Raises HostError if nginx refuses the files before anything has changed, and not because of a file of ours.
+    """Raises HostError if nginx refuses a file that is not ours, before anything changes.
 
-    `own` are the folders of the sites' certificates; what is broken in them or in our files, the step is about to
-    repair.
+    The step repairs our own files, and those in `own`, the folders of the sites' certificates.
     """
-    complaint = problem()
+    complaint = find_problem()
     if complaint is not None and not any(part in complaint for part in (*own, str(OWN), f"/{PREFIX}")):
         raise RefusedError(f"nginx refuses its configuration already: {complaint}; repair that first")
 
 
 def configuration() -> str:
-    """All of nginx's configuration, each file under a comment with its name; empty while nginx refuses it."""
+    """nginx's whole configuration, each file below a comment with its name; empty if nginx refuses it."""
     return run(["nginx", "-T"], check=False).stdout
 
 
-def active() -> bool:
-    """Whether systemd runs it."""
+def is_active() -> bool:
+    """Whether nginx is running."""
     return run(["systemctl", "is-active", "--quiet", "nginx"], check=False).returncode == 0
 
 
-def enabled() -> bool:
-    """Whether it starts at boot."""
+def is_enabled() -> bool:
+    """Whether nginx starts at boot."""
     return run(["systemctl", "is-enabled", "--quiet", "nginx"], check=False).returncode == 0
 
 
-def unfinished() -> bool:
+def is_unfinished() -> bool:
     """Whether an earlier change may not have reached the running nginx."""
     return UNFINISHED.exists()
 
 
 @contextmanager
-def changing() -> Generator[None, None, None]:
-    """The body changes files, loads them and proves the result.
+def restored_on_error() -> Generator[None, None, None]:
+    """Runs the body, which changes files, loads them and verifies the result.
 
-    If it raises, having put its files back, nginx comes back to what it was: running with them, or stopped. A HostError
-    then also says so.
+    If the body rolls its files back and raises, nginx returns to its former state: running with those files, or
+    stopped. A HostError then also says so.
     """
-    was_active, was_enabled = active(), enabled()
+    was_active, was_enabled = is_active(), is_enabled()
     UNFINISHED.touch(0o600)
     try:
         yield
     except HostError as error:
-        raise HostError(f"{error}; {_restored(was_active, was_enabled)}") from None
+        raise HostError(f"{error}; {_restore(was_active, was_enabled)}") from None
     except BaseException:
-        _restored(was_active, was_enabled)
+        _restore(was_active, was_enabled)
         raise
     UNFINISHED.unlink()
 
 
 def load() -> None:
-    """Makes nginx use its files, if it is running; raises HostError if it refuses them."""
-    complaint = problem()
+    """Reloads nginx if it is running; raises HostError if it refuses its files."""
+    complaint = find_problem()
     if complaint is not None:
         raise HostError(f"nginx refuses its configuration: {complaint}")
-    if active():
+    if is_active():
         _reload()
 
 
 def load_or_start() -> None:
-    """Makes nginx use its files, running now and after every boot."""
+    """Reloads or starts nginx, and enables it at boot."""
     load()
-    if not enabled():
+    if not is_enabled():
         run(["systemctl", "enable", "--quiet", "nginx"])
-    if not active():
+    if not is_active():
         end = _log_end()
-        # systemd counts starts that were none of ours, and refuses a unit that was started too often of late.
+        # systemd refuses a unit that started too often, and counts starts that were not ours.
         run(["systemctl", "reset-failed", "nginx"], check=False)
         started = run(["systemctl", "start", "nginx"], check=False)
         if started.returncode != 0:
@@ -129,14 +128,14 @@ def load_or_start() -> None:
         _until(lambda: bool(_workers()), "nginx has started no worker", end)
 
 
-def _restored(was_active: bool, was_enabled: bool) -> str:
-    """Brings nginx back to its former files, and says how that went."""
+def _restore(was_active: bool, was_enabled: bool) -> str:
+    """Returns nginx to its former files, and describes the result."""
     try:
         if was_active:
             load()
-        elif active():
+        elif is_active():
             run(["systemctl", "stop", "nginx"])
-        if enabled() and not was_enabled:
+        if is_enabled() and not was_enabled:
             run(["systemctl", "disable", "--quiet", "nginx"])
     except HostError as error:
         return f"the former files are back, but nginx does not use them yet: {error}"
@@ -145,7 +144,7 @@ def _restored(was_active: bool, was_enabled: bool) -> str:
 
 
 def _reload() -> None:
-    """A reload, over when the new workers serve and no old one takes connections any more."""
+    """Reloads nginx; returns when new workers serve and no old one accepts connections."""
     old, end = _workers(), _log_end()
     reloaded = run(["systemctl", "reload", "nginx"], check=False)
     if reloaded.returncode != 0:
@@ -168,7 +167,7 @@ def _until(done: Callable[[], bool], failure: str, log_end: int) -> None:
 
 
 def _workers() -> set[int]:
-    """Workers that take connections; those that only end theirs have another title."""
+    """The workers that accept connections. Those that are shutting down have another title."""
     master = run(["systemctl", "show", "--property=MainPID", "--value", "nginx"]).stdout.strip()
     workers: set[int] = set()
     for folder in Path("/proc").iterdir():
@@ -178,7 +177,7 @@ def _workers() -> set[int]:
             parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
             title = (folder / "cmdline").read_bytes().rstrip(b"\0 ")
         except OSError:
-            # It has ended meanwhile.
+            # The process has exited meanwhile.
             continue
         if parent == master and title == b"nginx: worker process":
             workers.add(int(folder.name))
@@ -190,7 +189,7 @@ def _log_end() -> int:
 
 
 def _complaint(log_end: int) -> str | None:
-    """The first thing since then that nginx could not do, as its log has it."""
+    """The first fatal error in nginx's log after `log_end`."""
     if not ERROR_LOG.exists():
         return None
     with ERROR_LOG.open("rb") as log:
@@ -199,6 +198,6 @@ def _complaint(log_end: int) -> str | None:
 
 
 def _serious(said: str) -> str | None:
-    """The first of nginx's messages that kept it from doing what it was told."""
+    """The first fatal message of nginx."""
     found = re.search(r"\[emerg\] (?:\d+#\d+: )?(.+)", said)
     return None if found is None else found[1].strip()

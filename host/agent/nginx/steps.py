@@ -1,4 +1,4 @@
-"""The step `nginx`, and what becomes of it when a site goes."""
+"""The step `nginx`, and the removal of a site from nginx."""
 
 import shutil
 from collections.abc import Mapping, Sequence
@@ -14,9 +14,9 @@ from agent.certificates import steps as certificates
 from agent.certificates.store import Store
 from agent.certificates.x509 import read_certificates
 from agent.errors import HostError, RefusedError
-from agent.files import File, differing, read, replaced
+from agent.files import File, files_replaced, files_to_change, read
 from agent.firewall import record
-from agent.firewall.confirmation import confirm
+from agent.firewall.confirmation import confirm_firewall_change
 from agent.immich import refuse_immich
 from agent.nginx import probe, real_ip, service
 from agent.nginx.defaults import foreign_defaults
@@ -25,14 +25,14 @@ from agent.nginx.layout import (
     LAYOUTS,
     RANGES,
     UNKNOWN_NAMES,
-    differing_links,
     enabled_sites,
     layout,
-    linked,
+    links_replaced,
+    links_to_change,
 )
 from agent.nginx.text import Site, site_text, token_cache, unknown_names_text
-from agent.site import SHARES, checked_upstream, require_different
-from agent.system import installed, run
+from agent.site import SHARES, check_upstream, require_different
+from agent.system import is_installed, run
 from agent.task import Answer, Task
 
 if TYPE_CHECKING:
@@ -40,13 +40,13 @@ if TYPE_CHECKING:
 
 
 class Plan(NamedTuple):
-    """What the sites' files and links shall be, and the certificates that nginx shall show."""
+    """The desired files and links of the sites, and the certificates that nginx must show."""
 
     # By site
     fingerprints: dict[str, str]
     files: dict[Path, File | None]
     links: dict[Path, Path | None]
-    # Whose default server answers under unknown names, by family; ours does for the others
+    # Files of other default servers, by family; our default server serves the other families
     foreign: dict[str, str]
 
     @property
@@ -57,29 +57,29 @@ class Plan(NamedTuple):
 
     @property
     def foreign_defaults(self) -> list[str]:
-        """The files in which unknown names end up if not with us."""
+        """The files with default servers that are not ours."""
         return sorted(set(self.foreign.values()))
 
     @property
     def summary(self) -> str:
-        """Both for a person."""
+        """A text for a person."""
         others = "".join(f", unknown names are answered by {file}" for file in self.foreign_defaults)
         return f"config {self.configuration}{others}"
 
 
 def apply(task: Task) -> Answer:
-    """Serves the sites, all by one reload, and proves that it does. Who needs a token finds the verifier ready for it.
+    """Serves all sites with one reload and verifies the result. Starts the verifier first if a site checks tokens.
 
-    A service that does not answer is no error: its site says 502 until it does, and the step need not be run again.
-    Immich itself behind public shares is one.
+    An upstream that does not answer is no error: nginx answers 502 until it does. Immich itself as the upstream of
+    public shares is an error.
     """
     payload: NginxPayload = task.payload
-    confirm(final=True)
+    confirm_firewall_change(final=True)
     require_different([site["hostname"] for site in payload["sites"]])
     sites = [parse_site(site, token_check=site["audience"] is not None) for site in payload["sites"]]
     applications = opening.parse_applications(payload)
     service.require()
-    ranges = real_ip.recorded()
+    ranges = real_ip.recorded_file()
     if not ranges:
         raise RefusedError("the firewall step has not run on this host")
     recorded = record.read_sites()
@@ -89,17 +89,21 @@ def apply(task: Task) -> Answer:
             raise RefusedError(f"the firewall step knows {site.name} as a site that serves {needs.serves}")
         if site.serves == SHARES:
             refuse_immich(site.upstream)
-    kept = opening.files(applications)
-    repairs = differing(ranges)
-    # First, because nginx tells nothing about a configuration that lacks a file.
-    with replaced(repairs):
+    kept = opening.files_for(applications)
+    repairs = files_to_change(ranges)
+    # Restore the ranges first: `nginx -T` prints nothing if a file is missing.
+    with files_replaced(repairs):
         service.refuse_broken([str(Store(site.name).folder) for site in sites])
-        plan = planned(task.modules, sites)
+        plan = plan_sites(task.modules, sites)
         if applications:
             installation.install(task.modules)
-        with opening.opened(applications, kept):
-            if repairs or not _settled(plan):
-                with service.changing(), replaced(differing(plan.files)), linked(differing_links(plan.links)):
+        with opening.tokens_admitted(applications, kept):
+            if repairs or not _is_settled(plan):
+                with (
+                    service.restored_on_error(),
+                    files_replaced(files_to_change(plan.files)),
+                    links_replaced(links_to_change(plan.links)),
+                ):
                     service.load_or_start()
                     prove(plan)
     for site in sites:
@@ -118,8 +122,8 @@ def apply(task: Task) -> Answer:
 
 
 def _forget_abandoned(owner: str, wanted: set[str]) -> None:
-    """Removes what an `up` that failed before nginx has left of sites which the stack does not want any more."""
-    for site in record.owned(owner) - wanted - set(enabled_sites()):
+    """Removes the orphans of an `up` that failed before nginx: sites that are no longer in the stack."""
+    for site in record.sites_of(owner) - wanted - set(enabled_sites()):
         certificates.remove(site)
         record.forget_site(site, owner)
 
@@ -129,45 +133,45 @@ def _tokens(application: Application | None) -> str:
 
 
 def parse_site(payload: "NginxPayloadSite | DoctorPayloadSite", token_check: bool) -> Site:
-    """What the payload says of a site; raises RefusedError for what cannot become part of nginx's configuration."""
+    """Parses one site of the payload; raises RefusedError for what must not get into nginx's configuration."""
     name = payload["hostname"]
-    upstream = checked_upstream(payload["upstream"])
+    upstream = check_upstream(payload["upstream"])
     return Site(name, payload["serves"], upstream, str(Store(name).current), str(RANGES), token_check)
 
 
 def remove(name: str) -> None:
-    """Takes the site out of nginx, which goes on with all others.
+    """Removes the site from nginx, which keeps serving all others.
 
-    The last one of ours takes the refusal of unknown names along.
+    Removing our last site also removes the server for unknown names.
     """
     gone = [name] if any(site != name for site in enabled_sites()) else [name, UNKNOWN_NAMES]
     files: dict[Path, File | None] = {place.file(one): None for place in LAYOUTS for one in gone}
     links = {link: None for place in LAYOUTS for one in gone for link in place.link(one)}
     if UNKNOWN_NAMES in gone:
         files[DUMMY_CERTIFICATE] = None
-    running = installed("nginx") and service.active()
-    if differing(files) or differing_links(links) or (running and service.unfinished()):
+    running = is_installed("nginx") and service.is_active()
+    if files_to_change(files) or links_to_change(links) or (running and service.is_unfinished()):
         if running:
             service.refuse_broken([str(Store(name).folder)])
-        # Other sites of ours need the ranges.
+        # Our other sites include the ranges.
         if len(gone) == 1:
-            files |= real_ip.recorded()
-        guard = service.changing() if running else nullcontext()
-        with guard, linked(differing_links(links)), replaced(differing(files)):
+            files |= real_ip.recorded_file()
+        guard = service.restored_on_error() if running else nullcontext()
+        with guard, links_replaced(links_to_change(links)), files_replaced(files_to_change(files)):
             if running:
                 service.load()
     _forget_tokens()
 
 
-def planned(modules: Mapping[str, str], sites: Sequence[Site]) -> Plan:
-    """What shall be on this host for sites whose certificates are installed; raises HostError if they are not."""
+def plan_sites(modules: Mapping[str, str], sites: Sequence[Site]) -> Plan:
+    """Plans nginx's files for sites; raises HostError if a site's certificates are not installed."""
     fingerprints = {site.name: _fingerprint(site) for site in sites}
     nginx = service.capabilities()
     place = layout()
     foreign = foreign_defaults(service.configuration())
     families = [family for family in nginx.families if family not in foreign]
 
-    # Another layout's files are from before nginx.conf was changed.
+    # Delete files in the other layout, which remain if nginx.conf has changed.
     places = [(one, name) for one in LAYOUTS for name in (*fingerprints, UNKNOWN_NAMES)]
     files: dict[Path, File | None] = {DUMMY_CERTIFICATE: None, **{one.file(name): None for one, name in places}}
     links: dict[Path, Path | None] = {link: None for one, name in places for link in one.link(name)}
@@ -176,7 +180,7 @@ def planned(modules: Mapping[str, str], sites: Sequence[Site]) -> Plan:
         files[place.file(UNKNOWN_NAMES)] = File(unknown_names.encode())
         links.update(place.link(UNKNOWN_NAMES))
         if not nginx.rejects_handshakes:
-            files[DUMMY_CERTIFICATE] = read(DUMMY_CERTIFICATE) or _dummy_certificate()
+            files[DUMMY_CERTIFICATE] = read(DUMMY_CERTIFICATE) or _make_dummy_certificate()
     for site in sites:
         files[place.file(site.name)] = File(site_text(modules, site, nginx).encode())
         links.update(place.link(site.name))
@@ -191,8 +195,8 @@ def _fingerprint(site: Site) -> str:
 
 
 def _forget_tokens() -> None:
-    """Removes what checks tokens when no site asks for that any more."""
-    asking = {name for place in LAYOUTS for name in enabled_sites() if _asks(place.file(name))}
+    """Removes unused token caches, and the verifier when no site checks tokens."""
+    asking = {name for place in LAYOUTS for name in enabled_sites() if _checks_tokens(place.file(name))}
     for folder in Path("/run").glob("immich-access-tokens-*"):
         if str(folder) not in {token_cache(name) for name in asking}:
             shutil.rmtree(folder)
@@ -200,23 +204,23 @@ def _forget_tokens() -> None:
         installation.remove()
 
 
-def _asks(file: Path) -> bool:
+def _checks_tokens(file: Path) -> bool:
     found = read(file)
     return found is not None and client.SOCKET.encode() in found.content
 
 
-def _dummy_certificate() -> File:
-    """A certificate that says nothing, with its key; the key never leaves the host."""
+def _make_dummy_certificate() -> File:
+    """A self-signed certificate that names nothing, with its key. The key never leaves the host."""
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     made = run([*command, "-days", "36500", "-subj", "/CN=unknown.invalid", "-keyout", "-", "-out", "-"])
     return File(made.stdout.encode(), 0o600)
 
 
-def _settled(plan: Plan) -> bool:
-    """Whether all is in place already and nginx shows it."""
-    if differing(plan.files) or differing_links(plan.links) or service.unfinished():
+def _is_settled(plan: Plan) -> bool:
+    """Whether everything is in place and nginx serves it."""
+    if files_to_change(plan.files) or links_to_change(plan.links) or service.is_unfinished():
         return False
-    if not (service.active() and service.enabled()):
+    if not (service.is_active() and service.is_enabled()):
         return False
     try:
         prove(plan)
@@ -226,7 +230,7 @@ def _settled(plan: Plan) -> bool:
 
 
 def prove(plan: Plan) -> None:
-    """Raises HostError unless nginx shows the certificates, and nothing to those who must see nothing."""
+    """Raises HostError unless nginx shows the certificates and refuses strangers and unknown names."""
     for site, fingerprint in plan.fingerprints.items():
         probe.require_certificate(site, fingerprint)
         probe.require_client_certificate(site)
