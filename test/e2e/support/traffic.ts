@@ -99,11 +99,16 @@ export interface Sample {
   disk: number;
 }
 
-/** Prints what Immich knows, and then the size of each of nginx's temporary files. */
+/**
+ * Prints what Immich knows, and then the size of each of nginx's temporary files. Those in /run are no part of an upload:
+ * an entry of the token cache that has just been replaced is deleted and still open.
+ */
 const LOOK = `
 curl --silent --max-time 5 http://127.0.0.1:2283/api/debug/uploads; echo
 find /var/lib/nginx /var/cache/nginx -type f -printf '%s\\n' 2>/dev/null
-for pid in $(pgrep -x nginx); do find -L "/proc/$pid/fd" -type f -links 0 -printf '%s\\n' 2>/dev/null; done`;
+for pid in $(pgrep -x nginx); do
+  find "/proc/$pid/fd" -lname '* (deleted)' ! -lname '/run/*' -exec stat -L -c %s {} + 2>/dev/null
+done`;
 
 /** Takes one sample. */
 export async function look(sandbox: Sandbox): Promise<Sample> {
