@@ -38,7 +38,9 @@ test("a forced command in place of the first step makes nothing, and is named wi
 });
 
 test("a login script that exits keeps nobody from running it again", async () => {
-  await onHost("cp -p /root/.bashrc /root/bashrc; echo 'case $- in *i*) ;; *) exit;; esac' >/root/.bashrc");
+  await onHost(
+    "touch /root/.bashrc; cp -p /root/.bashrc /root/bashrc; echo 'case $- in *i*) ;; *) exit;; esac' >/root/.bashrc",
+  );
   await world.deployment.configure({ hostRevision: 1 });
   await expect(world.deployment.up()).rejects.toThrow("the step firewall has not run: it has printed nothing");
   expect(await made()).toEqual(NOTHING);
