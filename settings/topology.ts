@@ -36,7 +36,7 @@ export const upstreamOn = (values: Values, host: OriginHost, site: SiteSettings)
   site.hostname === values.hostname ? host.immichUpstream : site.immichUpstream;
 
 /** The settings as if one of its sites, on one of its hosts, were all that the stack has. */
-export function viewOf<T extends Values>(values: T, site: SiteSettings, host: OriginHost): T {
+export function settingsForSite<T extends Values>(values: T, site: SiteSettings, host: OriginHost): T {
   const immichUpstream = upstreamOn(values, host, site);
   return { ...values, ...site, ...host, immichUpstream, moreSites: [], moreHosts: [] };
 }

@@ -10,7 +10,7 @@ export function cardText(card: Card, codes: boolean): string {
   return [
     `${card.device} at ${card.url}`,
     "",
-    ...STEPS.flatMap((step, index) => wrapped(step, `${(index + 1).toString()}. `)),
+    ...STEPS.flatMap((step, index) => wrapText(step, `${(index + 1).toString()}. `)),
     "",
     "Server Endpoint URL",
     `   ${card.url}`,
@@ -24,16 +24,16 @@ export function cardText(card: Card, codes: boolean): string {
       ...code(value),
     ]),
     "",
-    ...deadlines(card).flatMap((sentence) => wrapped(sentence)),
+    ...deadlines(card).flatMap((sentence) => wrapText(sentence)),
     "",
     "What the app shows when something is wrong:",
-    ...TROUBLES.flatMap(({ shown, meaning }) => [...wrapped(shown, "- "), ...wrapped(meaning, "    ", "    ")]),
+    ...TROUBLES.flatMap(({ shown, meaning }) => [...wrapText(shown, "- "), ...wrapText(meaning, "    ", "    ")]),
     "",
   ].join("\n");
 }
 
 /** A text in lines of at most `WIDTH` columns, the first one after `first`, the others after `rest`. */
-function wrapped(text: string, first = "", rest = " ".repeat(first.length)): string[] {
+function wrapText(text: string, first = "", rest = " ".repeat(first.length)): string[] {
   const lines: string[] = [];
   let line = first;
   let empty = true;

@@ -4,7 +4,14 @@ import type { Application } from "../doctor/cloudflare/facts.ts";
 import type { Adoption } from "./adopt.ts";
 import { lookUp, type Zone } from "./cloudflare.ts";
 import type { Dialogue } from "./dialogue.ts";
-import { described, type Issued, matchApplications, matchCertificates, matchRecords, type Record } from "./existing.ts";
+import {
+  describeRecord,
+  type Issued,
+  matchApplications,
+  matchCertificates,
+  matchRecords,
+  type Record,
+} from "./existing.ts";
 
 /** A host name with where it belongs. */
 export interface Site extends Zone {
@@ -37,7 +44,7 @@ export async function askAdoption(
   const records: Adoption["records"] =
     adoptions.length > 0 &&
     (await take(
-      `For ${hostname}, ${adoptions.map(({ record }) => described(record)).join(" and ")}`,
+      `For ${hostname}, ${adoptions.map(({ record }) => describeRecord(record)).join(" and ")}`,
       "pulumi up will make it proxied and lead to the host, after all else.",
     ))
       ? adoptions
@@ -52,7 +59,8 @@ export async function askAdoption(
       ? application.id
       : undefined;
 
-  for (const record of rest) tasks.push(`${hostname} also has ${described(record)}: delete it in the dashboard, DNS`);
+  for (const record of rest)
+    tasks.push(`${hostname} also has ${describeRecord(record)}: delete it in the dashboard, DNS`);
   for (const { name } of doubles) tasks.push(`the Access application "${name}" is a second one: delete it`);
   for (const { name } of below) {
     tasks.push(

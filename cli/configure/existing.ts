@@ -58,5 +58,5 @@ export function matchCertificates(certificates: readonly Issued[], hostname: str
 }
 
 /** A record in a few words. */
-export const described = ({ type, content, proxied }: DnsRecord) =>
+export const describeRecord = ({ type, content, proxied }: DnsRecord) =>
   `${type} ${content}${proxied ? "" : " (not proxied)"}`;

@@ -1,4 +1,4 @@
-import { type Check, type Finding, ill, judged, type Place } from "./finding.ts";
+import { type Check, type Finding, failed, fromProblem, type Place } from "./finding.ts";
 
 /** Seconds that a clock may be off: answers take some, and their Date header has whole seconds. */
 const TOLERANCE = 30;
@@ -19,9 +19,9 @@ const clock = (place: Place): Check => ({
 export function clockFinding(place: "workstation" | "host", ahead: number | undefined): Finding {
   const check = clock(place);
   if (ahead === undefined || Number.isNaN(ahead))
-    return ill(check, "Cloudflare's time is not known", check.fix, "unknown");
+    return failed(check, "Cloudflare's time is not known", check.fix, "unknown");
   const off = Math.round(Math.abs(ahead));
-  return judged(
+  return fromProblem(
     check,
     off <= TOLERANCE ? undefined : `is ${off.toString()} s ${ahead > 0 ? "ahead of" : "behind"} Cloudflare's`,
     "agrees with Cloudflare's",

@@ -1,5 +1,5 @@
 import type { DeviceHeaders } from "../lib/outputs.ts";
-import { type Check, type Finding, ill, judged, well } from "./finding.ts";
+import { type Check, type Finding, failed, fromProblem, passed } from "./finding.ts";
 import { type Answer, attempt, get, type Network } from "./network.ts";
 
 const PING = "/api/server/ping";
@@ -36,15 +36,15 @@ export async function throughCloudflare(
   devices: Readonly<Record<string, DeviceHeaders>>,
 ): Promise<Finding[]> {
   const ask = (path: string, headers: Readonly<Record<string, string>> = {}) =>
-    get(network, new URL(`https://${hostname}${path}`), headers).catch((error: unknown) => reason(error));
+    get(network, new URL(`https://${hostname}${path}`), headers).catch((error: unknown) => failureReason(error));
   const all = Object.entries(devices);
   const [first] = all;
   const wrong = credentials({ clientId: first?.[1].clientId ?? `${"0".repeat(32)}.access`, clientSecret: "wrong" });
   return Promise.all([
-    ask(PING).then((answer) => refused(STRANGER, answer)),
-    ask(PING, wrong).then((answer) => refused(WRONG_TOKEN, answer)),
-    ...all.map(async ([device, headers]) => admitted(phone(device), await ask(PING, credentials(headers)))),
-    ...(first ? [ask(WEBSOCKET, { ...credentials(first[1]), ...UPGRADE }).then(opened)] : []),
+    ask(PING).then((answer) => blockedFinding(STRANGER, answer)),
+    ask(PING, wrong).then((answer) => blockedFinding(WRONG_TOKEN, answer)),
+    ...all.map(async ([device, headers]) => allowedFinding(phone(device), await ask(PING, credentials(headers)))),
+    ...(first ? [ask(WEBSOCKET, { ...credentials(first[1]), ...UPGRADE }).then(websocketFinding)] : []),
   ]);
 }
 
@@ -62,7 +62,7 @@ const UPGRADE = {
 };
 
 /** Why there was no answer, in one line. */
-export function reason(error: unknown): string {
+export function failureReason(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error.name === "TimeoutError" || error.name === "AbortError") return "no answer in time";
   const { code } = error as NodeJS.ErrnoException;
@@ -71,26 +71,34 @@ export function reason(error: unknown): string {
 }
 
 /** What Access or the edge answered to someone who must not get in. */
-export function refused(check: Check, answer: Answer | string): Finding {
-  if (typeof answer === "string") return ill(check, answer, check.fix, "unknown");
+export function blockedFinding(check: Check, answer: Answer | string): Finding {
+  if (typeof answer === "string") return failed(check, answer, check.fix, "unknown");
   const { status, location } = answer;
-  if (status === 302 && location.includes("/cdn-cgi/access/login")) return well(check, "gets the login page");
-  if (status === 401 || status === 403) return well(check, `gets ${status.toString()}`);
-  return ill(check, `${isPong(answer) ? "reaches Immich" : "gets past Access"} (${inWords(answer)})`);
+  if (status === 302 && location.includes("/cdn-cgi/access/login")) return passed(check, "gets the login page");
+  if (status === 401 || status === 403) return passed(check, `gets ${status.toString()}`);
+  return failed(check, `${isPong(answer) ? "reaches Immich" : "gets past Access"} (${describeAnswer(answer)})`);
 }
 
 /** Whether Immich itself has answered the ping. */
 export const isPong = ({ status, body }: Answer): boolean => status === 200 && body.includes("pong");
 
 /** What the site answered to a device. */
-export function admitted(check: Check, answer: Answer | string): Finding {
-  if (typeof answer === "string") return ill(check, answer, check.fix, "unknown");
-  return judged(check, isPong(answer) ? undefined : `does not reach Immich: ${inWords(answer)}`, "reaches Immich");
+export function allowedFinding(check: Check, answer: Answer | string): Finding {
+  if (typeof answer === "string") return failed(check, answer, check.fix, "unknown");
+  return fromProblem(
+    check,
+    isPong(answer) ? undefined : `does not reach Immich: ${describeAnswer(answer)}`,
+    "reaches Immich",
+  );
 }
 
-function opened(answer: Answer | string): Finding {
-  if (typeof answer === "string") return ill(WEBSOCKETS, answer, WEBSOCKETS.fix, "unknown");
-  return judged(WEBSOCKETS, answer.status === 101 ? undefined : `does not open: ${inWords(answer)}`, "opens");
+function websocketFinding(answer: Answer | string): Finding {
+  if (typeof answer === "string") return failed(WEBSOCKETS, answer, WEBSOCKETS.fix, "unknown");
+  return fromProblem(
+    WEBSOCKETS,
+    answer.status === 101 ? undefined : `does not open: ${describeAnswer(answer)}`,
+    "opens",
+  );
 }
 
 /** What a status means on the way through Cloudflare, as its documentation and nginx have it. */
@@ -115,7 +123,7 @@ const MEANINGS: Readonly<Record<number, string>> = {
 };
 
 /** An answer's status, and what it means on the way to Immich. */
-export function inWords({ status }: Answer): string {
+export function describeAnswer({ status }: Answer): string {
   const meaning = MEANINGS[status];
   return meaning === undefined ? `status ${status.toString()}` : `${status.toString()}, ${meaning}`;
 }
@@ -143,7 +151,7 @@ export async function straightToHost(
       .filter(({ result }) => result === wanted)
       .map(({ address, port }) => `${address} port ${port.toString()}`)
       .join(", ");
-  if (where("open") !== "") return ill(DIRECT, `open: ${where("open")}`);
-  if (where("shut") === "") return ill(DIRECT, `no way from here to ${where("impossible")}`, DIRECT.fix, "unknown");
-  return well(DIRECT, `refused: ${where("shut")}`);
+  if (where("open") !== "") return failed(DIRECT, `open: ${where("open")}`);
+  if (where("shut") === "") return failed(DIRECT, `no way from here to ${where("impossible")}`, DIRECT.fix, "unknown");
+  return passed(DIRECT, `refused: ${where("shut")}`);
 }

@@ -7,17 +7,17 @@ import type { Outputs } from "../lib/outputs.ts";
 import { clockFinding } from "./clock.ts";
 import { type ApiReader, cloudflareFindings } from "./cloudflare/collect.ts";
 import type { IpRanges } from "./cloudflare/facts.ts";
-import { resolution } from "./cloudflare/zone.ts";
-import { deployed } from "./deployed.ts";
-import { reason, straightToHost, throughCloudflare } from "./edge.ts";
-import { about, type Finding, ofShares } from "./finding.ts";
-import { hostFindings, type HostReport, hostUnknown, liveRanges } from "./host.ts";
+import { resolutionFinding } from "./cloudflare/zone.ts";
+import { stackFinding } from "./deployed.ts";
+import { failureReason, straightToHost, throughCloudflare } from "./edge.ts";
+import { withSubject, type Finding, asSharesFinding } from "./finding.ts";
+import { hostFindings, type HostReport, hostUnknownFinding, rangesFinding } from "./host.ts";
 import type { Network } from "./network.ts";
 import { sharesThroughCloudflare } from "./shares.ts";
 import { type Subjects, subjectsOf } from "./subjects.ts";
 
 /** What the doctor works with. */
-export interface Patient {
+export interface ExamineArgs {
   settings: SettingsValues;
   /** The stack's outputs; `undefined` before the first `up`. */
   outputs: Outputs | undefined;
@@ -28,7 +28,7 @@ export interface Patient {
 }
 
 /** Looks at every site and every host from all three places at once. Changes nothing anywhere. */
-export async function examine({ settings, outputs, network, api, askHost }: Patient): Promise<Finding[]> {
+export async function examine({ settings, outputs, network, api, askHost }: ExamineArgs): Promise<Finding[]> {
   const now = new Date();
   const subjects = subjectsOf(settings, outputs);
   const { sites, shares } = subjects;
@@ -37,7 +37,7 @@ export async function examine({ settings, outputs, network, api, askHost }: Pati
     ...examined,
     asked: askHost(examined.host, examined.payload).then(
       (report) => ({ report, at: Date.now() / 1000 }),
-      (error: unknown) => reason(error),
+      (error: unknown) => failureReason(error),
     ),
   }));
   const reports = hosts.map(({ subject, asked }) => ({
@@ -50,35 +50,35 @@ export async function examine({ settings, outputs, network, api, askHost }: Pati
   const findings = await Promise.all([
     published.then((facts) => [clockFinding("workstation", facts?.ahead)]),
     ...hosts.map(async ({ subject, host, ports }) =>
-      about(subject, [await straightToHost(network, host.originAddresses, ports)]),
+      withSubject(subject, [await straightToHost(network, host.originAddresses, ports)]),
     ),
-    ...sites.map(async ({ subject, settings: { hostname } }) => about(subject, await resolved(hostname))),
+    ...sites.map(async ({ subject, settings: { hostname } }) => withSubject(subject, await resolved(hostname))),
     ...shares.map(async ({ subject, settings: { hostname } }) =>
-      about(subject, await resolved(hostname)).map(ofShares),
+      withSubject(subject, await resolved(hostname)).map(asSharesFinding),
     ),
     ...hosts.map(async (host) =>
-      about(host.subject, judgedHost(await host.asked, await published, subjects, settings.hostRevision)),
+      withSubject(host.subject, findingsOnHost(await host.asked, await published, subjects, settings.hostRevision)),
     ),
     cloudflareFindings(api, { settings, sites, shares, hosts: reports, now }),
     ...sites.map(async ({ subject, settings: { hostname }, outputs: own }) =>
-      about(subject, await throughCloudflare(network, hostname, own?.devices ?? {})),
+      withSubject(subject, await throughCloudflare(network, hostname, own?.devices ?? {})),
     ),
     ...shares.map(async ({ subject, settings: { hostname } }) =>
-      about(subject, await sharesThroughCloudflare(network, hostname)),
+      withSubject(subject, await sharesThroughCloudflare(network, hostname)),
     ),
   ]);
-  return [deployed(settings, outputs), ...findings.flat()];
+  return [stackFinding(settings, outputs), ...findings.flat()];
 }
 
 /** What a host said, or why it did not, with when that was here. */
 type Asked = { report: HostReport; at: number } | string;
 
-function judgedHost(asked: Asked, facts: PublicFacts | undefined, subjects: Subjects, revision: number): Finding[] {
-  if (typeof asked === "string") return [hostUnknown(asked)];
+function findingsOnHost(asked: Asked, facts: PublicFacts | undefined, subjects: Subjects, revision: number): Finding[] {
+  if (typeof asked === "string") return [hostUnknownFinding(asked)];
   const { report, at } = asked;
   return [
     ...hostFindings(report, subjects, revision),
-    liveRanges(report.facts.ranges, facts && list(facts.ranges)),
+    rangesFinding(report.facts.ranges, facts && list(facts.ranges)),
     clockFinding("host", facts && report.facts.time - at + facts.ahead),
   ];
 }
@@ -114,5 +114,5 @@ async function resolves({ detours }: Network, hostname: string, ranges: IpRanges
   const none = ({ code }: NodeJS.ErrnoException) => (code === "ENOTFOUND" || code === "ENODATA" ? [] : undefined);
   const found = await Promise.all([resolver.resolve4(hostname).catch(none), resolver.resolve6(hostname).catch(none)]);
   const answered = found.filter((addresses) => addresses !== undefined);
-  return [resolution(answered.length === 0 ? undefined : answered.flat(), ranges)];
+  return [resolutionFinding(answered.length === 0 ? undefined : answered.flat(), ranges)];
 }

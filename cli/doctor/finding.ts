@@ -45,27 +45,27 @@ export interface Finding extends Subject {
 }
 
 /** The finding of a check that holds. */
-export function well({ id, place, title }: Check, says: string): Finding {
+export function passed({ id, place, title }: Check, says: string): Finding {
   return { id, place, title, status: "ok", says };
 }
 
 /** The finding of a check that does not hold; `fix` where the usual one is not the right one. */
-export function ill(check: Check, says: string, fix = check.fix, status: Exclude<Status, "ok"> = "wrong"): Finding {
+export function failed(check: Check, says: string, fix = check.fix, status: Exclude<Status, "ok"> = "wrong"): Finding {
   const { id, place, title, why } = check;
   return { id, place, title, status, says, why, fix };
 }
 
 /** The finding of a check that holds if `problem` is undefined, and for which that says what is wrong otherwise. */
-export function judged(check: Check, problem: string | undefined, says: string): Finding {
-  return problem === undefined ? well(check, says) : ill(check, problem);
+export function fromProblem(check: Check, problem: string | undefined, says: string): Finding {
+  return problem === undefined ? passed(check, says) : failed(check, problem);
 }
 
 /** Names what findings are about. */
-export const about = (subject: Subject, findings: readonly Finding[]): Finding[] =>
+export const withSubject = (subject: Subject, findings: readonly Finding[]): Finding[] =>
   findings.map((finding) => ({ ...finding, ...subject }));
 
 /** A finding of a check of the site, made of public shares instead. */
-export const ofShares = (finding: Finding): Finding => ({
+export const asSharesFinding = (finding: Finding): Finding => ({
   ...finding,
   id: `shares-${finding.id}`,
   title: `Shares: ${finding.title}`,
@@ -88,12 +88,12 @@ const DAY = 24 * 3600 * 1000;
  * @param end RFC 3339, or any other text that `Date.parse` takes
  * @param validityDays its life; by default a long one
  */
-export function ending(check: Check, end: string, now: Date, validityDays?: number): Finding {
+export function expiryFinding(check: Check, end: string, now: Date, validityDays?: number): Finding {
   const left = (Date.parse(end) - now.getTime()) / DAY;
-  if (Number.isNaN(left)) return ill(check, `has no readable end (${end})`, check.fix, "unknown");
+  if (Number.isNaN(left)) return failed(check, `has no readable end (${end})`, check.fix, "unknown");
   const day = new Date(end).toISOString().slice(0, 10);
-  if (left <= 0) return ill(check, `ended on ${day}`);
+  if (left <= 0) return failed(check, `ended on ${day}`);
   if (left < renewalLeadDays(validityDays))
-    return ill(check, `ends on ${day}, in ${Math.floor(left).toString()} days`, check.fix, "warning");
-  return well(check, `until ${day}`);
+    return failed(check, `ends on ${day}, in ${Math.floor(left).toString()} days`, check.fix, "warning");
+  return passed(check, `until ${day}`);
 }

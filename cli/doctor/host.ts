@@ -1,5 +1,5 @@
 import type { Answer } from "../../components/origin-host/answer.ts";
-import { about, type Check, type Finding, ill, judged, ofShares, well } from "./finding.ts";
+import { withSubject, type Check, type Finding, failed, fromProblem, asSharesFinding, passed } from "./finding.ts";
 import type { ExaminedName, Subjects } from "./subjects.ts";
 
 /** What the agent's step `doctor` has found on a host. */
@@ -9,7 +9,8 @@ export type HostReport = Answer<"doctor">;
 export type SiteFacts = HostReport["sites"][string]["facts"];
 
 /** Runs every step on the host again; without another input the engine sees nothing to do. */
-export const rerun = (revision: number) => `pulumi config set hostRevision ${(revision + 1).toString()} && pulumi up`;
+export const rerunCommand = (revision: number) =>
+  `pulumi config set hostRevision ${(revision + 1).toString()} && pulumi up`;
 
 const RERUN = "";
 
@@ -118,25 +119,25 @@ export function hostFindings(
   revision: number,
 ): Finding[] {
   const made = (checks: HostReport["checks"] | undefined, [name, entry]: NamedCheck): Finding => {
-    const fix = entry.fix === RERUN ? rerun(revision) : entry.fix;
+    const fix = entry.fix === RERUN ? rerunCommand(revision) : entry.fix;
     const check: Check = { id: `host-${name}`, place: "host", ...entry, fix };
     const result = checks?.[name];
-    if (!result) return ill(check, "the agent did not look at it", fix, "unknown");
-    return result.status === "ok" ? well(check, result.says) : ill(check, result.says, fix, result.status);
+    if (!result) return failed(check, "the agent did not look at it", fix, "unknown");
+    return result.status === "ok" ? passed(check, result.says) : failed(check, result.says, fix, result.status);
   };
   const ofName = ({ subject, settings: { hostname } }: ExaminedName, check: NamedCheck) =>
-    about(subject, [made(report.sites[hostname]?.checks, check)]);
+    withSubject(subject, [made(report.sites[hostname]?.checks, check)]);
   const ofSites: HostChecks = { ...SITE_CHECKS, ...IMMICH_CHECKS };
   const found = [
     ...Object.entries(CHECKS).flatMap((check) =>
       check[0] in ofSites ? sites.flatMap((site) => ofName(site, check)) : [made(report.checks, check)],
     ),
     ...shares.flatMap((one) =>
-      Object.entries({ ...SITE_CHECKS, ...SHARES_CHECKS }).flatMap((check) => ofName(one, check).map(ofShares)),
+      Object.entries({ ...SITE_CHECKS, ...SHARES_CHECKS }).flatMap((check) => ofName(one, check).map(asSharesFinding)),
     ),
   ];
   const { busy } = report.facts;
-  return busy === null ? found : [...found, ill(BUSY, `${busy} is at work`, BUSY.fix, "warning")];
+  return busy === null ? found : [...found, failed(BUSY, `${busy} is at work`, BUSY.fix, "warning")];
 }
 
 const BUSY: Check = {
@@ -156,7 +157,7 @@ const SSH: Check = {
 };
 
 /** The one finding in place of all when the host could not be asked. */
-export const hostUnknown = (problem: string): Finding => ill(SSH, problem, SSH.fix, "unknown");
+export const hostUnknownFinding = (problem: string): Finding => failed(SSH, problem, SSH.fix, "unknown");
 
 const RANGES: Check = {
   id: "ranges",
@@ -167,8 +168,8 @@ const RANGES: Check = {
 };
 
 /** Whether the ranges on the host are those that Cloudflare has now; `live` is undefined where it does not tell. */
-export function liveRanges(host: HostReport["facts"]["ranges"], live: readonly string[] | undefined): Finding {
-  if (!live) return ill(RANGES, "Cloudflare's own list could not be read", "run the doctor again", "unknown");
+export function rangesFinding(host: HostReport["facts"]["ranges"], live: readonly string[] | undefined): Finding {
+  if (!live) return failed(RANGES, "Cloudflare's own list could not be read", "run the doctor again", "unknown");
   const present = host === null ? [] : [...host.ipv4, ...host.ipv6];
   const lacking = live.filter((cidr) => !present.includes(cidr));
   const stale = present.filter((cidr) => !live.includes(cidr));
@@ -176,7 +177,7 @@ export function liveRanges(host: HostReport["facts"]["ranges"], live: readonly s
     ...(lacking.length > 0 ? [`lacks ${lacking.join(", ")}`] : []),
     ...(stale.length > 0 ? [`still has ${stale.join(", ")}`] : []),
   ];
-  return judged(
+  return fromProblem(
     RANGES,
     problems.length === 0 ? undefined : `the host ${problems.join(" and ")}`,
     `the host has all ${live.length.toString()} and no others`,

@@ -32,7 +32,7 @@ it. Changes nothing.`,
 } as const;
 
 await runTool(DOCTOR, async (values) => {
-  const options = checked(values);
+  const options = parseOptions(values);
   const started = performance.now();
   const { settings, outputs } = await readStack(options.stack);
   const findings = await examine({
@@ -48,7 +48,7 @@ await runTool(DOCTOR, async (values) => {
   return exitStatus(findings);
 });
 
-function checked(values: Values<typeof DOCTOR.options>) {
+function parseOptions(values: Values<typeof DOCTOR.options>) {
   const detours = (values["connect-to"] ?? []).map((text) => {
     const detour = parseDetour(text);
     if (!detour) throw new CommandError(`--connect-to ${text} is not of the form HOST1:PORT1:HOST2:PORT2`);

@@ -2,7 +2,7 @@
 import type { DoctorPayload } from "../../components/origin-host/payload.ts";
 import { ownPort } from "../../settings/network.ts";
 import type { SettingsValues } from "../../settings/schema.ts";
-import { each, hostsOf, type OriginHost, sitesOf, upstreamOn, viewOf } from "../../settings/topology.ts";
+import { each, hostsOf, type OriginHost, sitesOf, upstreamOn, settingsForSite } from "../../settings/topology.ts";
 import type { Outputs, SiteOutputs } from "../lib/outputs.ts";
 import type { WantedAccess } from "./cloudflare/access.ts";
 import type { Subject } from "./finding.ts";
@@ -52,7 +52,7 @@ export function subjectsOf(settings: SettingsValues, outputs: Outputs | undefine
     const { hostname } = site;
     const own = hostname === settings.hostname ? outputs : outputs?.moreSites?.[hostname];
     const ids = Object.entries(own?.devices ?? {}).map(([device, { clientId }]) => [device, clientId] as const);
-    const view = { ...viewOf(settings, site, hosts[0]), originAddresses };
+    const view = { ...settingsForSite(settings, site, hosts[0]), originAddresses };
     const access = { ...view, audience: own?.audience, devices: Object.fromEntries(ids) };
     return { subject: named(hostname), serves: "immich", settings: view, outputs: own, access };
   });

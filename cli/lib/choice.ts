@@ -17,7 +17,7 @@ export type Wanted = Partial<SiteDevice>;
  * @param there the devices of all its sites
  * @throws CommandError that names the devices, or the sites to choose from
  */
-export function chosen<T extends SiteDevice>(stack: string, there: readonly T[], { site, device }: Wanted): T {
+export function chooseDevice<T extends SiteDevice>(stack: string, there: readonly T[], { site, device }: Wanted): T {
   const fitting = there.filter((one) => one.device === device && (site === undefined || one.site === site));
   const [found, ...others] = fitting;
   if (found && others.length === 0) return found;
@@ -29,11 +29,11 @@ export function chosen<T extends SiteDevice>(stack: string, there: readonly T[],
     device === undefined
       ? "--device is missing"
       : `there is no device ${device}${site === undefined ? "" : ` at ${site}`}`;
-  throw new CommandError(`${problem}; the stack ${stack} has ${listed(there)}`);
+  throw new CommandError(`${problem}; the stack ${stack} has ${listDevices(there)}`);
 }
 
 /** The devices, each with its site where there are several. */
-function listed(there: readonly SiteDevice[]): string {
+function listDevices(there: readonly SiteDevice[]): string {
   const several = new Set(there.map(({ site }) => site)).size > 1;
   return there.map(({ site, device }) => (several ? `${device} (${site})` : device)).join(", ") || "none yet";
 }

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import type { AccessApplicationArgs } from "../../components/access-application.ts";
 import { ACCESS_APPLICATION, serviceTokenName } from "../../components/access-names.ts";
-import { chosen, type SiteDevice, type Wanted } from "./choice.ts";
+import { chooseDevice, type SiteDevice, type Wanted } from "./choice.ts";
 import type { DeviceOutput, Outputs } from "./outputs.ts";
 import { capture, settingTexts } from "./pulumi.ts";
 
@@ -61,7 +61,7 @@ export class DeployedStack {
     const all = sites.flatMap(({ url, devices }) =>
       Object.entries(devices).map(([device, output]) => ({ site: new URL(url).hostname, device, url, output })),
     );
-    return chosen(this.name, all, wanted);
+    return chooseDevice(this.name, all, wanted);
   }
 
   /** The rotations that are set for the devices of a site; `undefined` where the settings have no such site. */
@@ -88,7 +88,7 @@ export class DeployedStack {
    */
   public async deployed(wanted: Wanted): Promise<DeployedDevice> {
     const { deployment } = JSON.parse(await this.run("stack", "export")) as { deployment: { resources?: Exported[] } };
-    return chosen(this.name, deployedDevices(deployment.resources ?? []), wanted);
+    return chooseDevice(this.name, devicesInState(deployment.resources ?? []), wanted);
   }
 
   /** Sets a device's entry of the rotations at `path`. */
@@ -119,7 +119,7 @@ export class DeployedStack {
 }
 
 /** The devices of all sites that have a token, by the inputs of each site's component. */
-export function deployedDevices(resources: readonly Exported[]): DeployedDevice[] {
+export function devicesInState(resources: readonly Exported[]): DeployedDevice[] {
   const tokens = resources.filter((resource) => resource.type === SERVICE_TOKEN && !resource.delete);
   const sites = resources.filter((resource) => resource.type === ACCESS_APPLICATION);
   return sites.flatMap(({ urn, inputs = {} }) => {

@@ -8,7 +8,7 @@ const HOST_FOLDER = join(import.meta.dirname, "../../host");
 interface AgentBundle {
   /** Unpacks the rest on the host and runs it. */
   bootstrap: string;
-  /** What `packed` makes of the agent's files. */
+  /** What `packModules` makes of the agent's files. */
   archive: string;
 }
 
@@ -27,7 +27,7 @@ export function agentModules(): Record<string, string> {
  * because standard input is text. Node's own zlib does not compress alike on all processors, so a deployment from
  * another workstation would look like a change.
  */
-export function packed(modules: Readonly<Record<string, string>>): string {
+export function packModules(modules: Readonly<Record<string, string>>): string {
   return Buffer.from(zlibSync(strToU8(JSON.stringify(modules)), { level: 9 })).toString("base64");
 }
 
@@ -40,7 +40,7 @@ let bundle: AgentBundle | undefined;
 function agentBundle(): AgentBundle {
   bundle ??= {
     bootstrap: readFileSync(join(HOST_FOLDER, "bootstrap.py"), "utf8"),
-    archive: packed(agentModules()),
+    archive: packModules(agentModules()),
   };
   return bundle;
 }
@@ -63,7 +63,7 @@ export interface AgentRequest {
   payload: unknown;
   /** Another one makes Pulumi run the step again; the host does not look at it. */
   revision?: number;
-  /** Other files than host/ has, from `packed`. */
+  /** Other files than host/ has, from `packModules`. */
   archive?: string;
 }
 

@@ -8,7 +8,7 @@ import {
 } from "@pulumi/policy";
 import * as cloudflare from "../../components/cloudflare.ts";
 import { durationSeconds } from "../../settings/durations.ts";
-import { known, ofType } from "./known.ts";
+import { valueIfKnown, ofType } from "./known.ts";
 
 /** Duration of a service token where none is given (cloudflare_zero_trust_access_service_token). */
 const DEFAULT_TOKEN_DURATION = "8760h";
@@ -65,11 +65,11 @@ export const noPublicPaths: StackValidationPolicy = {
     const open = ofType(resources, cloudflare.ZeroTrustAccessPolicy).filter(({ props }) => opens(props as Admission));
     for (const application of ofType(resources, cloudflare.ZeroTrustAccessApplication)) {
       const props = application.props as ApplicationProps;
-      const own = (known(() => props.policies) ?? []).some((policy) => opens(policy));
+      const own = (valueIfKnown(() => props.policies) ?? []).some((policy) => opens(policy));
       const listed = application.propertyDependencies["policies"] ?? [];
       if (!own && !open.some((policy) => listed.includes(policy))) continue;
-      const destinations = known(() => props.destinations) ?? [];
-      const places = [known(() => props.domain), ...destinations.map((one) => known(() => one.uri))];
+      const destinations = valueIfKnown(() => props.destinations) ?? [];
+      const places = [valueIfKnown(() => props.domain), ...destinations.map((one) => valueIfKnown(() => one.uri))];
       for (const place of new Set(places.filter((uri) => uri !== undefined && uri.includes("/")))) {
         reportViolation(
           `It opens ${String(place)} to everybody. To share links without a login, set publicShareHostname, a second ` +
@@ -90,8 +90,10 @@ interface ApplicationProps {
 
 /** Whether a policy lets in whoever comes; what a preview cannot know yet, it does not. */
 function opens(policy: Admission): boolean {
-  const decision = known(() => policy.decision);
-  const everyone = (known(() => policy.includes) ?? []).some((include) => known(() => include.everyone) !== undefined);
+  const decision = valueIfKnown(() => policy.decision);
+  const everyone = (valueIfKnown(() => policy.includes) ?? []).some(
+    (include) => valueIfKnown(() => include.everyone) !== undefined,
+  );
   return decision === "bypass" || (everyone && decision !== "deny");
 }
 
@@ -161,7 +163,7 @@ export const applicationGuarded: StackValidationPolicy = {
     applications.forEach(({ name, urn, parent }, index) => {
       const decisions = policies
         .filter((policy) => listed[index]?.has(policy))
-        .map(({ props }) => known(() => props["decision"] as string));
+        .map(({ props }) => valueIfKnown(() => props["decision"] as string));
       if (!decisions.includes("allow")) {
         reportViolation(`${name} lists no policy that lets people in. Add one with decision allow.`, urn);
       }
@@ -173,9 +175,9 @@ export const applicationGuarded: StackValidationPolicy = {
     for (const policy of policies.filter((one) => !listed.some((list) => list.has(one)))) {
       reportViolation(`No application lists ${policy.name}, so it does nothing. Add its id to policies.`, policy.urn);
     }
-    const domains = applications.map(({ props }) => known(() => props["domain"] as string));
+    const domains = applications.map(({ props }) => valueIfKnown(() => props["domain"] as string));
     for (const { props, urn } of ofType(resources, cloudflare.DnsRecord).filter((one) => !ofPublicShares(one.urn))) {
-      if (known(() => props["proxied"] === true) && !domains.includes(props["name"] as string)) {
+      if (valueIfKnown(() => props["proxied"] === true) && !domains.includes(props["name"] as string)) {
         reportViolation(`No application guards ${String(props["name"])}. Declare one with it as domain.`, urn);
       }
     }

@@ -5,7 +5,7 @@ import type {
   ResourceValidationPolicy,
   StackValidationPolicy,
 } from "@pulumi/policy";
-import { known } from "./known.ts";
+import { valueIfKnown } from "./known.ts";
 
 /** Parts of a command that show in process lists or, when it fails, in the log. Its standard input does not. */
 const VISIBLE = ["create", "update", "delete", "environment", "triggers"];
@@ -35,7 +35,7 @@ export const hostKeyPinned: ResourceValidationPolicy = {
       ["connection", connection],
       ["connection.proxy", connection?.proxy],
     ] as const) {
-      const pinned = hop && known(() => hop.hostKey);
+      const pinned = hop && valueIfKnown(() => hop.hostKey);
       if (hop && !/^(ssh-ed25519|ecdsa-sha2-nistp\d+) \S+/.test(pinned ?? "")) {
         reportViolation(`${where} has no hostKey of type ed25519 or ecdsa. Give the host's own (setting sshHostKey).`);
       }
@@ -76,7 +76,7 @@ const holdsSecret = ({ props }: PolicyResource) => Object.keys(props).some((name
 /** The values of everything below `props` that has the name of a secret. */
 function secretsIn(props: object): string[] {
   return Object.keys(props).flatMap((name) => {
-    const value = known(() => (props as Record<string, unknown>)[name]);
+    const value = valueIfKnown(() => (props as Record<string, unknown>)[name]);
     if (typeof value === "object" && value !== null) return secretsIn(value);
     const isSecret = SECRET_NAMES.test(name) && typeof value === "string" && value.length >= SHORTEST_SECRET;
     return isSecret ? [value] : [];
@@ -85,7 +85,7 @@ function secretsIn(props: object): string[] {
 
 /** All text in a property, and whether some of it is not known yet. */
 function leaves(props: object, name: string): { texts: string[]; unknown: boolean } {
-  const read = known(() => [(props as Record<string, unknown>)[name]]);
+  const read = valueIfKnown(() => [(props as Record<string, unknown>)[name]]);
   if (!read) return { texts: [], unknown: true };
   const [value] = read;
   if (typeof value !== "object" || value === null) {

@@ -4,7 +4,7 @@ import { UnknownValueError, type PolicyResource } from "@pulumi/policy";
  * What `read` gives, or `undefined` if it meets a value that a preview cannot know yet. Without it the SDK would skip
  * the whole rule and only remark on it.
  */
-export function known<T>(read: () => T): T | undefined {
+export function valueIfKnown<T>(read: () => T): T | undefined {
   try {
     return read();
   } catch (error) {

@@ -6,7 +6,7 @@ import {
 } from "@pulumi/policy";
 import * as tls from "@pulumi/tls";
 import * as cloudflare from "../../components/cloudflare.ts";
-import { known } from "./known.ts";
+import { valueIfKnown } from "./known.ts";
 
 const ADDRESS_TYPES = ["A", "AAAA", "CNAME"];
 
@@ -20,7 +20,7 @@ export const recordsProxied: ResourceValidationPolicy = {
     "Only proxied records pass Access; any other tells everybody the host's address and leads straight to it.",
   validateResource: validateResourceOfType(cloudflare.DnsRecord, (record, _args, reportViolation) => {
     const { name, type } = record;
-    if (ADDRESS_TYPES.includes(type) && known(() => record.proxied) !== true) {
+    if (ADDRESS_TYPES.includes(type) && valueIfKnown(() => record.proxied) !== true) {
       reportViolation(`The ${type} record ${name} is not proxied. Set proxied: true.`);
     }
   }),
@@ -56,7 +56,7 @@ export const originPullsOn: StackValidationPolicy = {
       ...zoneSettings(resources, "tls_client_auth").flatMap(({ zoneId, value }) => (value === "on" ? [zoneId] : [])),
       ...resources.flatMap((resource) => {
         const settings = resource.asType(cloudflare.AuthenticatedOriginPullsSettings);
-        return settings && known(() => settings.enabled) === true ? [settings.zoneId] : [];
+        return settings && valueIfKnown(() => settings.enabled) === true ? [settings.zoneId] : [];
       }),
     ]);
     const hostnames = new Set(
@@ -104,7 +104,7 @@ function tooLong(property: string, days: number, most: number): string {
 function proxiedRecords(resources: readonly PolicyResource[]): { name: string; zoneId: string; urn: string }[] {
   return resources.flatMap((resource) => {
     const record = resource.asType(cloudflare.DnsRecord);
-    if (!record || !ADDRESS_TYPES.includes(record.type) || !known(() => record.proxied)) return [];
+    if (!record || !ADDRESS_TYPES.includes(record.type) || !valueIfKnown(() => record.proxied)) return [];
     return [{ name: record.name, zoneId: record.zoneId, urn: resource.urn }];
   });
 }
@@ -114,6 +114,6 @@ function zoneSettings(resources: readonly PolicyResource[], id: string) {
   return resources.flatMap((resource) => {
     const setting = resource.asType(cloudflare.ZoneSetting);
     if (setting?.settingId !== id) return [];
-    return [{ zoneId: setting.zoneId, value: known(() => setting.value as unknown), urn: resource.urn }];
+    return [{ zoneId: setting.zoneId, value: valueIfKnown(() => setting.value as unknown), urn: resource.urn }];
   });
 }

@@ -1,5 +1,5 @@
 import { durationSeconds } from "../../../settings/durations.ts";
-import { type Check, ending, type Finding, ill, judged, well } from "../finding.ts";
+import { type Check, expiryFinding, type Finding, failed, fromProblem, passed } from "../finding.ts";
 import type { Application, IdentityProvider, Organization, Policy, Rule, ServiceToken } from "./facts.ts";
 import { REFRESH_UP } from "./zone.ts";
 
@@ -50,7 +50,7 @@ const LOGIN: Check = {
 };
 
 /** The findings about the application that guards the site, and about those that could undo it. */
-export function applications(
+export function applicationFindings(
   all: readonly Application[],
   providers: readonly IdentityProvider[],
   tokens: readonly ServiceToken[],
@@ -58,7 +58,7 @@ export function applications(
 ): Finding[] {
   const covering = all.filter((application) => uris(application).some((uri) => covers(uri, wanted.hostname)));
   const own = covering.find((application) => uris(application).includes(wanted.hostname));
-  const guard = own ? judgedApplication(own, wanted) : ill(APPLICATION, `none for ${wanted.hostname}`);
+  const guard = own ? applicationFinding(own, wanted) : failed(APPLICATION, `none for ${wanted.hostname}`);
   const rest = own ? [policies(own, tokens, wanted), login(own, providers, wanted)] : [];
   return [guard, holes(covering, wanted), ...rest];
 }
@@ -75,8 +75,8 @@ function covers(uri: string, hostname: string): boolean {
   return host === hostname || (host.startsWith("*") && labels(host) === labels(hostname));
 }
 
-function judgedApplication({ aud }: Application, { hostname, audience }: WantedAccess): Finding {
-  return judged(
+function applicationFinding({ aud }: Application, { hostname, audience }: WantedAccess): Finding {
+  return fromProblem(
     APPLICATION,
     audience === undefined || aud === audience ? undefined : `the one for ${hostname} is not the stack's`,
     `guards ${hostname} and every path below it`,
@@ -96,26 +96,26 @@ function holes(covering: readonly Application[], { anyServiceToken }: WantedAcce
       return any && !anyServiceToken ? [`${where} admits every service token of the account`] : [];
     }),
   );
-  return judged(HOLES, found.length === 0 ? undefined : found.join(", "), "no Bypass, no Everyone");
+  return fromProblem(HOLES, found.length === 0 ? undefined : found.join(", "), "no Bypass, no Everyone");
 }
 
 function policies({ policies: listed = [] }: Application, tokens: readonly ServiceToken[], wanted: WantedAccess) {
   const [people, devices] = ["allow", "non_identity"].map((decision) =>
     listed.find((policy) => policy.decision === decision),
   );
-  if (!people) return ill(POLICIES, "none for people: nobody can log in");
+  if (!people) return failed(POLICIES, "none for people: nobody can log in");
   const hasDevices = wanted.anyServiceToken || Object.keys(wanted.devices).length > 0;
-  if (hasDevices && !devices) return ill(POLICIES, "none for devices: no phone gets in");
-  if (devices && devices.precedence > people.precedence) return ill(POLICIES, "the one for people comes first");
+  if (hasDevices && !devices) return failed(POLICIES, "none for devices: no phone gets in");
+  if (devices && devices.precedence > people.precedence) return failed(POLICIES, "the one for people comes first");
   const extra = [
     ...unexpected(people, peopleRules(wanted)),
     ...(devices && !wanted.anyServiceToken ? unexpected(devices, deviceRules(tokens, wanted)) : []),
   ];
-  if (extra.length > 0) return ill(POLICIES, `also admits ${extra.join(", ")}`);
+  if (extra.length > 0) return failed(POLICIES, `also admits ${extra.join(", ")}`);
   const lacking = missing(people, peopleRules(wanted));
-  if (lacking.length > 0) return ill(POLICIES, `does not admit ${lacking.join(", ")}`);
+  if (lacking.length > 0) return failed(POLICIES, `does not admit ${lacking.join(", ")}`);
   const count = listed.length > (devices ? 2 : 1) ? `, ${listed.length.toString()} policies in all` : "";
-  return well(POLICIES, `${devices ? "devices, then people" : "people only"}${count}`);
+  return passed(POLICIES, `${devices ? "devices, then people" : "people only"}${count}`);
 }
 
 const ruleText = (rule: Rule) =>
@@ -138,11 +138,11 @@ const missing = ({ include }: Policy, expected: readonly string[]) =>
 
 function login({ allowed_idps = [] }: Application, providers: readonly IdentityProvider[], wanted: WantedAccess) {
   const offered = providers.filter(({ id }) => allowed_idps.length === 0 || allowed_idps.includes(id));
-  if (offered.length === 0) return ill(LOGIN, "the identity provider of the application does not exist any more");
+  if (offered.length === 0) return failed(LOGIN, "the identity provider of the application does not exist any more");
   if (wanted.loginProvider === "create" && !offered.some(({ type }) => type === "onetimepin")) {
-    return ill(LOGIN, "no one-time PIN among the identity providers");
+    return failed(LOGIN, "no one-time PIN among the identity providers");
   }
-  return well(LOGIN, offered.map(({ name }) => name).join(", "));
+  return passed(LOGIN, offered.map(({ name }) => name).join(", "));
 }
 
 /** Stands for the organisation when it cannot be read. */
@@ -155,8 +155,8 @@ export const STRICT: Check = {
 };
 
 /** Whether the organisation authenticates service tokens strictly; those made since 2026-10-05 always do. */
-export function strictTokens({ strict_service_token_auth: strict }: Organization): Finding {
-  return strict === true ? well(STRICT, "on") : ill(STRICT, "off", STRICT.fix, "warning");
+export function strictTokensFinding({ strict_service_token_auth: strict }: Organization): Finding {
+  return strict === true ? passed(STRICT, "on") : failed(STRICT, "off", STRICT.fix, "warning");
 }
 
 /** Stands for the devices' tokens when they cannot be read. */
@@ -177,16 +177,16 @@ const token = (device: string): Check => ({
 const DAY_SECONDS = 24 * 3600;
 
 /** Whether each device's token is there, enabled, and for how long. */
-export function deviceTokens(tokens: readonly ServiceToken[], wanted: WantedAccess, now: Date): Finding[] {
+export function tokenFindings(tokens: readonly ServiceToken[], wanted: WantedAccess, now: Date): Finding[] {
   const { devices, tokenDuration } = wanted;
   const validityDays = (durationSeconds(tokenDuration) ?? Infinity) / DAY_SECONDS;
   return Object.entries(devices).map(([device, clientId]) => {
     const check = token(device);
     const found = tokens.find(({ client_id }) => client_id === clientId);
-    if (!found) return ill(check, "does not exist any more", `${REFRESH_UP}, then the new values into the app`);
-    if (found.enabled === false) return ill(check, "is disabled", check.fix.replace("Refresh", "enable it"));
-    if (found.expires_at === undefined) return ill(check, "never ends", REFRESH_UP, "warning");
-    const finding = ending(check, found.expires_at, now, validityDays);
+    if (!found) return failed(check, "does not exist any more", `${REFRESH_UP}, then the new values into the app`);
+    if (found.enabled === false) return failed(check, "is disabled", check.fix.replace("Refresh", "enable it"));
+    if (found.expires_at === undefined) return failed(check, "never ends", REFRESH_UP, "warning");
+    const finding = expiryFinding(check, found.expires_at, now, validityDays);
     const grace = found.previous_client_secret_expires_at;
     const both = grace !== undefined && Date.parse(grace) > now.getTime();
     return both ? { ...finding, says: `${finding.says}; its former secret works until ${grace}` } : finding;

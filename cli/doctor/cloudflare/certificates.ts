@@ -1,7 +1,7 @@
 import { X509Certificate } from "node:crypto";
 import type { SettingsValues } from "../../../settings/schema.ts";
-import { type Check, ending, type Finding, ill, well } from "../finding.ts";
-import { rerun } from "../host.ts";
+import { type Check, expiryFinding, type Finding, failed, passed } from "../finding.ts";
+import { rerunCommand } from "../host.ts";
 import type { OriginCertificate, OriginPulls } from "./facts.ts";
 import { REFRESH_UP } from "./zone.ts";
 
@@ -36,26 +36,30 @@ const PULLS_END: Check = {
  * @param pulls what the API says of the stack's mode; `undefined` if there is nothing
  * @param authority the authority that nginx on the host trusts, PEM; `undefined` if the host could not be asked
  */
-export function originPulls(pulls: OriginPulls | undefined, authority: string | undefined, wanted: Wanted): Finding[] {
+export function originPullsFindings(
+  pulls: OriginPulls | undefined,
+  authority: string | undefined,
+  wanted: Wanted,
+): Finding[] {
   const { hostname, originPulls: mode, hostRevision, certificateValidityDays } = wanted.settings;
   const renew = anew(hostname, "origin-pulls-certificate-leaf");
   // A refresh does not see that a host name's certificate is switched off: the provider does not read the switch.
   const off = mode === "hostname" ? `pulumi up ${renew}` : REFRESH_UP;
-  if (!pulls?.enabled) return [ill(PULLS, "are off", off)];
+  if (!pulls?.enabled) return [failed(PULLS, "are off", off)];
   const { certificate } = pulls;
-  if (!certificate) return [well(PULLS, "on, with the certificate that all of Cloudflare's customers share")];
-  const end = ending(PULLS_END, certificate.expires_on, wanted.now, certificateValidityDays);
+  if (!certificate) return [passed(PULLS, "on, with the certificate that all of Cloudflare's customers share")];
+  const end = expiryFinding(PULLS_END, certificate.expires_on, wanted.now, certificateValidityDays);
   if (certificate.status !== "active") {
     return [
-      ill(PULLS, `the certificate is not in use, its status is ${certificate.status}`, `pulumi up ${renew}`),
+      failed(PULLS, `the certificate is not in use, its status is ${certificate.status}`, `pulumi up ${renew}`),
       end,
     ];
   }
   if (authority !== undefined && !issuedBy(certificate.certificate, authority)) {
-    const both = `${rerun(hostRevision)} ${renew}`;
-    return [ill(PULLS, "the certificate is not of the authority that the host trusts", both), end];
+    const both = `${rerunCommand(hostRevision)} ${renew}`;
+    return [failed(PULLS, "the certificate is not of the authority that the host trusts", both), end];
   }
-  return [well(PULLS, authority === undefined ? "on" : "on, with a certificate that the host trusts"), end];
+  return [passed(PULLS, authority === undefined ? "on" : "on, with a certificate that the host trusts"), end];
 }
 
 function issuedBy(pem: string, authority: string): boolean {
@@ -85,7 +89,7 @@ const ORIGIN_END: Check = {
  * @param issued the zone's certificates by the API
  * @param installed the host's, PEM
  */
-export function originCertificate(
+export function originCertificateFindings(
   issued: readonly OriginCertificate[],
   installed: string,
   { settings: { hostname, certificateValidityDays }, now }: Wanted,
@@ -93,8 +97,8 @@ export function originCertificate(
   const { fingerprint256, validTo } = new X509Certificate(installed);
   const known = issued.find(({ certificate }) => new X509Certificate(certificate).fingerprint256 === fingerprint256);
   const fix = `pulumi up ${anew(hostname, "origin-certificate-key")}`;
-  const end = ending(ORIGIN_END, validTo, now, certificateValidityDays);
-  if (!known) return [ill(ORIGIN, "the host's is not among those that Cloudflare lists as valid", fix), end];
-  if (known.revoked_at !== undefined) return [ill(ORIGIN, "the host's is revoked", fix), end];
-  return [well(ORIGIN, "Cloudflare stands behind the host's"), end];
+  const end = expiryFinding(ORIGIN_END, validTo, now, certificateValidityDays);
+  if (!known) return [failed(ORIGIN, "the host's is not among those that Cloudflare lists as valid", fix), end];
+  if (known.revoked_at !== undefined) return [failed(ORIGIN, "the host's is revoked", fix), end];
+  return [passed(ORIGIN, "Cloudflare stands behind the host's"), end];
 }

@@ -1,10 +1,19 @@
 import { isDeepStrictEqual } from "node:util";
 import type { SettingsValues } from "../../../settings/schema.ts";
-import { about, type Check, ending, type Finding, ill, ofShares, type Subject, well } from "../finding.ts";
+import {
+  withSubject,
+  type Check,
+  expiryFinding,
+  type Finding,
+  failed,
+  asSharesFinding,
+  type Subject,
+  passed,
+} from "../finding.ts";
 import type { HostReport, SiteFacts } from "../host.ts";
 import type { ExaminedName, Subjects } from "../subjects.ts";
-import { APPLICATION, applications, deviceTokens, STRICT, strictTokens, TOKENS } from "./access.ts";
-import { ORIGIN, originCertificate, originPulls, PULLS } from "./certificates.ts";
+import { APPLICATION, applicationFindings, tokenFindings, STRICT, strictTokensFinding, TOKENS } from "./access.ts";
+import { ORIGIN, originCertificateFindings, originPullsFindings, PULLS } from "./certificates.ts";
 import type {
   Application,
   DnsRecord,
@@ -15,7 +24,7 @@ import type {
   PullCertificate,
   ServiceToken,
 } from "./facts.ts";
-import { DNS, dnsRecords, SSL, zoneSettings } from "./zone.ts";
+import { DNS, dnsFinding, SSL, zoneFindings } from "./zone.ts";
 
 /** Reads from Cloudflare's API. Both reject with an `ApiProblem`. */
 export interface ApiReader {
@@ -69,21 +78,23 @@ export async function cloudflareFindings(api: ApiReader, context: Context): Prom
   for (const answer of [tokens, issued]) answer.catch(() => undefined);
   const groups = await Promise.all([
     ...sites.map((site, place) => hostnameFindings(api, context, site, issued, place === 0)),
-    group(SSL, async () => zoneSettings(await readSettings(api, zone), settings)),
+    group(SSL, async () => zoneFindings(await readSettings(api, zone), settings)),
     group(APPLICATION, async () => {
       const [apps, providers] = await Promise.all([
         api.all<Application>(`${account}/access/apps`),
         api.all<IdentityProvider>(`${account}/access/identity_providers`),
       ]);
       const all = await tokens;
-      return sites.flatMap(({ subject, access }) => about(subject, applications(apps, providers, all, access)));
+      return sites.flatMap(({ subject, access }) =>
+        withSubject(subject, applicationFindings(apps, providers, all, access)),
+      );
     }),
     group(TOKENS, async () => {
       const all = await tokens;
-      return sites.flatMap(({ subject, access }) => about(subject, deviceTokens(all, access, now)));
+      return sites.flatMap(({ subject, access }) => withSubject(subject, tokenFindings(all, access, now)));
     }),
-    group(STRICT, async () => [strictTokens(await api.one<Organization>(`${account}/access/organizations`))]),
-    ...shares.map(async (one) => (await hostnameFindings(api, context, one, issued, false)).map(ofShares)),
+    group(STRICT, async () => [strictTokensFinding(await api.one<Organization>(`${account}/access/organizations`))]),
+    ...shares.map(async (one) => (await hostnameFindings(api, context, one, issued, false)).map(asSharesFinding)),
   ]);
   return [token, ...groups.flat()];
 }
@@ -109,21 +120,23 @@ async function hostnameFindings(
   const ofZone = settings.originPulls !== "hostname";
   const groups = await Promise.all([
     group(DNS, async () => [
-      dnsRecords(await api.all<DnsRecord>(`${zone}/dns_records?name=${hostname}`), originAddresses),
-    ]).then((found) => about(subject, found)),
+      dnsFinding(await api.all<DnsRecord>(`${zone}/dns_records?name=${hostname}`), originAddresses),
+    ]).then((found) => withSubject(subject, found)),
     ofZone && !isFirst
       ? []
       : group(PULLS, async () => {
           const pulls = await readPulls(api, zone, settings);
           const authorities = await onHosts("clientAuthority");
           return authorities.length === 0
-            ? originPulls(pulls, undefined, wanted)
-            : judgedOnEach(authorities, (authority) => originPulls(pulls, authority, wanted));
-        }).then((found) => (ofZone ? found : about(subject, found))),
+            ? originPullsFindings(pulls, undefined, wanted)
+            : findingsOnEachHost(authorities, (authority) => originPullsFindings(pulls, authority, wanted));
+        }).then((found) => (ofZone ? found : withSubject(subject, found))),
     group(ORIGIN, async () => {
       const all = await issued;
-      return judgedOnEach(await onHosts("certificate"), (installed) => originCertificate(all, installed, wanted));
-    }).then((found) => about(subject, found)),
+      return findingsOnEachHost(await onHosts("certificate"), (installed) =>
+        originCertificateFindings(all, installed, wanted),
+      );
+    }).then((found) => withSubject(subject, found)),
   ]);
   return groups.flat();
 }
@@ -135,10 +148,10 @@ interface OnHost {
 }
 
 /** What is found of a site on several hosts: once where it is the same of all of them, else of each by its name. */
-function judgedOnEach(all: readonly OnHost[], judge: (pem: string) => Finding[]): Finding[] {
+function findingsOnEachHost(all: readonly OnHost[], judge: (pem: string) => Finding[]): Finding[] {
   const judged = all.map(({ host, pem }) => ({ host, found: judge(pem) }));
   const alike = judged.every(({ found }) => isDeepStrictEqual(found, judged[0]?.found));
-  return alike ? (judged[0]?.found ?? []) : judged.flatMap(({ host, found }) => about(host, found));
+  return alike ? (judged[0]?.found ?? []) : judged.flatMap(({ host, found }) => withSubject(host, found));
 }
 
 async function group(check: Check, work: () => Promise<Finding[]>): Promise<Finding[]> {
@@ -146,9 +159,9 @@ async function group(check: Check, work: () => Promise<Finding[]>): Promise<Find
     return await work();
   } catch (error) {
     if (!(error instanceof ApiProblem)) throw error;
-    if (error.status !== 401 && error.status !== 403) return [ill(check, error.message, AGAIN, "unknown")];
+    if (error.status !== 401 && error.status !== 403) return [failed(check, error.message, AGAIN, "unknown")];
     const permission = PERMISSIONS.find(([path]) => path.test(error.path))?.[1] ?? "a permission";
-    return [ill(check, `the API token lacks ${permission}`, `add ${permission}, Edit to the token`, "unknown")];
+    return [failed(check, `the API token lacks ${permission}`, `add ${permission}, Edit to the token`, "unknown")];
   }
 }
 
@@ -167,14 +180,14 @@ const PERMISSIONS: readonly (readonly [path: RegExp, permission: string])[] = [
 async function tokenFinding(api: ApiReader, account: string, now: Date): Promise<Finding> {
   try {
     const { expires_on: end } = await verify(api, account);
-    if (end !== undefined) return ending(API, end, now);
-    return well(API, "valid, without an end");
+    if (end !== undefined) return expiryFinding(API, end, now);
+    return passed(API, "valid, without an end");
   } catch (error) {
     if (!(error instanceof ApiProblem)) throw error;
     const refused = error.status >= 400 && error.status < 500 && error.status !== 429;
     return refused
-      ? ill(API, "Cloudflare does not accept it")
-      : ill(
+      ? failed(API, "Cloudflare does not accept it")
+      : failed(
           API,
           `the API cannot be asked: ${error.message}`,
           "look at the network and at https://www.cloudflarestatus.com",

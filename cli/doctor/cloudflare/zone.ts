@@ -1,6 +1,6 @@
 import { isIPv4 } from "node:net";
 import { contains } from "../../../settings/network.ts";
-import { type Check, type Finding, ill, judged, well } from "../finding.ts";
+import { type Check, type Finding, failed, fromProblem, passed } from "../finding.ts";
 import type { DnsRecord, IpRanges } from "./facts.ts";
 
 /** Brings Cloudflare back to what the stack says, whoever changed it there. */
@@ -20,17 +20,17 @@ export const DNS: Check = {
  *
  * @param addresses the stack's `originAddresses`
  */
-export function dnsRecords(records: readonly DnsRecord[], addresses: readonly string[]): Finding {
+export function dnsFinding(records: readonly DnsRecord[], addresses: readonly string[]): Finding {
   const own = records.filter(({ type }) => ["A", "AAAA", "CNAME"].includes(type));
   const bare = own.filter(({ proxied }) => !proxied);
-  if (bare.length > 0) return ill(DNS, `not proxied: ${list(bare)}`);
+  if (bare.length > 0) return failed(DNS, `not proxied: ${list(bare)}`);
   const missing = addresses.filter((address) => !own.some(({ content }) => sameAddress(content, address)));
-  if (missing.length > 0) return ill(DNS, `no record for ${missing.join(", ")}`);
+  if (missing.length > 0) return failed(DNS, `no record for ${missing.join(", ")}`);
   const foreign = own.filter(({ content }) => !addresses.some((address) => sameAddress(content, address)));
   if (foreign.length > 0) {
-    return ill(DNS, `not of this stack: ${list(foreign)}`, "delete it in the dashboard, DNS, Records");
+    return failed(DNS, `not of this stack: ${list(foreign)}`, "delete it in the dashboard, DNS, Records");
   }
-  return well(DNS, `proxied: ${list(own)}`);
+  return passed(DNS, `proxied: ${list(own)}`);
 }
 
 const list = (records: readonly DnsRecord[]) => records.map(({ type, content }) => `${type} ${content}`).join(", ");
@@ -52,12 +52,12 @@ const RESOLUTION: Check = {
  *
  * @param addresses where the name leads; `undefined` where no resolver answers
  */
-export function resolution(addresses: readonly string[] | undefined, ranges: IpRanges): Finding {
-  if (!addresses) return ill(RESOLUTION, "no resolver answers", "look at this workstation's network", "unknown");
+export function resolutionFinding(addresses: readonly string[] | undefined, ranges: IpRanges): Finding {
+  if (!addresses) return failed(RESOLUTION, "no resolver answers", "look at this workstation's network", "unknown");
   const cloudflare = [...ranges.ipv4_cidrs, ...ranges.ipv6_cidrs];
   const others = addresses.filter((address) => !cloudflare.some((cidr) => contains(cidr, address)));
-  if (addresses.length === 0) return ill(RESOLUTION, "the name does not resolve from here");
-  return judged(
+  if (addresses.length === 0) return failed(RESOLUTION, "the name does not resolve from here");
+  return fromProblem(
     RESOLUTION,
     others.length === 0 ? undefined : `leads to ${others.join(", ")}, which is not Cloudflare`,
     `leads to Cloudflare (${addresses.join(", ")})`,
@@ -104,7 +104,7 @@ export interface WantedZone {
 }
 
 /** The four findings about a zone's settings. */
-export function zoneSettings(settings: ZoneSettings, wanted: WantedZone): Finding[] {
+export function zoneFindings(settings: ZoneSettings, wanted: WantedZone): Finding[] {
   const expected: Readonly<Record<string, string>> = {
     ssl_automatic_mode: "custom",
     min_tls_version: wanted.minTlsVersion,
@@ -113,13 +113,13 @@ export function zoneSettings(settings: ZoneSettings, wanted: WantedZone): Findin
   const others = Object.entries(expected).filter(([id, value]) => settings[id] !== value);
   const shown = (id: string) => String(settings[id]);
   return [
-    judged(SSL, settings["ssl"] === "strict" ? undefined : `is ${shown("ssl")}, not strict`, "Full (strict)"),
-    judged(
+    fromProblem(SSL, settings["ssl"] === "strict" ? undefined : `is ${shown("ssl")}, not strict`, "Full (strict)"),
+    fromProblem(
       TLS,
       others.length === 0 ? undefined : others.map(([id, value]) => `${id} is ${shown(id)}, not ${value}`).join(", "),
       `TLS ${wanted.minTlsVersion} and newer, always_use_https ${shown("always_use_https")}`,
     ),
-    judged(WEBSOCKETS, settings["websockets"] === "on" ? undefined : `are ${shown("websockets")}`, "on"),
+    fromProblem(WEBSOCKETS, settings["websockets"] === "on" ? undefined : `are ${shown("websockets")}`, "on"),
     uploadLimit(settings["max_upload"]),
   ];
 }
@@ -128,7 +128,7 @@ export function zoneSettings(settings: ZoneSettings, wanted: WantedZone): Findin
 const LEAST_UPLOAD = 100;
 
 function uploadLimit(megabytes: unknown): Finding {
-  if (typeof megabytes !== "number") return ill(UPLOAD, "Cloudflare does not tell", UPLOAD.fix, "unknown");
+  if (typeof megabytes !== "number") return failed(UPLOAD, "Cloudflare does not tell", UPLOAD.fix, "unknown");
   const says = `${megabytes.toString()} MB each`;
-  return megabytes < LEAST_UPLOAD ? ill(UPLOAD, says) : well(UPLOAD, says);
+  return megabytes < LEAST_UPLOAD ? failed(UPLOAD, says) : passed(UPLOAD, says);
 }

@@ -2,7 +2,7 @@ import { X509Certificate } from "node:crypto";
 import type { Account } from "./api.ts";
 
 /** Something at Cloudflare that is this stack's by all that it says, and that the stack does not know. */
-export interface Stray {
+export interface Orphan {
   /** Its address at the API. */
   path: string;
   /** Its kind and name. */
@@ -22,7 +22,7 @@ export interface Site {
 }
 
 /** Finds what an earlier attempt to create the same resource has left. Nothing that is in use is part of it. */
-export type Search = (api: Account, wanted: Wanted, site: Site) => Promise<Stray[]>;
+export type Search = (api: Account, wanted: Wanted, site: Site) => Promise<Orphan[]>;
 
 interface Found {
   id: string;
@@ -30,7 +30,7 @@ interface Found {
 }
 
 /** What the API has beside the resource itself that equals its inputs in these fields. */
-async function twins(api: Account, folder: string, { inputs, id }: Wanted, fields: readonly string[]) {
+async function findTwins(api: Account, folder: string, { inputs, id }: Wanted, fields: readonly string[]) {
   const found = await api.list<Found>(folder);
   return found.filter((one) => one.id !== id && fields.every((field) => one[field] === inputs[field]));
 }
@@ -39,7 +39,7 @@ async function twins(api: Account, folder: string, { inputs, id }: Wanted, field
 function unused(kind: string, folder: string, fields: readonly string[], users: readonly string[]): Search {
   return async (api, wanted) => {
     const access = `accounts/${String(wanted.inputs.accountId)}/access`;
-    const found = await twins(api, `${access}/${folder}`, wanted, fields);
+    const found = await findTwins(api, `${access}/${folder}`, wanted, fields);
     if (found.length === 0) return [];
     const used = JSON.stringify(await Promise.all(users.map((user) => api.list(`${access}/${user}`))));
     return found
@@ -51,7 +51,7 @@ function unused(kind: string, folder: string, fields: readonly string[], users: 
 /** An application may go only while its host name leads nowhere: until the new one is there, nobody guards it. */
 const application: Search = async (api, wanted, { zoneId, hostname }) => {
   const folder = `accounts/${String(wanted.inputs.accountId)}/access/apps`;
-  const found = await twins(api, folder, wanted, ["name", "domain"]);
+  const found = await findTwins(api, folder, wanted, ["name", "domain"]);
   if (found.length > 0 && (await api.list(`zones/${zoneId}/dns_records?name=${hostname}`)).length > 0) {
     throw new Error(
       `Access has an application for ${hostname} (${found.map(({ id }) => id).join(", ")}) that this stack does not ` +
@@ -65,7 +65,7 @@ const dnsRecord: Search = async (api, wanted) => {
   const { zoneId, name, type, content } = wanted.inputs as Record<string, string>;
   const folder = `zones/${zoneId}/dns_records`;
   const query = new URLSearchParams({ name: name ?? "", type: type ?? "", content: content ?? "" });
-  const found = await twins(api, `${folder}?${query.toString()}`, wanted, ["proxied", "comment"]);
+  const found = await findTwins(api, `${folder}?${query.toString()}`, wanted, ["proxied", "comment"]);
   return found.map(({ id }) => ({ path: `${folder}/${id}`, what: `${String(type)} record ${String(name)}` }));
 };
 
@@ -111,12 +111,12 @@ export const SEARCHES: Readonly<Record<string, Search>> = {
  * @param installed SHA-256 of the installed certificate, in lower-case hexadecimal.
  * @param former the same of the one before it.
  */
-export async function originCertificates(
+export async function findOrphanedCertificates(
   api: Account,
   { zoneId, hostname }: Site,
   installed: string,
   former: string | undefined,
-): Promise<Stray[]> {
+): Promise<Orphan[]> {
   const issued = await api.list<{ id: string; certificate: string }>(`certificates?zone_id=${zoneId}`);
   const read = issued.map(({ id, certificate }) => {
     const parsed = new X509Certificate(certificate);

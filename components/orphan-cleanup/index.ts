@@ -2,10 +2,10 @@ import * as pulumi from "@pulumi/pulumi";
 import { NoAnswerError, readAnswer } from "../origin-host/answer.ts";
 import { account, type Account } from "./api.ts";
 import { requireNewSecret } from "./secret.ts";
-import { originCertificates, SEARCHES, type Site, type Stray } from "./strays.ts";
+import { findOrphanedCertificates, SEARCHES, type Site, type Orphan } from "./orphans.ts";
 import { valueOf } from "./value.ts";
 
-export interface LostAnswersArgs extends Site {
+export interface OrphanCleanupArgs extends Site {
   /** Base address of Cloudflare's API, without a slash at its end. */
   apiUrl: string;
   apiToken: pulumi.Output<string>;
@@ -19,7 +19,7 @@ export interface LostAnswersArgs extends Site {
  * Hooks look before each creation, for what an earlier `up` has left, and after it, for what the provider's own second
  * attempt has. They ask nothing when nothing is created.
  */
-export class LostAnswers {
+export class OrphanCleanup {
   /** For the resources at Cloudflare; also finds out when the answer with a device's new secret was lost. */
   public readonly creation: pulumi.ResourceHookBinding;
   /**
@@ -29,31 +29,34 @@ export class LostAnswers {
    */
   public readonly installation: pulumi.ResourceHook;
 
-  public constructor({ apiUrl, apiToken, zoneId, hostname }: LostAnswersArgs) {
+  public constructor({ apiUrl, apiToken, zoneId, hostname }: OrphanCleanupArgs) {
     const site = { zoneId, hostname };
     const open = async () => account(apiUrl, await valueOf(apiToken));
-    const search = new pulumi.ResourceHook(`${hostname}-lost-answers`, async ({ type, id, newInputs: inputs = {} }) => {
+    const search = new pulumi.ResourceHook(`${hostname}-orphans`, async ({ type, id, newInputs: inputs = {} }) => {
       const find = SEARCHES[type];
       if (!find) throw new Error(`no search for ${type}`);
       const api = await open();
       await remove(api, await find(api, { inputs, ...(id && { id }) }, site));
     });
-    const secret = new pulumi.ResourceHook(`${hostname}-lost-secrets`, (args) => requireNewSecret(hostname, args));
+    const secret = new pulumi.ResourceHook(`${hostname}-device-secrets`, (args) => requireNewSecret(hostname, args));
     this.creation = { beforeCreate: [search], afterCreate: [search], afterUpdate: [secret] };
-    this.installation = new pulumi.ResourceHook(`${hostname}-lost-certificates`, async ({ newOutputs, oldOutputs }) => {
-      const installed = installedCertificates(newOutputs);
-      const former = oldOutputs ? installedCertificates(oldOutputs) : new Map<string, string>();
-      const own = installed?.get(hostname);
-      // Without the former certificate, the one that is about to be revoked would look like an orphan.
-      if (own === undefined || former === undefined) return;
-      const api = await open();
-      await remove(api, await originCertificates(api, site, own, former.get(hostname)));
-    });
+    this.installation = new pulumi.ResourceHook(
+      `${hostname}-orphaned-certificates`,
+      async ({ newOutputs, oldOutputs }) => {
+        const installed = installedCertificates(newOutputs);
+        const former = oldOutputs ? installedCertificates(oldOutputs) : new Map<string, string>();
+        const own = installed?.get(hostname);
+        // Without the former certificate, the one that is about to be revoked would look like an orphan.
+        if (own === undefined || former === undefined) return;
+        const api = await open();
+        await remove(api, await findOrphanedCertificates(api, site, own, former.get(hostname)));
+      },
+    );
   }
 }
 
-async function remove(api: Account, strays: readonly Stray[]): Promise<void> {
-  for (const { path, what } of strays) {
+async function remove(api: Account, orphans: readonly Orphan[]): Promise<void> {
+  for (const { path, what } of orphans) {
     await api.remove(path);
     await pulumi.log.warn(
       `Cloudflare had another ${what} (${path.split("/").at(-1) ?? ""}), which nothing uses: the answer to its creation ` +
