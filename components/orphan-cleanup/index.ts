@@ -12,20 +12,19 @@ export interface OrphanCleanupArgs extends Site {
 }
 
 /**
- * Removes what a creation has left at Cloudflare whose answer never arrived: the provider repeats a request that was cut
- * off, and forgets one that failed, although either may have had its effect. A service token made that way would stay
- * valid, unknown to anybody here; a DNS record or an application would keep the next attempt from being made.
+ * Deletes orphans at Cloudflare: resources that were created, but whose response was lost. The provider retries a
+ * request that was cut off and forgets one that failed, although either may have taken effect. An orphaned service
+ * token would stay valid without anybody knowing; an orphaned DNS record or application would block the next creation.
  *
- * Hooks look before each creation, for what an earlier `up` has left, and after it, for what the provider's own second
- * attempt has. They ask nothing when nothing is created.
+ * Hooks search before each creation for orphans of an earlier `up`, and after it for orphans of the provider's retry.
+ * They send no request when nothing is created.
  */
 export class OrphanCleanup {
-  /** For the resources at Cloudflare; also finds out when the answer with a device's new secret was lost. */
+  /** For the resources at Cloudflare. Also fails if the response with a device's new secret was lost. */
   public readonly creation: pulumi.ResourceHookBinding;
   /**
-   * Runs after the step that installs the origin certificate, on the last host that gets it. Only there it is certain
-   * which certificate is in use: a second one for the same key can also be the one that is about to take the first
-   * one's place.
+   * Runs after the last host has installed the origin certificate. Earlier, a second certificate for the same key could
+   * be the one about to be installed.
    */
   public readonly installation: pulumi.ResourceHook;
 
@@ -46,7 +45,8 @@ export class OrphanCleanup {
         const installed = installedCertificates(newOutputs);
         const former = oldOutputs ? installedCertificates(oldOutputs) : new Map<string, string>();
         const own = installed?.get(hostname);
-        // Without the former certificate, the one that is about to be revoked would look like an orphan.
+        // The former certificate is about to be revoked by the provider; without knowing it, we would take it for an
+        // orphan.
         if (own === undefined || former === undefined) return;
         const api = await open();
         await remove(api, await findOrphanedCertificates(api, site, own, former.get(hostname)));
@@ -59,15 +59,15 @@ async function remove(api: Account, orphans: readonly Orphan[]): Promise<void> {
   for (const { path, what } of orphans) {
     await api.remove(path);
     await pulumi.log.warn(
-      `Cloudflare had another ${what} (${path.split("/").at(-1) ?? ""}), which nothing uses: the answer to its creation ` +
-        "was lost. It has been removed; nothing needs to be done.",
+      `Cloudflare had another ${what} (${path.split("/").at(-1) ?? ""}), which nothing uses: the response to its creation ` +
+        "was lost. It has been deleted; you need not do anything.",
     );
   }
 }
 
 /**
- * Fingerprints of the certificates that the host's step `certificates` has installed, by host name; `undefined` if its
- * output is from before version 0.2.0, or from something else than the step, which the step's component reports.
+ * Fingerprints of the certificates that the step `certificates` installed, by host name. `undefined` for an output of a
+ * version before 0.2.0, or of something other than the step; the step's component reports the latter.
  */
 function installedCertificates(outputs: Record<string, unknown> | undefined): Map<string, string> | undefined {
   try {

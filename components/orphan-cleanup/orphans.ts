@@ -1,7 +1,7 @@
 import { X509Certificate } from "node:crypto";
 import type { Account } from "./api.ts";
 
-/** Something at Cloudflare that is this stack's by all that it says, and that the stack does not know. */
+/** Something at Cloudflare that this stack created, by its name and content, but that is missing from its state. */
 export interface Orphan {
   /** Its address at the API. */
   path: string;
@@ -9,19 +9,19 @@ export interface Orphan {
   what: string;
 }
 
-/** What a resource is created with, and its id once it is. */
+/** The inputs of a resource, and its id once it exists. */
 export interface Wanted {
   inputs: Readonly<Record<string, unknown>>;
   id?: string;
 }
 
-/** Where the site's own records and associations are. */
+/** The site whose DNS records and certificate associations are looked at. */
 export interface Site {
   zoneId: string;
   hostname: string;
 }
 
-/** Finds what an earlier attempt to create the same resource has left. Nothing that is in use is part of it. */
+/** Finds orphans of earlier attempts to create the same resource. Leaves out whatever is in use. */
 export type Search = (api: Account, wanted: Wanted, site: Site) => Promise<Orphan[]>;
 
 interface Found {
@@ -29,13 +29,13 @@ interface Found {
   [field: string]: unknown;
 }
 
-/** What the API has beside the resource itself that equals its inputs in these fields. */
+/** Finds other objects whose `fields` equal the resource's inputs. */
 async function findTwins(api: Account, folder: string, { inputs, id }: Wanted, fields: readonly string[]) {
   const found = await api.list<Found>(folder);
   return found.filter((one) => one.id !== id && fields.every((field) => one[field] === inputs[field]));
 }
 
-/** A part of Access, which may go as long as none of its `users` names its id. */
+/** Searches for parts of Access that may be deleted because none of their `users` refers to their id. */
 function unused(kind: string, folder: string, fields: readonly string[], users: readonly string[]): Search {
   return async (api, wanted) => {
     const access = `accounts/${String(wanted.inputs.accountId)}/access`;
@@ -48,7 +48,7 @@ function unused(kind: string, folder: string, fields: readonly string[], users: 
   };
 }
 
-/** An application may go only while its host name leads nowhere: until the new one is there, nobody guards it. */
+/** An application is deleted only while its host name has no DNS records: it may be the one that protects the name. */
 const application: Search = async (api, wanted, { zoneId, hostname }) => {
   const folder = `accounts/${String(wanted.inputs.accountId)}/access/apps`;
   const found = await findTwins(api, folder, wanted, ["name", "domain"]);
@@ -82,8 +82,8 @@ const pullCertificate: Search = async (api, wanted, { hostname }) => {
 };
 
 /**
- * By type of resource. Where the API takes a second one of the same kind, nothing but its being unused tells a stray
- * from the one that is about to be replaced.
+ * Searches by type of resource. Where the API accepts a second object of the same name, an orphan differs from the one
+ * that is about to be replaced only by being unused.
  */
 export const SEARCHES: Readonly<Record<string, Search>> = {
   "cloudflare:index/authenticatedOriginPullsHostnameCertificate:AuthenticatedOriginPullsHostnameCertificate":
@@ -106,10 +106,10 @@ export const SEARCHES: Readonly<Record<string, Search>> = {
 };
 
 /**
- * Origin certificates for the key of the installed one that are neither that nor the one installed before it, which the
- * provider revokes itself.
+ * Finds origin certificates for the installed certificate's key, other than the installed one and the one before it.
+ * The provider revokes the latter itself.
  * @param installed SHA-256 of the installed certificate, in lower-case hexadecimal.
- * @param former the same of the one before it.
+ * @param former the fingerprint of the one before it.
  */
 export async function findOrphanedCertificates(
   api: Account,

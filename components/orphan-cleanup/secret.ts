@@ -3,8 +3,8 @@ import { deviceOf } from "../access-names.ts";
 import { valueOf } from "./value.ts";
 
 /**
- * Throws if a token's secret was to be another one and is not: Cloudflare tells a new secret once, and to the provider's
- * second request it answers as if nothing had been asked.
+ * Throws if a token's secret should have changed and did not. Cloudflare returns a new secret once; its response to the
+ * provider's retry has none.
  */
 export async function requireNewSecret(
   hostname: string,

@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 
-/** The value of an input, which is known while hooks run; a secret one in the clear. */
+/** Resolves an input to its value, secrets in the clear. All values are known while hooks run. */
 export const valueOf = (value: pulumi.Input<string>): Promise<string> =>
   new Promise((resolve) => {
     pulumi.output(value).apply(resolve);

@@ -1,8 +1,8 @@
 import { UnknownValueError, type PolicyResource } from "@pulumi/policy";
 
 /**
- * What `read` gives, or `undefined` if it meets a value that a preview cannot know yet. Without it the SDK would skip
- * the whole rule and only remark on it.
+ * The result of `read`, or `undefined` if it reads a value that is unknown in a preview. Without this the SDK would
+ * skip the whole rule and only mention it.
  */
 export function valueIfKnown<T>(read: () => T): T | undefined {
   try {
