@@ -1,15 +1,14 @@
 import { crossProblems } from "./between.ts";
 import { type SettingKey, settingFix, settingsSchema, settingType, type SettingsValues } from "./schema.ts";
 
-/** Settings that passed every check, or all that is wrong with them. */
+/** Settings that passed every check, or all their problems. */
 export type Checked = { values: SettingsValues; problems?: never } | { values?: never; problems: string[] };
 
 /**
  * Checks a stack's configuration.
  *
  * @param texts values by key, without the project's namespace; lists and objects as JSON
- * @returns every problem at once, each with the command that fixes it on a line of its own. No value of a secret is
- *   ever part of the text.
+ * @returns all problems, each followed by a line with the command that fixes it. The text never contains a secret.
  */
 export function checkSettings(texts: Readonly<Record<string, string>>): Checked {
   const raw = Object.fromEntries(Object.entries(texts).map(([key, text]) => [key, parseValue(key, text)]));
@@ -42,7 +41,7 @@ function parseValue(key: string, value: string): unknown {
 interface Issue {
   path: PropertyKey[];
   message: string;
-  /** The keys that the schema does not know, where that is the issue. */
+  /** The unknown keys, if that is the issue. */
   keys?: string[];
 }
 

@@ -1,4 +1,4 @@
-// Kinds of settings: what a value may be, and what to say when it is not.
+// Kinds of settings: the values that are valid, and the messages for others.
 
 import { X509Certificate } from "node:crypto";
 import { z } from "zod";
@@ -12,7 +12,7 @@ import {
 import { isLoopback, parseEndpoint } from "./network.ts";
 import { normaliseHostKey } from "./ssh.ts";
 
-/** A text that `problem` finds nothing wrong with; what it says is completed by the setting's name before it. */
+/** A text without a `problem`. The setting's name is put in front of the problem. */
 export const text = (problem: (value: string) => string | undefined) =>
   z.string({ error: "is missing" }).superRefine((value, context) => {
     const message = value === "" ? "is missing" : problem(value);
@@ -75,7 +75,7 @@ export const hostKey = z.string({ error: "is missing" }).transform((value, conte
 export const httpUrl = text((value) => {
   const url = URL.canParse(value) ? new URL(value) : undefined;
   if (url?.protocol === "https:") return undefined;
-  // The API token travels to this address; only loopback may get it unencrypted.
+  // The API token is sent to this address; without encryption only over loopback.
   return unless(
     url?.protocol === "http:" && isLoopback(url.hostname.replace(/^\[|\]$/g, "")),
     "must be an https address",

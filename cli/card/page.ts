@@ -16,7 +16,7 @@ dd { margin: 0; }
 @media print { button { display: none; } }
 `;
 
-// The clipboard is not there in every browser; the text itself is selected by a click.
+// Not every browser has the clipboard; there a click selects the text.
 const SCRIPT = `
 for (const button of document.querySelectorAll("button")) {
   button.addEventListener("click", async () => {
@@ -28,10 +28,10 @@ for (const button of document.querySelectorAll("button")) {
 
 const hash = (text: string) => `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
 
-/** Nothing is loaded and nothing can be sent: only this style and this script, by their hashes. */
+/** Allows only this style and this script, by their hashes; the page loads and sends nothing. */
 const POLICY = `default-src 'none'; style-src ${hash(STYLE)}; script-src ${hash(SCRIPT)}; base-uri 'none'; form-action 'none'`;
 
-/** The card as a page that needs nothing but itself. */
+/** The card as a self-contained page. */
 export function cardPage(card: Card): string {
   const title = `${card.device} at ${card.url}`;
   return `<!doctype html>
@@ -77,7 +77,7 @@ ${TROUBLES.map(({ shown, meaning }) => `<dt>${escapeHtml(shown)}</dt><dd>${escap
 `;
 }
 
-/** Something to put into a field of the app: as text and as a QR code. */
+/** A value for a field of the app, as text and as a QR code. */
 function item(label: string, text: string): string {
   return (
     `<div class="item"><p>${label}</p><code>${escapeHtml(text)}</code><button type="button">Copy</button>` +

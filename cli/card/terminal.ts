@@ -1,10 +1,10 @@
 import { deadlines, STEPS, TROUBLES, type Card } from "./card.ts";
 import { qrLines } from "./qr.ts";
 
-/** Columns that text is wrapped at. */
+/** Width of the text in columns. */
 const WIDTH = 80;
 
-/** The card as text. `codes` adds the QR codes, for which a terminal with 256 colours and 80 columns is needed. */
+/** The card as text. `codes` adds the QR codes, which need a terminal with 256 colours and 80 columns. */
 export function cardText(card: Card, codes: boolean): string {
   const code = (text: string) => (codes ? ["", ...qrLines(text).map((line) => `   ${line}`), ""] : []);
   return [

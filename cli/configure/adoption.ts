@@ -1,4 +1,4 @@
-// The questions about what is at Cloudflare already.
+// The questions about what already exists at Cloudflare.
 import type { ApiReader } from "../doctor/cloudflare/collect.ts";
 import type { Application } from "../doctor/cloudflare/facts.ts";
 import type { Adoption } from "./adopt.ts";
@@ -13,12 +13,12 @@ import {
   type Record,
 } from "./existing.ts";
 
-/** A host name with where it belongs. */
+/** A host name with its account and zone. */
 export interface Site extends Zone {
   hostname: string;
 }
 
-/** Looks for what is there for the host name already, and offers what the stack can take over. */
+/** Searches for what already exists for the host name, and offers to import what the stack can take over. */
 export async function askAdoption(
   dialogue: Dialogue,
   api: ApiReader,

@@ -7,11 +7,11 @@ const STACK: Check = {
   id: "stack",
   place: "workstation",
   title: "Stack",
-  why: "What is deployed is not what the settings say.",
+  why: "The deployment differs from the settings.",
   fix: "pulumi up",
 };
 
-/** Whether the last `up` went through with the settings as they are now, as far as the outputs tell. */
+/** Whether the last `up` deployed the present settings, judging by the outputs. */
 export function stackFinding(settings: SettingsValues, outputs: Outputs | undefined): Finding {
   if (!outputs) return failed(STACK, "has no outputs: no `up` has gone through yet");
   const { hostname, publicShareHostname, moreSites } = settings;

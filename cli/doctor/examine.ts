@@ -16,18 +16,18 @@ import type { Network } from "./network.ts";
 import { sharesThroughCloudflare } from "./shares.ts";
 import { type Subjects, subjectsOf } from "./subjects.ts";
 
-/** What the doctor works with. */
+/** The stack to examine, and the means to do so. */
 export interface ExamineArgs {
   settings: SettingsValues;
   /** The stack's outputs; `undefined` before the first `up`. */
   outputs: Outputs | undefined;
   network: Network;
   api: ApiReader;
-  /** Runs the agent's step `doctor` on a host. Rejects with one line about why it could not. */
+  /** Runs the agent's step `doctor` on a host. Rejects with a one-line reason. */
   askHost: (host: OriginHost, payload: DoctorPayload) => Promise<HostReport>;
 }
 
-/** Looks at every site and every host from all three places at once. Changes nothing anywhere. */
+/** Checks every site and every host from all three places at once. Changes nothing. */
 export async function examine({ settings, outputs, network, api, askHost }: ExamineArgs): Promise<Finding[]> {
   const now = new Date();
   const subjects = subjectsOf(settings, outputs);
@@ -70,7 +70,7 @@ export async function examine({ settings, outputs, network, api, askHost }: Exam
   return [stackFinding(settings, outputs), ...findings.flat()];
 }
 
-/** What a host said, or why it did not, with when that was here. */
+/** A host's report with the local time of its arrival, or the reason why there is none. */
 type Asked = { report: HostReport; at: number } | string;
 
 function findingsOnHost(asked: Asked, facts: PublicFacts | undefined, subjects: Subjects, revision: number): Finding[] {
@@ -87,14 +87,14 @@ const list = ({ ipv4_cidrs: ipv4, ipv6_cidrs: ipv6 }: IpRanges) => [...ipv4, ...
 
 const ANSWER_MS = 8000;
 
-/** What Cloudflare tells without a token. */
+/** Facts that Cloudflare publishes without a token. */
 interface PublicFacts {
   ranges: IpRanges;
   /** Seconds by which this workstation's clock is ahead. */
   ahead: number;
 }
 
-/** Asks for that; `undefined` if there is no answer. */
+/** Reads the public facts; `undefined` if there is no response. */
 async function askPublic(apiUrl: string): Promise<PublicFacts | undefined> {
   const before = Date.now();
   try {
@@ -107,7 +107,7 @@ async function askPublic(apiUrl: string): Promise<PublicFacts | undefined> {
   }
 }
 
-/** Where the name leads; says nothing about a name whose connections go elsewhere anyway. */
+/** Checks where the name leads. Skips a name whose connections take a detour. */
 async function resolves({ detours }: Network, hostname: string, ranges: IpRanges): Promise<Finding[]> {
   if (detours.some(({ from }) => from.host === hostname) || isIP(hostname) !== 0) return [];
   const resolver = new Resolver({ timeout: ANSWER_MS / 4, tries: 2 });

@@ -6,18 +6,18 @@ const PAGES: Check = {
   id: "shares-pages",
   place: "cloudflare",
   title: "Shares: a stranger",
-  why: "Whoever opens a shared link gets an error or a login page.",
-  fix: "mend what else is wrong here first; an Access application for this name or a wildcard has to go",
+  why: "Visitors of a shared link get an error or a login page.",
+  fix: "fix the other findings first; delete any Access application for this name or for a wildcard over it",
 };
 const API: Check = {
   id: "shares-api",
   place: "cloudflare",
   title: "Shares: Immich's API",
-  why: "Strangers must not get as far as Immich.",
-  fix: "pulumi config rm publicShareHostname && pulumi up   # until it is clear what answers there",
+  why: "Strangers must not reach Immich.",
+  fix: "pulumi config rm publicShareHostname && pulumi up   # until you know what answers there",
 };
 
-/** Asks the public shares as a stranger: for what everybody may see, and for Immich's API. */
+/** Requests the public shares as a stranger: a page that everybody may see, and Immich's API. */
 export async function sharesThroughCloudflare(network: Network, hostname: string): Promise<Finding[]> {
   const ask = (path: string) =>
     get(network, new URL(`https://${hostname}${path}`), {}).catch((error: unknown) => failureReason(error));
@@ -29,7 +29,7 @@ export async function sharesThroughCloudflare(network: Network, hostname: string
 
 const login = ({ status, location }: Answer) => status === 302 && location.includes("/cdn-cgi/access/login");
 
-/** What the health check of immich-public-proxy came to. */
+/** The finding for immich-public-proxy's health check. */
 export function sharePagesFinding(answer: Answer | string): Finding {
   if (typeof answer === "string") return failed(PAGES, answer, PAGES.fix, "unknown");
   if (login(answer)) return failed(PAGES, "gets the login page of an Access application");
@@ -42,12 +42,12 @@ export function sharePagesFinding(answer: Answer | string): Finding {
   return fromProblem(PAGES, problem, "gets to immich-public-proxy");
 }
 
-/** What the ping of Immich's API came to. */
+/** The finding for a ping of Immich's API, which must not succeed. */
 export function apiHiddenFinding(answer: Answer | string): Finding {
   if (typeof answer === "string") return failed(API, answer, API.fix, "unknown");
   if (isPong(answer)) return failed(API, `reaches Immich (${describeAnswer(answer)})`);
   if (answer.status === 404 || login(answer)) return passed(API, "strangers do not reach it");
-  // Cloudflare's own answers, and nginx's to a Cloudflare without certificate, tell nothing about the site.
+  // Cloudflare's own errors, and nginx's 400 without a client certificate, say nothing about the site.
   if (answer.status === 400 || answer.status >= 500) return failed(API, describeAnswer(answer), PAGES.fix, "unknown");
   return failed(API, `is answered with ${answer.status.toString()}, and not with 404`);
 }

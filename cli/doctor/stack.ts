@@ -8,7 +8,7 @@ import { capture, settingTexts } from "../lib/pulumi.ts";
  * Reads a stack's settings and outputs through the Pulumi CLI on the PATH, without running the program.
  *
  * @param stack its name; `undefined` for the selected one
- * @throws CommandError with the CLI's own words, or with all problems of the settings
+ * @throws CommandError with the CLI's own message, or with all problems of the settings
  */
 export async function readStack(
   stack: string | undefined,
@@ -16,7 +16,7 @@ export async function readStack(
   const chosen = stack === undefined ? [] : ["--stack", stack];
   const [config, outputs] = await Promise.all([shown(["config", ...chosen]), shown(["stack", "output", ...chosen])]);
   const { values, problems } = checkSettings(settingTexts(config));
-  if (problems) throw new CommandError(`the stack's settings must be right first:\n${problems.join("\n")}`);
+  if (problems) throw new CommandError(`correct the stack's settings first:\n${problems.join("\n")}`);
   const deployed = JSON.parse(outputs) as Partial<Outputs>;
   return { settings: values, outputs: isComplete(deployed) ? deployed : undefined };
 }

@@ -1,17 +1,17 @@
 import { CommandError } from "./command.ts";
 
-/** A device of a site; devices of several sites may have the same name. */
+/** A device of a site. Devices of different sites may have the same name. */
 export interface SiteDevice {
   /** Host name of the site. */
   site: string;
   device: string;
 }
 
-/** What the options `--device` and `--site` say. */
+/** The options `--device` and `--site`. */
 export type Wanted = Partial<SiteDevice>;
 
 /**
- * The one device that is wanted. Without a site it is found wherever its name is, as long as that is one place.
+ * Chooses the device by its name, and by its site if several sites have a device of this name.
  *
  * @param stack name of the stack, for messages
  * @param there the devices of all its sites
@@ -32,12 +32,12 @@ export function chooseDevice<T extends SiteDevice>(stack: string, there: readonl
   throw new CommandError(`${problem}; the stack ${stack} has ${listDevices(there)}`);
 }
 
-/** The devices, each with its site where there are several. */
+/** Lists the devices, each with its site if there are several sites. */
 function listDevices(there: readonly SiteDevice[]): string {
   const several = new Set(there.map(({ site }) => site)).size > 1;
   return there.map(({ site, device }) => (several ? `${device} (${site})` : device)).join(", ") || "none yet";
 }
 
-/** The options that name the same device again. */
+/** The options for the same device in another command. */
 export const optionsOf = ({ site, device = "" }: Wanted) =>
   `--device ${device}${site === undefined ? "" : ` --site ${site}`}`;

@@ -11,28 +11,28 @@ export interface Rotation {
   previousSecretExpiresAt: string;
 }
 
-/** Where a site's `deviceRotations` are in the configuration, and what they are. */
+/** A site's `deviceRotations` and their path in the configuration. */
 export interface Rotations {
   path: string;
   byDevice: Readonly<Record<string, Rotation>>;
 }
 
-/** A device with the version of its secret that was last deployed. */
+/** A device with the last deployed version of its secret. */
 export type DeployedDevice = SiteDevice & { secretVersion: number };
 
-/** A resource of an exported stack, as far as it is looked at here. */
+/** The parts of an exported resource that are read here. */
 interface Exported {
   type: string;
   urn: string;
   parent?: string;
   inputs?: Readonly<Record<string, unknown>>;
-  /** Whether it is a former one that is still to be deleted. */
+  /** Whether it has been replaced and is still to be deleted. */
   delete?: boolean;
 }
 
 const SERVICE_TOKEN = "cloudflare:index/zeroTrustAccessServiceToken:ZeroTrustAccessServiceToken";
 
-/** A stack of the project in the working directory, by way of the Pulumi CLI on the PATH. */
+/** A stack of the project in the working directory, accessed through the Pulumi CLI on the PATH. */
 export class DeployedStack {
   public readonly name: string;
 
@@ -64,7 +64,7 @@ export class DeployedStack {
     return chooseDevice(this.name, all, wanted);
   }
 
-  /** The rotations that are set for the devices of a site; `undefined` where the settings have no such site. */
+  /** The configured rotations of a site's devices; `undefined` if the settings have no such site. */
   public async rotations(): Promise<(site: string) => Rotations | undefined> {
     const texts = settingTexts(await this.run("config", "--json"));
     const { hostname, deviceRotations = "{}", moreSites = "[]" } = texts;
@@ -118,7 +118,7 @@ export class DeployedStack {
   }
 }
 
-/** The devices of all sites that have a token, by the inputs of each site's component. */
+/** The devices of all sites that have a token, from the inputs of each site's component. */
 export function devicesInState(resources: readonly Exported[]): DeployedDevice[] {
   const tokens = resources.filter((resource) => resource.type === SERVICE_TOKEN && !resource.delete);
   const sites = resources.filter((resource) => resource.type === ACCESS_APPLICATION);

@@ -3,7 +3,7 @@ import { type Check, expiryFinding, type Finding, failed, fromProblem, passed } 
 import type { Application, IdentityProvider, Organization, Policy, Rule, ServiceToken } from "./facts.ts";
 import { REFRESH_UP } from "./zone.ts";
 
-/** What the stack wants of Access. */
+/** Access as the stack declares it. */
 export interface WantedAccess {
   hostname: string;
   /** Audience tag in the stack's outputs; `undefined` before the first `up`. */
@@ -19,7 +19,7 @@ export interface WantedAccess {
   loginProvider: string;
 }
 
-/** Stands for the applications when they cannot be read. */
+/** Check of the application; the finding if the applications cannot be read. */
 export const APPLICATION: Check = {
   id: "access-application",
   place: "cloudflare",
@@ -31,14 +31,14 @@ const POLICIES: Check = {
   id: "access-policies",
   place: "cloudflare",
   title: "Access policies",
-  why: "They decide who gets in; devices come before people, because Access asks devices first.",
+  why: "They decide who is allowed. The one for devices precedes the one for people, because Access evaluates it first.",
   fix: REFRESH_UP,
 };
 const HOLES: Check = {
   id: "access-holes",
   place: "cloudflare",
   title: "No way around the login",
-  why: "Bypass and Everyone let strangers in, and any service token one that was made for something else.",
+  why: "Bypass and Everyone admit strangers, and any service token admits one that was made for something else.",
   fix: `${REFRESH_UP}; another application: delete it in the dashboard, Zero Trust, Access`,
 };
 const LOGIN: Check = {
@@ -49,7 +49,7 @@ const LOGIN: Check = {
   fix: REFRESH_UP,
 };
 
-/** The findings about the application that guards the site, and about those that could undo it. */
+/** The findings about the application that protects the site, and about others that could bypass it. */
 export function applicationFindings(
   all: readonly Application[],
   providers: readonly IdentityProvider[],
@@ -68,7 +68,7 @@ const uris = ({ domain, destinations }: Application) => [
   ...(destinations ?? []).flatMap(({ uri }) => (uri === undefined ? [] : [uri])),
 ];
 
-/** Whether an application's address has to do with the host name: itself, a path below it, a wildcard over it. */
+/** Whether an application's address covers the host name: the name itself, a path below it, a wildcard over it. */
 function covers(uri: string, hostname: string): boolean {
   const host = uri.split("/")[0] ?? "";
   const labels = (name: string) => name.split(".").slice(1).join(".");
@@ -145,26 +145,26 @@ function login({ allowed_idps = [] }: Application, providers: readonly IdentityP
   return passed(LOGIN, offered.map(({ name }) => name).join(", "));
 }
 
-/** Stands for the organisation when it cannot be read. */
+/** Check of the organisation; the finding if it cannot be read. */
 export const STRICT: Check = {
   id: "strict-tokens",
   place: "cloudflare",
   title: "Strict service tokens",
-  why: "A request with a service token could also pass by a login's policies, and gets a cookie that outlives the token.",
+  why: "A request with a service token could also pass by the policies for logins, and gets a cookie that outlives the token.",
   fix: 'PATCH /accounts/<accountId>/access/organizations of Cloudflare\'s API with {"strict_service_token_auth": true}',
 };
 
-/** Whether the organisation authenticates service tokens strictly; those made since 2026-10-05 always do. */
+/** Whether the organisation authenticates service tokens strictly. Organisations since 2026-10-05 always do. */
 export function strictTokensFinding({ strict_service_token_auth: strict }: Organization): Finding {
   return strict === true ? passed(STRICT, "on") : failed(STRICT, "off", STRICT.fix, "warning");
 }
 
-/** Stands for the devices' tokens when they cannot be read. */
+/** Check of the devices' tokens; the finding if they cannot be read. */
 export const TOKENS: Check = {
   id: "device-tokens",
   place: "cloudflare",
   title: "Tokens of devices",
-  why: "Without a valid token a device does not get in.",
+  why: "Without a valid token Access blocks the device.",
   fix: "",
 };
 const token = (device: string): Check => ({
@@ -176,7 +176,7 @@ const token = (device: string): Check => ({
 
 const DAY_SECONDS = 24 * 3600;
 
-/** Whether each device's token is there, enabled, and for how long. */
+/** Whether each device's token exists and is enabled, and when it expires. */
 export function tokenFindings(tokens: readonly ServiceToken[], wanted: WantedAccess, now: Date): Finding[] {
   const { devices, tokenDuration } = wanted;
   const validityDays = (durationSeconds(tokenDuration) ?? Infinity) / DAY_SECONDS;

@@ -9,10 +9,10 @@ import {
 } from "../../../components/cloudflare-api.ts";
 import { ApiProblem, type ApiReader } from "./collect.ts";
 
-/** Milliseconds for an answer. */
+/** Milliseconds to wait for a response. */
 const ANSWER_MS = 6000;
 
-/** Reads with an API token, which goes nowhere but to `baseUrl`. */
+/** Reads the API with a token, which is sent to `baseUrl` only. */
 export function apiReader(baseUrl: string, token: string): ApiReader {
   const read = async (path: string): Promise<Envelope> => {
     const call = { method: "GET", url: `${baseUrl}${path}`, token, timeout: ANSWER_MS };
@@ -30,7 +30,7 @@ export function apiReader(baseUrl: string, token: string): ApiReader {
   };
 }
 
-/** One request, once more if the first one fails on Cloudflare's side of the line. */
+/** Sends a request, and retries it once after a server-side error. */
 async function twice(call: ApiCall): Promise<Response> {
   const answer = await request(call);
   return answer.status >= 500 ? request(call) : answer;

@@ -28,15 +28,15 @@ import { DNS, dnsFinding, SSL, zoneFindings } from "./zone.ts";
 
 /** Reads from Cloudflare's API. Both reject with an `ApiProblem`. */
 export interface ApiReader {
-  /** The result of a GET. */
+  /** Gets one object. */
   one<T>(path: string): Promise<T>;
-  /** The results of a GET of a list, of all its pages. */
+  /** Gets all pages of a list. */
   all<T>(path: string): Promise<T[]>;
 }
 
-/** Why the API did not answer a question. */
+/** Why a request to the API failed. */
 export class ApiProblem extends Error {
-  /** HTTP status; 0 where there was no answer. */
+  /** HTTP status; 0 if there was no response. */
   public readonly status: number;
   public readonly path: string;
 
@@ -52,19 +52,19 @@ const API: Check = {
   id: "api-token",
   place: "cloudflare",
   title: "API token",
-  why: "Nothing at Cloudflare could be looked at, and the next deployment will fail.",
+  why: "Nothing at Cloudflare could be checked, and the next deployment will fail.",
   fix: "make a new one (https://dash.cloudflare.com/profile/api-tokens) and `pulumi config set --secret apiToken`",
 };
 
-/** What is needed to judge what the API says. */
+/** What the API's answers are compared with. */
 export interface Context extends Pick<Subjects, "sites" | "shares"> {
   settings: SettingsValues;
-  /** What each host says; `undefined` if it could not be asked. */
+  /** Each host's report; `undefined` if the host could not be asked. */
   hosts: readonly { subject: Subject; report: Promise<HostReport | undefined> }[];
   now: Date;
 }
 
-/** All findings that come from Cloudflare's API. Where the token may not read something, its checks are unknown. */
+/** All findings from Cloudflare's API. Checks for which the token lacks a permission are unknown. */
 export async function cloudflareFindings(api: ApiReader, context: Context): Promise<Finding[]> {
   const { settings, sites, shares, now } = context;
   const zone = `/zones/${settings.zoneId}`;
@@ -74,7 +74,7 @@ export async function cloudflareFindings(api: ApiReader, context: Context): Prom
 
   const tokens = api.all<ServiceToken>(`${account}/access/service_tokens`);
   const issued = api.all<OriginCertificate>(`/certificates?zone_id=${settings.zoneId}`);
-  // Several groups wait for each, and one of them may have failed before it does.
+  // Marks rejections as handled: a group may fail before it awaits these.
   for (const answer of [tokens, issued]) answer.catch(() => undefined);
   const groups = await Promise.all([
     ...sites.map((site, place) => hostnameFindings(api, context, site, issued, place === 0)),
@@ -99,7 +99,7 @@ export async function cloudflareFindings(api: ApiReader, context: Context): Prom
   return [token, ...groups.flat()];
 }
 
-/** What belongs to one host name, and with the first one the origin pulls of the whole zone, where they are that. */
+/** The findings about one host name. If the origin pulls are the zone's, the first host name has their findings. */
 async function hostnameFindings(
   api: ApiReader,
   { hosts, now }: Context,
@@ -126,10 +126,10 @@ async function hostnameFindings(
       ? []
       : group(PULLS, async () => {
           const pulls = await readPulls(api, zone, settings);
-          const authorities = await onHosts("clientAuthority");
-          return authorities.length === 0
+          const cas = await onHosts("clientAuthority");
+          return cas.length === 0
             ? originPullsFindings(pulls, undefined, wanted)
-            : findingsOnEachHost(authorities, (authority) => originPullsFindings(pulls, authority, wanted));
+            : findingsOnEachHost(cas, (ca) => originPullsFindings(pulls, ca, wanted));
         }).then((found) => (ofZone ? found : withSubject(subject, found))),
     group(ORIGIN, async () => {
       const all = await issued;
@@ -141,13 +141,13 @@ async function hostnameFindings(
   return groups.flat();
 }
 
-/** What a host has of a site, PEM. */
+/** A site's certificate or CA on a host, PEM. */
 interface OnHost {
   host: Subject;
   pem: string;
 }
 
-/** What is found of a site on several hosts: once where it is the same of all of them, else of each by its name. */
+/** The findings about a site on several hosts: once if all hosts agree, else for each host. */
 function findingsOnEachHost(all: readonly OnHost[], judge: (pem: string) => Finding[]): Finding[] {
   const judged = all.map(({ host, pem }) => ({ host, found: judge(pem) }));
   const alike = judged.every(({ found }) => isDeepStrictEqual(found, judged[0]?.found));
@@ -167,7 +167,7 @@ async function group(check: Check, work: () => Promise<Finding[]>): Promise<Find
 
 const AGAIN = "run the doctor again";
 
-/** The permissions that paths need, as the dashboard calls them. */
+/** The permissions that paths need, by their names in the dashboard. */
 const PERMISSIONS: readonly (readonly [path: RegExp, permission: string])[] = [
   [/\/dns_records/, "Zone, DNS"],
   [/\/origin_tls_client_auth|^\/certificates/, "Zone, SSL and Certificates"],
@@ -196,7 +196,7 @@ async function tokenFinding(api: ApiReader, account: string, now: Date): Promise
   }
 }
 
-/** A token belongs to a user or to the account; each is known at its own address only. */
+/** Verifies the token. A user's token and an account's token have different addresses. */
 function verify(api: ApiReader, account: string): Promise<{ expires_on?: string }> {
   return api.one<{ expires_on?: string }>("/user/tokens/verify").catch((error: unknown) => {
     if (error instanceof ApiProblem && error.status > 0) return api.one(`${account}/tokens/verify`);
@@ -211,7 +211,7 @@ async function readSettings(api: ApiReader, zone: string): Promise<Record<string
   return Object.fromEntries(await Promise.all(SETTINGS.map(read)));
 }
 
-/** What Cloudflare presents to the host, by the stack's mode. */
+/** Reads the certificate that Cloudflare presents to the host in the stack's mode. */
 async function readPulls(
   api: ApiReader,
   zone: string,
@@ -241,7 +241,7 @@ async function readPulls(
   }
 }
 
-/** Of several certificates Cloudflare presents the one that was deployed last. */
+/** The certificate that was uploaded last, which is the one that Cloudflare presents. */
 function lastOf(certificates: readonly PullCertificate[]): PullCertificate | undefined {
   const time = ({ uploaded_on: uploaded = "" }: PullCertificate) => uploaded;
   return certificates.toSorted((one, other) => time(other).localeCompare(time(one)))[0];

@@ -3,15 +3,15 @@ import { contains } from "../../../settings/network.ts";
 import { type Check, type Finding, failed, fromProblem, passed } from "../finding.ts";
 import type { DnsRecord, IpRanges } from "./facts.ts";
 
-/** Brings Cloudflare back to what the stack says, whoever changed it there. */
+/** The command that reverts drift at Cloudflare. */
 export const REFRESH_UP = "pulumi up --refresh";
 
-/** Stands for the records when they cannot be read. */
+/** Check of the DNS records; the finding if they cannot be read. */
 export const DNS: Check = {
   id: "dns-record",
   place: "cloudflare",
   title: "DNS records",
-  why: "Access acts on proxied records only; one that is not shows everybody the host's address.",
+  why: "Access protects proxied records only; any other publishes the host's address.",
   fix: REFRESH_UP,
 };
 
@@ -43,14 +43,14 @@ const RESOLUTION: Check = {
   id: "dns-resolution",
   place: "workstation",
   title: "Name resolution",
-  why: "Whoever gets the host's own address reaches no site there, or goes around Cloudflare.",
+  why: "Devices that get the host's own address do not reach the site, or bypass Cloudflare.",
   fix: "look for the name in your router's or resolver's own entries and in /etc/hosts",
 };
 
 /**
  * Whether the host name leads to Cloudflare as seen from here.
  *
- * @param addresses where the name leads; `undefined` where no resolver answers
+ * @param addresses the addresses of the name; `undefined` if no resolver answers
  */
 export function resolutionFinding(addresses: readonly string[] | undefined, ranges: IpRanges): Finding {
   if (!addresses) return failed(RESOLUTION, "no resolver answers", "look at this workstation's network", "unknown");
@@ -64,40 +64,40 @@ export function resolutionFinding(addresses: readonly string[] | undefined, rang
   );
 }
 
-/** Stands for the zone's settings when they cannot be read. */
+/** Check of the SSL mode; the finding if the zone's settings cannot be read. */
 export const SSL: Check = {
   id: "ssl-mode",
   place: "cloudflare",
   title: "SSL mode",
-  why: "In any other mode Cloudflare talks to whoever answers at the host's address, or without encryption.",
+  why: "In any other mode Cloudflare does not verify the host's certificate, or does not even encrypt.",
   fix: REFRESH_UP,
 };
 const TLS: Check = {
   id: "zone-settings",
   place: "cloudflare",
   title: "Zone settings",
-  why: "Visitors could come with an outdated TLS or none, or Cloudflare could change the SSL mode by itself.",
+  why: "Visitors could use an outdated TLS version or none, or Cloudflare could change the SSL mode by itself.",
   fix: REFRESH_UP,
 };
 const WEBSOCKETS: Check = {
   id: "websockets-setting",
   place: "cloudflare",
   title: "Websockets allowed",
-  why: "Immich shows itself as offline without them.",
+  why: "Without them Immich shows itself as offline.",
   fix: REFRESH_UP,
 };
 const UPLOAD: Check = {
   id: "upload-limit",
   place: "cloudflare",
   title: "Upload limit",
-  why: "Cloudflare refuses larger uploads with 413, and Immich does not upload in parts.",
+  why: "Cloudflare rejects larger uploads with 413, and Immich does not upload in parts.",
   fix: "use the app's automatic URL switching to upload large videos at home",
 };
 
-/** A zone's settings by their ids, as far as they could be read. */
+/** A zone's settings by id. */
 export type ZoneSettings = Readonly<Record<string, unknown>>;
 
-/** What the stack wants of the zone's settings. */
+/** The zone's settings that the stack declares. */
 export interface WantedZone {
   minTlsVersion: string;
   alwaysUseHttps: boolean;
@@ -124,7 +124,7 @@ export function zoneFindings(settings: ZoneSettings, wanted: WantedZone): Findin
   ];
 }
 
-/** Megabytes that every plan of Cloudflare passes. */
+/** Upload limit of Cloudflare's free plan in megabytes. */
 const LEAST_UPLOAD = 100;
 
 function uploadLimit(megabytes: unknown): Finding {

@@ -50,7 +50,7 @@ describe("certificates", () => {
       "ok: until 2027-02-22",
     ]);
     expect(told(pulls(90), undefined)).toEqual(["ok: on", "ok: until 2027-02-22"]);
-    expect(told(pulls(90), other.certificate)[0]).toMatch(/^wrong: .* not of the authority that the host trusts/);
+    expect(told(pulls(90), other.certificate)[0]).toMatch(/^wrong: .* not signed by the CA that the host trusts/);
     expect(told(pulls(90, "pending_deployment"), own.certificate)[0]).toMatch(
       /^wrong: .* status is pending_deployment/,
     );
@@ -75,7 +75,7 @@ describe("certificates", () => {
     const told = (...args: [Parameters<typeof originCertificateFindings>[0], string]) =>
       originCertificateFindings(...args, wanted).map(brief);
     expect(told([{ certificate: short }, { certificate: long }], long)).toEqual([
-      "ok: Cloudflare stands behind the host's",
+      "ok: Cloudflare accepts the host's",
       "ok: until 2027-02-22",
     ]);
     expect(told([{ certificate: short }], long)[0]).toMatch(/^wrong: .* not among/);
