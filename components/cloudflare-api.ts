@@ -31,11 +31,11 @@ export const request = ({ method, url, token, timeout, body }: ApiCall): Promise
   });
 
 /** Reads the envelope of a response; empty if it is not the API's. */
-export const envelopeOf = async (answer: Response): Promise<Envelope> =>
+export const readEnvelope = async (answer: Response): Promise<Envelope> =>
   (await answer.json().catch(() => ({}))) as Envelope;
 
 /** Cloudflare's error messages. They contain neither the token nor any other part of the request. */
-export const complaints = ({ errors = [] }: Envelope): string[] => errors.flatMap(({ message }) => message ?? []);
+export const errorMessages = ({ errors = [] }: Envelope): string[] => errors.flatMap(({ message }) => message ?? []);
 
 /** The largest page size that all lists accept. */
 const PAGE = 50;
@@ -52,5 +52,5 @@ export async function allPages<T>(path: string, read: (path: string) => Promise<
 }
 
 /** The root cause of a failed fetch, which the outer error does not name. */
-export const innermost = (error: unknown): string =>
-  error instanceof Error ? (error.cause === undefined ? error.message : innermost(error.cause)) : String(error);
+export const rootCause = (error: unknown): string =>
+  error instanceof Error ? (error.cause === undefined ? error.message : rootCause(error.cause)) : String(error);

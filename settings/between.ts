@@ -29,10 +29,10 @@ export function crossProblems(raw: Raw): CrossProblem[] {
   return [
     ...problems,
     ...sites.flatMap((site) => siteProblems(site, raw)),
-    ...repeated(sites, "hostname", "is the host name of another site, too"),
+    ...repeatedProblems(sites, "hostname", "is the host name of another site, too"),
     ...tooManyDevices(sites),
     ...hosts.flatMap((host) => hostProblems(host, sites)),
-    ...repeated(hosts, "sshAddress", "is the address of another host, too"),
+    ...repeatedProblems(hosts, "sshAddress", "is the address of another host, too"),
     ...repeatedAddresses(hosts),
     ...publicShareProblems(raw, sites, hosts),
   ];
@@ -89,7 +89,7 @@ function hostProblems({ raw: host, at }: Part, sites: readonly Part[]): CrossPro
 }
 
 /** Reports each site or host that repeats the setting of an earlier one. */
-function repeated(all: readonly Part[], key: Key, message: string): CrossProblem[] {
+function repeatedProblems(all: readonly Part[], key: Key, message: string): CrossProblem[] {
   const values = all.map(({ raw }) => textOf(raw, key));
   return all
     .filter((_, place) => values[place] !== "" && values.indexOf(values[place] ?? "") < place)

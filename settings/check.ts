@@ -2,7 +2,7 @@ import { crossProblems } from "./between.ts";
 import { type SettingKey, settingFix, settingsSchema, settingType, type SettingsValues } from "./schema.ts";
 
 /** Settings that passed every check, or all their problems. */
-export type Checked = { values: SettingsValues; problems?: never } | { values?: never; problems: string[] };
+export type CheckResult = { values: SettingsValues; problems?: never } | { values?: never; problems: string[] };
 
 /**
  * Checks a stack's configuration.
@@ -10,7 +10,7 @@ export type Checked = { values: SettingsValues; problems?: never } | { values?: 
  * @param texts values by key, without the project's namespace; lists and objects as JSON
  * @returns all problems, each followed by a line with the command that fixes it. The text never contains a secret.
  */
-export function checkSettings(texts: Readonly<Record<string, string>>): Checked {
+export function checkSettings(texts: Readonly<Record<string, string>>): CheckResult {
   const raw = Object.fromEntries(Object.entries(texts).map(([key, text]) => [key, parseValue(key, text)]));
   const result = settingsSchema.safeParse(raw);
   const between = crossProblems(raw).map(({ key, where = key, message }) => problemText(where, message, key));

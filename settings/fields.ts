@@ -19,10 +19,10 @@ export const text = (problem: (value: string) => string | undefined) =>
     if (message !== undefined) context.addIssue({ code: "custom", message });
   });
 
-export const unless = (holds: boolean, message: string) => (holds ? undefined : message);
+export const problemUnless = (holds: boolean, message: string) => (holds ? undefined : message);
 
 export const hexId = text((value) =>
-  unless(/^[0-9a-f]{32}$/.test(value), "must be 32 hexadecimal digits, in lower case"),
+  problemUnless(/^[0-9a-f]{32}$/.test(value), "must be 32 hexadecimal digits, in lower case"),
 );
 
 export const uniqueList = (item: z.ZodType<string>) =>
@@ -35,7 +35,10 @@ export const duration = (from: number, to: number, range: string, forever = "") 
   text((value) => {
     if (value === "forever") return `must end some day: ${range}${forever}`;
     const seconds = durationSeconds(value);
-    return unless(seconds !== undefined && seconds >= from && seconds <= to, `must be a duration like 24h, ${range}`);
+    return problemUnless(
+      seconds !== undefined && seconds >= from && seconds <= to,
+      `must be a duration like 24h, ${range}`,
+    );
   });
 
 export const integer = (from: number, to: number) =>
@@ -48,7 +51,7 @@ export const integer = (from: number, to: number) =>
 export const flag = z.boolean({ error: "must be true or false" });
 
 export const endpoint = (example: string) =>
-  text((value) => unless(parseEndpoint(value) !== undefined, `must be address:port, like ${example}`));
+  text((value) => problemUnless(parseEndpoint(value) !== undefined, `must be address:port, like ${example}`));
 
 export const oneOf = <const T extends readonly [string, ...string[]]>(values: T) =>
   z.enum(values, { error: `must be one of ${values.join(", ")}` });
@@ -76,7 +79,7 @@ export const httpUrl = text((value) => {
   const url = URL.canParse(value) ? new URL(value) : undefined;
   if (url?.protocol === "https:") return undefined;
   // The API token is sent to this address; without encryption only over loopback.
-  return unless(
+  return problemUnless(
     url?.protocol === "http:" && isLoopback(url.hostname.replace(/^\[|\]$/g, "")),
     "must be an https address",
   );
@@ -92,7 +95,10 @@ export const certificatePem = z.string().superRefine((value, context) => {
 });
 
 export const deviceName = text((value) =>
-  unless(/^[a-z0-9](?:[a-z0-9-]{0,46}[a-z0-9])?$/.test(value), `has «${value}»: use small letters, digits and hyphens`),
+  problemUnless(
+    /^[a-z0-9](?:[a-z0-9-]{0,46}[a-z0-9])?$/.test(value),
+    `has «${value}»: use small letters, digits and hyphens`,
+  ),
 );
 
 export const rotation = z.strictObject(

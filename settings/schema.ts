@@ -16,7 +16,7 @@ import {
   rotation,
   text,
   uniqueList,
-  unless,
+  problemUnless,
 } from "./fields.ts";
 import { isHostname, rangeProblem, unreachableReason } from "./network.ts";
 import { privateKeyProblem } from "./ssh.ts";
@@ -36,14 +36,16 @@ export const MAX_DEVICES = 50;
 /** The settings of one site, the main one or one of `moreSites`. */
 const siteShape = {
   hostname: text((value) =>
-    unless(isHostname(value, 2), "must be a host name like photos.example.com, in lower case"),
+    problemUnless(isHostname(value, 2), "must be a host name like photos.example.com, in lower case"),
   ).meta({ fix: "hostname photos.example.com" }),
   immichUpstream: endpoint("127.0.0.1:2283").meta({ fix: "immichUpstream 127.0.0.1:2283" }),
   emails: uniqueList(z.email({ error: "has an entry that is no email address" })).meta({
     fix: "--path 'emails[0]' you@example.com",
   }),
   emailDomains: uniqueList(
-    text((value) => unless(isHostname(value, 2), `has «${value}»: give a domain like example.com, without the @`)),
+    text((value) =>
+      problemUnless(isHostname(value, 2), `has «${value}»: give a domain like example.com, without the @`),
+    ),
   ).meta({ fix: "--path 'emailDomains[0]' example.com" }),
   devices: uniqueList(deviceName)
     .refine(
@@ -58,11 +60,11 @@ const siteShape = {
 
 /** The settings of one host, the main one or one of `moreHosts`. */
 const hostShape = {
-  sshAddress: text((value) => unless(isIP(value) !== 0 || isHostname(value), "must be an address or a host name")).meta(
-    { fix: "sshAddress <the host's own address or name>" },
-  ),
+  sshAddress: text((value) =>
+    problemUnless(isIP(value) !== 0 || isHostname(value), "must be an address or a host name"),
+  ).meta({ fix: "sshAddress <the host's own address or name>" }),
   sshPort: integer(1, 65535).meta({ fix: "sshPort 22" }),
-  sshUser: text((value) => unless(/^[a-z_][a-z0-9_-]{0,31}$/.test(value), "must be a Linux user name")).meta({
+  sshUser: text((value) => problemUnless(/^[a-z_][a-z0-9_-]{0,31}$/.test(value), "must be a Linux user name")).meta({
     fix: "sshUser root",
   }),
   sshHostKey: hostKey.meta({
@@ -119,7 +121,7 @@ export const settingsSchema = z.strictObject({
   zoneId: hexId.meta({ fix: "zoneId <id on the zone's overview page>" }),
   accountId: hexId.meta({ fix: "accountId <id on the zone's overview page>" }),
   apiToken: text((value) =>
-    unless(
+    problemUnless(
       /^[0-9A-Za-z_-]{40,80}$/.test(value),
       "is not a Cloudflare API token, which has 40 to 80 letters, digits, - and _",
     ),
@@ -149,7 +151,7 @@ export const settingsSchema = z.strictObject({
 
   sessionDuration: duration(60, 730 * 3600, "from 1m to 730h").meta({ fix: "sessionDuration 24h" }),
   loginProvider: text((value) =>
-    unless(
+    problemUnless(
       /^(create|account|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$/.test(value),
       "must be create, account, or the id of an identity provider (a UUID)",
     ),

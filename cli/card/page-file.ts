@@ -6,14 +6,14 @@ import type { SiteDevice } from "../lib/choice.ts";
 const FOLDER = ".cards";
 
 /** Prefix of the names of a device's pages. Only stack names can contain slashes (organisation and project). */
-const beginning = (stack: string, device: string) => `${stack.replaceAll("/", "-")}-${device}@`;
+const pagePrefix = (stack: string, device: string) => `${stack.replaceAll("/", "-")}-${device}@`;
 
 /**
  * Writes a device's page, readable only by this user; replaces an earlier one.
  * @returns its path.
  */
 export function writePage(project: string, stack: string, { site, device }: SiteDevice, html: string): string {
-  const path = join(project, FOLDER, `${beginning(stack, device)}${site}.html`);
+  const path = join(project, FOLDER, `${pagePrefix(stack, device)}${site}.html`);
   mkdirSync(join(project, FOLDER), { recursive: true, mode: 0o700 });
   // Deleted first, because an overwritten file would keep its mode.
   rmSync(path, { force: true });
@@ -26,7 +26,7 @@ export function writePage(project: string, stack: string, { site, device }: Site
  * @returns the paths of the deleted pages.
  */
 export function deletePages(project: string, stack: string, device: string, site: string | undefined): string[] {
-  const start = beginning(stack, device);
+  const start = pagePrefix(stack, device);
   const pages = existsSync(join(project, FOLDER)) ? readdirSync(join(project, FOLDER)) : [];
   const paths = pages
     .filter((name) => (site === undefined ? name.startsWith(start) : name === `${start}${site}.html`))

@@ -71,9 +71,14 @@ export async function examine({ settings, outputs, network, api, askHost }: Exam
 }
 
 /** A host's report with the local time of its arrival, or the reason why there is none. */
-type Asked = { report: HostReport; at: number } | string;
+type HostAnswer = { report: HostReport; at: number } | string;
 
-function findingsOnHost(asked: Asked, facts: PublicFacts | undefined, subjects: Subjects, revision: number): Finding[] {
+function findingsOnHost(
+  asked: HostAnswer,
+  facts: PublicFacts | undefined,
+  subjects: Subjects,
+  revision: number,
+): Finding[] {
   if (typeof asked === "string") return [hostUnknownFinding(asked)];
   const { report, at } = asked;
   return [

@@ -4,7 +4,7 @@ import { ownPort } from "../../settings/network.ts";
 import type { SettingsValues } from "../../settings/schema.ts";
 import { each, hostsOf, type OriginHost, sitesOf, upstreamOn, settingsForSite } from "../../settings/topology.ts";
 import type { Outputs, SiteOutputs } from "../lib/outputs.ts";
-import type { WantedAccess } from "./cloudflare/access.ts";
+import type { ExpectedAccess } from "./cloudflare/access.ts";
 import type { Subject } from "./finding.ts";
 
 /** A host name and the kind of site behind it. */
@@ -19,7 +19,7 @@ export interface ExaminedName {
 /** A site in front of Immich. */
 export interface ExaminedSite extends ExaminedName {
   outputs: SiteOutputs | undefined;
-  access: WantedAccess;
+  access: ExpectedAccess;
 }
 
 /** A host and the payload for its agent. */

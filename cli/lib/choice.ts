@@ -8,7 +8,7 @@ export interface SiteDevice {
 }
 
 /** The options `--device` and `--site`. */
-export type Wanted = Partial<SiteDevice>;
+export type DeviceOptions = Partial<SiteDevice>;
 
 /**
  * Chooses the device by its name, and by its site if several sites have a device of this name.
@@ -17,7 +17,11 @@ export type Wanted = Partial<SiteDevice>;
  * @param there the devices of all its sites
  * @throws CommandError that names the devices, or the sites to choose from
  */
-export function chooseDevice<T extends SiteDevice>(stack: string, there: readonly T[], { site, device }: Wanted): T {
+export function chooseDevice<T extends SiteDevice>(
+  stack: string,
+  there: readonly T[],
+  { site, device }: DeviceOptions,
+): T {
   const fitting = there.filter((one) => one.device === device && (site === undefined || one.site === site));
   const [found, ...others] = fitting;
   if (found && others.length === 0) return found;
@@ -39,5 +43,5 @@ function listDevices(there: readonly SiteDevice[]): string {
 }
 
 /** The options for the same device in another command. */
-export const optionsOf = ({ site, device = "" }: Wanted) =>
+export const optionsOf = ({ site, device = "" }: DeviceOptions) =>
   `--device ${device}${site === undefined ? "" : ` --site ${site}`}`;

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import type { AccessApplicationArgs } from "../../components/access-application.ts";
 import { ACCESS_APPLICATION, serviceTokenName } from "../../components/access-names.ts";
-import { chooseDevice, type SiteDevice, type Wanted } from "./choice.ts";
+import { chooseDevice, type SiteDevice, type DeviceOptions } from "./choice.ts";
 import type { DeviceOutput, Outputs } from "./outputs.ts";
 import { capture, settingTexts } from "./pulumi.ts";
 
@@ -52,7 +52,7 @@ export class DeployedStack {
    * The credentials of a device, with its site's address.
    * @throws CommandError that names the devices which there are.
    */
-  public async device(wanted: Wanted): Promise<SiteDevice & { url: string; output: DeviceOutput }> {
+  public async device(wanted: DeviceOptions): Promise<SiteDevice & { url: string; output: DeviceOutput }> {
     const outputs = JSON.parse(await this.run("stack", "output", "--json", "--show-secrets")) as Partial<Outputs>;
     const { moreSites = {}, ...main } = outputs;
     const sites = [main, ...Object.values(moreSites)].flatMap(({ url, devices = {} }) =>
@@ -86,7 +86,7 @@ export class DeployedStack {
    * The device as it was last deployed.
    * @throws CommandError that names the devices which there are.
    */
-  public async deployed(wanted: Wanted): Promise<DeployedDevice> {
+  public async deployed(wanted: DeviceOptions): Promise<DeployedDevice> {
     const { deployment } = JSON.parse(await this.run("stack", "export")) as { deployment: { resources?: Exported[] } };
     return chooseDevice(this.name, devicesInState(deployment.resources ?? []), wanted);
   }

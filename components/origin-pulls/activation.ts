@@ -15,7 +15,7 @@ const PATIENCE = 5 * 60_000;
  * @param name unique name of the hook
  * @param status reads the certificate's status from the API
  */
-export function untilActive(
+export function createActivationHook(
   name: string,
   status: (certificateId: string) => Promise<string>,
   { every = EVERY, patience = PATIENCE } = {},

@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { userError } from "../../settings/error.ts";
 import * as cloudflare from "../cloudflare.ts";
-import { untilActive } from "./activation.ts";
+import { createActivationHook } from "./activation.ts";
 
 /** The client certificate for Cloudflare to present; `OriginPullsCertificate` makes one. */
 export interface ClientCertificate {
@@ -51,7 +51,7 @@ export class OriginPulls extends pulumi.ComponentResource {
 
   private presentForHostname(name: string, upload: Upload, { hostname, hooks = {} }: OriginPullsArgs): void {
     const { zoneId } = upload;
-    const active = untilActive(`${name}-certificate-active`, async (certificateId) => {
+    const active = createActivationHook(`${name}-certificate-active`, async (certificateId) => {
       const read = cloudflare.getAuthenticatedOriginPullsHostnameCertificate;
       return (await read({ zoneId, certificateId }, { parent: this })).status;
     });
@@ -68,7 +68,7 @@ export class OriginPulls extends pulumi.ComponentResource {
 
   private presentForZone(name: string, upload: Upload): void {
     const { zoneId } = upload;
-    const active = untilActive(`${name}-zone-certificate-active`, async (certificateId) => {
+    const active = createActivationHook(`${name}-zone-certificate-active`, async (certificateId) => {
       const read = cloudflare.getAuthenticatedOriginPullsCertificate;
       return (await read({ zoneId, certificateId }, { parent: this })).status;
     });

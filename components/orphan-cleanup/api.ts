@@ -2,10 +2,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import {
   allPages,
   type ApiCall,
-  complaints,
+  errorMessages,
   type Envelope,
-  envelopeOf,
-  innermost,
+  readEnvelope,
+  rootCause,
   request,
 } from "../cloudflare-api.ts";
 
@@ -28,16 +28,16 @@ const ATTEMPTS = 4;
  * Calls the API with a token, which is sent to `baseUrl` only. Calls reject with one line that names the request's
  * method and address, and nothing else of it.
  */
-export function account(baseUrl: string, token: string): Account {
+export function openAccount(baseUrl: string, token: string): Account {
   const call = async (method: string, path: string): Promise<{ status: number; envelope: Envelope }> => {
-    const answer = await persistently({ method, url: `${baseUrl}/${path}`, token, timeout: ANSWER_MS }).catch(
+    const answer = await requestWithRetries({ method, url: `${baseUrl}/${path}`, token, timeout: ANSWER_MS }).catch(
       (error: unknown) => {
-        throw new Error(`${method} ${path}: ${innermost(error)}`);
+        throw new Error(`${method} ${path}: ${rootCause(error)}`);
       },
     );
-    const envelope = await envelopeOf(answer);
+    const envelope = await readEnvelope(answer);
     if (!answer.ok && answer.status !== 404) {
-      throw new Error(`${method} ${path}: ${[answer.status.toString(), ...complaints(envelope)].join(", ")}`);
+      throw new Error(`${method} ${path}: ${[answer.status.toString(), ...errorMessages(envelope)].join(", ")}`);
     }
     return { status: answer.status, envelope };
   };
@@ -52,7 +52,7 @@ export function account(baseUrl: string, token: string): Account {
 }
 
 /** Sends a request, and retries it after a server-side or network error. All requests here are idempotent. */
-async function persistently(call: ApiCall): Promise<Response> {
+async function requestWithRetries(call: ApiCall): Promise<Response> {
   for (let attempt = 1; ; attempt += 1) {
     const answer = await request(call).catch((error: unknown) => {
       if (attempt === ATTEMPTS) throw error;

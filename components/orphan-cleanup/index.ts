@@ -1,9 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
 import { NoAnswerError, readAnswer } from "../origin-host/answer.ts";
-import { account, type Account } from "./api.ts";
+import { openAccount, type Account } from "./api.ts";
 import { requireNewSecret } from "./secret.ts";
 import { findOrphanedCertificates, SEARCHES, type Site, type Orphan } from "./orphans.ts";
-import { valueOf } from "./value.ts";
+import { resolveValue } from "./value.ts";
 
 export interface OrphanCleanupArgs extends Site {
   /** Base address of Cloudflare's API, without a slash at its end. */
@@ -30,7 +30,7 @@ export class OrphanCleanup {
 
   public constructor({ apiUrl, apiToken, zoneId, hostname }: OrphanCleanupArgs) {
     const site = { zoneId, hostname };
-    const open = async () => account(apiUrl, await valueOf(apiToken));
+    const open = async () => openAccount(apiUrl, await resolveValue(apiToken));
     const search = new pulumi.ResourceHook(`${hostname}-orphans`, async ({ type, id, newInputs: inputs = {} }) => {
       const find = SEARCHES[type];
       if (!find) throw new Error(`no search for ${type}`);

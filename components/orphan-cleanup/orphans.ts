@@ -10,7 +10,7 @@ export interface Orphan {
 }
 
 /** The inputs of a resource, and its id once it exists. */
-export interface Wanted {
+export interface SearchedResource {
   inputs: Readonly<Record<string, unknown>>;
   id?: string;
 }
@@ -22,7 +22,7 @@ export interface Site {
 }
 
 /** Finds orphans of earlier attempts to create the same resource. Leaves out whatever is in use. */
-export type Search = (api: Account, wanted: Wanted, site: Site) => Promise<Orphan[]>;
+export type Search = (api: Account, wanted: SearchedResource, site: Site) => Promise<Orphan[]>;
 
 interface Found {
   id: string;
@@ -30,13 +30,13 @@ interface Found {
 }
 
 /** Finds other objects whose `fields` equal the resource's inputs. */
-async function findTwins(api: Account, folder: string, { inputs, id }: Wanted, fields: readonly string[]) {
+async function findTwins(api: Account, folder: string, { inputs, id }: SearchedResource, fields: readonly string[]) {
   const found = await api.list<Found>(folder);
   return found.filter((one) => one.id !== id && fields.every((field) => one[field] === inputs[field]));
 }
 
 /** Searches for parts of Access that may be deleted because none of their `users` refers to their id. */
-function unused(kind: string, folder: string, fields: readonly string[], users: readonly string[]): Search {
+function searchUnused(kind: string, folder: string, fields: readonly string[], users: readonly string[]): Search {
   return async (api, wanted) => {
     const access = `accounts/${String(wanted.inputs.accountId)}/access`;
     const found = await findTwins(api, `${access}/${folder}`, wanted, fields);
@@ -49,7 +49,7 @@ function unused(kind: string, folder: string, fields: readonly string[], users: 
 }
 
 /** An application is deleted only while its host name has no DNS records: it may be the one that protects the name. */
-const application: Search = async (api, wanted, { zoneId, hostname }) => {
+const searchApplications: Search = async (api, wanted, { zoneId, hostname }) => {
   const folder = `accounts/${String(wanted.inputs.accountId)}/access/apps`;
   const found = await findTwins(api, folder, wanted, ["name", "domain"]);
   if (found.length > 0 && (await api.list(`zones/${zoneId}/dns_records?name=${hostname}`)).length > 0) {
@@ -61,7 +61,7 @@ const application: Search = async (api, wanted, { zoneId, hostname }) => {
   return found.map(({ id, name }) => ({ path: `${folder}/${id}`, what: `application ${String(name)}` }));
 };
 
-const dnsRecord: Search = async (api, wanted) => {
+const searchDnsRecords: Search = async (api, wanted) => {
   const { zoneId, name, type, content } = wanted.inputs as Record<string, string>;
   const folder = `zones/${zoneId}/dns_records`;
   const query = new URLSearchParams({ name: name ?? "", type: type ?? "", content: content ?? "" });
@@ -69,7 +69,7 @@ const dnsRecord: Search = async (api, wanted) => {
   return found.map(({ id }) => ({ path: `${folder}/${id}`, what: `${String(type)} record ${String(name)}` }));
 };
 
-const pullCertificate: Search = async (api, wanted, { hostname }) => {
+const searchPullCertificates: Search = async (api, wanted, { hostname }) => {
   const { zoneId, certificate } = wanted.inputs as Record<string, string>;
   const folder = `zones/${zoneId}/origin_tls_client_auth/hostnames`;
   const all = await api.list<{ id: string; certificate: string }>(`${folder}/certificates`);
@@ -87,17 +87,22 @@ const pullCertificate: Search = async (api, wanted, { hostname }) => {
  */
 export const SEARCHES: Readonly<Record<string, Search>> = {
   "cloudflare:index/authenticatedOriginPullsHostnameCertificate:AuthenticatedOriginPullsHostnameCertificate":
-    pullCertificate,
-  "cloudflare:index/dnsRecord:DnsRecord": dnsRecord,
-  "cloudflare:index/zeroTrustAccessApplication:ZeroTrustAccessApplication": application,
-  "cloudflare:index/zeroTrustAccessIdentityProvider:ZeroTrustAccessIdentityProvider": unused(
+    searchPullCertificates,
+  "cloudflare:index/dnsRecord:DnsRecord": searchDnsRecords,
+  "cloudflare:index/zeroTrustAccessApplication:ZeroTrustAccessApplication": searchApplications,
+  "cloudflare:index/zeroTrustAccessIdentityProvider:ZeroTrustAccessIdentityProvider": searchUnused(
     "identity provider",
     "identity_providers",
     ["name", "type"],
     ["apps", "policies"],
   ),
-  "cloudflare:index/zeroTrustAccessPolicy:ZeroTrustAccessPolicy": unused("policy", "policies", ["name"], ["apps"]),
-  "cloudflare:index/zeroTrustAccessServiceToken:ZeroTrustAccessServiceToken": unused(
+  "cloudflare:index/zeroTrustAccessPolicy:ZeroTrustAccessPolicy": searchUnused(
+    "policy",
+    "policies",
+    ["name"],
+    ["apps"],
+  ),
+  "cloudflare:index/zeroTrustAccessServiceToken:ZeroTrustAccessServiceToken": searchUnused(
     "service token",
     "service_tokens",
     ["name"],

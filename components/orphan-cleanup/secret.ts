@@ -1,6 +1,6 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { deviceOf } from "../access-names.ts";
-import { valueOf } from "./value.ts";
+import { resolveValue } from "./value.ts";
 
 /**
  * Throws if a token's secret should have changed and did not. Cloudflare returns a new secret once; its response to the
@@ -14,7 +14,7 @@ export async function requireNewSecret(
   const version = (inputs: Record<string, unknown> = {}) => Number(inputs.clientSecretVersion ?? 1);
   if (version(newInputs) <= version(oldInputs)) return;
   const [before, after] = await Promise.all(
-    [oldOutputs, newOutputs].map((outputs) => valueOf(outputs?.clientSecret as pulumi.Input<string>)),
+    [oldOutputs, newOutputs].map((outputs) => resolveValue(outputs?.clientSecret as pulumi.Input<string>)),
   );
   if (before !== after) return;
   const device = deviceOf(hostname, String(newInputs?.name));

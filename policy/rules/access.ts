@@ -8,7 +8,7 @@ import {
 } from "@pulumi/policy";
 import * as cloudflare from "../../components/cloudflare.ts";
 import { durationSeconds } from "../../settings/durations.ts";
-import { valueIfKnown, ofType } from "./known.ts";
+import { valueIfKnown, resourcesOfType } from "./known.ts";
 
 /** Default duration of a service token (cloudflare_zero_trust_access_service_token). */
 const DEFAULT_TOKEN_DURATION = "8760h";
@@ -64,8 +64,10 @@ export const noPublicPaths: StackValidationPolicy = {
   description:
     "A path that bypasses Access opens more than it names: a shared album needs Immich's API, so strangers reach that.",
   validateStack: ({ resources }, reportViolation) => {
-    const open = ofType(resources, cloudflare.ZeroTrustAccessPolicy).filter(({ props }) => opens(props as Admission));
-    for (const application of ofType(resources, cloudflare.ZeroTrustAccessApplication)) {
+    const open = resourcesOfType(resources, cloudflare.ZeroTrustAccessPolicy).filter(({ props }) =>
+      opens(props as Admission),
+    );
+    for (const application of resourcesOfType(resources, cloudflare.ZeroTrustAccessApplication)) {
       const props = application.props as ApplicationProps;
       const own = (valueIfKnown(() => props.policies) ?? []).some((policy) => opens(policy));
       const listed = application.propertyDependencies["policies"] ?? [];
@@ -156,9 +158,9 @@ export const applicationGuarded: StackValidationPolicy = {
     "An application admits by the policies that it lists: without the one for people nobody can log in, without the one " +
     "for devices their tokens are useless, and a policy that no application lists has no effect.",
   validateStack: ({ resources }, reportViolation) => {
-    const policies = ofType(resources, cloudflare.ZeroTrustAccessPolicy);
-    const applications = ofType(resources, cloudflare.ZeroTrustAccessApplication);
-    const tokens = ofType(resources, cloudflare.ZeroTrustAccessServiceToken);
+    const policies = resourcesOfType(resources, cloudflare.ZeroTrustAccessPolicy);
+    const applications = resourcesOfType(resources, cloudflare.ZeroTrustAccessApplication);
+    const tokens = resourcesOfType(resources, cloudflare.ZeroTrustAccessServiceToken);
     // Each site has a component with its application and its devices' tokens. A site may have no devices.
     const beside = (token: PolicyResource) => applications.some(({ parent }) => parent === token.parent);
     // In a preview a new policy's id is unknown, but the dependency of the application's list on it is known.
@@ -179,7 +181,9 @@ export const applicationGuarded: StackValidationPolicy = {
       reportViolation(`No application lists ${policy.name}, so it does nothing. Add its id to policies.`, policy.urn);
     }
     const domains = applications.map(({ props }) => valueIfKnown(() => props["domain"] as string));
-    for (const { props, urn } of ofType(resources, cloudflare.DnsRecord).filter((one) => !ofPublicShares(one.urn))) {
+    for (const { props, urn } of resourcesOfType(resources, cloudflare.DnsRecord).filter(
+      (one) => !ofPublicShares(one.urn),
+    )) {
       if (valueIfKnown(() => props["proxied"] === true) && !domains.includes(props["name"] as string)) {
         reportViolation(`No application protects ${String(props["name"])}. Declare one with it as domain.`, urn);
       }

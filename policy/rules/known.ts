@@ -14,6 +14,9 @@ export function valueIfKnown<T>(read: () => T): T | undefined {
 }
 
 /** Resources of one class. */
-export function ofType(resources: readonly PolicyResource[], resourceClass: Parameters<PolicyResource["isType"]>[0]) {
+export function resourcesOfType(
+  resources: readonly PolicyResource[],
+  resourceClass: Parameters<PolicyResource["isType"]>[0],
+) {
   return resources.filter((resource) => resource.isType(resourceClass));
 }

@@ -4,7 +4,7 @@ import { execFileSync } from "node:child_process";
 import { X509Certificate } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as pulumi from "@pulumi/pulumi";
-import { account, type Account } from "../../components/orphan-cleanup/api.ts";
+import { openAccount, type Account } from "../../components/orphan-cleanup/api.ts";
 import { requireNewSecret } from "../../components/orphan-cleanup/secret.ts";
 import { findOrphanedCertificates, SEARCHES } from "../../components/orphan-cleanup/orphans.ts";
 import { DEV } from "../../dev/sandbox/api/world.ts";
@@ -19,7 +19,7 @@ let fixture: ApiFixture;
 let api: Account;
 beforeAll(async () => {
   fixture = await startApiFixture();
-  api = account(`http://127.0.0.1:${fixture.api.port}/client/v4`, fixture.token);
+  api = openAccount(`http://127.0.0.1:${fixture.api.port}/client/v4`, fixture.token);
 });
 afterAll(() => fixture.close());
 
@@ -128,6 +128,6 @@ describe("a rotation", () => {
 });
 
 test("what cannot be asked is an error without the token", async () => {
-  const elsewhere = account(`http://127.0.0.1:${fixture.api.port}/client/v4`, "x".repeat(40));
+  const elsewhere = openAccount(`http://127.0.0.1:${fixture.api.port}/client/v4`, "x".repeat(40));
   await expect(elsewhere.list("zones")).rejects.toThrow("GET zones?page=1&per_page=50: 401, Invalid API Token");
 });

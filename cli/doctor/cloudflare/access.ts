@@ -4,7 +4,7 @@ import type { Application, IdentityProvider, Organization, Policy, Rule, Service
 import { REFRESH_UP } from "./zone.ts";
 
 /** Access as the stack declares it. */
-export interface WantedAccess {
+export interface ExpectedAccess {
   hostname: string;
   /** Audience tag in the stack's outputs; `undefined` before the first `up`. */
   audience: string | undefined;
@@ -54,7 +54,7 @@ export function applicationFindings(
   all: readonly Application[],
   providers: readonly IdentityProvider[],
   tokens: readonly ServiceToken[],
-  wanted: WantedAccess,
+  wanted: ExpectedAccess,
 ): Finding[] {
   const covering = all.filter((application) => uris(application).some((uri) => covers(uri, wanted.hostname)));
   const own = covering.find((application) => uris(application).includes(wanted.hostname));
@@ -75,7 +75,7 @@ function covers(uri: string, hostname: string): boolean {
   return host === hostname || (host.startsWith("*") && labels(host) === labels(hostname));
 }
 
-function applicationFinding({ aud }: Application, { hostname, audience }: WantedAccess): Finding {
+function applicationFinding({ aud }: Application, { hostname, audience }: ExpectedAccess): Finding {
   return fromProblem(
     APPLICATION,
     audience === undefined || aud === audience ? undefined : `the one for ${hostname} is not the stack's`,
@@ -85,7 +85,7 @@ function applicationFinding({ aud }: Application, { hostname, audience }: Wanted
 
 const selectors = (policy: Policy) => policy.include.flatMap((rule) => Object.keys(rule));
 
-function holes(covering: readonly Application[], { anyServiceToken }: WantedAccess): Finding {
+function holes(covering: readonly Application[], { anyServiceToken }: ExpectedAccess): Finding {
   const found = covering.flatMap((application) =>
     (application.policies ?? []).flatMap((policy) => {
       const where = `policy «${policy.name}» of «${application.name}»`;
@@ -99,7 +99,7 @@ function holes(covering: readonly Application[], { anyServiceToken }: WantedAcce
   return fromProblem(HOLES, found.length === 0 ? undefined : found.join(", "), "no Bypass, no Everyone");
 }
 
-function policies({ policies: listed = [] }: Application, tokens: readonly ServiceToken[], wanted: WantedAccess) {
+function policies({ policies: listed = [] }: Application, tokens: readonly ServiceToken[], wanted: ExpectedAccess) {
   const [people, devices] = ["allow", "non_identity"].map((decision) =>
     listed.find((policy) => policy.decision === decision),
   );
@@ -122,11 +122,11 @@ const ruleText = (rule: Rule) =>
   Object.entries(rule)
     .map(([selector, value]) => `${selector} ${Object.values(value).map(String).join(" ")}`.trim())
     .join(" and ");
-const peopleRules = ({ emails, emailDomains }: WantedAccess) => [
+const peopleRules = ({ emails, emailDomains }: ExpectedAccess) => [
   ...emails.map((email) => ruleText({ email: { email } })),
   ...emailDomains.map((domain) => ruleText({ email_domain: { domain } })),
 ];
-const deviceRules = (tokens: readonly ServiceToken[], { devices }: WantedAccess) =>
+const deviceRules = (tokens: readonly ServiceToken[], { devices }: ExpectedAccess) =>
   tokens
     .filter(({ client_id }) => Object.values(devices).includes(client_id))
     .map(({ id }) => ruleText({ service_token: { token_id: id } }));
@@ -136,7 +136,7 @@ const unexpected = ({ include }: Policy, expected: readonly string[]) =>
 const missing = ({ include }: Policy, expected: readonly string[]) =>
   expected.filter((one) => !include.map(ruleText).some((text) => same(one, text)));
 
-function login({ allowed_idps = [] }: Application, providers: readonly IdentityProvider[], wanted: WantedAccess) {
+function login({ allowed_idps = [] }: Application, providers: readonly IdentityProvider[], wanted: ExpectedAccess) {
   const offered = providers.filter(({ id }) => allowed_idps.length === 0 || allowed_idps.includes(id));
   if (offered.length === 0) return failed(LOGIN, "the identity provider of the application does not exist any more");
   if (wanted.loginProvider === "create" && !offered.some(({ type }) => type === "onetimepin")) {
@@ -177,7 +177,7 @@ const token = (device: string): Check => ({
 const DAY_SECONDS = 24 * 3600;
 
 /** Whether each device's token exists and is enabled, and when it expires. */
-export function tokenFindings(tokens: readonly ServiceToken[], wanted: WantedAccess, now: Date): Finding[] {
+export function tokenFindings(tokens: readonly ServiceToken[], wanted: ExpectedAccess, now: Date): Finding[] {
   const { devices, tokenDuration } = wanted;
   const validityDays = (durationSeconds(tokenDuration) ?? Infinity) / DAY_SECONDS;
   return Object.entries(devices).map(([device, clientId]) => {

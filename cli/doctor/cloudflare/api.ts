@@ -1,10 +1,10 @@
 import {
   allPages,
   type ApiCall,
-  complaints,
+  errorMessages,
   type Envelope,
-  envelopeOf,
-  innermost,
+  readEnvelope,
+  rootCause,
   request,
 } from "../../../components/cloudflare-api.ts";
 import { ApiProblem, type ApiReader } from "./collect.ts";
@@ -16,12 +16,12 @@ const ANSWER_MS = 6000;
 export function apiReader(baseUrl: string, token: string): ApiReader {
   const read = async (path: string): Promise<Envelope> => {
     const call = { method: "GET", url: `${baseUrl}${path}`, token, timeout: ANSWER_MS };
-    const answer = await twice(call).catch((error: unknown) => {
-      throw new ApiProblem(0, path, timedOut(error) ? "no answer in time" : innermost(error));
+    const answer = await requestWithRetry(call).catch((error: unknown) => {
+      throw new ApiProblem(0, path, timedOut(error) ? "no answer in time" : rootCause(error));
     });
-    const envelope = await envelopeOf(answer);
+    const envelope = await readEnvelope(answer);
     if (answer.ok && envelope.result !== undefined) return envelope;
-    const said = [`it answers ${answer.status.toString()}`, ...complaints(envelope)];
+    const said = [`it answers ${answer.status.toString()}`, ...errorMessages(envelope)];
     throw new ApiProblem(answer.status, path, said.join(", "));
   };
   return {
@@ -31,7 +31,7 @@ export function apiReader(baseUrl: string, token: string): ApiReader {
 }
 
 /** Sends a request, and retries it once after a server-side error. */
-async function twice(call: ApiCall): Promise<Response> {
+async function requestWithRetry(call: ApiCall): Promise<Response> {
   const answer = await request(call);
   return answer.status >= 500 ? request(call) : answer;
 }

@@ -6,13 +6,13 @@ import type { OriginCertificate, OriginPulls } from "./facts.ts";
 import { REFRESH_UP } from "./zone.ts";
 
 /** What the certificates are compared with. */
-export interface Wanted {
+export interface ExpectedCertificates {
   settings: Pick<SettingsValues, "hostname" | "originPulls" | "hostRevision" | "certificateValidityDays">;
   now: Date;
 }
 
 /** The option of `pulumi up` that replaces a resource of the site, with its dependents. */
-const anew = (hostname: string, resource: string) => `--replace '**::${hostname}-${resource}'`;
+const replaceOption = (hostname: string, resource: string) => `--replace '**::${hostname}-${resource}'`;
 
 /** Check of the origin pulls; the finding if they cannot be read. */
 export const PULLS: Check = {
@@ -36,9 +36,13 @@ const PULLS_END: Check = {
  * @param pulls the API's answer for the stack's mode; `undefined` if there is none
  * @param ca the CA that nginx on the host trusts, PEM; `undefined` if the host could not be asked
  */
-export function originPullsFindings(pulls: OriginPulls | undefined, ca: string | undefined, wanted: Wanted): Finding[] {
+export function originPullsFindings(
+  pulls: OriginPulls | undefined,
+  ca: string | undefined,
+  wanted: ExpectedCertificates,
+): Finding[] {
   const { hostname, originPulls: mode, hostRevision, certificateValidityDays } = wanted.settings;
-  const renew = anew(hostname, "origin-pulls-certificate-leaf");
+  const renew = replaceOption(hostname, "origin-pulls-certificate-leaf");
   // A refresh does not detect that a host name's certificate is switched off: the provider does not read the switch.
   const off = mode === "hostname" ? `pulumi up ${renew}` : REFRESH_UP;
   if (!pulls?.enabled) return [failed(PULLS, "are off", off)];
@@ -88,11 +92,11 @@ const ORIGIN_END: Check = {
 export function originCertificateFindings(
   issued: readonly OriginCertificate[],
   installed: string,
-  { settings: { hostname, certificateValidityDays }, now }: Wanted,
+  { settings: { hostname, certificateValidityDays }, now }: ExpectedCertificates,
 ): Finding[] {
   const { fingerprint256, validTo } = new X509Certificate(installed);
   const known = issued.find(({ certificate }) => new X509Certificate(certificate).fingerprint256 === fingerprint256);
-  const fix = `pulumi up ${anew(hostname, "origin-certificate-key")}`;
+  const fix = `pulumi up ${replaceOption(hostname, "origin-certificate-key")}`;
   const end = expiryFinding(ORIGIN_END, validTo, now, certificateValidityDays);
   if (!known) return [failed(ORIGIN, "the host's is not among those that Cloudflare lists as valid", fix), end];
   if (known.revoked_at !== undefined) return [failed(ORIGIN, "the host's is revoked", fix), end];

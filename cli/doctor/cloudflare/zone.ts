@@ -98,13 +98,13 @@ const UPLOAD: Check = {
 export type ZoneSettings = Readonly<Record<string, unknown>>;
 
 /** The zone's settings that the stack declares. */
-export interface WantedZone {
+export interface ExpectedZone {
   minTlsVersion: string;
   alwaysUseHttps: boolean;
 }
 
 /** The four findings about a zone's settings. */
-export function zoneFindings(settings: ZoneSettings, wanted: WantedZone): Finding[] {
+export function zoneFindings(settings: ZoneSettings, wanted: ExpectedZone): Finding[] {
   const expected: Readonly<Record<string, string>> = {
     ssl_automatic_mode: "custom",
     min_tls_version: wanted.minTlsVersion,

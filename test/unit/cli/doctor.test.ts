@@ -4,7 +4,7 @@ import {
   applicationFindings,
   tokenFindings,
   strictTokensFinding,
-  type WantedAccess,
+  type ExpectedAccess,
 } from "../../../cli/doctor/cloudflare/access.ts";
 import type { Application, Policy, Rule } from "../../../cli/doctor/cloudflare/facts.ts";
 import { dnsFinding, resolutionFinding, zoneFindings } from "../../../cli/doctor/cloudflare/zone.ts";
@@ -104,7 +104,7 @@ it("compares the zone's settings with the stack's", () => {
 });
 
 describe("Access", () => {
-  const wanted: WantedAccess = {
+  const wanted: ExpectedAccess = {
     hostname: HOST,
     audience: "aud",
     emails: ["anna@example.com"],
@@ -145,7 +145,7 @@ describe("Access", () => {
     destinations: [{ type: "public", uri }],
     policies: [{ ...people, name: "all", ...policy }],
   });
-  const found = (all: readonly Application[], change: Partial<WantedAccess> = {}) =>
+  const found = (all: readonly Application[], change: Partial<ExpectedAccess> = {}) =>
     applicationFindings(all, providers, tokens, { ...wanted, ...change })
       .filter(({ status }) => status !== "ok")
       .map(({ id, says }) => `${id}: ${says}`);
