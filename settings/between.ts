@@ -29,10 +29,10 @@ export function crossProblems(raw: Raw): CrossProblem[] {
   return [
     ...problems,
     ...sites.flatMap((site) => siteProblems(site, raw)),
-    ...repeatedProblems(sites, "hostname", "is the host name of another site, too"),
+    ...repeatedProblems(sites, "hostname", "is also the host name of another site"),
     ...tooManyDevices(sites),
     ...hosts.flatMap((host) => hostProblems(host, sites)),
-    ...repeatedProblems(hosts, "sshAddress", "is the address of another host, too"),
+    ...repeatedProblems(hosts, "sshAddress", "is also the address of another host"),
     ...repeatedAddresses(hosts),
     ...publicShareProblems(raw, sites, hosts),
   ];
@@ -76,7 +76,7 @@ function siteProblems({ raw: site, at }: Part, raw: Raw): CrossProblem[] {
     problems.push({ key: "dockerPublishedPort", message: "is only for an Immich on the host itself (immichUpstream)" });
   }
   if (site !== raw && otherZone(textOf(site, "hostname"), textOf(raw, "hostname"))) {
-    problems.push({ ...at("hostname"), message: `does not lie in the zone of ${textOf(raw, "hostname")}` });
+    problems.push({ ...at("hostname"), message: `is not in the zone of ${textOf(raw, "hostname")}` });
   }
   return problems;
 }
@@ -102,7 +102,7 @@ function repeatedAddresses(hosts: readonly Part[]): CrossProblem[] {
     const addresses = listOf(raw, "originAddresses");
     const problems = addresses
       .filter((address) => seen.has(address))
-      .map((address) => ({ ...at("originAddresses"), message: `has ${String(address)}, as another host has` }));
+      .map((address) => ({ ...at("originAddresses"), message: `has ${String(address)}, which another host has too` }));
     for (const address of addresses) seen.add(address);
     return problems;
   });
@@ -131,7 +131,7 @@ function publicShareProblems(raw: Raw, sites: readonly Part[], hosts: readonly P
   if (sites.some((site) => textOf(site.raw, "hostname") === name)) {
     problems.push({ key: "publicShareHostname", message: "is the site's own host name; public shares need another" });
   } else if (otherZone(name, hostname)) {
-    problems.push({ key: "publicShareHostname", message: `does not lie in the zone of ${hostname}` });
+    problems.push({ key: "publicShareHostname", message: `is not in the zone of ${hostname}` });
   }
   const message = "is the proxied publicShareHostname, and Cloudflare does not proxy SSH; use the host's own address";
   const proxied = hosts.filter((host) => textOf(host.raw, "sshAddress") === name);

@@ -49,7 +49,7 @@ function describe(issue: Issue): string[] {
   const [key = "", ...rest] = issue.path.map(String);
   if (!isSetting(key)) {
     return (issue.keys ?? []).map(
-      (unknown) => `  ${unknown} is no setting of this program\n    pulumi config rm ${unknown}`,
+      (unknown) => `  ${unknown} is not a setting of this program\n    pulumi config rm ${unknown}`,
     );
   }
   return [problemText([key, ...rest].join("."), issue.message, key)];

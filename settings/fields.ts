@@ -44,7 +44,7 @@ export const duration = (from: number, to: number, range: string, forever = "") 
 export const integer = (from: number, to: number) =>
   z.int({ error: "must be a whole number" }).superRefine((value, context) => {
     if (value < from || value > to) {
-      context.addIssue({ code: "custom", message: `must lie between ${from.toString()} and ${to.toString()}` });
+      context.addIssue({ code: "custom", message: `must be between ${from.toString()} and ${to.toString()}` });
     }
   });
 
@@ -88,9 +88,10 @@ export const httpUrl = text((value) => {
 export const certificatePem = z.string().superRefine((value, context) => {
   if (value === "") return;
   try {
-    if (!new X509Certificate(value).ca) context.addIssue({ code: "custom", message: "is no certificate authority" });
+    if (!new X509Certificate(value).ca)
+      context.addIssue({ code: "custom", message: "is not a certificate authority (CA)" });
   } catch {
-    context.addIssue({ code: "custom", message: "is no PEM certificate" });
+    context.addIssue({ code: "custom", message: "is not a PEM certificate" });
   }
 });
 

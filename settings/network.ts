@@ -58,9 +58,9 @@ export function contains(cidr: string, address: string): boolean {
  * @returns the reason, or `undefined` if the address is in no block that the internet cannot reach
  */
 export function unreachableReason(address: string): string | undefined {
-  if (isIP(address) === 0) return "is no IPv4 or IPv6 address";
+  if (isIP(address) === 0) return "is not an IPv4 or IPv6 address";
   const block = UNREACHABLE.find(([cidr]) => contains(cidr, address));
-  return block && `lies in ${block[0]}, ${block[1]}, where Cloudflare cannot reach it`;
+  return block && `is in ${block[0]}, ${block[1]}, where Cloudflare cannot reach it`;
 }
 
 /**
@@ -72,12 +72,12 @@ export function rangeProblem(cidr: string): string | undefined {
   const version = isIP(network);
   const prefix = Number(prefixText);
   const size = version === 4 ? 32 : 128;
-  if (version === 0 || prefix > size) return "is no address range like 173.245.48.0/20";
+  if (version === 0 || prefix > size) return "is not an address range like 173.245.48.0/20";
   // Cloudflare's widest ranges are /13 and /29. Anything much wider is a mistake that would open the host.
   const widest = version === 4 ? 8 : 20;
   if (prefix < widest) return `is wider than /${widest.toString()}, far more than Cloudflare has`;
   if ((bitsOf(network) & ((1n << BigInt(size - prefix)) - 1n)) !== 0n) {
-    return `has bits set behind the first ${prefix.toString()}, so that it is an address and no range`;
+    return `has bits set behind the first ${prefix.toString()}, so it is an address and not a range`;
   }
   const block = [...UNREACHABLE, ...NOT_CLOUDFLARES].find(
     ([other]) => contains(other, network) || contains(cidr, other.split("/")[0] ?? ""),

@@ -39,7 +39,7 @@ const siteShape = {
     problemUnless(isHostname(value, 2), "must be a host name like photos.example.com, in lower case"),
   ).meta({ fix: "hostname photos.example.com" }),
   immichUpstream: endpoint("127.0.0.1:2283").meta({ fix: "immichUpstream 127.0.0.1:2283" }),
-  emails: uniqueList(z.email({ error: "has an entry that is no email address" })).meta({
+  emails: uniqueList(z.email({ error: "has an entry that is not an email address" })).meta({
     fix: "--path 'emails[0]' you@example.com",
   }),
   emailDomains: uniqueList(
@@ -83,7 +83,7 @@ const hostShape = {
 /** The message for an invalid entry of `moreSites` or `moreHosts`. */
 const partError = (what: string) => (issue: { code?: string; keys?: unknown }) =>
   issue.code === "unrecognized_keys" && Array.isArray(issue.keys)
-    ? `has ${issue.keys.join(" and ")}, which is no setting of a ${what}`
+    ? `has ${issue.keys.join(" and ")}, which is not a setting of a ${what}`
     : `must be an object with the settings of a ${what}`;
 
 /** One of `moreSites`. */

@@ -28,7 +28,7 @@ export function normaliseHostKey(text: string): HostKeyResult {
         "Use the host's ed25519 or ecdsa key",
     };
   }
-  return { problem: "is no public key line like `ssh-ed25519 AAAA…`" };
+  return { problem: "is not a public key line like `ssh-ed25519 AAAA…`" };
 }
 
 function parseKeyLine(line: string): { type: string; blob: string } | undefined {
@@ -55,7 +55,7 @@ export function privateKeyProblem(text: string): string | undefined {
   if (!match) {
     return text.trimStart().startsWith("-----BEGIN")
       ? "is cut off or lost its line breaks; it must reach to the END line"
-      : "is no private key; give the key's text, not the name of its file";
+      : "is not a private key; give the key's text, not the name of its file";
   }
   const [, kind = "", body = ""] = match;
   const encrypted =

@@ -64,12 +64,12 @@ export const TROUBLES: readonly { shown: string; meaning: string }[] = [
   {
     shown: "Could not connect to server.",
     meaning:
-      "Cloudflare refused the headers (401 or 403) or got none. Compare both, letter by letter and without blanks; then see whether the token has ended or was rotated.",
+      "Cloudflare refused the headers (401 or 403) or got none. Compare both, letter by letter and without spaces; then check whether the token has expired or was rotated.",
   },
   {
     shown: "Your app major version is not compatible with the server!",
     meaning:
-      "The app got Cloudflare's login page and takes it for a server. A header is missing or its name is misspelt.",
+      "The app got Cloudflare's login page and mistakes it for a server. A header is missing or its name is misspelt.",
   },
   {
     shown: "Error logging you in, check server URL, email and password",
@@ -78,7 +78,7 @@ export const TROUBLES: readonly { shown: string; meaning: string }[] = [
   {
     shown: "An upload stays at 100 %, or fails again and again",
     meaning:
-      "The file has more than the 100 MB that Cloudflare's free plan lets through. Upload it at home: Settings, Networking, Automatic URL switching.",
+      "The file exceeds the 100 MB that Cloudflare's free plan allows. Upload it at home: Settings, Networking, Automatic URL switching.",
   },
   {
     shown: "The widget on the home screen shows nothing",

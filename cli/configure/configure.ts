@@ -24,7 +24,7 @@ export interface Configured {
   tasks: string[];
 }
 
-/** One of `moreSites` or `moreHosts`, as far as it matters here. */
+/** The parts of an entry of `moreSites` or `moreHosts` that are read here. */
 interface Further {
   immichUpstream?: string;
   originAddresses?: readonly string[];

@@ -16,7 +16,7 @@ export function graceMilliseconds(text: string): number {
   const [, amount, unit = ""] = /^(\d+)([hd])$/.exec(text) ?? [];
   const grace = Number(amount) * (UNITS[unit] ?? NaN);
   if (grace >= SHORTEST && grace <= LONGEST) return grace;
-  throw new CommandError(`--grace ${text} is no time from 1h to 30d: give hours or days, like 12h or 7d`);
+  throw new CommandError(`--grace ${text} is not a time from 1h to 30d: give hours or days, like 12h or 7d`);
 }
 
 export interface RotationArgs {
