@@ -12,7 +12,7 @@ export interface DeviceCredentials {
   expiresAt: pulumi.Output<string>;
 }
 
-/** A new secret for a device, with the time until which the old one still works. */
+/** A new secret for a device, and how long the old one still works. */
 export interface SecretRotation {
   secretVersion: number;
   /** RFC 3339. */
@@ -21,7 +21,7 @@ export interface SecretRotation {
 
 export interface AccessApplicationArgs {
   accountId: string;
-  /** Host name that Access guards, with every path below it. */
+  /** Host name that Access protects, with every path below it. */
   hostname: string;
   /** Email addresses that may log in. */
   emails: readonly string[];
@@ -29,7 +29,7 @@ export interface AccessApplicationArgs {
   emailDomains: readonly string[];
   /** How long a login lasts, as a duration like `24h`. */
   sessionDuration: string;
-  /** Id of the identity provider for people's logins; `undefined` offers all that the account has. */
+  /** Id of the identity provider for people; `undefined` offers all of the account's. */
   loginProvider: pulumi.Input<string> | undefined;
   /** Names of the devices; each gets a service token. */
   devices: readonly string[];
@@ -37,9 +37,9 @@ export interface AccessApplicationArgs {
   rotations: Readonly<Record<string, SecretRotation>>;
   /** How long a service token lasts, as a duration like `8760h`. */
   tokenDuration: string;
-  /** Let in every service token of the account instead of the devices' own. */
+  /** Allow every service token of the account instead of the devices' own. */
   anyServiceToken: boolean;
-  /** Run around the creation of what is made at Cloudflare. */
+  /** Hooks for the resources at Cloudflare. */
   hooks?: pulumi.ResourceHookBinding;
 }
 
@@ -78,7 +78,7 @@ export class AccessApplication extends pulumi.ComponentResource {
     const admitted = args.anyServiceToken
       ? [{ anyValidServiceToken: {} }]
       : [...tokens.values()].map((token) => ({ serviceToken: { tokenId: token.id } }));
-    // A policy has to include something, so without devices there is none.
+    // Without devices there is no policy for them: a policy must include something.
     const devices =
       admitted.length === 0
         ? []
@@ -99,12 +99,12 @@ export class AccessApplication extends pulumi.ComponentResource {
         domain: hostname,
         destinations: [{ type: "public", uri: hostname }],
         sessionDuration: args.sessionDuration,
-        // A policy that is listed here nowhere has no effect, whatever it says.
+        // A policy that the application does not list has no effect.
         policies: [...devices, people].map((policy, index) => ({ id: policy.id, precedence: index + 1 })),
-        // A single provider spares people the choice; several need the chooser.
+        // With a single provider people skip the page on which they would choose one.
         ...(args.loginProvider !== undefined && { allowedIdps: [args.loginProvider], autoRedirectToIdentity: true }),
         httpOnlyCookieAttribute: true,
-        // "strict" makes the way back from the login page loop.
+        // "strict" causes a redirect loop after the login.
         sameSiteCookieAttribute: "lax",
         // A phone with a wrong token gets a plain 401 instead of a login page that it cannot read.
         serviceAuth401Redirect: true,

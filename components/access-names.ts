@@ -1,4 +1,4 @@
-// What the stack's state says of Access, for tools that read it without the program.
+// Names in the stack's state that tools look for when they read the state without the program.
 
 /** Type of the component AccessApplication. */
 export const ACCESS_APPLICATION = "immich-access:index:AccessApplication";
@@ -6,6 +6,6 @@ export const ACCESS_APPLICATION = "immich-access:index:AccessApplication";
 /** Name of a device's service token at Cloudflare. */
 export const serviceTokenName = (hostname: string, device: string): string => `${hostname} ${device}`;
 
-/** The device of a site's service token, by the token's name. */
+/** The device that a site's service token belongs to, from the token's name. */
 export const deviceOf = (hostname: string, tokenName: string): string =>
   tokenName.slice(serviceTokenName(hostname, "").length);

@@ -1,7 +1,7 @@
-// What all who talk to Cloudflare's API themselves have in common. The calls are few, so this is plain fetch: to load
-// Cloudflare's SDK takes longer than all of them.
+// A small client of Cloudflare's API. It uses fetch because the calls are few: loading Cloudflare's SDK takes longer
+// than all of them.
 
-/** The frame around every answer; fields are missing where something else than the API answers. */
+/** The envelope of every response; fields are missing if something other than the API responds. */
 export interface Envelope {
   result?: unknown;
   result_info?: { total_pages?: number };
@@ -12,15 +12,15 @@ export interface Envelope {
 export interface ApiCall {
   method: string;
   url: string;
-  /** API token; goes nowhere but to `url`. */
+  /** API token; it is sent to `url` only. */
   token: string;
-  /** Milliseconds for the answer. */
+  /** Milliseconds to wait for the response. */
   timeout: number;
   /** Sent as JSON. */
   body?: unknown;
 }
 
-/** Makes one request. Rejects as `fetch` does, also for a redirection, which would take the token elsewhere. */
+/** Sends one request. Rejects as `fetch` does, and on a redirect, which would send the token elsewhere. */
 export const request = ({ method, url, token, timeout, body }: ApiCall): Promise<Response> =>
   fetch(url, {
     method,
@@ -30,17 +30,17 @@ export const request = ({ method, url, token, timeout, body }: ApiCall): Promise
     signal: AbortSignal.timeout(timeout),
   });
 
-/** The frame of an answer; empty if it is none of the API's. */
-export const envelopeOf = async (answer: Response): Promise<Envelope> =>
+/** Reads the envelope of a response; empty if it is not the API's. */
+export const readEnvelope = async (answer: Response): Promise<Envelope> =>
   (await answer.json().catch(() => ({}))) as Envelope;
 
-/** Cloudflare's own words about what is wrong, which name neither the token nor anything else of the request. */
-export const complaints = ({ errors = [] }: Envelope): string[] => errors.flatMap(({ message }) => message ?? []);
+/** Cloudflare's error messages. They contain neither the token nor any other part of the request. */
+export const errorMessages = ({ errors = [] }: Envelope): string[] => errors.flatMap(({ message }) => message ?? []);
 
-/** The largest page that all of the lists take. */
+/** The largest page size that all lists accept. */
 const PAGE = 50;
 
-/** The results of all pages of a list. */
+/** Reads all pages of a list. */
 export async function allPages<T>(path: string, read: (path: string) => Promise<Envelope>): Promise<T[]> {
   const found: T[] = [];
   for (let page = 1; ; page += 1) {
@@ -51,6 +51,6 @@ export async function allPages<T>(path: string, read: (path: string) => Promise<
   }
 }
 
-/** The reason of a failed fetch, which its outer error does not name. */
-export const innermost = (error: unknown): string =>
-  error instanceof Error ? (error.cause === undefined ? error.message : innermost(error.cause)) : String(error);
+/** The root cause of a failed fetch, which the outer error does not name. */
+export const rootCause = (error: unknown): string =>
+  error instanceof Error ? (error.cause === undefined ? error.message : rootCause(error.cause)) : String(error);

@@ -1,5 +1,5 @@
-// What this program uses of @pulumi/cloudflare. An ES module that imports the package as a whole reads every one of its
-// lazy properties and so loads all of its 776 modules, which took a second of each `pulumi` command.
+// The resources of @pulumi/cloudflare that this program uses. Importing the whole package from an ES module reads all
+// of its lazy properties and so loads its 776 modules, which took a second of each `pulumi` command.
 export { AuthenticatedOriginPulls } from "@pulumi/cloudflare/authenticatedOriginPulls.js";
 export { AuthenticatedOriginPullsCertificate } from "@pulumi/cloudflare/authenticatedOriginPullsCertificate.js";
 export { AuthenticatedOriginPullsHostnameCertificate } from "@pulumi/cloudflare/authenticatedOriginPullsHostnameCertificate.js";

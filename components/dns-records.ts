@@ -8,24 +8,24 @@ export interface DnsRecordsArgs {
   hostname: string;
   /** The origin's public addresses; one record each, A or AAAA by its family. Cloudflare balances between several. */
   addresses: readonly string[];
-  /** What the records are for, as the dashboard shows it. */
+  /** Comment on the records, which the dashboard shows. */
   comment: string;
-  /** Run around the creation of what is made at Cloudflare. */
+  /** Hooks for the resources at Cloudflare. */
   hooks?: pulumi.ResourceHookBinding;
 }
 
-/** Name of an address's record in the stack; `component` is the name of the component that it belongs to. */
+/** Resource name of an address's record; `component` is the name of its component. */
 export const recordName = (component: string, address: string) =>
   `${component}-${isIPv6(address) ? "aaaa" : "a"}-${address.replace(/[.:]+/g, "-")}`;
 
 /**
- * The proxied records that put the site on the internet, so the last thing to be created and the first to go. A record
- * that already exists under this name is an error of the API (81057): import it or remove it.
+ * The proxied records that put the site on the internet. They are created last and deleted first. If a record of this
+ * name already exists, the API fails with error 81057: import the record or delete it.
  */
 export class DnsRecords extends pulumi.ComponentResource {
   public constructor(name: string, args: DnsRecordsArgs, opts?: pulumi.ComponentResourceOptions) {
     const { hooks = {}, ...inputs } = args;
-    // A record that goes alone, because its host does, has to go before that, so it depends on it itself.
+    // Each record depends on its host directly: a record that is deleted together with its host must be deleted first.
     const dependsOn = opts?.dependsOn ?? [];
     super("immich-access:index:DnsRecords", name, inputs, opts);
     for (const address of args.addresses) {
@@ -38,7 +38,7 @@ export class DnsRecords extends pulumi.ComponentResource {
           type,
           content: address,
           proxied: true,
-          // 1 stands for automatic, the only value that Cloudflare takes for proxied records.
+          // 1 means automatic, the only value that Cloudflare accepts for proxied records.
           ttl: 1,
           comment: args.comment,
         },

@@ -3,10 +3,9 @@ import * as cloudflare from "./cloudflare.ts";
 import type { AddressRanges } from "./origin-host/firewall.ts";
 
 /**
- * Cloudflare's address ranges: the pinned ones if there are any, else those that the API tells.
+ * Cloudflare's address ranges: the pinned ones if there are any, else those from the API.
  *
- * The API's `jdcloudCidrs` are left out: they belong to Cloudflare's partner network in China, which only Enterprise
- * zones use.
+ * The API's `jdcloudCidrs` are left out: only Enterprise zones use Cloudflare's partner network in China.
  */
 export function cloudflareRanges(pinned: readonly string[], provider: cloudflare.Provider): AddressRanges {
   if (pinned.length > 0) {

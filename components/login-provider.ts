@@ -4,20 +4,20 @@ import * as cloudflare from "./cloudflare.ts";
 export interface LoginProviderArgs {
   accountId: string;
   /**
-   * `create` adds a one-time PIN login to the account, `account` offers all that the account has, anything else is the
-   * id of an existing identity provider.
+   * `create` adds a one-time PIN login to the account, `account` offers all identity providers of the account, any
+   * other value is the id of one of them.
    */
   choice: string;
-  /** Run around the creation of what is made at Cloudflare. */
+  /** Hooks for the resources at Cloudflare. */
   hooks?: pulumi.ResourceHookBinding;
 }
 
 /**
- * How people prove to Access who they are. Accounts made since 2026-05-19 come without the one-time PIN that the guide
- * relies on, and an account can have only one of it; so it belongs to the account and not to a host name.
+ * The identity provider with which people log in to Access. Accounts created since 2026-05-19 lack the one-time PIN
+ * that the guide relies on. It belongs to the account and not to a host name, because an account can have only one.
  */
 export class LoginProvider extends pulumi.ComponentResource {
-  /** Id of the one identity provider that people shall use, or `undefined` for all that the account has. */
+  /** Id of the identity provider to use, or `undefined` for all of the account's. */
   public readonly id: pulumi.Output<string> | undefined;
 
   public constructor(name: string, args: LoginProviderArgs, opts?: pulumi.ComponentResourceOptions) {
@@ -27,7 +27,7 @@ export class LoginProvider extends pulumi.ComponentResource {
     if (choice === "create") {
       this.id = new cloudflare.ZeroTrustAccessIdentityProvider(
         `${name}-one-time-pin`,
-        // The name tells ours from one that was there before.
+        // The name distinguishes ours from one that existed before.
         { accountId, name: "One-time PIN (immich-access)", type: "onetimepin", config: {} },
         { parent: this, hooks },
       ).id;

@@ -5,9 +5,9 @@ import * as cloudflare from "./cloudflare.ts";
 import { renewalPeriod } from "./renewal.ts";
 
 export interface OriginCertificateArgs {
-  /** Host name that the certificate is for. One name only: Cloudflare sorts several, which then looks like a change. */
+  /** Host name of the certificate. One name only: Cloudflare sorts several, which then look like a change. */
   hostname: string;
-  /** Days from issue to expiry. Without it Cloudflare would issue for 15 years, beyond the end of its own roots. */
+  /** Days from issue to expiry. By default Cloudflare issues for 15 years, beyond the end of its own roots. */
   validityDays: OriginCaValidity;
 }
 
@@ -15,14 +15,14 @@ export interface OriginCertificateArgs {
  * The certificate with which nginx proves to Cloudflare that it is the origin, issued by Cloudflare's Origin CA for a
  * key that Cloudflare never sees. Only Cloudflare trusts it; a browser that reaches the host directly does not.
  *
- * It is replaced by an `up` a month before it ends; the old one is revoked only after the new one is installed.
+ * `pulumi up` replaces it a month before it expires. The old one is revoked after the new one has been installed.
  */
 export class OriginCertificate extends pulumi.ComponentResource {
   /** The certificate in PEM form. */
   public readonly certificatePem: pulumi.Output<string>;
   /** Its private key in PEM form; secret. */
   public readonly privateKeyPem: pulumi.Output<string>;
-  /** When it ends, RFC 3339. */
+  /** When it expires, RFC 3339. */
   public readonly expiresOn: pulumi.Output<string>;
 
   public constructor(name: string, args: OriginCertificateArgs, opts?: pulumi.ComponentResourceOptions) {
@@ -56,7 +56,7 @@ export class OriginCertificate extends pulumi.ComponentResource {
   }
 }
 
-/** The Origin CA's own form of a time, `2027-11-23 00:00:00 +0000 UTC`, in the form of RFC 3339. */
+/** Converts the Origin CA's form of a time, `2027-11-23 00:00:00 +0000 UTC`, to RFC 3339. */
 export function toRfc3339(time: string): string {
   return time.replace(/^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d) \+0000 UTC$/, "$1T$2Z");
 }

@@ -10,10 +10,11 @@ export interface ZoneTlsArgs {
 }
 
 /**
- * The zone's TLS settings: Full (strict), so that Cloudflare talks only to an origin with a certificate that it trusts,
- * and what has to hold with it. They apply to every name of the zone.
+ * The zone's TLS settings, which apply to every name of the zone. With Full (strict) Cloudflare talks only to an origin
+ * whose certificate it trusts.
  *
- * Deleting a zone setting changes nothing at Cloudflare (the provider sends no request): they stay after a destroy.
+ * The settings stay after a destroy: deleting a zone setting changes nothing at Cloudflare (the provider sends no
+ * request).
  */
 export class ZoneTls extends pulumi.ComponentResource {
   public constructor(name: string, args: ZoneTlsArgs, opts?: pulumi.ComponentResourceOptions) {
@@ -22,11 +23,11 @@ export class ZoneTls extends pulumi.ComponentResource {
       new cloudflare.ZoneSetting(`${name}-${suffix}`, { zoneId: args.zoneId, settingId, value }, { parent: this });
 
     setting("ssl", "ssl", "strict");
-    // Otherwise Cloudflare's recommender may choose the mode itself.
+    // In automatic mode Cloudflare could choose another SSL mode.
     setting("ssl-automatic-mode", "ssl_automatic_mode", "custom");
     setting("min-tls-version", "min_tls_version", args.minTlsVersion);
     setting("always-use-https", "always_use_https", args.alwaysUseHttps ? "on" : "off");
-    // Immich shows itself as offline without them.
+    // Without websockets Immich shows itself as offline.
     setting("websockets", "websockets", "on");
     this.registerOutputs({});
   }

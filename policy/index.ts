@@ -3,10 +3,10 @@ import { join } from "node:path";
 import { PolicyPack, type PolicyPackConfig } from "@pulumi/policy";
 import { rules } from "./rules.ts";
 
-/** What this checkout declares about its site, as far as a rule asks for it; reviewed like any other change. */
+/** Exceptions and limits that this checkout declares for the rules; reviewed like any other change. */
 const declared = JSON.parse(readFileSync(join(import.meta.dirname, "config.json"), "utf8")) as Record<string, object>;
 
-// A rule that is configured without a level would otherwise become advisory.
+// Sets the level again: a rule that is configured without a level becomes advisory.
 const enforcementLevel = "mandatory";
 const config: PolicyPackConfig = Object.fromEntries(
   Object.entries(declared).map(([rule, settings]) => [rule, { enforcementLevel, ...settings }]),

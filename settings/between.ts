@@ -3,18 +3,18 @@ import { MAX_DEVICES, type SettingKey as Key } from "./schema.ts";
 
 type Raw = Readonly<Record<string, unknown>>;
 
-/** A problem that lies in no setting alone. */
+/** A problem between two settings. */
 export interface CrossProblem {
-  /** The setting whose fix is to be shown. */
+  /** The setting whose fix is shown. */
   key: Key;
-  /** Where it lies; default: the setting as a whole. */
+  /** Path of the value; default: the setting as a whole. */
   where?: string;
   message: string;
 }
 
 /**
- * Problems between settings. It takes the configuration as it was read, so that these are reported together with the
- * problems inside single settings.
+ * Finds problems between settings. It takes the unchecked configuration, so that these problems are reported together
+ * with those of single settings.
  */
 export function crossProblems(raw: Raw): CrossProblem[] {
   const problems: CrossProblem[] = [];
@@ -29,23 +29,23 @@ export function crossProblems(raw: Raw): CrossProblem[] {
   return [
     ...problems,
     ...sites.flatMap((site) => siteProblems(site, raw)),
-    ...repeated(sites, "hostname", "is the host name of another site, too"),
+    ...repeatedProblems(sites, "hostname", "is also the host name of another site"),
     ...tooManyDevices(sites),
     ...hosts.flatMap((host) => hostProblems(host, sites)),
-    ...repeated(hosts, "sshAddress", "is the address of another host, too"),
+    ...repeatedProblems(hosts, "sshAddress", "is also the address of another host"),
     ...repeatedAddresses(hosts),
     ...publicShareProblems(raw, sites, hosts),
   ];
 }
 
-/** The settings of a site or a host, and how to name one of them. */
+/** The settings of a site or a host. */
 interface Part {
   raw: Raw;
-  /** Names one of its settings, with the setting whose fix is to be shown. */
+  /** The path of one of its settings, and the setting whose fix is shown. */
   at: (setting: Key) => { key: Key; where?: string };
 }
 
-/** The main site or host, whose settings lie at the top, and those of a list. */
+/** The main site or host, whose settings are at the top level, then those of a list. */
 function parts(raw: Raw, list: "moreSites" | "moreHosts"): Part[] {
   const more = listOf(raw, list).filter((item): item is Raw => typeof item === "object" && item !== null);
   return [
@@ -68,7 +68,7 @@ function siteProblems({ raw: site, at }: Part, raw: Raw): CrossProblem[] {
     .filter((device) => !devices.includes(device))
     .map((device) => ({ ...at("deviceRotations"), message: `rotates «${device}», which is not among devices` }));
   if (listOf(site, "emails").length + listOf(site, "emailDomains").length === 0) {
-    const message = "names nobody, and neither does emailDomains: then nobody could log in";
+    const message = "names nobody, and neither does emailDomains: nobody could log in";
     problems.push({ ...at("emails"), message });
   }
   const upstream = parseEndpoint(textOf(site, "immichUpstream"));
@@ -76,7 +76,7 @@ function siteProblems({ raw: site, at }: Part, raw: Raw): CrossProblem[] {
     problems.push({ key: "dockerPublishedPort", message: "is only for an Immich on the host itself (immichUpstream)" });
   }
   if (site !== raw && otherZone(textOf(site, "hostname"), textOf(raw, "hostname"))) {
-    problems.push({ ...at("hostname"), message: `does not lie in the zone of ${textOf(raw, "hostname")}` });
+    problems.push({ ...at("hostname"), message: `is not in the zone of ${textOf(raw, "hostname")}` });
   }
   return problems;
 }
@@ -84,13 +84,12 @@ function siteProblems({ raw: site, at }: Part, raw: Raw): CrossProblem[] {
 function hostProblems({ raw: host, at }: Part, sites: readonly Part[]): CrossProblem[] {
   const address = textOf(host, "sshAddress");
   if (address === "" || !sites.some((site) => textOf(site.raw, "hostname") === address)) return [];
-  const message =
-    "is the proxied host name, which Cloudflare answers and SSH does not pass; use the host's own address";
+  const message = "is the proxied host name, and Cloudflare does not proxy SSH; use the host's own address";
   return [{ ...at("sshAddress"), message }];
 }
 
-/** Those whose setting another one before them has as well. */
-function repeated(all: readonly Part[], key: Key, message: string): CrossProblem[] {
+/** Reports each site or host that repeats the setting of an earlier one. */
+function repeatedProblems(all: readonly Part[], key: Key, message: string): CrossProblem[] {
   const values = all.map(({ raw }) => textOf(raw, key));
   return all
     .filter((_, place) => values[place] !== "" && values.indexOf(values[place] ?? "") < place)
@@ -103,13 +102,13 @@ function repeatedAddresses(hosts: readonly Part[]): CrossProblem[] {
     const addresses = listOf(raw, "originAddresses");
     const problems = addresses
       .filter((address) => seen.has(address))
-      .map((address) => ({ ...at("originAddresses"), message: `has ${String(address)}, as another host has` }));
+      .map((address) => ({ ...at("originAddresses"), message: `has ${String(address)}, which another host has too` }));
     for (const address of addresses) seen.add(address);
     return problems;
   });
 }
 
-/** What the limit of one site leaves open where there are several. */
+/** Checks the limit of devices across all sites; the schema checks it for each site. */
 function tooManyDevices(sites: readonly Part[]): CrossProblem[] {
   const count = sites.reduce((sum, { raw }) => sum + listOf(raw, "devices").length, 0);
   if (sites.length === 1 || count <= MAX_DEVICES) return [];
@@ -117,14 +116,14 @@ function tooManyDevices(sites: readonly Part[]): CrossProblem[] {
   return [{ key: "moreSites", message }];
 }
 
-/** Whether two host names lie in different zones, as far as their forms tell: a zone's name has two labels or more. */
+/** Whether two host names must be in different zones. A zone's name has two labels or more, so this can miss some. */
 function otherZone(one: string, other: string): boolean {
   if (!isHostname(one, 2) || !isHostname(other, 2)) return false;
   const domain = (full: string) => full.split(".").slice(-2).join(".");
   return domain(one) !== domain(other);
 }
 
-/** Problems of public shares with other settings; none while they are off. */
+/** Problems between public shares and other settings; none while public shares are off. */
 function publicShareProblems(raw: Raw, sites: readonly Part[], hosts: readonly Part[]): CrossProblem[] {
   const [name, hostname] = [textOf(raw, "publicShareHostname"), textOf(raw, "hostname")];
   if (name === "") return [];
@@ -132,9 +131,9 @@ function publicShareProblems(raw: Raw, sites: readonly Part[], hosts: readonly P
   if (sites.some((site) => textOf(site.raw, "hostname") === name)) {
     problems.push({ key: "publicShareHostname", message: "is the site's own host name; public shares need another" });
   } else if (otherZone(name, hostname)) {
-    problems.push({ key: "publicShareHostname", message: `does not lie in the zone of ${hostname}` });
+    problems.push({ key: "publicShareHostname", message: `is not in the zone of ${hostname}` });
   }
-  const message = "is the proxied publicShareHostname, which SSH does not pass; use the host's own address";
+  const message = "is the proxied publicShareHostname, and Cloudflare does not proxy SSH; use the host's own address";
   const proxied = hosts.filter((host) => textOf(host.raw, "sshAddress") === name);
   problems.push(...proxied.map(({ at }) => ({ ...at("sshAddress"), message })));
   const immichs = [...sites, ...hosts.slice(1)].map((part) => textOf(part.raw, "immichUpstream"));

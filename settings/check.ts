@@ -1,17 +1,16 @@
 import { crossProblems } from "./between.ts";
 import { type SettingKey, settingFix, settingsSchema, settingType, type SettingsValues } from "./schema.ts";
 
-/** Settings that passed every check, or all that is wrong with them. */
-export type Checked = { values: SettingsValues; problems?: never } | { values?: never; problems: string[] };
+/** Settings that passed every check, or all their problems. */
+export type CheckResult = { values: SettingsValues; problems?: never } | { values?: never; problems: string[] };
 
 /**
  * Checks a stack's configuration.
  *
  * @param texts values by key, without the project's namespace; lists and objects as JSON
- * @returns every problem at once, each with the command that fixes it on a line of its own. No value of a secret is
- *   ever part of the text.
+ * @returns all problems, each followed by a line with the command that fixes it. The text never contains a secret.
  */
-export function checkSettings(texts: Readonly<Record<string, string>>): Checked {
+export function checkSettings(texts: Readonly<Record<string, string>>): CheckResult {
   const raw = Object.fromEntries(Object.entries(texts).map(([key, text]) => [key, parseValue(key, text)]));
   const result = settingsSchema.safeParse(raw);
   const between = crossProblems(raw).map(({ key, where = key, message }) => problemText(where, message, key));
@@ -42,7 +41,7 @@ function parseValue(key: string, value: string): unknown {
 interface Issue {
   path: PropertyKey[];
   message: string;
-  /** The keys that the schema does not know, where that is the issue. */
+  /** The unknown keys, if that is the issue. */
   keys?: string[];
 }
 
@@ -50,7 +49,7 @@ function describe(issue: Issue): string[] {
   const [key = "", ...rest] = issue.path.map(String);
   if (!isSetting(key)) {
     return (issue.keys ?? []).map(
-      (unknown) => `  ${unknown} is no setting of this program\n    pulumi config rm ${unknown}`,
+      (unknown) => `  ${unknown} is not a setting of this program\n    pulumi config rm ${unknown}`,
     );
   }
   return [problemText([key, ...rest].join("."), issue.message, key)];

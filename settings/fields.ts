@@ -1,4 +1,4 @@
-// Kinds of settings: what a value may be, and what to say when it is not.
+// Kinds of settings: the values that are valid, and the messages for others.
 
 import { X509Certificate } from "node:crypto";
 import { z } from "zod";
@@ -12,17 +12,17 @@ import {
 import { isLoopback, parseEndpoint } from "./network.ts";
 import { normaliseHostKey } from "./ssh.ts";
 
-/** A text that `problem` finds nothing wrong with; what it says is completed by the setting's name before it. */
+/** A text without a `problem`. The setting's name is put in front of the problem. */
 export const text = (problem: (value: string) => string | undefined) =>
   z.string({ error: "is missing" }).superRefine((value, context) => {
     const message = value === "" ? "is missing" : problem(value);
     if (message !== undefined) context.addIssue({ code: "custom", message });
   });
 
-export const unless = (holds: boolean, message: string) => (holds ? undefined : message);
+export const problemUnless = (holds: boolean, message: string) => (holds ? undefined : message);
 
 export const hexId = text((value) =>
-  unless(/^[0-9a-f]{32}$/.test(value), "must be 32 hexadecimal digits, in lower case"),
+  problemUnless(/^[0-9a-f]{32}$/.test(value), "must be 32 hexadecimal digits, in lower case"),
 );
 
 export const uniqueList = (item: z.ZodType<string>) =>
@@ -35,20 +35,23 @@ export const duration = (from: number, to: number, range: string, forever = "") 
   text((value) => {
     if (value === "forever") return `must end some day: ${range}${forever}`;
     const seconds = durationSeconds(value);
-    return unless(seconds !== undefined && seconds >= from && seconds <= to, `must be a duration like 24h, ${range}`);
+    return problemUnless(
+      seconds !== undefined && seconds >= from && seconds <= to,
+      `must be a duration like 24h, ${range}`,
+    );
   });
 
 export const integer = (from: number, to: number) =>
   z.int({ error: "must be a whole number" }).superRefine((value, context) => {
     if (value < from || value > to) {
-      context.addIssue({ code: "custom", message: `must lie between ${from.toString()} and ${to.toString()}` });
+      context.addIssue({ code: "custom", message: `must be between ${from.toString()} and ${to.toString()}` });
     }
   });
 
 export const flag = z.boolean({ error: "must be true or false" });
 
 export const endpoint = (example: string) =>
-  text((value) => unless(parseEndpoint(value) !== undefined, `must be address:port, like ${example}`));
+  text((value) => problemUnless(parseEndpoint(value) !== undefined, `must be address:port, like ${example}`));
 
 export const oneOf = <const T extends readonly [string, ...string[]]>(values: T) =>
   z.enum(values, { error: `must be one of ${values.join(", ")}` });
@@ -75,8 +78,8 @@ export const hostKey = z.string({ error: "is missing" }).transform((value, conte
 export const httpUrl = text((value) => {
   const url = URL.canParse(value) ? new URL(value) : undefined;
   if (url?.protocol === "https:") return undefined;
-  // The API token travels to this address; only loopback may get it unencrypted.
-  return unless(
+  // The API token is sent to this address; without encryption only over loopback.
+  return problemUnless(
     url?.protocol === "http:" && isLoopback(url.hostname.replace(/^\[|\]$/g, "")),
     "must be an https address",
   );
@@ -85,14 +88,18 @@ export const httpUrl = text((value) => {
 export const certificatePem = z.string().superRefine((value, context) => {
   if (value === "") return;
   try {
-    if (!new X509Certificate(value).ca) context.addIssue({ code: "custom", message: "is no certificate authority" });
+    if (!new X509Certificate(value).ca)
+      context.addIssue({ code: "custom", message: "is not a certificate authority (CA)" });
   } catch {
-    context.addIssue({ code: "custom", message: "is no PEM certificate" });
+    context.addIssue({ code: "custom", message: "is not a PEM certificate" });
   }
 });
 
 export const deviceName = text((value) =>
-  unless(/^[a-z0-9](?:[a-z0-9-]{0,46}[a-z0-9])?$/.test(value), `has «${value}»: use small letters, digits and hyphens`),
+  problemUnless(
+    /^[a-z0-9](?:[a-z0-9-]{0,46}[a-z0-9])?$/.test(value),
+    `has «${value}»: use small letters, digits and hyphens`,
+  ),
 );
 
 export const rotation = z.strictObject(

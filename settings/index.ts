@@ -3,7 +3,7 @@ import { checkSettings } from "./check.ts";
 import { userError } from "./error.ts";
 import { SECRET_SETTINGS, type SecretSetting, type SettingsValues } from "./schema.ts";
 
-/** The settings of a stack; secrets are outputs, so that Pulumi keeps them encrypted wherever they go. */
+/** The settings of a stack. Secrets are outputs, so that Pulumi always encrypts them. */
 export interface Settings extends Omit<SettingsValues, SecretSetting>, SecretOutputs {}
 
 type SecretOutputs = Record<SecretSetting, pulumi.Output<string>>;
@@ -11,8 +11,7 @@ type SecretOutputs = Record<SecretSetting, pulumi.Output<string>>;
 /**
  * Reads and checks the stack's configuration.
  *
- * @throws pulumi.RunError that lists every problem at once, each with the command that fixes it. No value of a secret
- *   is ever part of the text.
+ * @throws pulumi.RunError that lists all problems, each with the command that fixes it. The text never contains a secret.
  */
 export function loadSettings(): Settings {
   const { values, problems } = checkSettings(readConfiguration());

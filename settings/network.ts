@@ -1,11 +1,11 @@
 import { BlockList, isIP, isIPv4 } from "node:net";
 
-// What the agent checks on the host as well (host/agent/site.py and ranges.py) has the same answer here: host/tests/
-// values.json has the values, and both test suites run them.
+// The host agent checks the same values (host/agent/site.py and ranges.py). Both test suites run the table in
+// host/tests/values.json, so that they agree.
 
 type Block = readonly [cidr: string, what: string];
 
-/** Address blocks that Cloudflare's edge cannot reach, with the name under which people know them. */
+/** Address blocks that Cloudflare's edge cannot reach, with their common names. */
 const UNREACHABLE: readonly Block[] = [
   ["0.0.0.0/8", "this network"],
   ["10.0.0.0/8", "a private network"],
@@ -22,7 +22,7 @@ const UNREACHABLE: readonly Block[] = [
   ["ff00::/8", "multicast"],
 ];
 
-/** Further blocks where Cloudflare can have no range. The sandbox and the tests have their hosts in some of them. */
+/** Further blocks where Cloudflare cannot have ranges. The hosts of the sandbox and the tests are in some of them. */
 const NOT_CLOUDFLARES: readonly Block[] = [
   ["192.0.0.0/24", "reserved for protocols"],
   ["192.0.2.0/24", "for documentation"],
@@ -43,7 +43,7 @@ const NOT_CLOUDFLARES: readonly Block[] = [
 
 const family = (address: string) => (isIPv4(address) ? "ipv4" : "ipv6");
 
-/** Whether an address lies in a range; an address of the other IP version never does. */
+/** Whether an address is in a range; an address of the other IP version never is. */
 export function contains(cidr: string, address: string): boolean {
   const [network = "", prefix = ""] = cidr.split("/");
   if (family(network) !== family(address)) return false;
@@ -53,31 +53,31 @@ export function contains(cidr: string, address: string): boolean {
 }
 
 /**
- * Why an address cannot serve as the origin behind Cloudflare.
+ * Why an address cannot be an origin behind Cloudflare.
  *
- * @returns the reason, or `undefined` when the address can be reached from the internet as far as its form tells
+ * @returns the reason, or `undefined` if the address is in no block that the internet cannot reach
  */
 export function unreachableReason(address: string): string | undefined {
-  if (isIP(address) === 0) return "is no IPv4 or IPv6 address";
+  if (isIP(address) === 0) return "is not an IPv4 or IPv6 address";
   const block = UNREACHABLE.find(([cidr]) => contains(cidr, address));
-  return block && `lies in ${block[0]}, ${block[1]}, where Cloudflare cannot reach it`;
+  return block && `is in ${block[0]}, ${block[1]}, where Cloudflare cannot reach it`;
 }
 
 /**
- * Why a text is no usable address range for the firewall: malformed, wider than Cloudflare's widest ranges, or
- * overlapping space that is not on the internet.
+ * Why a text is not a valid address range for the firewall: malformed, wider than Cloudflare's widest ranges, or
+ * overlapping a block that the internet cannot reach.
  */
 export function rangeProblem(cidr: string): string | undefined {
   const [, network = "", prefixText = ""] = /^([0-9a-fA-F.:]+)\/(0|[1-9][0-9]{0,2})$/.exec(cidr) ?? [];
   const version = isIP(network);
   const prefix = Number(prefixText);
   const size = version === 4 ? 32 : 128;
-  if (version === 0 || prefix > size) return "is no address range like 173.245.48.0/20";
-  // Cloudflare's own widest ranges are /13 and /29; anything much wider is a mistake that would open the host.
+  if (version === 0 || prefix > size) return "is not an address range like 173.245.48.0/20";
+  // Cloudflare's widest ranges are /13 and /29. Anything much wider is a mistake that would open the host.
   const widest = version === 4 ? 8 : 20;
   if (prefix < widest) return `is wider than /${widest.toString()}, far more than Cloudflare has`;
   if ((bitsOf(network) & ((1n << BigInt(size - prefix)) - 1n)) !== 0n) {
-    return `has bits set behind the first ${prefix.toString()}, so that it is an address and no range`;
+    return `has bits set behind the first ${prefix.toString()}, so it is an address and not a range`;
   }
   const block = [...UNREACHABLE, ...NOT_CLOUDFLARES].find(
     ([other]) => contains(other, network) || contains(cidr, other.split("/")[0] ?? ""),
@@ -95,11 +95,11 @@ function bitsOf(address: string): bigint {
   return [...head, ...zeros, ...tail].reduce((sum, group) => (sum << 16n) | BigInt(`0x${group}`), 0n);
 }
 
-/** In hexadecimal groups without leading zeros, the longest run of empty ones as `::`. */
+/** Canonical text of an IPv6 address: hexadecimal groups without leading zeros, the longest run of zeros as `::`. */
 const canonicalIpv6 = (address: string) => new URL(`http://[${address}]`).hostname.slice(1, -1);
 
 /**
- * Splits `address:port` or `[ipv6]:port`; `undefined` where the text is neither, or the port is not 1 to 65535 without
+ * Splits `address:port` or `[ipv6]:port`. `undefined` if the text is neither, or if the port is not 1 to 65535 without
  * leading zeros.
  */
 export function parseEndpoint(text: string): { host: string; port: number } | undefined {
@@ -112,14 +112,14 @@ export function parseEndpoint(text: string): { host: string; port: number } | un
 }
 
 const LABEL = "(?!-)[a-z0-9-]{1,63}(?<!-)";
-/** No name ends in a number, decimal or hexadecimal: resolvers take `127.1` and `0x7f000001` for 127.0.0.1. */
+/** A name must not end in a decimal or hexadecimal number: resolvers read `127.1` and `0x7f000001` as 127.0.0.1. */
 const LAST_LABEL = `(?!(?:[0-9]+|0x[0-9a-f]*)$)${LABEL}`;
 const hostname = (repeated: "*" | "+") => new RegExp(`^(?=.{1,253}$)(?:${LABEL}\\.)${repeated}${LAST_LABEL}$`);
 
 /** A host name by RFC 1123, in lower case. */
 const HOSTNAME = hostname("*");
 
-/** The same with two labels or more. Python reads it as well, out of the contract with the host agent. */
+/** A host name with two labels or more. The contract with the host agent hands this pattern to Python. */
 export const FULL_HOSTNAME = hostname("+");
 
 /** Whether the text is a host name with at least `labels` labels. */
@@ -128,8 +128,8 @@ export function isHostname(text: string, labels = 1): boolean {
 }
 
 /**
- * Whether two endpoints, `address:port`, are the same listener as far as their form tells: all addresses by which a
- * machine reaches itself count as one. False where a text is no endpoint.
+ * Whether two endpoints, `address:port`, are the same listener by their text: all addresses by which a machine reaches
+ * itself count as one. False if a text is not an endpoint.
  */
 export function sameEndpoint(one: string, other: string): boolean {
   const [left, right] = [parseEndpoint(one), parseEndpoint(other)];
@@ -138,7 +138,7 @@ export function sameEndpoint(one: string, other: string): boolean {
 }
 
 function canonicalHost(host: string): string {
-  // Node takes ::ffff:127.0.0.1 for the IPv4 address in it. Linux connects to itself for an unspecified one.
+  // Node treats ::ffff:127.0.0.1 as the IPv4 address in it. Linux connects to itself for an unspecified address.
   const own = new BlockList();
   own.addSubnet("127.0.0.0", 8, "ipv4");
   own.addAddress("0.0.0.0", "ipv4");
@@ -147,13 +147,13 @@ function canonicalHost(host: string): string {
   return isIP(host) === 6 ? canonicalIpv6(host) : host;
 }
 
-/** The port of an endpoint, `address:port`, that is on the machine itself; undefined for one elsewhere or none. */
+/** The port of an endpoint, `address:port`, on the machine itself; `undefined` for any other text. */
 export function ownPort(endpoint: string): number | undefined {
   const parsed = parseEndpoint(endpoint);
   return parsed && isLoopback(parsed.host) ? parsed.port : undefined;
 }
 
-/** Whether an endpoint's host is the machine itself, also where IPv6 wraps its IPv4 address or it is unspecified. */
+/** Whether a host is the machine itself, including IPv4-mapped IPv6 addresses and unspecified ones. */
 export function isLoopback(host: string): boolean {
   return canonicalHost(host) === "localhost";
 }

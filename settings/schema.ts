@@ -16,14 +16,14 @@ import {
   rotation,
   text,
   uniqueList,
-  unless,
+  problemUnless,
 } from "./fields.ts";
 import { isHostname, rangeProblem, unreachableReason } from "./network.ts";
 import { privateKeyProblem } from "./ssh.ts";
 
 declare module "zod" {
   interface GlobalMeta {
-    /** What to type for a setting that is missing or wrong, after `pulumi config set `. */
+    /** The arguments of `pulumi config set` that fix a missing or wrong setting. */
     fix?: string | (() => string);
   }
 }
@@ -33,17 +33,19 @@ const DAY = 24 * 3600;
 /** Service tokens that an account may have on the free plan. */
 export const MAX_DEVICES = 50;
 
-/** What the main site and each of `moreSites` have of their own. */
+/** The settings of one site, the main one or one of `moreSites`. */
 const siteShape = {
   hostname: text((value) =>
-    unless(isHostname(value, 2), "must be a host name like photos.example.com, in lower case"),
+    problemUnless(isHostname(value, 2), "must be a host name like photos.example.com, in lower case"),
   ).meta({ fix: "hostname photos.example.com" }),
   immichUpstream: endpoint("127.0.0.1:2283").meta({ fix: "immichUpstream 127.0.0.1:2283" }),
-  emails: uniqueList(z.email({ error: "has an entry that is no email address" })).meta({
+  emails: uniqueList(z.email({ error: "has an entry that is not an email address" })).meta({
     fix: "--path 'emails[0]' you@example.com",
   }),
   emailDomains: uniqueList(
-    text((value) => unless(isHostname(value, 2), `has «${value}»: give a domain like example.com, without the @`)),
+    text((value) =>
+      problemUnless(isHostname(value, 2), `has «${value}»: give a domain like example.com, without the @`),
+    ),
   ).meta({ fix: "--path 'emailDomains[0]' example.com" }),
   devices: uniqueList(deviceName)
     .refine(
@@ -56,13 +58,13 @@ const siteShape = {
     .meta({ fix: "--path 'deviceRotations.<device>.secretVersion' 2   # and .previousSecretExpiresAt <time>" }),
 };
 
-/** What the main host and each of `moreHosts` have of their own. */
+/** The settings of one host, the main one or one of `moreHosts`. */
 const hostShape = {
-  sshAddress: text((value) => unless(isIP(value) !== 0 || isHostname(value), "must be an address or a host name")).meta(
-    { fix: "sshAddress <the host's own address or name>" },
-  ),
+  sshAddress: text((value) =>
+    problemUnless(isIP(value) !== 0 || isHostname(value), "must be an address or a host name"),
+  ).meta({ fix: "sshAddress <the host's own address or name>" }),
   sshPort: integer(1, 65535).meta({ fix: "sshPort 22" }),
-  sshUser: text((value) => unless(/^[a-z_][a-z0-9_-]{0,31}$/.test(value), "must be a Linux user name")).meta({
+  sshUser: text((value) => problemUnless(/^[a-z_][a-z0-9_-]{0,31}$/.test(value), "must be a Linux user name")).meta({
     fix: "sshUser root",
   }),
   sshHostKey: hostKey.meta({
@@ -78,10 +80,10 @@ const hostShape = {
     .meta({ fix: "--path 'originAddresses[0]' <public address of the host>" }),
 };
 
-/** What to say of an entry of `moreSites` or `moreHosts` that is none. */
+/** The message for an invalid entry of `moreSites` or `moreHosts`. */
 const partError = (what: string) => (issue: { code?: string; keys?: unknown }) =>
   issue.code === "unrecognized_keys" && Array.isArray(issue.keys)
-    ? `has ${issue.keys.join(" and ")}, which is no setting of a ${what}`
+    ? `has ${issue.keys.join(" and ")}, which is not a setting of a ${what}`
     : `must be an object with the settings of a ${what}`;
 
 /** One of `moreSites`. */
@@ -107,21 +109,21 @@ const moreHost = z.strictObject(
   { error: partError("host") },
 );
 
-/** The longest validity up to a year that the Origin CA's own end leaves. */
+/** The longest validity of at most a year that ends before the Origin CA does. */
 const validityDays = () => ORIGIN_CA_VALIDITIES.findLast((days) => days <= 365 && withinOriginCa(days)) ?? 7;
 
 /**
- * Every setting by its configuration key: what it may be, what to say when it is not, and what to type then. Its type,
- * its description and its default are in Pulumi.yaml; test/unit/settings-declared.test.ts compares the two.
+ * Every setting by its configuration key: its valid values, the messages for others, and the fix. Its type, description
+ * and default are in Pulumi.yaml; test/unit/settings-declared.test.ts compares the two.
  */
 export const settingsSchema = z.strictObject({
   ...siteShape,
   zoneId: hexId.meta({ fix: "zoneId <id on the zone's overview page>" }),
   accountId: hexId.meta({ fix: "accountId <id on the zone's overview page>" }),
   apiToken: text((value) =>
-    unless(
+    problemUnless(
       /^[0-9A-Za-z_-]{40,80}$/.test(value),
-      "is no Cloudflare API token: those have 40 to 80 letters, digits, - and _",
+      "is not a Cloudflare API token, which has 40 to 80 letters, digits, - and _",
     ),
   ).meta({ fix: "--secret apiToken" }),
   apiUrl: httpUrl.meta({ fix: "apiUrl https://api.cloudflare.com/client/v4" }),
@@ -149,7 +151,7 @@ export const settingsSchema = z.strictObject({
 
   sessionDuration: duration(60, 730 * 3600, "from 1m to 730h").meta({ fix: "sessionDuration 24h" }),
   loginProvider: text((value) =>
-    unless(
+    problemUnless(
       /^(create|account|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$/.test(value),
       "must be create, account, or the id of an identity provider (a UUID)",
     ),
@@ -158,7 +160,7 @@ export const settingsSchema = z.strictObject({
     DAY,
     8760 * 3600,
     "from 24h to 8760h",
-    "; a token that never expires is never missed either",
+    "; a stolen token that never expires works for ever",
   ).meta({ fix: "tokenDuration 8760h" }),
   anyServiceToken: flag.meta({ fix: "anyServiceToken false" }),
 
@@ -200,7 +202,7 @@ export const SECRET_SETTINGS = ["apiToken", "sshPrivateKey"] as const satisfies 
 
 export type SecretSetting = (typeof SECRET_SETTINGS)[number];
 
-/** How a setting's text is to be read, in the words of Pulumi.yaml. */
+/** The type of a setting, as Pulumi.yaml names it. */
 export type SettingType = "string" | "integer" | "boolean" | "array" | "object";
 
 /** The type of a setting's value before it is checked. */
@@ -216,11 +218,11 @@ function typeOf(schema: z.core.$ZodType): SettingType {
   return schema instanceof z.ZodRecord ? "object" : "string";
 }
 
-/** The command that sets a setting to something valid. Secrets come from files or prompts. */
+/** The command that sets a setting to a valid value. Secrets come from files or prompts. */
 export function settingFix(key: SettingKey): string {
   const { fix = key } = settingsSchema.shape[key].meta() ?? {};
   return `pulumi config set ${typeof fix === "string" ? fix : fix()}`;
 }
 
-/** The stack's configuration after every check. */
+/** The stack's configuration, checked. */
 export type SettingsValues = z.output<typeof settingsSchema>;

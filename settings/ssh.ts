@@ -1,15 +1,15 @@
-/** Host key types that current OpenSSH servers and Go's SSH client agree on. */
+/** Host key types that both current OpenSSH servers and Go's SSH client support. */
 const HOST_KEY_TYPES = ["ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521"];
 
-/** What became of a pasted host key: the line to pin, or what is wrong with it. */
+/** The line to pin for a pasted host key, or the problem with it. */
 export type HostKeyResult = { line: string; problem?: never } | { line?: never; problem: string };
 
 /**
  * Turns a host's public key into the one line that `@pulumi/command` pins: `<type> <base64>`, as in authorized_keys.
  *
- * Accepted are the content of `/etc/ssh/ssh_host_ed25519_key.pub`, a known_hosts line (hashed or not), and the whole
- * output of ssh-keyscan, of which the ed25519 key is taken, else an ecdsa one. An RSA key is refused: pinning it makes
- * the client offer only the `ssh-rsa` signature, which OpenSSH no longer accepts since 8.8.
+ * It accepts the content of `/etc/ssh/ssh_host_ed25519_key.pub`, a known_hosts line (hashed or not), and the whole
+ * output of ssh-keyscan, from which it takes the ed25519 key, else an ecdsa key. It refuses an RSA key: pinning one
+ * makes the client offer only the `ssh-rsa` signature, which OpenSSH has not accepted since 8.8.
  */
 export function normaliseHostKey(text: string): HostKeyResult {
   const lines = text.split(/\r?\n/).map((line) => line.trim());
@@ -28,19 +28,19 @@ export function normaliseHostKey(text: string): HostKeyResult {
         "Use the host's ed25519 or ecdsa key",
     };
   }
-  return { problem: "is no public key line like `ssh-ed25519 AAAA…`" };
+  return { problem: "is not a public key line like `ssh-ed25519 AAAA…`" };
 }
 
 function parseKeyLine(line: string): { type: string; blob: string } | undefined {
   if (line.startsWith("@")) return undefined;
-  // A known_hosts or ssh-keyscan line has the host before the key type.
+  // In a known_hosts or ssh-keyscan line the host precedes the key type.
   const words = line.split(/\s+/);
   const at = words.findIndex((word) => word === "ssh-rsa" || HOST_KEY_TYPES.includes(word));
   const [type, blob] = at === 0 || at === 1 ? words.slice(at) : [];
   return type !== undefined && blob !== undefined ? { type, blob } : undefined;
 }
 
-/** The key type that an SSH public key blob names in its first field (RFC 4253, section 6.6). */
+/** The key type in the first field of an SSH public key blob (RFC 4253, section 6.6). */
 function blobType(blob: string): string | undefined {
   if (!/^[A-Za-z0-9+/]+={0,2}$/.test(blob)) return undefined;
   const bytes = Buffer.from(blob, "base64");
@@ -49,13 +49,13 @@ function blobType(blob: string): string | undefined {
   return bytes.length > 4 + length ? bytes.subarray(4, 4 + length).toString("latin1") : undefined;
 }
 
-/** What is wrong with an SSH private key's text, without repeating any of it; `undefined` if it looks usable. */
+/** The problem with an SSH private key, without quoting the key; `undefined` if it looks usable. */
 export function privateKeyProblem(text: string): string | undefined {
   const match = /^-----BEGIN ([A-Z ]*)PRIVATE KEY-----\r?\n([\s\S]+)\r?\n-----END \1PRIVATE KEY-----\s*$/.exec(text);
   if (!match) {
     return text.trimStart().startsWith("-----BEGIN")
       ? "is cut off or lost its line breaks; it must reach to the END line"
-      : "is no private key; give the key's text, not the name of its file";
+      : "is not a private key; give the key's text, not the name of its file";
   }
   const [, kind = "", body = ""] = match;
   const encrypted =
@@ -65,7 +65,7 @@ export function privateKeyProblem(text: string): string | undefined {
   return encrypted ? "is protected by a passphrase; make a key of its own for this program without one" : undefined;
 }
 
-/** The cipher that an OpenSSH private key file names (its format: PROTOCOL.key in the OpenSSH sources). */
+/** The cipher of an OpenSSH private key file (format: PROTOCOL.key in the OpenSSH sources). */
 function opensshCipher(body: string): string | undefined {
   const bytes = Buffer.from(body.replace(/\s/g, ""), "base64");
   const magic = "openssh-key-v1\0";

@@ -1,4 +1,5 @@
-// A stack's sites and hosts: the main ones, whose settings lie at the top, and those of `moreSites` and `moreHosts`.
+// A stack's sites and hosts: the main ones, whose settings are at the top level, and those of `moreSites` and
+// `moreHosts`.
 
 import type { SecretSetting, SettingsValues } from "./schema.ts";
 
@@ -11,7 +12,7 @@ export type OriginHost = SettingsValues["moreHosts"][number];
 /** A list with at least one entry. */
 export type NonEmpty<T> = [T, ...T[]];
 
-/** What a function makes of each of a list that is never empty. */
+/** Maps a list that is never empty to another one. */
 export const each = <T, U>([first, ...rest]: Readonly<NonEmpty<T>>, make: (item: T) => U): NonEmpty<U> => [
   make(first),
   ...rest.map(make),
@@ -31,12 +32,12 @@ export function hostsOf(values: Values): NonEmpty<OriginHost> {
   return [{ sshAddress, sshPort, sshUser, sshHostKey, originAddresses, immichUpstream }, ...values.moreHosts];
 }
 
-/** Where a host's nginx finds a site's Immich: the main site's can be another on each host. */
+/** Where a host's nginx finds a site's Immich. The main site's can differ between hosts. */
 export const upstreamOn = (values: Values, host: OriginHost, site: SiteSettings): string =>
   site.hostname === values.hostname ? host.immichUpstream : site.immichUpstream;
 
-/** The settings as if one of its sites, on one of its hosts, were all that the stack has. */
-export function viewOf<T extends Values>(values: T, site: SiteSettings, host: OriginHost): T {
+/** The settings of a stack reduced to one of its sites on one of its hosts. */
+export function settingsForSite<T extends Values>(values: T, site: SiteSettings, host: OriginHost): T {
   const immichUpstream = upstreamOn(values, host, site);
   return { ...values, ...site, ...host, immichUpstream, moreSites: [], moreHosts: [] };
 }

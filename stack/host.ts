@@ -61,7 +61,7 @@ export class Host implements HostState {
   /** Installs the sites' certificates. The step's new SSH connection confirms the change of the firewall. */
   public installCertificates(sites: readonly Site[], after: After): CertifiedHost {
     const { connection, last, prefix } = this.identity;
-    const installed = sites.map(({ lostAnswers }) => lostAnswers.installation);
+    const installed = sites.map(({ orphanCleanup }) => orphanCleanup.installation);
     const certificates = new HostCertificates(
       `${prefix}certificates`,
       {

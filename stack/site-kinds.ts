@@ -42,7 +42,7 @@ export class ImmichSite extends Site {
         rotations: this.own.deviceRotations,
         tokenDuration: settings.tokenDuration,
         anyServiceToken: settings.anyServiceToken,
-        hooks: this.lostAnswers.creation,
+        hooks: this.orphanCleanup.creation,
       },
       { provider, ...after },
     );
@@ -57,7 +57,7 @@ export class ImmichSite extends Site {
         hostname: this.hostname,
         addresses,
         comment: "Immich behind Cloudflare Access",
-        hooks: this.lostAnswers.creation,
+        hooks: this.orphanCleanup.creation,
       },
       { provider, ...after },
     );
@@ -84,7 +84,7 @@ export class SharesSite extends Site {
     const { settings, provider } = this.context;
     return new PublicShares(
       this.hostname,
-      { zoneId: settings.zoneId, hostname: this.hostname, addresses, hooks: this.lostAnswers.creation },
+      { zoneId: settings.zoneId, hostname: this.hostname, addresses, hooks: this.orphanCleanup.creation },
       { provider, ...after },
     );
   }

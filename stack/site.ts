@@ -2,7 +2,7 @@ import type * as pulumi from "@pulumi/pulumi";
 import type { AccessApplication } from "../components/access-application.ts";
 import type * as cloudflare from "../components/cloudflare.ts";
 import { LoginProvider } from "../components/login-provider.ts";
-import { LostAnswers } from "../components/lost-answers/index.ts";
+import { OrphanCleanup } from "../components/orphan-cleanup/index.ts";
 import { OriginCertificate } from "../components/origin-certificate.ts";
 import type { HostCertificates, HostNginx } from "../components/origin-host/index.ts";
 import type { OriginPullsCertificate } from "../components/origin-pulls/certificate.ts";
@@ -53,7 +53,7 @@ export abstract class Site implements SiteState {
   public readonly clientAuthentication: ClientAuthentication;
   public readonly resources: readonly pulumi.Resource[];
   /** Removes what failed creations have left. */
-  public readonly lostAnswers: LostAnswers;
+  public readonly orphanCleanup: OrphanCleanup;
   protected readonly context: StackContext;
 
   protected constructor(context: StackContext, hostname: string, clientAuthentication: ClientAuthentication) {
@@ -61,7 +61,7 @@ export abstract class Site implements SiteState {
     this.context = context;
     this.hostname = hostname;
     this.clientAuthentication = clientAuthentication;
-    this.lostAnswers = new LostAnswers({
+    this.orphanCleanup = new OrphanCleanup({
       apiUrl: settings.apiUrl,
       apiToken: settings.apiToken,
       zoneId: settings.zoneId,
@@ -101,7 +101,7 @@ export abstract class Site implements SiteState {
         hostname: this.hostname,
         mode: settings.originPulls,
         ...(certificate && { certificate }),
-        hooks: this.lostAnswers.creation,
+        hooks: this.orphanCleanup.creation,
       },
       { provider, ...after },
     );
@@ -133,7 +133,7 @@ export class SiteWithOriginPulls implements SiteState {
     const { settings, provider } = this.context;
     const component = new LoginProvider(
       "login",
-      { accountId: settings.accountId, choice: settings.loginProvider, hooks: this.site.lostAnswers.creation },
+      { accountId: settings.accountId, choice: settings.loginProvider, hooks: this.site.orphanCleanup.creation },
       { provider, ...after },
     );
     return { component, resources: [component] };

@@ -1,25 +1,25 @@
 import type { Rotation } from "../lib/deployed-stack.ts";
 import type { DeviceOutput } from "../lib/outputs.ts";
 
-/** A header that the Immich app has to send with every request. */
+/** A header that the Immich app must send with every request. */
 export interface Header {
   name: string;
   value: string;
 }
 
-/** What a person needs to connect one device. It holds the device's secret. */
+/** What a person needs to connect one device. It contains the device's secret. */
 export interface Card {
   device: string;
   /** Address of the site. */
   url: string;
   headers: readonly Header[];
-  /** When the token ends, RFC 3339. */
+  /** When the token expires, RFC 3339. */
   expiresAt: string;
-  /** Until when the secret before the last rotation still works, RFC 3339; absent if there is none any more. */
+  /** Until when the secret before the last rotation still works, RFC 3339; absent if none does. */
   previousSecretUntil?: string;
 }
 
-/** What is known about a device's secrets. */
+/** Versions of a device's secret. */
 export interface Secrets {
   /** The last rotation in the settings, whether or not it was deployed. */
   rotation?: Rotation | undefined;
@@ -49,7 +49,7 @@ export function cardOf(
 }
 
 /**
- * The way through the Immich app, in the words on its screens (immich-app/immich, i18n/en.json and
+ * The steps in the Immich app, in the words on its screens (immich-app/immich, i18n/en.json and
  * mobile/lib/widgets/forms/login/login_form.dart). Some versions call the entry “Proxy Headers”.
  */
 export const STEPS: readonly string[] = [
@@ -59,17 +59,17 @@ export const STEPS: readonly string[] = [
   "Put the address into “Server Endpoint URL”, tap Next, and log in with your Immich account.",
 ];
 
-/** What the app shows when something is wrong, and what that means. */
+/** Error messages of the app, and their meanings. */
 export const TROUBLES: readonly { shown: string; meaning: string }[] = [
   {
     shown: "Could not connect to server.",
     meaning:
-      "Cloudflare refused the headers (401 or 403) or got none. Compare both, letter by letter and without blanks; then see whether the token has ended or was rotated.",
+      "Cloudflare refused the headers (401 or 403) or got none. Compare both, letter by letter and without spaces; then check whether the token has expired or was rotated.",
   },
   {
     shown: "Your app major version is not compatible with the server!",
     meaning:
-      "The app got Cloudflare's login page and takes it for a server. A header is missing or its name is misspelt.",
+      "The app got Cloudflare's login page and mistakes it for a server. A header is missing or its name is misspelt.",
   },
   {
     shown: "Error logging you in, check server URL, email and password",
@@ -78,7 +78,7 @@ export const TROUBLES: readonly { shown: string; meaning: string }[] = [
   {
     shown: "An upload stays at 100 %, or fails again and again",
     meaning:
-      "The file has more than the 100 MB that Cloudflare's free plan lets through. Upload it at home: Settings, Networking, Automatic URL switching.",
+      "The file exceeds the 100 MB that Cloudflare's free plan allows. Upload it at home: Settings, Networking, Automatic URL switching.",
   },
   {
     shown: "The widget on the home screen shows nothing",
@@ -86,7 +86,7 @@ export const TROUBLES: readonly { shown: string; meaning: string }[] = [
   },
 ];
 
-/** Sentences about the times that matter for a card. */
+/** Sentences about the card's deadlines. */
 export function deadlines({ device, expiresAt, previousSecretUntil }: Card, now = new Date()): string[] {
   const ended = Date.parse(expiresAt) <= now.getTime();
   return [

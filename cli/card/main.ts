@@ -20,7 +20,7 @@ const CARD = {
 } as const;
 
 await runTool(CARD, async (values) => {
-  // The device may be gone from the stack by the time its page is deleted.
+  // Not looked up in the stack: the device may have been removed before its page is deleted.
   if (values.delete && !/^[a-z0-9-]+$/.test(values.device ?? ""))
     throw new CommandError("--delete needs --device with a device's name");
   if (values.site !== undefined && !isHostname(values.site)) {

@@ -16,7 +16,7 @@ dd { margin: 0; }
 @media print { button { display: none; } }
 `;
 
-// The clipboard is not there in every browser; the text itself is selected by a click.
+// Not every browser has the clipboard; there a click selects the text.
 const SCRIPT = `
 for (const button of document.querySelectorAll("button")) {
   button.addEventListener("click", async () => {
@@ -28,10 +28,10 @@ for (const button of document.querySelectorAll("button")) {
 
 const hash = (text: string) => `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
 
-/** Nothing is loaded and nothing can be sent: only this style and this script, by their hashes. */
+/** Allows only this style and this script, by their hashes; the page loads and sends nothing. */
 const POLICY = `default-src 'none'; style-src ${hash(STYLE)}; script-src ${hash(SCRIPT)}; base-uri 'none'; form-action 'none'`;
 
-/** The card as a page that needs nothing but itself. */
+/** The card as a self-contained page. */
 export function cardPage(card: Card): string {
   const title = `${card.device} at ${card.url}`;
   return `<!doctype html>
@@ -42,15 +42,15 @@ export function cardPage(card: Card): string {
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="referrer" content="no-referrer">
 <meta name="robots" content="noindex">
-<title>${escaped(title)}</title>
+<title>${escapeHtml(title)}</title>
 <style>${STYLE}</style>
 </head>
 <body>
-<h1>${escaped(title)}</h1>
-<p>This page holds the secret of ${escaped(card.device)}. Whoever has it gets past Cloudflare, though not into Immich.
+<h1>${escapeHtml(title)}</h1>
+<p>This page holds the secret of ${escapeHtml(card.device)}. Whoever has it gets past Cloudflare, though not into Immich.
 Show it only to the owner of the device, and delete it afterwards.</p>
 <ol>
-${STEPS.map((step) => `<li>${escaped(step)}</li>`).join("\n")}
+${STEPS.map((step) => `<li>${escapeHtml(step)}</li>`).join("\n")}
 </ol>
 <h2>Address</h2>
 ${item("Server Endpoint URL", card.url)}
@@ -65,11 +65,11 @@ ${item("Header value", value)}
   .join("\n")}
 <h2>How long it works</h2>
 ${deadlines(card)
-  .map((sentence) => `<p>${escaped(sentence)}</p>`)
+  .map((sentence) => `<p>${escapeHtml(sentence)}</p>`)
   .join("\n")}
 <h2>What the app shows when something is wrong</h2>
 <dl>
-${TROUBLES.map(({ shown, meaning }) => `<dt>${escaped(shown)}</dt><dd>${escaped(meaning)}</dd>`).join("\n")}
+${TROUBLES.map(({ shown, meaning }) => `<dt>${escapeHtml(shown)}</dt><dd>${escapeHtml(meaning)}</dd>`).join("\n")}
 </dl>
 <script>${SCRIPT}</script>
 </body>
@@ -77,14 +77,14 @@ ${TROUBLES.map(({ shown, meaning }) => `<dt>${escaped(shown)}</dt><dd>${escaped(
 `;
 }
 
-/** Something to put into a field of the app: as text and as a QR code. */
+/** A value for a field of the app, as text and as a QR code. */
 function item(label: string, text: string): string {
   return (
-    `<div class="item"><p>${label}</p><code>${escaped(text)}</code><button type="button">Copy</button>` +
+    `<div class="item"><p>${label}</p><code>${escapeHtml(text)}</code><button type="button">Copy</button>` +
     `${qrSvg(text, `QR code of this ${label.toLowerCase()}`)}</div>`
   );
 }
 
 const ESCAPES: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
 
-const escaped = (text: string) => text.replace(/[&<>"]/g, (character) => ESCAPES[character] ?? character);
+const escapeHtml = (text: string) => text.replace(/[&<>"]/g, (character) => ESCAPES[character] ?? character);

@@ -1,11 +1,11 @@
 import encodeQR from "qr";
 
-/** Light modules around a code, which ISO/IEC 18004 asks for: readers fail without them. */
+/** Width of the light border in modules. ISO/IEC 18004 requires it, and readers fail without it. */
 const BORDER = 4;
 
 const modules = (text: string): boolean[][] => encodeQR(text, "raw", { border: BORDER, ecc: "medium" });
 
-/** A QR code as an SVG element, black on white whatever the page's colours are. */
+/** A QR code as an SVG element, black on white regardless of the page's colours. */
 export function qrSvg(text: string, label: string): string {
   const rows = modules(text);
   const size = rows.length.toString();
@@ -19,8 +19,8 @@ export function qrSvg(text: string, label: string): string {
 }
 
 /**
- * A QR code as lines for a terminal, two modules in the height of a line. Its colours are given, not left to the
- * terminal: light on dark it would be inverted, which many readers do not take.
+ * A QR code as lines for a terminal, two modules per line of text. It sets its colours itself: on a dark terminal the
+ * code would otherwise be inverted, and many readers reject that.
  */
 export function qrLines(text: string): string[] {
   const rows = modules(text);

@@ -1,16 +1,16 @@
 import { deadlines, STEPS, TROUBLES, type Card } from "./card.ts";
 import { qrLines } from "./qr.ts";
 
-/** Columns that text is wrapped at. */
+/** Width of the text in columns. */
 const WIDTH = 80;
 
-/** The card as text. `codes` adds the QR codes, for which a terminal with 256 colours and 80 columns is needed. */
+/** The card as text. `codes` adds the QR codes, which need a terminal with 256 colours and 80 columns. */
 export function cardText(card: Card, codes: boolean): string {
   const code = (text: string) => (codes ? ["", ...qrLines(text).map((line) => `   ${line}`), ""] : []);
   return [
     `${card.device} at ${card.url}`,
     "",
-    ...STEPS.flatMap((step, index) => wrapped(step, `${(index + 1).toString()}. `)),
+    ...STEPS.flatMap((step, index) => wrapText(step, `${(index + 1).toString()}. `)),
     "",
     "Server Endpoint URL",
     `   ${card.url}`,
@@ -24,16 +24,16 @@ export function cardText(card: Card, codes: boolean): string {
       ...code(value),
     ]),
     "",
-    ...deadlines(card).flatMap((sentence) => wrapped(sentence)),
+    ...deadlines(card).flatMap((sentence) => wrapText(sentence)),
     "",
     "What the app shows when something is wrong:",
-    ...TROUBLES.flatMap(({ shown, meaning }) => [...wrapped(shown, "- "), ...wrapped(meaning, "    ", "    ")]),
+    ...TROUBLES.flatMap(({ shown, meaning }) => [...wrapText(shown, "- "), ...wrapText(meaning, "    ", "    ")]),
     "",
   ].join("\n");
 }
 
 /** A text in lines of at most `WIDTH` columns, the first one after `first`, the others after `rest`. */
-function wrapped(text: string, first = "", rest = " ".repeat(first.length)): string[] {
+function wrapText(text: string, first = "", rest = " ".repeat(first.length)): string[] {
   const lines: string[] = [];
   let line = first;
   let empty = true;

@@ -8,7 +8,7 @@ import type { ConfigStack } from "./stack.ts";
 
 const PROJECT = "immich-access";
 
-/** What becomes part of the stack as it is; the next `up` changes it to what the stack says, each in its turn. */
+/** What is imported into the stack unchanged; the next `up` updates it. */
 export interface Adoption {
   hostname: string;
   zoneId: string;
@@ -21,9 +21,9 @@ export interface Adoption {
 /**
  * Imports what exists at Cloudflare into a stack whose settings are written. Nothing at Cloudflare changes.
  *
- * Imported resources keep the provider that they were imported with, and another one later would replace them. So the
- * program's own provider comes first, by a program that has nothing else; only it is targeted, so that whatever the
- * stack may have besides stays.
+ * Imported resources keep the provider of the import; a later change of provider would replace them. The program's own
+ * provider is therefore created first, by a program that has nothing else. Only it is targeted, so that the stack's
+ * other resources stay.
  *
  * @throws CommandError with what the CLI says
  */

@@ -1,17 +1,24 @@
-// The questions about what is at Cloudflare already.
+// The questions about what already exists at Cloudflare.
 import type { ApiReader } from "../doctor/cloudflare/collect.ts";
 import type { Application } from "../doctor/cloudflare/facts.ts";
 import type { Adoption } from "./adopt.ts";
 import { lookUp, type Zone } from "./cloudflare.ts";
 import type { Dialogue } from "./dialogue.ts";
-import { described, type Issued, matchApplications, matchCertificates, matchRecords, type Record } from "./existing.ts";
+import {
+  describeRecord,
+  type Issued,
+  matchApplications,
+  matchCertificates,
+  matchRecords,
+  type Record,
+} from "./existing.ts";
 
-/** A host name with where it belongs. */
+/** A host name with its account and zone. */
 export interface Site extends Zone {
   hostname: string;
 }
 
-/** Looks for what is there for the host name already, and offers what the stack can take over. */
+/** Searches for what already exists for the host name, and offers to import what the stack can take over. */
 export async function askAdoption(
   dialogue: Dialogue,
   api: ApiReader,
@@ -37,7 +44,7 @@ export async function askAdoption(
   const records: Adoption["records"] =
     adoptions.length > 0 &&
     (await take(
-      `For ${hostname}, ${adoptions.map(({ record }) => described(record)).join(" and ")}`,
+      `For ${hostname}, ${adoptions.map(({ record }) => describeRecord(record)).join(" and ")}`,
       "pulumi up will make it proxied and lead to the host, after all else.",
     ))
       ? adoptions
@@ -52,7 +59,8 @@ export async function askAdoption(
       ? application.id
       : undefined;
 
-  for (const record of rest) tasks.push(`${hostname} also has ${described(record)}: delete it in the dashboard, DNS`);
+  for (const record of rest)
+    tasks.push(`${hostname} also has ${describeRecord(record)}: delete it in the dashboard, DNS`);
   for (const { name } of doubles) tasks.push(`the Access application "${name}" is a second one: delete it`);
   for (const { name } of below) {
     tasks.push(

@@ -7,16 +7,16 @@ import { readNamed } from "./options.ts";
 import { type Before, problemOf } from "./settings.ts";
 import { apiError, TOKEN_ADVICE } from "./token.ts";
 
-/** An answer of the API, with a problem of it in words for a person. */
+/** Awaits a response of the API; a problem becomes a message for a person. */
 export const lookUp = <T>(answer: Promise<T>): Promise<T> =>
   answer.catch((error: unknown) => {
     throw apiError(error);
   });
 
-/** The flags that the token and the zone come from; `api-token` stands for CLOUDFLARE_API_TOKEN. */
+/** The flags for the token and the zone; `api-token` is the environment's CLOUDFLARE_API_TOKEN. */
 export const TOKEN_FLAGS = ["api-token-file", "api-token", "account", "zone"];
 
-/** How to make a token, unless the next question says so anyway. */
+/** Advice on making a token; on a terminal the next question gives it. */
 export const tokenAdvice = ({ interactive }: Dialogue) => (interactive ? "" : `\n${TOKEN_ADVICE}`);
 
 /** The API token: from a file, the environment or a prompt, never from the command line. */
@@ -57,11 +57,11 @@ interface ListedZone {
   account: { id: string; name: string };
 }
 
-/** The account and the zone, from those that the token reaches. */
+/** Asks for the zone, with its account, among those that the token can read. */
 export async function askZone(dialogue: Dialogue, api: ApiReader, before: Before): Promise<Zone> {
   const zones = await dialogue.during("Looking for your zones", lookUp(api.all<ListedZone>("/zones")));
   if (zones.length === 0) {
-    throw new CommandError(`the token reaches no zone: it lacks Zone, Zone, Read${tokenAdvice(dialogue)}`);
+    throw new CommandError(`the token can read no zone: it lacks Zone, Zone, Read${tokenAdvice(dialogue)}`);
   }
   const accounts = new Map(zones.map(({ account }) => [account.id, account.name]));
   const accountId = await dialogue.choose(
@@ -75,7 +75,7 @@ export async function askZone(dialogue: Dialogue, api: ApiReader, before: Before
   return { zoneId, accountId, name: zones.find(({ id }) => id === zoneId)?.name ?? "" };
 }
 
-/** The domain of the account's Zero Trust team, which only the dashboard can set up. */
+/** Finds the domain of the account's Zero Trust team, which only the dashboard can create. */
 export async function findTeam(api: ApiReader, accountId: string): Promise<string> {
   const organization = await api
     .one<Organization>(`/accounts/${accountId}/access/organizations`)
@@ -89,7 +89,7 @@ export async function findTeam(api: ApiReader, accountId: string): Promise<strin
   return organization.auth_domain;
 }
 
-/** How people log in: by what the account has, or by a PIN that is added to it. */
+/** Asks how people log in: by identity providers of the account, or by a PIN that is added to it. */
 export async function askLogin(
   dialogue: Dialogue,
   api: ApiReader,

@@ -14,33 +14,33 @@ import { askHost, SSH_FLAGS } from "./ssh.ts";
 import type { Texts } from "./stack.ts";
 import { missingPermissions } from "./token.ts";
 
-/** What the questions came to. */
+/** The result of the questions. */
 export interface Configured {
   plain: Texts;
   secret: Texts;
   /** What to import into the stack; `undefined` if nothing. */
   adoption: Adoption | undefined;
-  /** What the user has to do before `pulumi up`. */
+  /** Tasks for the user before `pulumi up`. */
   tasks: string[];
 }
 
-/** One of `moreSites` or `moreHosts`, as far as it matters here. */
+/** The parts of an entry of `moreSites` or `moreHosts` that are read here. */
 interface Further {
   immichUpstream?: string;
   originAddresses?: readonly string[];
 }
 
 /**
- * Asks for all settings and tries them. Changes nothing anywhere.
+ * Asks for all settings and tries them. Changes nothing.
  *
  * @param present the stack's settings
- * @param known ids of what the stack has made so far
- * @throws CommandError about the first answer that does not hold, or all problems between the settings
+ * @param known ids of the stack's resources
+ * @throws CommandError about the first answer that is wrong, or about all problems between the settings
  */
 export async function configure(dialogue: Dialogue, present: Texts, known: ReadonlySet<string>): Promise<Configured> {
   const before = (key: SettingKey) => present[key] || undefined;
   const beforeList = (key: SettingKey) => JSON.parse(before(key) ?? "[]") as string[];
-  // Further sites and hosts are nothing to ask about: they are written into the stack's file, and stay as they are.
+  // Further sites and hosts are edited in the stack's file and stay unchanged here.
   const further = (key: "moreSites" | "moreHosts") => JSON.parse(before(key) ?? "[]") as Further[];
   const apiUrl = dialogue.flag("api-url") ?? before("apiUrl") ?? "https://api.cloudflare.com/client/v4";
   const refusal = problemOf("apiUrl")(apiUrl);
@@ -54,7 +54,7 @@ export async function configure(dialogue: Dialogue, present: Texts, known: Reado
     if (lacking.length > 0) throw new CommandError(`the token lacks: ${lacking.join("; ")}${tokenAdvice(dialogue)}`);
     return { api, apiToken, zone };
   });
-  dialogue.say(`The token may do all that is needed in ${zone.name}.`);
+  dialogue.say(`The token has all permissions that are needed in ${zone.name}.`);
   const teamDomain = await findTeam(api, zone.accountId);
 
   const hostname = await dialogue.text({
@@ -65,7 +65,7 @@ export async function configure(dialogue: Dialogue, present: Texts, known: Reado
       problemOf("hostname")(value) ?? (value.endsWith(`.${zone.name}`) ? undefined : `is not under ${zone.name}`),
   });
   if (hostname.split(".").length > zone.name.split(".").length + 1) {
-    dialogue.warn(`Cloudflare's free certificate covers names one level under ${zone.name} only, and not ${hostname}.`);
+    dialogue.warn(`Cloudflare's free certificate covers only names one level under ${zone.name}, and not ${hostname}.`);
   }
 
   const { connection, survey } = await dialogue.until(SSH_FLAGS, () => askHost(dialogue, before, hostname));
@@ -120,7 +120,7 @@ export async function configure(dialogue: Dialogue, present: Texts, known: Reado
   };
   const secret: Texts = { apiToken, sshPrivateKey: connection.sshPrivateKey };
   const { problems } = checkSettings({ ...present, ...plain, ...secret });
-  if (problems) throw new CommandError(`the settings do not hold; nothing has been written:\n${problems.join("\n")}`);
+  if (problems) throw new CommandError(`the settings are not valid; nothing has been written:\n${problems.join("\n")}`);
 
   // Each host's addresses have records under the name.
   const addresses = [...originAddresses, ...further("moreHosts").flatMap((host) => host.originAddresses ?? [])];
@@ -136,7 +136,10 @@ export async function configure(dialogue: Dialogue, present: Texts, known: Reado
 const changed = (texts: Texts, present: Texts): Texts =>
   Object.fromEntries(Object.entries(texts).filter(([key, value]) => present[key] !== value));
 
-/** Where the main site's Immich is: as is set where one answers there, else what was found and is no further site's. */
+/**
+ * Proposes the main site's Immich: the one that is set if it answers, else one that was found and is not another
+ * site's.
+ */
 export function proposedUpstream(
   { immich }: Pick<Survey, "immich">,
   present: string | undefined,
@@ -146,7 +149,7 @@ export function proposedUpstream(
   return immich.find((endpoint) => !others.some((site) => site.immichUpstream === endpoint)) ?? present;
 }
 
-/** What is set; else the host's own addresses, those of the records that are there, and the one that SSH goes to. */
+/** Proposes the addresses that are set; else the host's own, those of existing records, and the one that SSH uses. */
 function proposedAddresses(
   present: readonly string[],
   { addresses }: Survey,

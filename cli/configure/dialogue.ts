@@ -1,17 +1,17 @@
 import * as clack from "@clack/prompts";
 import { CommandError } from "../lib/command.ts";
 
-/** The user left at a question. */
+/** The user cancelled at a question. */
 export class Cancelled extends Error {}
 
-/** One thing that the user decides. Its flag answers it without a terminal. */
+/** One question to the user. Its flag answers it without a terminal. */
 export interface Question {
   /** Name of the flag, without the dashes. */
   flag: string;
   message: string;
-  /** What to propose: what is set already, or what was found out. */
+  /** The proposed answer: the present setting, or what was found. */
   initial?: string | undefined;
-  /** What is wrong with an answer, to be read after the answer; `undefined` if nothing is. */
+  /** The problem with an answer, shown after it; `undefined` if there is none. */
   problem?: (value: string) => string | undefined;
 }
 
@@ -22,14 +22,14 @@ export interface Choice {
   hint?: string;
 }
 
-/** Flags by name, as `parseArgs` has them. */
+/** Flags by name, as `parseArgs` returns them. */
 export type Flags = Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
 
-/** Asks on a terminal; without one it takes the flags, then what would have been proposed. */
+/** Asks on a terminal. Without one, the flags answer, then the proposals. */
 export class Dialogue {
   public readonly interactive: boolean;
   private readonly flags: Map<string, Flags[string]>;
-  /** Answers of this run, which a second attempt at a question proposes. */
+  /** Answers of this run, which are proposed when a question is asked again. */
   private readonly answers = new Map<string, string>();
 
   public constructor(flags: Flags, interactive: boolean) {
@@ -50,7 +50,7 @@ export class Dialogue {
     );
   }
 
-  /** Several texts, on a terminal separated by commas. An empty list is an answer only where it was proposed. */
+  /** Several texts, on a terminal separated by commas. An empty list is accepted only if it was proposed. */
   public async list(question: Omit<Question, "initial"> & { initial: readonly string[] }): Promise<string[]> {
     const given = this.flags.get(question.flag);
     const split = (value: string) => value.split(/[\s,]+/).filter((item) => item !== "");
@@ -89,7 +89,7 @@ export class Dialogue {
     );
   }
 
-  /** Yes or no. A flag stands for yes, with `no-` before it for no; without a terminal and a flag it is no. */
+  /** Yes or no. `--flag` means yes and `--no-flag` no. Without a terminal and a flag the answer is no. */
   public async confirm(message: string, initial: boolean, flag?: string): Promise<boolean> {
     const given = flag === undefined ? undefined : this.flags.get(flag);
     if (typeof given === "boolean") return given;
@@ -99,7 +99,7 @@ export class Dialogue {
     return answer;
   }
 
-  /** A secret, which is shown nowhere. It has no flag: other users of the machine see those. */
+  /** A secret, which is never shown. It has no flag, because other users of the machine can see flags. */
   public async secret(message: string, problem?: (value: string) => string | undefined): Promise<string> {
     const answer = await clack.password({
       message,
@@ -109,15 +109,15 @@ export class Dialogue {
     return answer;
   }
 
-  /** The value of a flag that is a text. */
+  /** The value of a text flag. */
   public flag(name: string): string | undefined {
     const given = this.flags.get(name);
     return typeof given === "string" ? given : undefined;
   }
 
   /**
-   * Work that asks and looks whether the answers hold. On a terminal it is done again until they do, with the flags in
-   * `flags` asked for, too.
+   * Runs `work`, which asks and tries the answers. On a terminal it runs again until the answers are right, and then
+   * also asks for the flags in `flags`.
    */
   public async until<T>(flags: readonly string[], work: () => Promise<T>): Promise<T> {
     for (;;) {
@@ -131,7 +131,7 @@ export class Dialogue {
     }
   }
 
-  /** Shows what takes a while, as long as it does. */
+  /** Shows a message while some work takes place. */
   public async during<T>(what: string, work: Promise<T>): Promise<T> {
     if (!this.interactive) return work;
     const spinner = clack.spinner();
@@ -143,13 +143,13 @@ export class Dialogue {
     }
   }
 
-  /** Tells something that was found out. */
+  /** Shows something that was found out. */
   public say(text: string): void {
     if (this.interactive) clack.log.success(text);
     else console.log(text);
   }
 
-  /** Tells what the user has to look after. */
+  /** Shows a warning. */
   public warn(text: string): void {
     if (this.interactive) clack.log.warn(text);
     else console.log(text);

@@ -1,23 +1,23 @@
 import { isIPv6 } from "node:net";
 import type { Application, DnsRecord, OriginCertificate } from "../doctor/cloudflare/facts.ts";
 
-/** A DNS record with the id by which it can be imported. */
+/** A DNS record with its id, for an import. */
 export type Record = DnsRecord & { id: string };
 
-/** An Origin CA certificate, as far as it is told about here. */
+/** The parts of an Origin CA certificate that are shown. */
 export type Issued = OriginCertificate & { id: string; hostnames: readonly string[]; expires_on: string };
 
-/** A record that becomes the one of an address. */
+/** An existing record that becomes the record of an address. */
 export interface RecordAdoption {
   address: string;
   record: Record;
 }
 
 /**
- * Which of a name's records become those of the addresses. `pulumi up` brings the others' content and proxying to what
- * the stack says, so a record of the same type serves for any address; the one with the same content comes first.
+ * Matches a name's records with the addresses. `pulumi up` updates content and proxying, so a record of the same type
+ * fits any address; one with the same content is preferred.
  *
- * @returns also the records that are left: they would lead visitors elsewhere, and a CNAME keeps others from being made
+ * @returns also the records that are left: they would lead visitors elsewhere, and a CNAME would block other records
  */
 export function matchRecords(
   records: readonly Record[],
@@ -36,7 +36,7 @@ export function matchRecords(
   return { adoptions: all.flatMap(({ address, record }) => (record ? [{ address, record }] : [])), rest: free };
 }
 
-/** The applications that guard exactly this host name, and those for paths below it, which come before them. */
+/** The applications that protect exactly this host name, and those for paths below it, which take precedence. */
 export function matchApplications(
   applications: readonly Application[],
   hostname: string,
@@ -51,12 +51,12 @@ export function matchApplications(
   return { same, below };
 }
 
-/** Origin certificates for the host name that were not made by this stack. */
+/** Origin certificates for the host name that do not belong to this stack. */
 export function matchCertificates(certificates: readonly Issued[], hostname: string): Issued[] {
   const wildcard = hostname.replace(/^[^.]+/, "*");
   return certificates.filter(({ hostnames }) => hostnames.includes(hostname) || hostnames.includes(wildcard));
 }
 
 /** A record in a few words. */
-export const described = ({ type, content, proxied }: DnsRecord) =>
+export const describeRecord = ({ type, content, proxied }: DnsRecord) =>
   `${type} ${content}${proxied ? "" : " (not proxied)"}`;

@@ -2,13 +2,13 @@ import type { Answer } from "../../components/origin-host/answer.ts";
 import { CommandError } from "../lib/command.ts";
 import { askAgent, type Connection } from "../lib/ssh.ts";
 
-/** What the agent's step `survey` has found on a host. */
+/** Answer of the agent's step `survey`. */
 export type Survey = Answer<"survey">;
 
 /**
  * Logs in, tries sudo, and looks around on the host without changing anything.
  *
- * @throws CommandError with one line about why it could not
+ * @throws CommandError with a one-line reason
  */
 export async function surveyHost(connection: Connection, hostname: string): Promise<Survey> {
   const { sshAddress, sshPort, sshUser } = connection;
@@ -21,7 +21,7 @@ export async function surveyHost(connection: Connection, hostname: string): Prom
   }
 }
 
-/** What has to be done on the host before the first `pulumi up`, which otherwise stops and says the same. */
+/** Tasks on the host before the first `pulumi up`, which otherwise stops with the same messages. */
 export function hostTasks({ published, openings, sites }: Survey, hostname: string): string[] {
   return [
     ...openings.map(

@@ -6,7 +6,7 @@ import { Cancelled, Dialogue } from "./dialogue.ts";
 import { CONFIGURE } from "./options.ts";
 import { ConfigStack } from "./stack.ts";
 
-/** As shells report a program that Ctrl-C ended. */
+/** Exit status by which shells report a program that Ctrl-C ended. */
 const CANCELLED = 130;
 
 await runTool(CONFIGURE, async (flags) => {
@@ -30,10 +30,10 @@ async function run(dialogue: Dialogue, name: string | undefined): Promise<number
   await dialogue.during("Writing the settings", stack.write(plain, secret));
   dialogue.say(`Pulumi.${stack.name}.yaml has all settings, its secrets encrypted.`);
   if (adoption) {
-    // Loaded only here, because it takes as long as all else together.
+    // Imported only when needed, because loading it takes as long as all else together.
     const { adopt } = await import("./adopt.ts");
     await dialogue.during("Importing what is there", adopt(stack, adoption));
-    dialogue.say("What was there is part of the stack; nothing of it has changed yet.");
+    dialogue.say("The existing resources are part of the stack now; none of them has changed yet.");
   }
   for (const task of tasks) dialogue.warn(`Before pulumi up: ${task}`);
   const next = `npx pulumi up --stack ${stack.name}`;
@@ -54,7 +54,7 @@ async function unlock(dialogue: Dialogue, stack: ConfigStack): Promise<void> {
       : "A new passphrase that encrypts the stack's secrets; keep it",
   );
   if (!stack.hasSecrets && (await dialogue.secret("The same once more")) !== passphrase) {
-    throw new CommandError("the two are not the same; nothing has been written");
+    throw new CommandError("the two passphrases differ; nothing has been written");
   }
   stack.unlock(passphrase);
 }

@@ -9,7 +9,7 @@ const texts = (value: string, help: string) => ({ type: "string", multiple: true
 export const CONFIGURE = {
   name: "configure",
   summary: `Asks for the settings of a stack, tries each of them, and writes them. A flag answers its question; without a terminal
-all answers come from flags, from what is set already and from what is found out.`,
+all answers come from flags, the present settings and what is found out.`,
   options: {
     stack: { ...text("NAME", "the stack; default: the selected one, else home"), short: "s" },
     "api-token-file": text("FILE", "Cloudflare API token; or the environment variable CLOUDFLARE_API_TOKEN"),

@@ -1,6 +1,6 @@
 import { type SettingKey, settingsSchema } from "../../settings/schema.ts";
 
-/** What is wrong with a setting's value, without the setting's name; `undefined` if nothing is. */
+/** The problem with a setting's value, without the setting's name; `undefined` if there is none. */
 export const problemOf =
   (key: SettingKey) =>
   (value: unknown): string | undefined =>
@@ -9,5 +9,5 @@ export const problemOf =
 /** The same for one entry of a list. */
 export const problemOfEntry = (key: SettingKey) => (value: string) => problemOf(key)([value]);
 
-/** What a setting is before this run; `undefined` where it is not set. */
+/** The value of a setting before this run; `undefined` if it is not set. */
 export type Before = (key: SettingKey) => string | undefined;

@@ -14,9 +14,9 @@ import { type Before, problemOf } from "./settings.ts";
 export const SSH_FLAGS = ["ssh-address", "ssh-port", "ssh-user", "ssh-key-file", "ssh-host-key"];
 
 /**
- * How to reach the host over SSH, tried out; with what is there.
+ * Asks how to reach the host over SSH, tries it, and surveys the host.
  *
- * @throws CommandError with what does not hold
+ * @throws CommandError with the wrong answer
  */
 export async function askHost(
   dialogue: Dialogue,
@@ -72,7 +72,7 @@ async function confirmHostKey(dialogue: Dialogue, shown: string, pinned: string 
   }
   dialogue.warn(`The host shows the key ${print}. On the host, \`ssh-keygen -lf ${file}\` tells its real one.`);
   if (await dialogue.confirm("Are they the same?", false)) return shown;
-  throw new CommandError("then another machine answers at this address: find out which before you go on");
+  throw new CommandError("another machine answers at this address: find out which before you go on");
 }
 
 async function askKey(dialogue: Dialogue, present: string | undefined): Promise<string> {

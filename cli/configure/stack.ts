@@ -7,11 +7,11 @@ import { capture, NAMESPACE, settingTexts } from "../lib/pulumi.ts";
 /** Settings by key; lists as JSON. */
 export type Texts = Readonly<Record<string, string>>;
 
-/** A stack that may not exist yet, by way of the Pulumi CLI on the PATH. */
+/** A stack that may not exist yet, accessed through the Pulumi CLI on the PATH. */
 export class ConfigStack {
   public readonly name: string;
   public exists: boolean;
-  /** Whether its secrets are encrypted by a passphrase that nobody has told yet. */
+  /** Whether its secrets are encrypted by a passphrase that is not known yet. */
   public readonly needsPassphrase: boolean;
   private passphrase: string | undefined;
 
@@ -39,28 +39,28 @@ export class ConfigStack {
     );
   }
 
-  /** Whether it has secrets, so that they cannot be read without its passphrase. */
+  /** Whether it has secrets, which cannot be read without its passphrase. */
   public get hasSecrets(): boolean {
     return stackFile(this.name).encryptionsalt !== undefined;
   }
 
-  /** Takes the passphrase for this run. It goes to the CLI in the environment, and nowhere else. */
+  /** Sets the passphrase for this run. It is passed to the CLI in the environment only. */
   public unlock(passphrase: string): void {
     this.passphrase = passphrase;
   }
 
-  /** The environment that the CLI needs for it. */
+  /** The environment that the CLI needs for the stack. */
   public get env(): NodeJS.ProcessEnv {
     return this.passphrase === undefined ? {} : { PULUMI_CONFIG_PASSPHRASE: this.passphrase };
   }
 
-  /** Its settings, secrets in the clear; those that it does not have are as Pulumi.yaml sets them. */
+  /** Its settings, with secrets in the clear and with the defaults of Pulumi.yaml. */
   public async settings(): Promise<Texts> {
     if (!this.exists) return defaultSettings();
     return settingTexts(await this.run(["config", "--json", "--show-secrets"]));
   }
 
-  /** The ids of what it has made so far, by which it is told from what others made. */
+  /** The ids of its resources, which distinguish them from others' at Cloudflare. */
   public async resourceIds(): Promise<ReadonlySet<string>> {
     if (!this.exists) return new Set();
     const { deployment } = JSON.parse(await this.run(["stack", "export"])) as {
@@ -69,7 +69,7 @@ export class ConfigStack {
     return new Set((deployment.resources ?? []).flatMap(({ id }) => id ?? []));
   }
 
-  /** Writes settings, and creates the stack first where there is none. Secrets are encrypted by the CLI. */
+  /** Writes settings; creates the stack if it does not exist. The CLI encrypts the secrets. */
   public async write(plain: Texts, secret: Texts): Promise<void> {
     if (!this.exists) {
       await this.run(["stack", "init"]);

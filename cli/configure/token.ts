@@ -2,17 +2,17 @@ import { request } from "../../components/cloudflare-api.ts";
 import { ApiProblem } from "../doctor/cloudflare/collect.ts";
 import { CommandError } from "../lib/command.ts";
 
-/** Something that the API token has to be allowed to do. */
+/** A permission that the API token needs. */
 export interface Permission {
-  /** As the dashboard calls it. */
+  /** Name in the dashboard. */
   name: string;
-  /** Key in the links that fill in the dashboard's form; absent where Cloudflare documents none. */
+  /** Key in the links that fill in the dashboard's form; absent if Cloudflare documents none. */
   key?: string;
-  /** A request that asks for it and changes nothing, whoever is allowed to make it. */
+  /** A request that needs this permission and never changes anything. */
   probe: (zone: string, account: string) => { method: "DELETE" | "PATCH"; path: string };
 }
 
-// Nothing has these ids, so there is nothing to delete.
+// No object has these ids, so the requests delete nothing.
 const NO_ID = "0".repeat(32);
 const NO_UUID = "00000000-0000-0000-0000-000000000000";
 
@@ -38,8 +38,8 @@ export const PERMISSIONS: readonly Permission[] = [
 ];
 
 /**
- * Opens the dashboard's form for a new token with the permissions filled in, as far as Cloudflare documents keys for
- * them (API token template URLs). For the one on service tokens it does not.
+ * Address of the dashboard's form for a new token with the permissions filled in (API token template URLs). Cloudflare
+ * documents no key for the permission on service tokens.
  */
 export const TOKEN_FORM = (() => {
   const keys = PERMISSIONS.flatMap(({ key }) => (key === undefined ? [] : [{ key, type: "edit" }]));
@@ -52,7 +52,7 @@ export const TOKEN_FORM = (() => {
   return `https://dash.cloudflare.com/profile/api-tokens?${query.toString()}`;
 })();
 
-/** What to do about permissions that are missing. */
+/** Remedy for missing permissions. */
 export const TOKEN_ADVICE =
   `Make a token with this link, which fills in the form, and add "Account, Access: Service Tokens, Edit" to it:\n` +
   TOKEN_FORM;
@@ -62,8 +62,8 @@ const ANSWER_MS = 15_000;
 /**
  * The names of the permissions that a token lacks.
  *
- * Each is asked for by a request that could change nothing: it names what does not exist. Cloudflare looks at the
- * permission before that, so 401 and 403 mean that it is missing, and any other refusal that it is there.
+ * Each permission is probed by a request for an object that does not exist, so nothing can change. Cloudflare checks
+ * the permission first: 401 and 403 mean that it is missing, any other error that the token has it.
  *
  * @throws CommandError if the API cannot be asked
  */
@@ -93,7 +93,7 @@ async function ask(baseUrl: string, token: string, method: "DELETE" | "PATCH", p
   return answer.status;
 }
 
-/** The problem of a call to the API, for a person. */
+/** Turns a failed call to the API into a message for a person. */
 export function apiError(error: unknown): unknown {
   if (!(error instanceof ApiProblem)) return error;
   if (error.status === 401 || error.status === 403 || error.status === 400) {

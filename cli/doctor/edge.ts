@@ -1,16 +1,16 @@
 import type { DeviceHeaders } from "../lib/outputs.ts";
-import { type Check, type Finding, ill, judged, well } from "./finding.ts";
+import { type Check, type Finding, failed, fromProblem, passed } from "./finding.ts";
 import { type Answer, attempt, get, type Network } from "./network.ts";
 
 const PING = "/api/server/ping";
-// Where Immich's clients open their websocket (engine.io's handshake, protocol version 4).
+// Immich's clients open their websocket here (engine.io's handshake, protocol version 4).
 const WEBSOCKET = "/api/socket.io/?EIO=4&transport=websocket";
 
 const STRANGER: Check = {
   id: "stranger",
   place: "cloudflare",
   title: "A stranger",
-  why: "Whoever is not logged in must not get as far as Immich.",
+  why: "Unauthenticated requests must not reach Immich.",
   fix: "pulumi up --refresh",
 };
 const WRONG_TOKEN: Check = { ...STRANGER, id: "wrong-token", title: "A wrong token" };
@@ -18,7 +18,7 @@ const WEBSOCKETS: Check = {
   id: "websocket",
   place: "cloudflare",
   title: "A websocket",
-  why: "Immich shows itself as offline without one.",
+  why: "Without one Immich shows itself as offline.",
   fix: "pulumi up --refresh",
 };
 const phone = (device: string): Check => ({
@@ -26,7 +26,7 @@ const phone = (device: string): Check => ({
   place: "cloudflare",
   title: `The device ${device}`,
   why: "The app shows the server as offline.",
-  fix: "mend what else is wrong here first, then compare the two headers in the app with `npm run card`",
+  fix: "fix the other findings first, then compare the two headers in the app with `npm run card`",
 });
 
 /** Asks the site as a stranger, with a wrong token, and as each device, all at once. */
@@ -36,15 +36,15 @@ export async function throughCloudflare(
   devices: Readonly<Record<string, DeviceHeaders>>,
 ): Promise<Finding[]> {
   const ask = (path: string, headers: Readonly<Record<string, string>> = {}) =>
-    get(network, new URL(`https://${hostname}${path}`), headers).catch((error: unknown) => reason(error));
+    get(network, new URL(`https://${hostname}${path}`), headers).catch((error: unknown) => failureReason(error));
   const all = Object.entries(devices);
   const [first] = all;
   const wrong = credentials({ clientId: first?.[1].clientId ?? `${"0".repeat(32)}.access`, clientSecret: "wrong" });
   return Promise.all([
-    ask(PING).then((answer) => refused(STRANGER, answer)),
-    ask(PING, wrong).then((answer) => refused(WRONG_TOKEN, answer)),
-    ...all.map(async ([device, headers]) => admitted(phone(device), await ask(PING, credentials(headers)))),
-    ...(first ? [ask(WEBSOCKET, { ...credentials(first[1]), ...UPGRADE }).then(opened)] : []),
+    ask(PING).then((answer) => blockedFinding(STRANGER, answer)),
+    ask(PING, wrong).then((answer) => blockedFinding(WRONG_TOKEN, answer)),
+    ...all.map(async ([device, headers]) => allowedFinding(phone(device), await ask(PING, credentials(headers)))),
+    ...(first ? [ask(WEBSOCKET, { ...credentials(first[1]), ...UPGRADE }).then(websocketFinding)] : []),
   ]);
 }
 
@@ -53,7 +53,7 @@ const credentials = ({ clientId, clientSecret }: DeviceHeaders) => ({
   "cf-access-client-secret": clientSecret,
 });
 
-// The key is any 16 bytes in base64 (RFC 6455, section 4.1); nobody reads what it is answered with.
+// The key is any 16 bytes in base64 (RFC 6455, section 4.1); the response to it is ignored.
 const UPGRADE = {
   connection: "Upgrade",
   upgrade: "websocket",
@@ -61,8 +61,8 @@ const UPGRADE = {
   "sec-websocket-key": Buffer.from("immich-access-dr").toString("base64"),
 };
 
-/** Why there was no answer, in one line. */
-export function reason(error: unknown): string {
+/** Why there was no response, in one line. */
+export function failureReason(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error.name === "TimeoutError" || error.name === "AbortError") return "no answer in time";
   const { code } = error as NodeJS.ErrnoException;
@@ -70,30 +70,38 @@ export function reason(error: unknown): string {
   return error.message.split("\n")[0] || code || "no connection";
 }
 
-/** What Access or the edge answered to someone who must not get in. */
-export function refused(check: Check, answer: Answer | string): Finding {
-  if (typeof answer === "string") return ill(check, answer, check.fix, "unknown");
+/** The finding for a request that Access must block. */
+export function blockedFinding(check: Check, answer: Answer | string): Finding {
+  if (typeof answer === "string") return failed(check, answer, check.fix, "unknown");
   const { status, location } = answer;
-  if (status === 302 && location.includes("/cdn-cgi/access/login")) return well(check, "gets the login page");
-  if (status === 401 || status === 403) return well(check, `gets ${status.toString()}`);
-  return ill(check, `${isPong(answer) ? "reaches Immich" : "gets past Access"} (${inWords(answer)})`);
+  if (status === 302 && location.includes("/cdn-cgi/access/login")) return passed(check, "gets the login page");
+  if (status === 401 || status === 403) return passed(check, `gets ${status.toString()}`);
+  return failed(check, `${isPong(answer) ? "reaches Immich" : "gets past Access"} (${describeAnswer(answer)})`);
 }
 
 /** Whether Immich itself has answered the ping. */
 export const isPong = ({ status, body }: Answer): boolean => status === 200 && body.includes("pong");
 
-/** What the site answered to a device. */
-export function admitted(check: Check, answer: Answer | string): Finding {
-  if (typeof answer === "string") return ill(check, answer, check.fix, "unknown");
-  return judged(check, isPong(answer) ? undefined : `does not reach Immich: ${inWords(answer)}`, "reaches Immich");
+/** The finding for a device's request, which Access must allow. */
+export function allowedFinding(check: Check, answer: Answer | string): Finding {
+  if (typeof answer === "string") return failed(check, answer, check.fix, "unknown");
+  return fromProblem(
+    check,
+    isPong(answer) ? undefined : `does not reach Immich: ${describeAnswer(answer)}`,
+    "reaches Immich",
+  );
 }
 
-function opened(answer: Answer | string): Finding {
-  if (typeof answer === "string") return ill(WEBSOCKETS, answer, WEBSOCKETS.fix, "unknown");
-  return judged(WEBSOCKETS, answer.status === 101 ? undefined : `does not open: ${inWords(answer)}`, "opens");
+function websocketFinding(answer: Answer | string): Finding {
+  if (typeof answer === "string") return failed(WEBSOCKETS, answer, WEBSOCKETS.fix, "unknown");
+  return fromProblem(
+    WEBSOCKETS,
+    answer.status === 101 ? undefined : `does not open: ${describeAnswer(answer)}`,
+    "opens",
+  );
 }
 
-/** What a status means on the way through Cloudflare, as its documentation and nginx have it. */
+/** Meanings of status codes on the way through Cloudflare, from its documentation and our nginx configuration. */
 const MEANINGS: Readonly<Record<number, string>> = {
   302: "Access sends it to the login page, so no policy admits the token",
   400: "the host's nginx got no certificate of Cloudflare that it accepts",
@@ -114,8 +122,8 @@ const MEANINGS: Readonly<Record<number, string>> = {
   530: "Cloudflare cannot resolve the origin",
 };
 
-/** An answer's status, and what it means on the way to Immich. */
-export function inWords({ status }: Answer): string {
+/** A response's status with its meaning. */
+export function describeAnswer({ status }: Answer): string {
   const meaning = MEANINGS[status];
   return meaning === undefined ? `status ${status.toString()}` : `${status.toString()}, ${meaning}`;
 }
@@ -124,11 +132,11 @@ const DIRECT: Check = {
   id: "direct",
   place: "workstation",
   title: "Straight to the host",
-  why: "Whoever reaches the host past Cloudflare meets no login.",
-  fix: "look at the findings about the host's firewall; is another machine or a router answering at this address?",
+  why: "A request that bypasses Cloudflare meets no login.",
+  fix: "look at the findings about the host's firewall; check whether another machine or a router answers at this address",
 };
 
-/** Whether the host's public addresses refuse this workstation, as they must refuse everyone but Cloudflare. */
+/** Whether the host's public addresses block this workstation: they must block everyone but Cloudflare. */
 export async function straightToHost(
   network: Network,
   addresses: readonly string[],
@@ -143,7 +151,8 @@ export async function straightToHost(
       .filter(({ result }) => result === wanted)
       .map(({ address, port }) => `${address} port ${port.toString()}`)
       .join(", ");
-  if (where("open") !== "") return ill(DIRECT, `open: ${where("open")}`);
-  if (where("shut") === "") return ill(DIRECT, `no way from here to ${where("impossible")}`, DIRECT.fix, "unknown");
-  return well(DIRECT, `refused: ${where("shut")}`);
+  if (where("open") !== "") return failed(DIRECT, `open: ${where("open")}`);
+  if (where("blocked") === "")
+    return failed(DIRECT, `no route from here to ${where("impossible")}`, DIRECT.fix, "unknown");
+  return passed(DIRECT, `refused: ${where("blocked")}`);
 }

@@ -7,28 +7,28 @@ import type { Outputs } from "../lib/outputs.ts";
 import { clockFinding } from "./clock.ts";
 import { type ApiReader, cloudflareFindings } from "./cloudflare/collect.ts";
 import type { IpRanges } from "./cloudflare/facts.ts";
-import { resolution } from "./cloudflare/zone.ts";
-import { deployed } from "./deployed.ts";
-import { reason, straightToHost, throughCloudflare } from "./edge.ts";
-import { about, type Finding, ofShares } from "./finding.ts";
-import { hostFindings, type HostReport, hostUnknown, liveRanges } from "./host.ts";
+import { resolutionFinding } from "./cloudflare/zone.ts";
+import { stackFinding } from "./deployed.ts";
+import { failureReason, straightToHost, throughCloudflare } from "./edge.ts";
+import { withSubject, type Finding, asSharesFinding } from "./finding.ts";
+import { hostFindings, type HostReport, hostUnknownFinding, rangesFinding } from "./host.ts";
 import type { Network } from "./network.ts";
 import { sharesThroughCloudflare } from "./shares.ts";
 import { type Subjects, subjectsOf } from "./subjects.ts";
 
-/** What the doctor works with. */
-export interface Patient {
+/** The stack to examine, and the means to do so. */
+export interface ExamineArgs {
   settings: SettingsValues;
   /** The stack's outputs; `undefined` before the first `up`. */
   outputs: Outputs | undefined;
   network: Network;
   api: ApiReader;
-  /** Runs the agent's step `doctor` on a host. Rejects with one line about why it could not. */
+  /** Runs the agent's step `doctor` on a host. Rejects with a one-line reason. */
   askHost: (host: OriginHost, payload: DoctorPayload) => Promise<HostReport>;
 }
 
-/** Looks at every site and every host from all three places at once. Changes nothing anywhere. */
-export async function examine({ settings, outputs, network, api, askHost }: Patient): Promise<Finding[]> {
+/** Checks every site and every host from all three places at once. Changes nothing. */
+export async function examine({ settings, outputs, network, api, askHost }: ExamineArgs): Promise<Finding[]> {
   const now = new Date();
   const subjects = subjectsOf(settings, outputs);
   const { sites, shares } = subjects;
@@ -37,7 +37,7 @@ export async function examine({ settings, outputs, network, api, askHost }: Pati
     ...examined,
     asked: askHost(examined.host, examined.payload).then(
       (report) => ({ report, at: Date.now() / 1000 }),
-      (error: unknown) => reason(error),
+      (error: unknown) => failureReason(error),
     ),
   }));
   const reports = hosts.map(({ subject, asked }) => ({
@@ -50,35 +50,40 @@ export async function examine({ settings, outputs, network, api, askHost }: Pati
   const findings = await Promise.all([
     published.then((facts) => [clockFinding("workstation", facts?.ahead)]),
     ...hosts.map(async ({ subject, host, ports }) =>
-      about(subject, [await straightToHost(network, host.originAddresses, ports)]),
+      withSubject(subject, [await straightToHost(network, host.originAddresses, ports)]),
     ),
-    ...sites.map(async ({ subject, settings: { hostname } }) => about(subject, await resolved(hostname))),
+    ...sites.map(async ({ subject, settings: { hostname } }) => withSubject(subject, await resolved(hostname))),
     ...shares.map(async ({ subject, settings: { hostname } }) =>
-      about(subject, await resolved(hostname)).map(ofShares),
+      withSubject(subject, await resolved(hostname)).map(asSharesFinding),
     ),
     ...hosts.map(async (host) =>
-      about(host.subject, judgedHost(await host.asked, await published, subjects, settings.hostRevision)),
+      withSubject(host.subject, findingsOnHost(await host.asked, await published, subjects, settings.hostRevision)),
     ),
     cloudflareFindings(api, { settings, sites, shares, hosts: reports, now }),
     ...sites.map(async ({ subject, settings: { hostname }, outputs: own }) =>
-      about(subject, await throughCloudflare(network, hostname, own?.devices ?? {})),
+      withSubject(subject, await throughCloudflare(network, hostname, own?.devices ?? {})),
     ),
     ...shares.map(async ({ subject, settings: { hostname } }) =>
-      about(subject, await sharesThroughCloudflare(network, hostname)),
+      withSubject(subject, await sharesThroughCloudflare(network, hostname)),
     ),
   ]);
-  return [deployed(settings, outputs), ...findings.flat()];
+  return [stackFinding(settings, outputs), ...findings.flat()];
 }
 
-/** What a host said, or why it did not, with when that was here. */
-type Asked = { report: HostReport; at: number } | string;
+/** A host's report with the local time of its arrival, or the reason why there is none. */
+type HostAnswer = { report: HostReport; at: number } | string;
 
-function judgedHost(asked: Asked, facts: PublicFacts | undefined, subjects: Subjects, revision: number): Finding[] {
-  if (typeof asked === "string") return [hostUnknown(asked)];
+function findingsOnHost(
+  asked: HostAnswer,
+  facts: PublicFacts | undefined,
+  subjects: Subjects,
+  revision: number,
+): Finding[] {
+  if (typeof asked === "string") return [hostUnknownFinding(asked)];
   const { report, at } = asked;
   return [
     ...hostFindings(report, subjects, revision),
-    liveRanges(report.facts.ranges, facts && list(facts.ranges)),
+    rangesFinding(report.facts.ranges, facts && list(facts.ranges)),
     clockFinding("host", facts && report.facts.time - at + facts.ahead),
   ];
 }
@@ -87,14 +92,14 @@ const list = ({ ipv4_cidrs: ipv4, ipv6_cidrs: ipv6 }: IpRanges) => [...ipv4, ...
 
 const ANSWER_MS = 8000;
 
-/** What Cloudflare tells without a token. */
+/** Facts that Cloudflare publishes without a token. */
 interface PublicFacts {
   ranges: IpRanges;
   /** Seconds by which this workstation's clock is ahead. */
   ahead: number;
 }
 
-/** Asks for that; `undefined` if there is no answer. */
+/** Reads the public facts; `undefined` if there is no response. */
 async function askPublic(apiUrl: string): Promise<PublicFacts | undefined> {
   const before = Date.now();
   try {
@@ -107,12 +112,12 @@ async function askPublic(apiUrl: string): Promise<PublicFacts | undefined> {
   }
 }
 
-/** Where the name leads; says nothing about a name whose connections go elsewhere anyway. */
+/** Checks where the name leads. Skips a name whose connections take a detour. */
 async function resolves({ detours }: Network, hostname: string, ranges: IpRanges): Promise<Finding[]> {
   if (detours.some(({ from }) => from.host === hostname) || isIP(hostname) !== 0) return [];
   const resolver = new Resolver({ timeout: ANSWER_MS / 4, tries: 2 });
   const none = ({ code }: NodeJS.ErrnoException) => (code === "ENOTFOUND" || code === "ENODATA" ? [] : undefined);
   const found = await Promise.all([resolver.resolve4(hostname).catch(none), resolver.resolve6(hostname).catch(none)]);
   const answered = found.filter((addresses) => addresses !== undefined);
-  return [resolution(answered.length === 0 ? undefined : answered.flat(), ranges)];
+  return [resolutionFinding(answered.length === 0 ? undefined : answered.flat(), ranges)];
 }

@@ -1,48 +1,49 @@
 import type { Answer } from "../../components/origin-host/answer.ts";
-import { about, type Check, type Finding, ill, judged, ofShares, well } from "./finding.ts";
+import { withSubject, type Check, type Finding, failed, fromProblem, asSharesFinding, passed } from "./finding.ts";
 import type { ExaminedName, Subjects } from "./subjects.ts";
 
-/** What the agent's step `doctor` has found on a host. */
+/** Answer of the agent's step `doctor`. */
 export type HostReport = Answer<"doctor">;
 
-/** What lies on the host for one site; null where there is nothing. */
+/** A site's files on the host; null for a missing one. */
 export type SiteFacts = HostReport["sites"][string]["facts"];
 
-/** Runs every step on the host again; without another input the engine sees nothing to do. */
-export const rerun = (revision: number) => `pulumi config set hostRevision ${(revision + 1).toString()} && pulumi up`;
+/** The command that runs every step on the host again. Without a changed input the engine would run none. */
+export const rerunCommand = (revision: number) =>
+  `pulumi config set hostRevision ${(revision + 1).toString()} && pulumi up`;
 
 const RERUN = "";
 
-/** The agent's checks, by their names there. A fix of `RERUN` stands for running the steps again. */
+/** The agent's checks, by their names in the agent. `RERUN` as a fix means to run the steps again. */
 type HostChecks = Readonly<Record<string, Omit<Check, "id" | "place">>>;
 
 type NamedCheck = [name: string, check: HostChecks[string]];
 
-/** Those of each site, whatever it serves. */
+/** Checks of every site. */
 const SITE_CHECKS: HostChecks = {
   site: {
     title: "nginx site",
-    why: "A changed site may ask for no certificate, or pass on what it should not.",
+    why: "A changed site may not require Cloudflare's client certificate, or may pass on requests that it should block.",
     fix: RERUN,
   },
   guard: {
     title: "nginx's guard",
-    why: "Whoever gets through the firewall must not get further without Cloudflare's certificate.",
+    why: "Without it a connection that gets through the firewall needs no client certificate of Cloudflare.",
     fix: RERUN,
   },
   certificate: {
     title: "Certificate on the host",
-    why: "Cloudflare refuses it: every visitor gets 526.",
+    why: "Cloudflare rejects it: every visitor gets 526.",
     fix: RERUN,
   },
   key: {
     title: "Private key",
-    why: "Whoever reads it can pose as your server to Cloudflare.",
+    why: "Anyone who reads it can pose as your server to Cloudflare.",
     fix: RERUN,
   },
 };
 
-/** Those of sites that serve Immich only. */
+/** Checks of sites that serve Immich. */
 const IMMICH_CHECKS: HostChecks = {
   immich: {
     title: "Immich on the host",
@@ -51,21 +52,21 @@ const IMMICH_CHECKS: HostChecks = {
   },
 };
 
-/** Those of the host and of its sites, in the order in which they are told. */
+/** Checks of the host and of its sites, in the order of the report. */
 const CHECKS: HostChecks = {
   firewall: {
     title: "Firewall",
-    why: "Others than Cloudflare could reach port 443, or SSH be shut at the next start of ufw.",
+    why: "Others than Cloudflare could reach port 443, or ufw could block SSH at its next start.",
     fix: RERUN,
   },
   "firewall-kernel": {
     title: "Firewall in force",
-    why: "What ufw shows is not what the kernel does.",
+    why: "The kernel's rules differ from those that ufw shows.",
     fix: RERUN,
   },
   "firewall-change": {
     title: "Firewall confirmed",
-    why: "An unconfirmed change undoes itself, and the host may be open again.",
+    why: "An unconfirmed change is rolled back, and the host may be open again.",
     fix: RERUN,
   },
   docker: {
@@ -81,17 +82,17 @@ const CHECKS: HostChecks = {
   ...SITE_CHECKS,
   "token-check": {
     title: "Token check",
-    why: "The host itself verifies that Access let a request through; where it cannot, it lets nobody in (403).",
+    why: "The host verifies Access's token of each request; it fails closed, so without this check every request gets 403.",
     fix: RERUN,
   },
   ranges: {
     title: "Ranges in nginx",
-    why: "nginx takes Cloudflare's addresses for visitors', or believes a stranger's header.",
+    why: "nginx treats Cloudflare's addresses as visitors', or trusts a stranger's header.",
     fix: RERUN,
   },
   timer: {
     title: "Daily refresh",
-    why: "Without it new ranges of Cloudflare stay shut out, and withdrawn ones let in.",
+    why: "Without it new ranges of Cloudflare stay blocked, and withdrawn ones allowed.",
     fix: "run `systemctl start immich-access-ranges.service` on the host, and read `systemctl status` of it",
   },
   agent: {
@@ -102,11 +103,11 @@ const CHECKS: HostChecks = {
   ...IMMICH_CHECKS,
 };
 
-/** Those of public shares only. */
+/** Checks of public shares. */
 const SHARES_CHECKS: HostChecks = {
   proxy: {
     title: "immich-public-proxy",
-    why: "Whoever opens a shared link gets an error; and if Immich itself were behind the name, strangers would reach it.",
+    why: "Visitors of a shared link get an error; and if Immich itself is behind the name, strangers reach it.",
     fix: "start immich-public-proxy (`docker compose up -d`), or set publicShareUpstream to where it listens and run `pulumi up`",
   },
 };
@@ -118,32 +119,32 @@ export function hostFindings(
   revision: number,
 ): Finding[] {
   const made = (checks: HostReport["checks"] | undefined, [name, entry]: NamedCheck): Finding => {
-    const fix = entry.fix === RERUN ? rerun(revision) : entry.fix;
+    const fix = entry.fix === RERUN ? rerunCommand(revision) : entry.fix;
     const check: Check = { id: `host-${name}`, place: "host", ...entry, fix };
     const result = checks?.[name];
-    if (!result) return ill(check, "the agent did not look at it", fix, "unknown");
-    return result.status === "ok" ? well(check, result.says) : ill(check, result.says, fix, result.status);
+    if (!result) return failed(check, "the agent did not look at it", fix, "unknown");
+    return result.status === "ok" ? passed(check, result.says) : failed(check, result.says, fix, result.status);
   };
   const ofName = ({ subject, settings: { hostname } }: ExaminedName, check: NamedCheck) =>
-    about(subject, [made(report.sites[hostname]?.checks, check)]);
+    withSubject(subject, [made(report.sites[hostname]?.checks, check)]);
   const ofSites: HostChecks = { ...SITE_CHECKS, ...IMMICH_CHECKS };
   const found = [
     ...Object.entries(CHECKS).flatMap((check) =>
       check[0] in ofSites ? sites.flatMap((site) => ofName(site, check)) : [made(report.checks, check)],
     ),
     ...shares.flatMap((one) =>
-      Object.entries({ ...SITE_CHECKS, ...SHARES_CHECKS }).flatMap((check) => ofName(one, check).map(ofShares)),
+      Object.entries({ ...SITE_CHECKS, ...SHARES_CHECKS }).flatMap((check) => ofName(one, check).map(asSharesFinding)),
     ),
   ];
   const { busy } = report.facts;
-  return busy === null ? found : [...found, ill(BUSY, `${busy} is at work`, BUSY.fix, "warning")];
+  return busy === null ? found : [...found, failed(BUSY, `${busy} is at work`, BUSY.fix, "warning")];
 }
 
 const BUSY: Check = {
   id: "host-busy",
   place: "host",
   title: "Another step",
-  why: "What was found may be a moment in the middle of a change.",
+  why: "The findings may show a moment in the middle of a change.",
   fix: "wait for it and run the doctor again",
 };
 
@@ -151,24 +152,24 @@ const SSH: Check = {
   id: "ssh",
   place: "host",
   title: "SSH",
-  why: "Nothing on the host could be looked at, and the next deployment would not get in either.",
+  why: "The host could not be checked, and the next deployment would not reach it either.",
   fix: "compare sshAddress, sshPort, sshUser and sshHostKey of the stack with the host",
 };
 
-/** The one finding in place of all when the host could not be asked. */
-export const hostUnknown = (problem: string): Finding => ill(SSH, problem, SSH.fix, "unknown");
+/** The one finding that replaces all others if the host could not be asked. */
+export const hostUnknownFinding = (problem: string): Finding => failed(SSH, problem, SSH.fix, "unknown");
 
 const RANGES: Check = {
   id: "ranges",
   place: "host",
   title: "Cloudflare's ranges",
-  why: "From a new range Cloudflare cannot reach the host (522 for some visitors); a withdrawn one may be a stranger's.",
+  why: "Cloudflare cannot reach the host from a new range (522 for some visitors); a withdrawn one may be a stranger's.",
   fix: "run `systemctl start immich-access-ranges.service` on the host, and read `systemctl status` of it",
 };
 
-/** Whether the ranges on the host are those that Cloudflare has now; `live` is undefined where it does not tell. */
-export function liveRanges(host: HostReport["facts"]["ranges"], live: readonly string[] | undefined): Finding {
-  if (!live) return ill(RANGES, "Cloudflare's own list could not be read", "run the doctor again", "unknown");
+/** Whether the ranges on the host are Cloudflare's present ones; `live` is undefined if those are unknown. */
+export function rangesFinding(host: HostReport["facts"]["ranges"], live: readonly string[] | undefined): Finding {
+  if (!live) return failed(RANGES, "Cloudflare's own list could not be read", "run the doctor again", "unknown");
   const present = host === null ? [] : [...host.ipv4, ...host.ipv6];
   const lacking = live.filter((cidr) => !present.includes(cidr));
   const stale = present.filter((cidr) => !live.includes(cidr));
@@ -176,7 +177,7 @@ export function liveRanges(host: HostReport["facts"]["ranges"], live: readonly s
     ...(lacking.length > 0 ? [`lacks ${lacking.join(", ")}`] : []),
     ...(stale.length > 0 ? [`still has ${stale.join(", ")}`] : []),
   ];
-  return judged(
+  return fromProblem(
     RANGES,
     problems.length === 0 ? undefined : `the host ${problems.join(" and ")}`,
     `the host has all ${live.length.toString()} and no others`,

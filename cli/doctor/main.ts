@@ -1,5 +1,4 @@
-// `npm run doctor`: what is well and what is wrong with a deployed site, seen from here, on the host and through
-// Cloudflare. Changes nothing.
+// `npm run doctor`: checks a deployed stack from here, on the host and through Cloudflare. Changes nothing.
 import { readFileSync } from "node:fs";
 import { sitesOf } from "../../settings/topology.ts";
 import { CommandError, runTool, type Values } from "../lib/command.ts";
@@ -13,26 +12,26 @@ import { readStack } from "./stack.ts";
 
 const DOCTOR = {
   name: "doctor",
-  summary: `Looks at a deployed stack from here, on its hosts and through Cloudflare, and says what is wrong and what mends
+  summary: `Checks a deployed stack from here, on its hosts and through Cloudflare, and says what is wrong and how to fix
 it. Changes nothing.`,
   options: {
-    stack: { type: "string", short: "s", value: "NAME", help: "stack to look at; default: the selected one" },
+    stack: { type: "string", short: "s", value: "NAME", help: "stack to check; default: the selected one" },
     json: { type: "boolean", default: false, help: "print one JSON object instead of the table" },
     "connect-to": {
       type: "string",
       multiple: true,
       value: "H1:P1:H2:P2",
-      help: "have connections to host H1, port P1 go to H2, port P2, as in curl",
+      help: "send connections for host H1, port P1 to H2, port P2, as curl does",
     },
-    cacert: { type: "string", value: "FILE", help: "believe the authorities in this PEM file too" },
+    cacert: { type: "string", value: "FILE", help: "trust the certificate authorities (CAs) in this PEM file" },
   },
   notes: "Exit status: 0 all is well, 1 something is wrong, 2 something could not be checked.",
-  // What keeps it from looking at all is not a finding.
+  // A problem that prevents all checks is not a finding, so it does not exit with 1.
   failure: 2,
 } as const;
 
 await runTool(DOCTOR, async (values) => {
-  const options = checked(values);
+  const options = parseOptions(values);
   const started = performance.now();
   const { settings, outputs } = await readStack(options.stack);
   const findings = await examine({
@@ -48,7 +47,7 @@ await runTool(DOCTOR, async (values) => {
   return exitStatus(findings);
 });
 
-function checked(values: Values<typeof DOCTOR.options>) {
+function parseOptions(values: Values<typeof DOCTOR.options>) {
   const detours = (values["connect-to"] ?? []).map((text) => {
     const detour = parseDetour(text);
     if (!detour) throw new CommandError(`--connect-to ${text} is not of the form HOST1:PORT1:HOST2:PORT2`);

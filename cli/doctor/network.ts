@@ -1,15 +1,18 @@
-// Requests that must not go where names and addresses lead by themselves: to a certain edge, or to a stand-in of it.
+// Requests that can be redirected to a certain edge of Cloudflare, or to the sandbox's.
 
 import https from "node:https";
 import net from "node:net";
 
-/** As curl's --connect-to: requests for one host and port go to another. Empty stands for any, and for the same. */
+/**
+ * Sends connections for one host and port to another, as curl's --connect-to does. In `from` an empty port means any,
+ * in `to` an empty part means the same.
+ */
 export interface Detour {
   from: { host: string; port: number | undefined };
   to: { host: string; port: number | undefined };
 }
 
-/** Reads `HOST1:PORT1:HOST2:PORT2`, IPv6 addresses in brackets; `undefined` if the text is none. */
+/** Parses `HOST1:PORT1:HOST2:PORT2`, IPv6 addresses in brackets; `undefined` if the text has another form. */
 export function parseDetour(text: string): Detour | undefined {
   const match = /^(\[[0-9a-f:.]+\]|[^:[\]]+):(\d*):(\[[0-9a-f:.]+\]|[^:[\]]*):(\d*)$/i.exec(text);
   if (!match) return undefined;
@@ -22,17 +25,17 @@ export function parseDetour(text: string): Detour | undefined {
 /** How this workstation reaches others. */
 export interface Network {
   detours: readonly Detour[];
-  /** Authorities to believe, PEM; `undefined` for the usual ones. */
+  /** Certificate authorities (CAs) to trust, PEM; `undefined` for the usual ones. */
   ca: string | undefined;
 }
 
-/** Where a connection to a host and port really goes. */
+/** Where a connection to a host and port goes, after detours. */
 export function destination({ detours }: Network, host: string, port: number): { host: string; port: number } {
   const detour = detours.find(({ from }) => from.host === host && (from.port === undefined || from.port === port));
   return detour ? { host: detour.to.host, port: detour.to.port ?? port } : { host, port };
 }
 
-/** What came of a request; `error` where there was no answer. */
+/** The response to a request. */
 export interface Answer {
   status: number;
   location: string;
@@ -40,7 +43,7 @@ export interface Answer {
   body: string;
 }
 
-/** Milliseconds for an answer. Cloudflare itself gives an origin 19 s to connect; the doctor does not wait so long. */
+/** Milliseconds to wait for a response. Cloudflare waits 19 s for an origin; the doctor does not wait that long. */
 const ANSWER_MS = 8000;
 const BODY_BYTES = 65_536;
 
@@ -81,13 +84,13 @@ export function get(network: Network, url: URL, headers: Readonly<Record<string,
   });
 }
 
-/** What became of a connection: made, refused or unanswered, or not possible from here (no route, no IPv6). */
-export type Attempt = "open" | "shut" | "impossible";
+/** Result of a connection attempt: accepted, refused or dropped, or not possible from here (no route, no IPv6). */
+export type Attempt = "open" | "blocked" | "impossible";
 
 /** Milliseconds until an unanswered connection counts as dropped by a firewall. */
 const DROPPED_MS = 3000;
 
-/** Tries whether a TCP port takes connections. */
+/** Tries to connect to a TCP port. */
 export function attempt(network: Network, host: string, port: number): Promise<Attempt> {
   return new Promise((resolve) => {
     const socket = net.connect(destination(network, host, port));
@@ -97,13 +100,13 @@ export function attempt(network: Network, host: string, port: number): Promise<A
       resolve(result);
     };
     const timer = setTimeout(() => {
-      end("shut");
+      end("blocked");
     }, DROPPED_MS);
     socket.on("connect", () => {
       end("open");
     });
     socket.on("error", ({ code }: NodeJS.ErrnoException) => {
-      end(code === "ENETUNREACH" || code === "EADDRNOTAVAIL" ? "impossible" : "shut");
+      end(code === "ENETUNREACH" || code === "EADDRNOTAVAIL" ? "impossible" : "blocked");
     });
   });
 }

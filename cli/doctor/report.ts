@@ -1,7 +1,7 @@
 import { styleText } from "node:util";
 import { exitStatus, type Finding, type Place, type Status } from "./finding.ts";
 
-/** What a run of the doctor came to. */
+/** The result of a run of the doctor. */
 export interface Diagnosis {
   /** Host names, the main site's first. */
   sites: readonly string[];
@@ -19,16 +19,16 @@ const LABELS: Readonly<Record<Status, string>> = { ok: "ok", warning: "warning",
 const COLOURS = { ok: "green", warning: "yellow", wrong: "red", unknown: "yellow" } as const;
 const LABEL_WIDTH = "warning".length;
 
-/** Where findings were made, and of what where there are several of it. */
+/** The place of a finding, with its host and site if there are several. */
 function heading({ place, host, site }: Finding): string {
   const subject = [host, site].filter((name) => name !== undefined);
   return subject.length === 0 ? PLACES[place] : `${PLACES[place]}: ${subject.join(", ")}`;
 }
 
 /**
- * The table for a person: by place, host and site, and under whatever is not well why that matters and what mends it.
+ * The table for a person, by place, host and site. Each failed check has its consequence and remedy below it.
  *
- * @param stream where it will be written; decides about colours
+ * @param stream the stream to which it will be written, which decides about colours
  */
 export function table({ sites, findings, seconds }: Diagnosis, stream: NodeJS.WritableStream): string {
   const width = Math.max(...findings.map(({ title }) => title.length));

@@ -1,50 +1,53 @@
-import { inWords, isPong, reason } from "./edge.ts";
-import { type Check, type Finding, ill, judged, well } from "./finding.ts";
+import { describeAnswer, isPong, failureReason } from "./edge.ts";
+import { type Check, type Finding, failed, fromProblem, passed } from "./finding.ts";
 import { type Answer, get, type Network } from "./network.ts";
 
 const PAGES: Check = {
   id: "shares-pages",
   place: "cloudflare",
   title: "Shares: a stranger",
-  why: "Whoever opens a shared link gets an error or a login page.",
-  fix: "mend what else is wrong here first; an Access application for this name or a wildcard has to go",
+  why: "Visitors of a shared link get an error or a login page.",
+  fix: "fix the other findings first; delete any Access application for this name or for a wildcard over it",
 };
 const API: Check = {
   id: "shares-api",
   place: "cloudflare",
   title: "Shares: Immich's API",
-  why: "Strangers must not get as far as Immich.",
-  fix: "pulumi config rm publicShareHostname && pulumi up   # until it is clear what answers there",
+  why: "Strangers must not reach Immich.",
+  fix: "pulumi config rm publicShareHostname && pulumi up   # until you know what answers there",
 };
 
-/** Asks the public shares as a stranger: for what everybody may see, and for Immich's API. */
+/** Requests the public shares as a stranger: a page that everybody may see, and Immich's API. */
 export async function sharesThroughCloudflare(network: Network, hostname: string): Promise<Finding[]> {
   const ask = (path: string) =>
-    get(network, new URL(`https://${hostname}${path}`), {}).catch((error: unknown) => reason(error));
-  return Promise.all([ask("/share/healthcheck").then(sharePages), ask("/api/server/ping").then(apiHidden)]);
+    get(network, new URL(`https://${hostname}${path}`), {}).catch((error: unknown) => failureReason(error));
+  return Promise.all([
+    ask("/share/healthcheck").then(sharePagesFinding),
+    ask("/api/server/ping").then(apiHiddenFinding),
+  ]);
 }
 
 const login = ({ status, location }: Answer) => status === 302 && location.includes("/cdn-cgi/access/login");
 
-/** What the health check of immich-public-proxy came to. */
-export function sharePages(answer: Answer | string): Finding {
-  if (typeof answer === "string") return ill(PAGES, answer, PAGES.fix, "unknown");
-  if (login(answer)) return ill(PAGES, "gets the login page of an Access application");
+/** The finding for immich-public-proxy's health check. */
+export function sharePagesFinding(answer: Answer | string): Finding {
+  if (typeof answer === "string") return failed(PAGES, answer, PAGES.fix, "unknown");
+  if (login(answer)) return failed(PAGES, "gets the login page of an Access application");
   const trouble: Readonly<Record<number, string>> = {
     502: "502, the host's nginx does not reach immich-public-proxy",
     503: "503, immich-public-proxy does not reach Immich",
     504: "504, immich-public-proxy does not answer the host's nginx",
   };
-  const problem = answer.status === 200 ? undefined : `gets ${trouble[answer.status] ?? inWords(answer)}`;
-  return judged(PAGES, problem, "gets to immich-public-proxy");
+  const problem = answer.status === 200 ? undefined : `gets ${trouble[answer.status] ?? describeAnswer(answer)}`;
+  return fromProblem(PAGES, problem, "gets to immich-public-proxy");
 }
 
-/** What the ping of Immich's API came to. */
-export function apiHidden(answer: Answer | string): Finding {
-  if (typeof answer === "string") return ill(API, answer, API.fix, "unknown");
-  if (isPong(answer)) return ill(API, `reaches Immich (${inWords(answer)})`);
-  if (answer.status === 404 || login(answer)) return well(API, "strangers do not reach it");
-  // Cloudflare's own answers, and nginx's to a Cloudflare without certificate, tell nothing about the site.
-  if (answer.status === 400 || answer.status >= 500) return ill(API, inWords(answer), PAGES.fix, "unknown");
-  return ill(API, `is answered with ${answer.status.toString()}, and not with 404`);
+/** The finding for a ping of Immich's API, which must not succeed. */
+export function apiHiddenFinding(answer: Answer | string): Finding {
+  if (typeof answer === "string") return failed(API, answer, API.fix, "unknown");
+  if (isPong(answer)) return failed(API, `reaches Immich (${describeAnswer(answer)})`);
+  if (answer.status === 404 || login(answer)) return passed(API, "strangers do not reach it");
+  // Cloudflare's own errors, and nginx's 400 without a client certificate, say nothing about the site.
+  if (answer.status === 400 || answer.status >= 500) return failed(API, describeAnswer(answer), PAGES.fix, "unknown");
+  return failed(API, `is answered with ${answer.status.toString()}, and not with 404`);
 }

@@ -8,15 +8,18 @@ import { capture, settingTexts } from "../lib/pulumi.ts";
  * Reads a stack's settings and outputs through the Pulumi CLI on the PATH, without running the program.
  *
  * @param stack its name; `undefined` for the selected one
- * @throws CommandError with the CLI's own words, or with all problems of the settings
+ * @throws CommandError with the CLI's own message, or with all problems of the settings
  */
 export async function readStack(
   stack: string | undefined,
 ): Promise<{ settings: SettingsValues; outputs: Outputs | undefined }> {
   const chosen = stack === undefined ? [] : ["--stack", stack];
-  const [config, outputs] = await Promise.all([shown(["config", ...chosen]), shown(["stack", "output", ...chosen])]);
+  const [config, outputs] = await Promise.all([
+    readJson(["config", ...chosen]),
+    readJson(["stack", "output", ...chosen]),
+  ]);
   const { values, problems } = checkSettings(settingTexts(config));
-  if (problems) throw new CommandError(`the stack's settings must be right first:\n${problems.join("\n")}`);
+  if (problems) throw new CommandError(`correct the stack's settings first:\n${problems.join("\n")}`);
   const deployed = JSON.parse(outputs) as Partial<Outputs>;
   return { settings: values, outputs: isComplete(deployed) ? deployed : undefined };
 }
@@ -24,4 +27,4 @@ export async function readStack(
 const isComplete = (outputs: Partial<Outputs>): outputs is Outputs =>
   outputs.url !== undefined && outputs.audience !== undefined && outputs.devices !== undefined;
 
-const shown = (args: readonly string[]) => capture([...args, "--json", "--show-secrets"]);
+const readJson = (args: readonly string[]) => capture([...args, "--json", "--show-secrets"]);

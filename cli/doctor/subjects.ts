@@ -1,38 +1,38 @@
-// What there is to look at: each site, each host, and each site on each host.
+// The subjects of the doctor's checks: each site, each host, and each site on each host.
 import type { DoctorPayload } from "../../components/origin-host/payload.ts";
 import { ownPort } from "../../settings/network.ts";
 import type { SettingsValues } from "../../settings/schema.ts";
-import { each, hostsOf, type OriginHost, sitesOf, upstreamOn, viewOf } from "../../settings/topology.ts";
+import { each, hostsOf, type OriginHost, sitesOf, upstreamOn, settingsForSite } from "../../settings/topology.ts";
 import type { Outputs, SiteOutputs } from "../lib/outputs.ts";
-import type { WantedAccess } from "./cloudflare/access.ts";
+import type { ExpectedAccess } from "./cloudflare/access.ts";
 import type { Subject } from "./finding.ts";
 
-/** A host name with what it serves. */
+/** A host name and the kind of site behind it. */
 export interface ExaminedName {
   /** Names it in findings where the stack has several sites. */
   subject: Subject;
   serves: "immich" | "shares";
-  /** The stack's settings as if this were its only site; `originAddresses` are those of all hosts. */
+  /** The stack's settings reduced to this site; `originAddresses` are those of all hosts. */
   settings: SettingsValues;
 }
 
 /** A site in front of Immich. */
 export interface ExaminedSite extends ExaminedName {
   outputs: SiteOutputs | undefined;
-  access: WantedAccess;
+  access: ExpectedAccess;
 }
 
-/** A host with what its agent is asked. */
+/** A host and the payload for its agent. */
 export interface ExaminedHost {
   /** Names it in findings where the stack has several hosts. */
   subject: Subject;
   host: OriginHost;
   payload: DoctorPayload;
-  /** Its ports that only Cloudflare or nobody else may reach. */
+  /** Its ports that must be blocked for everyone, or for everyone but Cloudflare. */
   ports: readonly number[];
 }
 
-/** All of a stack. */
+/** All subjects of a stack. */
 export interface Subjects {
   /** The main one first. */
   sites: readonly ExaminedSite[];
@@ -42,7 +42,7 @@ export interface Subjects {
   hosts: readonly ExaminedHost[];
 }
 
-/** What a stack has, by its settings; `outputs` as they are, `undefined` before the first `up`. */
+/** The subjects of a stack by its settings; `outputs` are `undefined` before the first `up`. */
 export function subjectsOf(settings: SettingsValues, outputs: Outputs | undefined): Subjects {
   const [all, hosts] = [sitesOf(settings), hostsOf(settings)];
   const { publicShareHostname: shareName, publicShareUpstream } = settings;
@@ -52,7 +52,7 @@ export function subjectsOf(settings: SettingsValues, outputs: Outputs | undefine
     const { hostname } = site;
     const own = hostname === settings.hostname ? outputs : outputs?.moreSites?.[hostname];
     const ids = Object.entries(own?.devices ?? {}).map(([device, { clientId }]) => [device, clientId] as const);
-    const view = { ...viewOf(settings, site, hosts[0]), originAddresses };
+    const view = { ...settingsForSite(settings, site, hosts[0]), originAddresses };
     const access = { ...view, audience: own?.audience, devices: Object.fromEntries(ids) };
     return { subject: named(hostname), serves: "immich", settings: view, outputs: own, access };
   });

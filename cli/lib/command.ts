@@ -1,18 +1,18 @@
 import { parseArgs } from "node:util";
 
-/** Something that the user can mend, in one line. */
+/** A problem that the user can fix, in one line. */
 export class CommandError extends Error {}
 
-/** One option of a tool, as `parseArgs` takes it, with what the help says of it. */
+/** One option of a tool, as `parseArgs` takes it, with its help. */
 interface Option {
   type: "string" | "boolean";
   short?: string;
   multiple?: boolean;
   default?: string | boolean;
-  /** What stands for the value in the help; only of a string. */
+  /** Placeholder for the value in the help; only for a string. */
   value?: string;
   help: string;
-  /** Whether `--no-…` says the opposite; only of a boolean. */
+  /** Whether `--no-…` negates it; only for a boolean. */
   negatable?: boolean;
 }
 
@@ -25,9 +25,9 @@ export interface Tool<O extends Options> {
   /** What it does. */
   summary: string;
   options: O;
-  /** Said after the options; nothing by default. */
+  /** Text after the options; none by default. */
   notes?: string;
-  /** Exit status after a problem that the user can mend; 1 by default. */
+  /** Exit status after a problem that the user can fix; 1 by default. */
   failure?: number;
 }
 
@@ -37,8 +37,8 @@ const HELP = { type: "boolean", short: "h", default: false, help: "show this" } 
 export type Values<O extends Options> = ReturnType<typeof parseArgs<{ options: O }>>["values"];
 
 /**
- * Runs a tool with this process's arguments; the result of `work` is the exit status. `--help` shows its options, and so
- * does an argument that it does not know. A problem that the user can mend is one line.
+ * Runs a tool with this process's arguments; the result of `work` is the exit status. `--help` and unknown arguments
+ * show its options. A problem that the user can fix is printed as one line.
  */
 export async function runTool<const O extends Options>(
   tool: Tool<O>,

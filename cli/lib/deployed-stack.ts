@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import type { AccessApplicationArgs } from "../../components/access-application.ts";
 import { ACCESS_APPLICATION, serviceTokenName } from "../../components/access-names.ts";
-import { chosen, type SiteDevice, type Wanted } from "./choice.ts";
+import { chooseDevice, type SiteDevice, type DeviceOptions } from "./choice.ts";
 import type { DeviceOutput, Outputs } from "./outputs.ts";
 import { capture, settingTexts } from "./pulumi.ts";
 
@@ -11,28 +11,28 @@ export interface Rotation {
   previousSecretExpiresAt: string;
 }
 
-/** Where a site's `deviceRotations` are in the configuration, and what they are. */
+/** A site's `deviceRotations` and their path in the configuration. */
 export interface Rotations {
   path: string;
   byDevice: Readonly<Record<string, Rotation>>;
 }
 
-/** A device with the version of its secret that was last deployed. */
+/** A device with the last deployed version of its secret. */
 export type DeployedDevice = SiteDevice & { secretVersion: number };
 
-/** A resource of an exported stack, as far as it is looked at here. */
+/** The parts of an exported resource that are read here. */
 interface Exported {
   type: string;
   urn: string;
   parent?: string;
   inputs?: Readonly<Record<string, unknown>>;
-  /** Whether it is a former one that is still to be deleted. */
+  /** Whether it has been replaced and is still to be deleted. */
   delete?: boolean;
 }
 
 const SERVICE_TOKEN = "cloudflare:index/zeroTrustAccessServiceToken:ZeroTrustAccessServiceToken";
 
-/** A stack of the project in the working directory, by way of the Pulumi CLI on the PATH. */
+/** A stack of the project in the working directory, accessed through the Pulumi CLI on the PATH. */
 export class DeployedStack {
   public readonly name: string;
 
@@ -52,7 +52,7 @@ export class DeployedStack {
    * The credentials of a device, with its site's address.
    * @throws CommandError that names the devices which there are.
    */
-  public async device(wanted: Wanted): Promise<SiteDevice & { url: string; output: DeviceOutput }> {
+  public async device(wanted: DeviceOptions): Promise<SiteDevice & { url: string; output: DeviceOutput }> {
     const outputs = JSON.parse(await this.run("stack", "output", "--json", "--show-secrets")) as Partial<Outputs>;
     const { moreSites = {}, ...main } = outputs;
     const sites = [main, ...Object.values(moreSites)].flatMap(({ url, devices = {} }) =>
@@ -61,10 +61,10 @@ export class DeployedStack {
     const all = sites.flatMap(({ url, devices }) =>
       Object.entries(devices).map(([device, output]) => ({ site: new URL(url).hostname, device, url, output })),
     );
-    return chosen(this.name, all, wanted);
+    return chooseDevice(this.name, all, wanted);
   }
 
-  /** The rotations that are set for the devices of a site; `undefined` where the settings have no such site. */
+  /** The configured rotations of a site's devices; `undefined` if the settings have no such site. */
   public async rotations(): Promise<(site: string) => Rotations | undefined> {
     const texts = settingTexts(await this.run("config", "--json"));
     const { hostname, deviceRotations = "{}", moreSites = "[]" } = texts;
@@ -86,9 +86,9 @@ export class DeployedStack {
    * The device as it was last deployed.
    * @throws CommandError that names the devices which there are.
    */
-  public async deployed(wanted: Wanted): Promise<DeployedDevice> {
+  public async deployed(wanted: DeviceOptions): Promise<DeployedDevice> {
     const { deployment } = JSON.parse(await this.run("stack", "export")) as { deployment: { resources?: Exported[] } };
-    return chosen(this.name, deployedDevices(deployment.resources ?? []), wanted);
+    return chooseDevice(this.name, devicesInState(deployment.resources ?? []), wanted);
   }
 
   /** Sets a device's entry of the rotations at `path`. */
@@ -118,8 +118,8 @@ export class DeployedStack {
   }
 }
 
-/** The devices of all sites that have a token, by the inputs of each site's component. */
-export function deployedDevices(resources: readonly Exported[]): DeployedDevice[] {
+/** The devices of all sites that have a token, from the inputs of each site's component. */
+export function devicesInState(resources: readonly Exported[]): DeployedDevice[] {
   const tokens = resources.filter((resource) => resource.type === SERVICE_TOKEN && !resource.delete);
   const sites = resources.filter((resource) => resource.type === ACCESS_APPLICATION);
   return sites.flatMap(({ urn, inputs = {} }) => {

@@ -1,6 +1,6 @@
-// The outputs of a stack, as index.ts has them and `pulumi stack output --json --show-secrets` shows them.
+// The outputs of a stack, as `pulumi stack output --json --show-secrets` shows them.
 
-/** The two values of a device's headers; the secret goes nowhere but to the site. */
+/** The two values of a device's headers. The secret is sent to the site only. */
 export interface DeviceHeaders {
   clientId: string;
   clientSecret: string;
@@ -8,11 +8,11 @@ export interface DeviceHeaders {
 
 /** The credentials of a device. */
 export interface DeviceOutput extends DeviceHeaders {
-  /** When its token ends, as an RFC 3339 date. */
+  /** When its token expires, RFC 3339. */
   expiresAt: string;
 }
 
-/** The outputs of one site, as far as commands need them. */
+/** The outputs of one site that the tools need. */
 export interface SiteOutputs {
   /** Address of the site. */
   url: string;
@@ -25,6 +25,6 @@ export interface SiteOutputs {
 export interface Outputs extends SiteOutputs {
   /** Absent without public shares. */
   publicShareUrl?: string;
-  /** Absent from a stack that was deployed before there could be any. */
+  /** Absent from a stack that was deployed before this output existed. */
   moreSites?: Readonly<Record<string, SiteOutputs>>;
 }

@@ -1,4 +1,4 @@
-// What Pulumi.yaml says of the project's settings.
+// The project's settings as Pulumi.yaml declares them.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
@@ -8,7 +8,7 @@ import type { SettingType } from "../../settings/schema.ts";
 export interface DeclaredSetting {
   type: SettingType;
   description: string;
-  /** Absent where the stack has to set it. */
+  /** Absent if the stack must set it. */
   default?: unknown;
   secret?: boolean;
 }
@@ -25,7 +25,7 @@ export function declaredSettings(folder = "."): Readonly<Record<string, Declared
   return project.config ?? {};
 }
 
-/** The settings of a stack that sets nothing, as texts: lists and objects as JSON. */
+/** The default settings as texts: lists and objects as JSON. */
 export function defaultSettings(folder = "."): Record<string, string> {
   return Object.fromEntries(
     Object.entries(declaredSettings(folder)).flatMap(([key, { default: value }]): [string, string][] =>

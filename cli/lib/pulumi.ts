@@ -1,25 +1,25 @@
 import { spawn } from "node:child_process";
 import { CommandError } from "./command.ts";
 
-/** How a command of the Pulumi CLI is run. */
+/** Options for a command of the Pulumi CLI. */
 export interface Run {
-  /** Given to it on standard input, where nobody else on the machine sees it; nothing by default. */
+  /** Its standard input, which other users of the machine cannot see; empty by default. */
   input?: string;
   /** Added to the environment. */
   env?: NodeJS.ProcessEnv;
 }
 
 /**
- * What a command of the Pulumi CLI on the PATH prints. It asks nothing.
+ * Runs a command of the Pulumi CLI on the PATH non-interactively, and returns its standard output.
  *
- * @throws CommandError with the CLI's own words in one line, or if there is no CLI
+ * @throws CommandError with the CLI's own message in one line, or if there is no CLI
  */
 export function capture(args: readonly string[], { input = "", env = {} }: Run = {}): Promise<string> {
   const child = spawn("pulumi", [...args, "--non-interactive"], {
     stdio: ["pipe", "pipe", "pipe"],
     env: { ...process.env, ...env },
   });
-  // A CLI that has ended does not read on; its status tells why.
+  // Writing fails if the CLI has exited early; its exit status tells why.
   child.stdin.on("error", () => undefined);
   child.stdin.end(input);
   let output = "";
@@ -45,12 +45,12 @@ export function capture(args: readonly string[], { input = "", env = {} }: Run =
   });
 }
 
-/** Before each key of the program's settings. */
+/** Prefix of each key of the program's settings. */
 export const NAMESPACE = "immich-access:";
 
 /**
- * The program's settings in what `pulumi config --json` prints, by key; lists and objects as JSON. Secrets are among
- * them if the CLI was to show them.
+ * The program's settings by key from the output of `pulumi config --json`; lists and objects as JSON. They include
+ * secrets if the CLI was told to show them.
  */
 export function settingTexts(config: string): Record<string, string> {
   const all = JSON.parse(config) as Record<string, { value?: string; objectValue?: unknown }>;

@@ -1,4 +1,4 @@
-// What the tools do on the host over SSH.
+// The tools' connections to the host over SSH.
 import { createHash } from "node:crypto";
 import { Client } from "ssh2";
 import { agentCommand, agentInput } from "../../components/origin-host/agent.ts";
@@ -6,18 +6,18 @@ import { type Answer, readAnswer } from "../../components/origin-host/answer.ts"
 import { checkedPayload, type Payload } from "../../components/origin-host/payload.ts";
 import type { SettingsValues } from "../../settings/schema.ts";
 
-/** Milliseconds until the host must have let us in, and until it must have answered: much for one that is busy. */
+/** Milliseconds to wait for the login and for the answer: enough for a busy host. */
 const LOGIN_MS = 6000;
 const ANSWER_MS = 25_000;
 
-/** How to log in to the host, by the settings that the deployment itself uses. */
+/** The settings with which the deployment itself logs in to the host. */
 export type Connection = Pick<SettingsValues, "sshAddress" | "sshPort" | "sshUser" | "sshPrivateKey" | "sshHostKey">;
 
 /**
- * Runs a step of the agent that only looks, over one SSH connection. A host that lacks Python gets none: nothing changes.
+ * Runs a read-only step of the agent over one SSH connection. It does not install Python on a host that lacks it.
  *
- * @param payload travels on standard input; nothing secret belongs into it
- * @throws Error with one line about why there is no answer
+ * @param payload is sent on standard input; it must not contain secrets
+ * @throws Error with a one-line reason if there is no answer
  */
 export async function askAgent<S extends "doctor" | "survey">(
   connection: Connection,
@@ -36,13 +36,13 @@ export async function askAgent<S extends "doctor" | "survey">(
   throw new Error(said ? `the host says: ${said}` : "/usr/bin/python3 is missing on the host");
 }
 
-/** The kinds of host key that the program pins, the preferred first. */
+/** The types of host key that the program pins, in order of preference. */
 const HOST_KEYS = ["ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521"] as const;
 
 /**
- * The public key that a host shows to whoever connects, `<type> <base64>`. Nothing has verified it yet.
+ * The public key that a host presents, `<type> <base64>`. It is not verified.
  *
- * @throws Error with one line about why there is none
+ * @throws Error with a one-line reason if there is none
  */
 export function shownHostKey(host: string, port: number): Promise<string> {
   const client = new Client();
@@ -68,13 +68,13 @@ export function shownHostKey(host: string, port: number): Promise<string> {
   });
 }
 
-/** The fingerprint of a public key `<type> <base64>` as OpenSSH shows it. */
+/** The fingerprint of a public key `<type> <base64>`, in OpenSSH's form. */
 export function fingerprint(key: string): string {
   const blob = Buffer.from(key.split(" ")[1] ?? "", "base64");
   return `SHA256:${createHash("sha256").update(blob).digest("base64").replace(/=+$/, "")}`;
 }
 
-/** What ssh2 says, and what that means here. */
+/** Messages of ssh2, and their meanings here. */
 const MEANINGS: readonly (readonly [said: RegExp, means: string])[] = [
   [/Host denied/, "it shows another host key than the stack's sshHostKey"],
   [/no matching host key/, "it has no host key of the kind of the stack's sshHostKey"],
@@ -123,12 +123,12 @@ function execute(connection: Connection, command: string, input: string) {
         username,
         privateKey,
         readyTimeout: LOGIN_MS,
-        // The server shall show the key that is pinned, not another one that it also has.
+        // Makes the server present the pinned key and not another one that it also has.
         algorithms: { serverHostKey: [type as "ssh-ed25519"] },
         hostVerifier: (key: Buffer) => key.equals(Buffer.from(pinned, "base64")),
       });
     } catch {
-      // Its words could quote the key.
+      // The error's own message could quote the key.
       fail("the stack's sshPrivateKey cannot be used");
     }
   });

@@ -4,20 +4,20 @@ import type { Payload } from "./payload.ts";
 
 export interface HostCertificatesArgs {
   connection: HostConnection;
-  /** What the firewall step has answered: this step's new SSH connection confirms its change. */
+  /** Output of the firewall step. This step's new SSH connection confirms the firewall change. */
   after: pulumi.Input<string>;
-  /** The sites' certificates, PEM. Private keys are kept secret and installed with mode 0600. */
+  /** The sites' certificates, PEM. Private keys are secret and are installed with mode 0600. */
   sites: readonly Inputs<Payload<"certificates">["sites"][number]>[];
-  /** Run around the step. */
+  /** Hooks for the step. */
   hooks?: pulumi.ResourceHookBinding;
 }
 
 /**
- * Installs the sites' origin certificates, their keys and the certificate authorities of the origin pulls on the host. If
- * a site already runs, nginx takes them over by a reload, and the old ones come back if it does not serve the new ones.
+ * Installs the sites' origin certificates, their keys and the CAs of the origin pulls on the host. If a site is already
+ * running, nginx is reloaded, and the old certificates are restored if nginx does not serve the new ones.
  */
 export class HostCertificates extends pulumi.ComponentResource {
-  /** The installed certificates, as a text that changes with them; the next step takes it. */
+  /** A text that changes with the installed certificates. The next step depends on it. */
   public readonly installed: pulumi.Output<string>;
 
   public constructor(name: string, args: HostCertificatesArgs, opts?: pulumi.ComponentResourceOptions) {

@@ -5,18 +5,18 @@ import { agentCommand, agentInput } from "./agent.ts";
 import { type Answer, NoAnswerError, readAnswer } from "./answer.ts";
 import { checkedPayload, type Payload, type StepName } from "./payload.ts";
 
-/** How to reach the host over SSH, and which run of its steps is wanted. */
+/** How to reach the host over SSH, and the revision of its steps. */
 export interface HostConnection {
   /** Address or name of the host itself, never the proxied host name. */
   host: string;
   port: number;
   /** root, or a user who may run `sudo -n`. */
   user: string;
-  /** Private key, PEM or OpenSSH form without a passphrase; kept secret. */
+  /** Private key in PEM or OpenSSH form, without a passphrase; secret. */
   privateKey: pulumi.Input<string>;
-  /** Public key of the host, `<type> <base64>`. The provider checks nothing at all without it. */
+  /** Public key of the host, `<type> <base64>`. Without it the provider does not verify the host. */
   hostKey: string;
-  /** A step whose revision is another runs again, whatever else is as it was. */
+  /** A change of the revision runs every step again. */
   revision: number;
 }
 
@@ -30,17 +30,17 @@ export type Inputs<T> = [T] extends [string | number | boolean | null]
 /** Steps that change something. */
 type ApplyingStep = "firewall" | "certificates" | "nginx";
 
-/** Steps that take back what others have made. */
+/** Steps that delete what other steps have created. */
 type RemovingStep = "firewall-remove" | "site-remove";
 
 /**
  * A step of the host agent on create and on update, as a remote command. Every step is idempotent.
  *
- * There are no `triggers`: a changed trigger replaces the command, and the old one's delete would undo what the new
- * one's create has just made.
+ * There are no `triggers`: a changed trigger replaces the command, and the old command's delete would undo what the new
+ * command's create has just done.
  *
- * @param remove the step on delete, which is told the same
- * @returns what the step has answered. It fails the deployment if the step has not answered, whatever its exit status.
+ * @param remove the step on delete, with the same payload
+ * @returns the step's answer. Without an answer the deployment fails, whatever the exit status was.
  */
 export function hostStep<S extends ApplyingStep>(
   name: string,
@@ -59,7 +59,7 @@ export function hostStep<S extends ApplyingStep>(
       ...(remove && { delete: agentCommand(remove) }),
       ...connectionInputs(connection),
       stdin: stdinOf(step, connection, payload),
-      // Standard error is for people, standard output for this program.
+      // People read standard error; this program reads standard output.
       logging: "stderr",
     },
     opts,
@@ -67,7 +67,7 @@ export function hostStep<S extends ApplyingStep>(
   return stdout.apply((text) => answerOf(step, connection, text));
 }
 
-/** A step of the host agent on delete. Until then nobody connects to the host. */
+/** A step of the host agent on delete only. Creating it does not connect to the host. */
 export function hostStepOnDelete(
   name: string,
   connection: HostConnection,
@@ -91,16 +91,16 @@ function connectionInputs({ revision: _, ...ssh }: HostConnection) {
     connection: {
       ...ssh,
       privateKey: pulumi.secret(ssh.privateKey),
-      // Four attempts in all: enough for a host that is rebooting, too few to be banned by fail2ban.
+      // Four attempts in all: enough for a host that reboots, too few for a ban by fail2ban.
       dialErrorLimit: 3,
       perDialTimeout: 15,
     },
-    // Otherwise the provider hands earlier output to the host as environment variables, which sshd refuses.
+    // By default the provider sets earlier output as environment variables on the host, which sshd refuses.
     addPreviousOutputInEnv: false,
   };
 }
 
-/** The agent with what it is told; secret, because certificates' keys are part of it. */
+/** Standard input of a step: the agent and its payload. Secret, because the payload has certificates' keys. */
 function stdinOf<S extends StepName>(step: S, { revision }: HostConnection, payload: Inputs<Payload<S>>) {
   return pulumi.secret(
     pulumi
@@ -109,7 +109,7 @@ function stdinOf<S extends StepName>(step: S, { revision }: HostConnection, payl
   );
 }
 
-/** @throws RunError that says what to do if the step has not answered. */
+/** @throws RunError with a remedy if the step has not answered */
 function answerOf<S extends StepName>(step: S, connection: HostConnection, stdout: string): Answer<S> {
   const { user, host, port, revision } = connection;
   try {

@@ -5,31 +5,31 @@ import type { Payload } from "./payload.ts";
 /** A site as nginx serves it. */
 export interface ServedSite extends Omit<Inputs<Payload<"nginx">["sites"][number]>, "audience"> {
   /**
-   * Audience tag of the site's Access application. The host then lets in requests with a token of that application only,
-   * which it verifies itself: signature, audience, issuer and time. Without one it believes whatever Cloudflare sends.
-   * Shares have none.
+   * Audience tag of the site's Access application. With it, the host allows only requests with a token of that
+   * application and verifies signature, audience, issuer and time itself. Without it, the host trusts every request
+   * from Cloudflare. Shares have none.
    */
   audience: pulumi.Output<string> | undefined;
 }
 
 export interface HostNginxArgs {
   connection: HostConnection;
-  /** Owner id, as the firewall has it: what the stack has given up before nginx served it goes by that. */
+  /** Owner id as in the firewall step. It identifies sites that the stack gave up before nginx served them. */
   owner: string;
-  /** Domain of the Zero Trust team, which signs the tokens and publishes its keys; for sites with an audience. */
+  /** Domain of the Zero Trust team, which issues the tokens and publishes the keys; for sites with an audience. */
   teamDomain: string;
   sites: readonly ServedSite[];
-  /** What the certificates step has answered. */
+  /** Output of the certificates step. */
   after: pulumi.Input<string>;
 }
 
 /**
- * The sites in nginx: TLS with the origin certificate, only for clients with the origin-pull certificate, only for
- * requests that Access has let through, and what the service behind it asks of a reverse proxy. They are checked,
- * loaded without a restart, probed, and taken back if a probe fails.
+ * The sites in nginx: TLS with the origin certificate, for clients with the origin-pull certificate (mutual TLS) and
+ * for requests that Access has allowed, with the reverse proxy settings that the upstream needs. The configuration is
+ * checked, loaded without a restart, probed, and rolled back if a probe fails.
  */
 export class HostNginx extends pulumi.ComponentResource {
-  /** Start of the SHA-256 of all of the sites' configuration, once nginx was seen to serve it. */
+  /** Start of the SHA-256 of the sites' configuration that nginx has been probed to serve. */
   public readonly configuration: pulumi.Output<string>;
 
   public constructor(name: string, args: HostNginxArgs, opts?: pulumi.ComponentResourceOptions) {
@@ -52,11 +52,12 @@ export class HostNginx extends pulumi.ComponentResource {
   }
 }
 
-/** Null means that no token is needed, so a site that needs one must never come to have it by an empty answer. */
+/** Fails closed on an empty audience tag: null means that no token is needed. */
 function requiredAudience(audience: pulumi.Output<string | undefined> | undefined): pulumi.Input<string | null> {
   if (audience === undefined) return null;
   return audience.apply((tag) => {
-    if (!tag) throw new Error("Cloudflare has told no audience tag of the Access application");
+    if (!tag)
+      throw new Error("Cloudflare returned no audience tag for the Access application: run pulumi up --refresh");
     return tag;
   });
 }

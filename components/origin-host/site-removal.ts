@@ -3,22 +3,23 @@ import { hostStepOnDelete, type HostConnection } from "./host-step.ts";
 
 export interface SiteRemovalArgs {
   connection: HostConnection;
-  /** Owner id, as the firewall has it. */
+  /** Owner id as in the firewall step. */
   owner: string;
   /** Host name of the site. */
   hostname: string;
 }
 
 /**
- * A delete-only resource: creating it does nothing, deleting it removes the site from the host, whatever of it is there.
+ * A delete-only resource: creating it does nothing, deleting it removes the site from the host, however far it was
+ * installed.
  *
- * The steps put all sites of a host there together, so that more of them cost no more connections. This is created after
- * the site's Access application and certificates, which then protect the site until it is gone, and before nginx serves
- * it.
+ * The other steps install all sites of a host together, so that the number of connections does not grow with the sites.
+ * This resource is created after the site's Access application and certificates, which therefore protect the site until
+ * it has been removed, and before nginx serves it.
  */
 export class SiteRemoval extends pulumi.ComponentResource {
   public constructor(name: string, args: SiteRemovalArgs, opts?: pulumi.ComponentResourceOptions) {
-    // The name from before 0.2.0: another type would be another URN.
+    // The type from before 0.2.0: another one would change the URN.
     super("immich-access:index:HostSite", name, {}, opts);
     const { connection, owner, hostname } = args;
     hostStepOnDelete(`${name}-command`, connection, { owner, hostname }, { parent: this });

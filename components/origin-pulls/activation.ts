@@ -1,21 +1,21 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import * as pulumi from "@pulumi/pulumi";
 
-/** How often to ask, and when to give up, in milliseconds. Cloudflare names no time; minutes are usual. */
+/** How often to ask and when to give up, in milliseconds. Cloudflare documents no time; it usually takes minutes. */
 const EVERY = 2000;
 const PATIENCE = 5 * 60_000;
 
 /**
- * Makes a hook that holds the deployment after an upload until Cloudflare presents the new certificate. The provider
- * does not wait: it would take the old certificate away, or let nginx insist on the new one, while the edge still has
- * none to show, and visitors would get 400 in the meantime.
+ * Creates a hook that pauses the deployment after an upload until Cloudflare presents the new certificate. The provider
+ * does not wait for it. Without the pause the old certificate would be deleted, or nginx would require the new one,
+ * before the edge has it, and visitors would get 400.
  *
- * When the time is up it warns and goes on: nothing is less safe for it, the site only answers 400 for longer.
+ * On a timeout it warns and continues. That fails closed: the site answers 400 for longer.
  *
  * @param name unique name of the hook
  * @param status reads the certificate's status from the API
  */
-export function untilActive(
+export function createActivationHook(
   name: string,
   status: (certificateId: string) => Promise<string>,
   { every = EVERY, patience = PATIENCE } = {},
@@ -31,8 +31,8 @@ export function untilActive(
       }
       if (last !== "active") {
         await pulumi.log.warn(
-          `Cloudflare has not put the origin-pull certificate ${id} into use within ${Math.round(patience / 60_000)} ` +
-            `minutes (its status is ${last}). Until it does, the site answers 400; nothing needs to be done here.`,
+          `Cloudflare has not activated the origin-pull certificate ${id} within ${Math.round(patience / 60_000)} ` +
+            `minutes (its status is ${last}). Until it does, the site answers 400; you need not do anything.`,
         );
       }
     },

@@ -2,19 +2,19 @@ import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
 import { renewalLeadDays } from "../renewal.ts";
 
-/** Kinds of key for the client certificate. Cloudflare documents RSA for it and says nothing about others. */
+/** Kinds of key for the client certificate. Cloudflare documents only RSA. */
 export type OriginPullsKey = "RSA-2048" | "RSA-4096" | "ECDSA-P256";
 
 export interface OriginPullsCertificateArgs {
-  /** Host name in the certificate's subject; it helps a person to tell certificates apart and proves nothing. */
+  /** Host name in the certificate's subject. It helps people to tell certificates apart; nothing verifies it. */
   hostname: string;
-  /** Days from issue to expiry of the client certificate; an `up` replaces it a month before. */
+  /** Days from issue to expiry of the client certificate. `pulumi up` replaces it a month before it expires. */
   validityDays: number;
   /** Key of the client certificate. */
   key: OriginPullsKey;
 }
 
-/** Ten years: the authority never leaves this stack, and its replacement would need both sides to change at once. */
+/** Ten years. The CA's key never leaves this stack, and replacing the CA would change nginx and Cloudflare at once. */
 const AUTHORITY_HOURS = 87_600;
 
 const KEYS: Readonly<Record<OriginPullsKey, tls.PrivateKeyArgs>> = {
@@ -24,20 +24,20 @@ const KEYS: Readonly<Record<OriginPullsKey, tls.PrivateKeyArgs>> = {
 };
 
 /**
- * A certificate authority of our own and the client certificate that Cloudflare presents to nginx. nginx trusts the
- * authority, so a new client certificate needs no change on the host.
+ * A certificate authority (CA) of our own, and the client certificate that Cloudflare presents to nginx. nginx trusts
+ * the CA, so a new client certificate needs no change on the host.
  *
- * The client certificate is a leaf with its own key, because Cloudflare refuses to be given an authority
- * (error 1412, missing leaf certificate).
+ * The client certificate is a leaf with its own key: Cloudflare rejects an upload of the CA itself (error 1412, missing
+ * leaf certificate).
  */
 export class OriginPullsCertificate extends pulumi.ComponentResource {
-  /** Certificate of the authority, PEM: what nginx trusts. */
+  /** Certificate of the CA that nginx trusts, PEM. */
   public readonly authorityPem: pulumi.Output<string>;
   /** The client certificate, PEM. */
   public readonly certificatePem: pulumi.Output<string>;
   /** Key of the client certificate, PEM; secret. */
   public readonly privateKeyPem: pulumi.Output<string>;
-  /** When the client certificate ends, RFC 3339. */
+  /** When the client certificate expires, RFC 3339. */
   public readonly expiresOn: pulumi.Output<string>;
 
   public constructor(name: string, args: OriginPullsCertificateArgs, opts?: pulumi.ComponentResourceOptions) {

@@ -1,9 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
 import { userError } from "../../settings/error.ts";
 import * as cloudflare from "../cloudflare.ts";
-import { untilActive } from "./activation.ts";
+import { createActivationHook } from "./activation.ts";
 
-/** The client certificate that Cloudflare shall present; `OriginPullsCertificate` makes one. */
+/** The client certificate for Cloudflare to present; `OriginPullsCertificate` makes one. */
 export interface ClientCertificate {
   certificatePem: pulumi.Input<string>;
   privateKeyPem: pulumi.Input<string>;
@@ -15,22 +15,23 @@ export interface OriginPullsArgs {
   hostname: string;
   /**
    * `hostname`: our own certificate, on pulls for `hostname` alone. `zone`: our own certificate, on pulls for every
-   * proxied name of the zone. `shared`: the certificate that all customers of Cloudflare share, which proves only that
-   * a request came through Cloudflare, by anybody's configuration.
+   * proxied name of the zone. `shared`: the certificate that all customers of Cloudflare share. It proves only that a
+   * request came through Cloudflare, possibly through another customer's zone.
    */
   mode: "hostname" | "zone" | "shared";
   /** Required in the modes `hostname` and `zone`. */
   certificate?: ClientCertificate;
-  /** Run around the creation of the certificate for one host name. */
+  /** Hooks for the certificate of one host name. */
   hooks?: pulumi.ResourceHookBinding;
 }
 
 /**
- * Authenticated origin pulls: Cloudflare presents a client certificate to nginx, which refuses whoever has none.
+ * Authenticated origin pulls (mutual TLS): Cloudflare presents a client certificate to nginx, which rejects connections
+ * without one.
  *
- * Cloudflare puts a new certificate into use some minutes after its upload, which is waited for. Deleting the settings
- * of the modes `zone` and `shared` changes nothing at Cloudflare (the provider sends no request), so both stay on after
- * a destroy. That is harmless: an origin that does not ask for a client certificate gets none.
+ * Cloudflare activates a new certificate some minutes after its upload; the deployment waits for that. Deleting the
+ * settings of the modes `zone` and `shared` changes nothing at Cloudflare (the provider sends no request), so both stay
+ * on after a destroy. That is harmless: an origin that does not ask for a client certificate gets none.
  */
 export class OriginPulls extends pulumi.ComponentResource {
   public constructor(name: string, args: OriginPullsArgs, opts?: pulumi.ComponentResourceOptions) {
@@ -50,7 +51,7 @@ export class OriginPulls extends pulumi.ComponentResource {
 
   private presentForHostname(name: string, upload: Upload, { hostname, hooks = {} }: OriginPullsArgs): void {
     const { zoneId } = upload;
-    const active = untilActive(`${name}-certificate-active`, async (certificateId) => {
+    const active = createActivationHook(`${name}-certificate-active`, async (certificateId) => {
       const read = cloudflare.getAuthenticatedOriginPullsHostnameCertificate;
       return (await read({ zoneId, certificateId }, { parent: this })).status;
     });
@@ -67,7 +68,7 @@ export class OriginPulls extends pulumi.ComponentResource {
 
   private presentForZone(name: string, upload: Upload): void {
     const { zoneId } = upload;
-    const active = untilActive(`${name}-zone-certificate-active`, async (certificateId) => {
+    const active = createActivationHook(`${name}-zone-certificate-active`, async (certificateId) => {
       const read = cloudflare.getAuthenticatedOriginPullsCertificate;
       return (await read({ zoneId, certificateId }, { parent: this })).status;
     });
@@ -83,7 +84,7 @@ export class OriginPulls extends pulumi.ComponentResource {
   }
 }
 
-/** What both kinds of certificate are uploaded with. */
+/** The inputs that both kinds of certificate have in common. */
 interface Upload {
   zoneId: string;
   certificate: pulumi.Input<string>;

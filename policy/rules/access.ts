@@ -8,47 +8,49 @@ import {
 } from "@pulumi/policy";
 import * as cloudflare from "../../components/cloudflare.ts";
 import { durationSeconds } from "../../settings/durations.ts";
-import { known, ofType } from "./known.ts";
+import { valueIfKnown, resourcesOfType } from "./known.ts";
 
-/** Duration of a service token where none is given (cloudflare_zero_trust_access_service_token). */
+/** Default duration of a service token (cloudflare_zero_trust_access_service_token). */
 const DEFAULT_TOKEN_DURATION = "8760h";
 
-/** What a policy lets in; of the many selectors, the rules look at three. */
+/** The selectors of a policy that the rules look at. */
 interface Admission {
   decision?: string;
   includes?: { everyone?: object; loginMethod?: object; anyValidServiceToken?: object }[];
 }
 
-/** Whom a resource admits: a policy, a group that policies may include, or an application with policies of its own. */
+/**
+ * A resource that admits people or tokens: a policy, a group that policies include, or an application's own policies.
+ */
 function admissions(args: ResourceValidationArgs): Admission[] {
   const single = args.asType(cloudflare.ZeroTrustAccessPolicy) ?? args.asType(ZeroTrustAccessGroup);
   if (single) return [single as Admission];
   return (args.asType(cloudflare.ZeroTrustAccessApplication)?.policies ?? []) as Admission[];
 }
 
-/** Selectors of what lets somebody in, without those of a Block policy. */
+/** Selectors that admit somebody; those of a Block policy are left out. */
 const admitted = (args: ResourceValidationArgs) =>
   admissions(args)
     .filter(({ decision }) => decision !== "deny")
     .flatMap(({ includes }) => includes ?? []);
 
-/** No policy lets in everybody. */
+/** No policy admits everybody. */
 export const noEveryone: ResourceValidationPolicy = {
   name: "access-no-everyone",
   description:
-    "Everyone lets in the whole internet, and so does a login method by itself: anybody can have a PIN mailed to them.",
+    "Everyone admits the whole internet, and so does a login method by itself: anybody can have a PIN mailed to them.",
   validateResource: (args, reportViolation) => {
     for (const include of admitted(args)) {
-      const found = include.everyone ? "Everyone" : include.loginMethod ? "whoever uses a login method" : undefined;
+      const found = include.everyone ? "Everyone" : include.loginMethod ? "a login method" : undefined;
       if (found) reportViolation(`It includes ${found}. Include email addresses or email domains instead.`);
     }
   },
 };
 
-/** No policy goes around Access. */
+/** No policy bypasses Access. */
 export const noBypass: ResourceValidationPolicy = {
   name: "access-no-bypass",
-  description: "Bypass switches Access off for whoever matches, and Cloudflare does not even log it.",
+  description: "Bypass switches Access off for everyone who matches, and Cloudflare does not even log it.",
   validateResource: (args, reportViolation) => {
     if (admissions(args).some(({ decision }) => decision === "bypass")) {
       reportViolation("Its decision is bypass. Use allow for people and non_identity for devices.");
@@ -56,20 +58,22 @@ export const noBypass: ResourceValidationPolicy = {
   },
 };
 
-/** No application opens a part of a guarded host name, which is how many share links without a login. */
+/** No application opens a path of a protected host name. Many guides do that to share links without a login. */
 export const noPublicPaths: StackValidationPolicy = {
   name: "access-no-public-paths",
   description:
-    "A path that goes around Access opens more than it names: a shared album needs Immich's API, so strangers reach that.",
+    "A path that bypasses Access opens more than it names: a shared album needs Immich's API, so strangers reach that.",
   validateStack: ({ resources }, reportViolation) => {
-    const open = ofType(resources, cloudflare.ZeroTrustAccessPolicy).filter(({ props }) => opens(props as Admission));
-    for (const application of ofType(resources, cloudflare.ZeroTrustAccessApplication)) {
+    const open = resourcesOfType(resources, cloudflare.ZeroTrustAccessPolicy).filter(({ props }) =>
+      opens(props as Admission),
+    );
+    for (const application of resourcesOfType(resources, cloudflare.ZeroTrustAccessApplication)) {
       const props = application.props as ApplicationProps;
-      const own = (known(() => props.policies) ?? []).some((policy) => opens(policy));
+      const own = (valueIfKnown(() => props.policies) ?? []).some((policy) => opens(policy));
       const listed = application.propertyDependencies["policies"] ?? [];
       if (!own && !open.some((policy) => listed.includes(policy))) continue;
-      const destinations = known(() => props.destinations) ?? [];
-      const places = [known(() => props.domain), ...destinations.map((one) => known(() => one.uri))];
+      const destinations = valueIfKnown(() => props.destinations) ?? [];
+      const places = [valueIfKnown(() => props.domain), ...destinations.map((one) => valueIfKnown(() => one.uri))];
       for (const place of new Set(places.filter((uri) => uri !== undefined && uri.includes("/")))) {
         reportViolation(
           `It opens ${String(place)} to everybody. To share links without a login, set publicShareHostname, a second ` +
@@ -81,30 +85,33 @@ export const noPublicPaths: StackValidationPolicy = {
   },
 };
 
-/** What the rule reads of an application; any part may be unknown in a preview. */
+/** The part of an application that the rule reads. Any value may be unknown in a preview. */
 interface ApplicationProps {
   domain?: string;
   destinations?: { uri?: string }[];
   policies?: Admission[];
 }
 
-/** Whether a policy lets in whoever comes; what a preview cannot know yet, it does not. */
+/** Whether the policy admits everyone. A value unknown in a preview counts as no. */
 function opens(policy: Admission): boolean {
-  const decision = known(() => policy.decision);
-  const everyone = (known(() => policy.includes) ?? []).some((include) => known(() => include.everyone) !== undefined);
+  const decision = valueIfKnown(() => policy.decision);
+  const everyone = (valueIfKnown(() => policy.includes) ?? []).some(
+    (include) => valueIfKnown(() => include.everyone) !== undefined,
+  );
   return decision === "bypass" || (everyone && decision !== "deny");
 }
 
-/** Service tokens are let in by name. */
+/** Service tokens are admitted by name. */
 export const namedTokens: ResourceValidationPolicy = {
   name: "access-tokens-named",
-  description: "Any valid service token means all of the account's, also those made for other applications and later.",
+  description:
+    "Any valid service token means all of the account's, including those for other applications and future ones.",
   configSchema: {
     properties: {
       anyServiceToken: {
         type: "boolean",
         default: false,
-        description: "Declares that every service token of the account may come in.",
+        description: "Declares that every service token of the account is admitted.",
       },
     },
   },
@@ -119,10 +126,10 @@ export const namedTokens: ResourceValidationPolicy = {
   },
 };
 
-/** Service tokens end. */
+/** Service tokens expire. */
 export const tokenLifetime: ResourceValidationPolicy = {
   name: "token-lifetime",
-  description: "A service token that never ends is one that nobody misses when it is stolen.",
+  description: "A stolen service token that never expires works for ever, and nobody notices.",
   configSchema: {
     properties: { maxHours: { type: "integer", minimum: 24, default: 8760, description: "Longest life in hours." } },
   },
@@ -133,7 +140,7 @@ export const tokenLifetime: ResourceValidationPolicy = {
       const seconds = durationSeconds(duration);
       if (seconds === undefined || seconds > maxHours * 3600) {
         reportViolation(
-          `The token ${name} lasts ${duration}, and ${maxHours.toString()}h are allowed. Lower its duration (setting ` +
+          `The token ${name} lasts ${duration}, but at most ${maxHours.toString()}h are allowed. Lower its duration (setting ` +
             "tokenDuration), or allow more in policy/config.json.",
         );
       }
@@ -141,29 +148,29 @@ export const tokenLifetime: ResourceValidationPolicy = {
   ),
 };
 
-/** Whether a resource belongs to public shares, which everybody may see and nothing guards. */
+/** Whether a resource belongs to public shares, which need no Access application. */
 const ofPublicShares = (urn: string) => urn.includes("immich-access:index:PublicShares$");
 
-/** Each application has its policies attached, and each proxied name but that of public shares its application. */
+/** Each application lists its policies, and each proxied name except that of public shares has an application. */
 export const applicationGuarded: StackValidationPolicy = {
   name: "access-application-guarded",
   description:
     "An application admits by the policies that it lists: without the one for people nobody can log in, without the one " +
-    "for devices their tokens are worthless, and a policy that no application lists has no effect.",
+    "for devices their tokens are useless, and a policy that no application lists has no effect.",
   validateStack: ({ resources }, reportViolation) => {
-    const policies = ofType(resources, cloudflare.ZeroTrustAccessPolicy);
-    const applications = ofType(resources, cloudflare.ZeroTrustAccessApplication);
-    const tokens = ofType(resources, cloudflare.ZeroTrustAccessServiceToken);
-    // Each site has a component with its application and its devices' tokens; one may have no devices.
+    const policies = resourcesOfType(resources, cloudflare.ZeroTrustAccessPolicy);
+    const applications = resourcesOfType(resources, cloudflare.ZeroTrustAccessApplication);
+    const tokens = resourcesOfType(resources, cloudflare.ZeroTrustAccessServiceToken);
+    // Each site has a component with its application and its devices' tokens. A site may have no devices.
     const beside = (token: PolicyResource) => applications.some(({ parent }) => parent === token.parent);
-    // A new policy's id is unknown in a preview; that the application's list depends on it is not.
+    // In a preview a new policy's id is unknown, but the dependency of the application's list on it is known.
     const listed = applications.map(({ propertyDependencies }) => new Set(propertyDependencies["policies"] ?? []));
     applications.forEach(({ name, urn, parent }, index) => {
       const decisions = policies
         .filter((policy) => listed[index]?.has(policy))
-        .map(({ props }) => known(() => props["decision"] as string));
+        .map(({ props }) => valueIfKnown(() => props["decision"] as string));
       if (!decisions.includes("allow")) {
-        reportViolation(`${name} lists no policy that lets people in. Add one with decision allow.`, urn);
+        reportViolation(`${name} lists no policy that admits people. Add one with decision allow.`, urn);
       }
       const devices = tokens.filter((token) => token.parent === parent || !beside(token));
       if (devices.length > 0 && !decisions.includes("non_identity")) {
@@ -173,10 +180,12 @@ export const applicationGuarded: StackValidationPolicy = {
     for (const policy of policies.filter((one) => !listed.some((list) => list.has(one)))) {
       reportViolation(`No application lists ${policy.name}, so it does nothing. Add its id to policies.`, policy.urn);
     }
-    const domains = applications.map(({ props }) => known(() => props["domain"] as string));
-    for (const { props, urn } of ofType(resources, cloudflare.DnsRecord).filter((one) => !ofPublicShares(one.urn))) {
-      if (known(() => props["proxied"] === true) && !domains.includes(props["name"] as string)) {
-        reportViolation(`No application guards ${String(props["name"])}. Declare one with it as domain.`, urn);
+    const domains = applications.map(({ props }) => valueIfKnown(() => props["domain"] as string));
+    for (const { props, urn } of resourcesOfType(resources, cloudflare.DnsRecord).filter(
+      (one) => !ofPublicShares(one.urn),
+    )) {
+      if (valueIfKnown(() => props["proxied"] === true) && !domains.includes(props["name"] as string)) {
+        reportViolation(`No application protects ${String(props["name"])}. Declare one with it as domain.`, urn);
       }
     }
   },

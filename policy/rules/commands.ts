@@ -5,18 +5,18 @@ import type {
   ResourceValidationPolicy,
   StackValidationPolicy,
 } from "@pulumi/policy";
-import { known } from "./known.ts";
+import { valueIfKnown } from "./known.ts";
 
-/** Parts of a command that show in process lists or, when it fails, in the log. Its standard input does not. */
+/** Parts of a command that appear in process lists or, if it fails, in the log. Standard input does not. */
 const VISIBLE = ["create", "update", "delete", "environment", "triggers"];
 
 /** Names under which providers keep secrets. */
 const SECRET_NAMES = /^(private_?key.*|client_?secret|api_?(token|key)|password|token|secret)$/i;
 
-/** What no command line may hold, whoever made it: private keys, and Cloudflare's secrets of service tokens. */
+/** Secrets that no command line may contain, whatever their source: private keys and service tokens' secrets. */
 const SECRET_FORMS = /-----BEGIN [A-Z ]*PRIVATE KEY-----|\bcfast_[0-9A-Za-z]{40,}/;
 
-/** Shorter values are words that may stand anywhere. */
+/** Shorter values are ordinary words that may appear anywhere. */
 const SHORTEST_SECRET = 8;
 
 interface Connection {
@@ -24,18 +24,18 @@ interface Connection {
   proxy?: Connection;
 }
 
-/** Every SSH connection knows its host. */
+/** Every SSH connection pins the host's key. */
 export const hostKeyPinned: ResourceValidationPolicy = {
   name: "ssh-host-key-pinned",
   description:
-    "Without hostKey the provider checks nothing, and an impostor gets the certificate's key and root's work.",
+    "Without hostKey the provider does not verify the host, and an impostor gets the certificate's private key.",
   validateResource: (args, reportViolation) => {
     const connection = connectionOf(args);
     for (const [where, hop] of [
       ["connection", connection],
       ["connection.proxy", connection?.proxy],
     ] as const) {
-      const pinned = hop && known(() => hop.hostKey);
+      const pinned = hop && valueIfKnown(() => hop.hostKey);
       if (hop && !/^(ssh-ed25519|ecdsa-sha2-nistp\d+) \S+/.test(pinned ?? "")) {
         reportViolation(`${where} has no hostKey of type ed25519 or ecdsa. Give the host's own (setting sshHostKey).`);
       }
@@ -49,7 +49,7 @@ function connectionOf(args: ResourceValidationArgs): Connection | undefined {
   return used?.connection;
 }
 
-/** No secret stands where others can read it. */
+/** No secret appears where others can read it. */
 export const noSecretInCommand: StackValidationPolicy = {
   name: "no-secret-in-command",
   description:
@@ -70,22 +70,22 @@ export const noSecretInCommand: StackValidationPolicy = {
   },
 };
 
-/** Whether a resource has a secret of its own, known or not yet. */
+/** Whether a resource has a secret of its own, even if its value is unknown yet. */
 const holdsSecret = ({ props }: PolicyResource) => Object.keys(props).some((name) => SECRET_NAMES.test(name));
 
 /** The values of everything below `props` that has the name of a secret. */
 function secretsIn(props: object): string[] {
   return Object.keys(props).flatMap((name) => {
-    const value = known(() => (props as Record<string, unknown>)[name]);
+    const value = valueIfKnown(() => (props as Record<string, unknown>)[name]);
     if (typeof value === "object" && value !== null) return secretsIn(value);
     const isSecret = SECRET_NAMES.test(name) && typeof value === "string" && value.length >= SHORTEST_SECRET;
     return isSecret ? [value] : [];
   });
 }
 
-/** All text in a property, and whether some of it is not known yet. */
+/** All text in a property, and whether some of it is unknown yet. */
 function leaves(props: object, name: string): { texts: string[]; unknown: boolean } {
-  const read = known(() => [(props as Record<string, unknown>)[name]]);
+  const read = valueIfKnown(() => [(props as Record<string, unknown>)[name]]);
   if (!read) return { texts: [], unknown: true };
   const [value] = read;
   if (typeof value !== "object" || value === null) {

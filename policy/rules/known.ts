@@ -1,10 +1,10 @@
 import { UnknownValueError, type PolicyResource } from "@pulumi/policy";
 
 /**
- * What `read` gives, or `undefined` if it meets a value that a preview cannot know yet. Without it the SDK would skip
- * the whole rule and only remark on it.
+ * The result of `read`, or `undefined` if it reads a value that is unknown in a preview. Without this the SDK would
+ * skip the whole rule and only mention it.
  */
-export function known<T>(read: () => T): T | undefined {
+export function valueIfKnown<T>(read: () => T): T | undefined {
   try {
     return read();
   } catch (error) {
@@ -14,6 +14,9 @@ export function known<T>(read: () => T): T | undefined {
 }
 
 /** Resources of one class. */
-export function ofType(resources: readonly PolicyResource[], resourceClass: Parameters<PolicyResource["isType"]>[0]) {
+export function resourcesOfType(
+  resources: readonly PolicyResource[],
+  resourceClass: Parameters<PolicyResource["isType"]>[0],
+) {
   return resources.filter((resource) => resource.isType(resourceClass));
 }

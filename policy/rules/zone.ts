@@ -6,21 +6,20 @@ import {
 } from "@pulumi/policy";
 import * as tls from "@pulumi/tls";
 import * as cloudflare from "../../components/cloudflare.ts";
-import { known } from "./known.ts";
+import { valueIfKnown } from "./known.ts";
 
 const ADDRESS_TYPES = ["A", "AAAA", "CNAME"];
 
-/** Days that the provider asks for where `requestedValidity` is left out (cloudflare_origin_ca_certificate). */
+/** Default of `requestedValidity` in days (cloudflare_origin_ca_certificate). */
 const DEFAULT_VALIDITY_DAYS = 5475;
 
 /** Every address record goes through Cloudflare. */
 export const recordsProxied: ResourceValidationPolicy = {
   name: "dns-records-proxied",
-  description:
-    "Only proxied records pass Access; any other tells everybody the host's address and leads straight to it.",
+  description: "Access protects proxied records only; any other publishes the host's address and leads straight to it.",
   validateResource: validateResourceOfType(cloudflare.DnsRecord, (record, _args, reportViolation) => {
     const { name, type } = record;
-    if (ADDRESS_TYPES.includes(type) && known(() => record.proxied) !== true) {
+    if (ADDRESS_TYPES.includes(type) && valueIfKnown(() => record.proxied) !== true) {
       reportViolation(`The ${type} record ${name} is not proxied. Set proxied: true.`);
     }
   }),
@@ -30,7 +29,7 @@ export const recordsProxied: ResourceValidationPolicy = {
 export const sslStrict: StackValidationPolicy = {
   name: "zone-ssl-strict",
   description:
-    "Without Full (strict), Cloudflare talks to whoever answers under the host's address, and in some modes in the clear.",
+    "Without Full (strict), Cloudflare does not verify the host's certificate, and some modes do not even encrypt.",
   validateStack: ({ resources }, reportViolation) => {
     const settings = zoneSettings(resources, "ssl");
     for (const { zoneId, value, urn } of settings) {
@@ -50,13 +49,13 @@ export const sslStrict: StackValidationPolicy = {
 export const originPullsOn: StackValidationPolicy = {
   name: "origin-pulls-on",
   description:
-    "Authenticated origin pulls are how nginx tells Cloudflare from others; a proxied record without them must not exist.",
+    "nginx recognises Cloudflare by authenticated origin pulls (mutual TLS), so every proxied record needs them.",
   validateStack: ({ resources }, reportViolation) => {
     const zones = new Set([
       ...zoneSettings(resources, "tls_client_auth").flatMap(({ zoneId, value }) => (value === "on" ? [zoneId] : [])),
       ...resources.flatMap((resource) => {
         const settings = resource.asType(cloudflare.AuthenticatedOriginPullsSettings);
-        return settings && known(() => settings.enabled) === true ? [settings.zoneId] : [];
+        return settings && valueIfKnown(() => settings.enabled) === true ? [settings.zoneId] : [];
       }),
     ]);
     const hostnames = new Set(
@@ -73,11 +72,11 @@ export const originPullsOn: StackValidationPolicy = {
   },
 };
 
-/** Certificates end soon enough for their renewal to be exercised and for a lost key to become worthless. */
+/** Certificates expire soon enough that their renewal is exercised and a lost key becomes useless. */
 export const certificateLifetime: ResourceValidationPolicy = {
   name: "certificate-lifetime",
   description:
-    "A certificate that lasts for years keeps a lost key useful for as long, and its renewal is first tried when it fails.",
+    "A lost key stays useful until its certificate expires, and a renewal that runs once in years has never been tried.",
   configSchema: {
     properties: { maxDays: { type: "integer", minimum: 7, default: 398, description: "Longest validity in days." } },
   },
@@ -96,7 +95,7 @@ export const certificateLifetime: ResourceValidationPolicy = {
 const maxDays = (args: { getConfig<T extends object>(): T }) => args.getConfig<{ maxDays: number }>().maxDays;
 
 function tooLong(property: string, days: number, most: number): string {
-  const lasts = `The certificate lasts ${Math.ceil(days).toString()} days, and ${most.toString()} are allowed`;
+  const lasts = `The certificate lasts ${Math.ceil(days).toString()} days, but at most ${most.toString()} are allowed`;
   return `${lasts}. Lower ${property} (setting certificateValidityDays), or allow more in policy/config.json.`;
 }
 
@@ -104,7 +103,7 @@ function tooLong(property: string, days: number, most: number): string {
 function proxiedRecords(resources: readonly PolicyResource[]): { name: string; zoneId: string; urn: string }[] {
   return resources.flatMap((resource) => {
     const record = resource.asType(cloudflare.DnsRecord);
-    if (!record || !ADDRESS_TYPES.includes(record.type) || !known(() => record.proxied)) return [];
+    if (!record || !ADDRESS_TYPES.includes(record.type) || !valueIfKnown(() => record.proxied)) return [];
     return [{ name: record.name, zoneId: record.zoneId, urn: resource.urn }];
   });
 }
@@ -114,6 +113,6 @@ function zoneSettings(resources: readonly PolicyResource[], id: string) {
   return resources.flatMap((resource) => {
     const setting = resource.asType(cloudflare.ZoneSetting);
     if (setting?.settingId !== id) return [];
-    return [{ zoneId: setting.zoneId, value: known(() => setting.value as unknown), urn: resource.urn }];
+    return [{ zoneId: setting.zoneId, value: valueIfKnown(() => setting.value as unknown), urn: resource.urn }];
   });
 }

@@ -81,7 +81,7 @@ test("waits for the end of the grace period before it", async () => {
 test.each([
   [
     ["--device", "frame", "--grace", "31d"],
-    "--grace 31d is no time from 1h to 30d: give hours or days, like 12h or 7d",
+    "--grace 31d is not a time from 1h to 30d: give hours or days, like 12h or 7d",
   ],
   [
     ["--device", "frame", "--site", ALBUM],

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { agentCommand, agentInput, agentModules, packed } from "../../components/origin-host/agent.ts";
+import { agentCommand, agentInput, agentModules, packModules } from "../../components/origin-host/agent.ts";
 import { EGRESS } from "../../dev/sandbox/network/network.ts";
 import {
   certificatesPayload,
@@ -28,7 +28,7 @@ function install(ranges: typeof RANGES) {
     "import sys\nfrom agent.errors import HostError\nfrom agent.nginx import real_ip\n" +
     "def main(step, r):\n  try:\n    real_ip.install(**r['payload'])\n" +
     "  except HostError as error:\n    print(error, file=sys.stderr)\n    return 1\n  return 0\n";
-  const archive = packed({ ...agentModules(), "agent/main.py": main });
+  const archive = packModules({ ...agentModules(), "agent/main.py": main });
   const input = agentInput({ archive, payload: ranges });
   return origin.host.ssh(agentCommand("ranges"), { input });
 }

@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { afterEach, expect, test, vi } from "vitest";
-import { untilActive } from "../../components/origin-pulls/activation.ts";
+import { createActivationHook } from "../../components/origin-pulls/activation.ts";
 import { recordResources } from "./support/mocks.ts";
 
 const warn = vi.spyOn(pulumi.log, "warn").mockResolvedValue(undefined);
@@ -14,7 +14,7 @@ const uploaded = { id: "certificate-1" } as pulumi.ResourceHookArgs;
 test("an upload is waited for until the certificate is in use", async () => {
   const answers = ["initializing", "pending_deployment", "active"];
   const asked: string[] = [];
-  const hook = untilActive(
+  const hook = createActivationHook(
     "in use",
     (id) => {
       asked.push(id);
@@ -28,7 +28,7 @@ test("an upload is waited for until the certificate is in use", async () => {
 });
 
 test("a certificate that never comes into use is told of and does not stop the deployment", async () => {
-  const hook = untilActive("never", () => Promise.resolve("pending_deployment"), { every: 1, patience: 20 });
+  const hook = createActivationHook("never", () => Promise.resolve("pending_deployment"), { every: 1, patience: 20 });
   await hook.callback(uploaded);
   expect(warn).toHaveBeenCalledWith(expect.stringContaining("pending_deployment"));
   expect(hook.opts?.ignoreErrors).toBe(true);

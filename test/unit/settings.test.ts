@@ -66,14 +66,14 @@ describe("loadSettings", () => {
     ["originAddresses", '["192.168.1.5"]', /192\.168\.0\.0\/16.*cannot reach/],
     ["originAddresses", '["100.64.3.4"]', /CGNAT/],
     ["originAddresses", '["203.0.113.10","203.0.113.10"]', /names 203\.0\.113\.10 twice/],
-    ["originAddresses", '["nonsense"]', /no IPv4 or IPv6/],
+    ["originAddresses", '["nonsense"]', /not an IPv4 or IPv6/],
     ["sshAddress", "photos.example.com", /proxied host name/],
     ["sshPort", "70000", /between 1 and 65535/],
     ["sshUser", "no user", /Linux user name/],
     ["sshPrivateKey", "~/.ssh/id_ed25519", /not the name of its file/],
     ["sshHostKey", `ssh-rsa ${"A".repeat(40)}`, /RSA key.*SHA-1/],
     ["immichUpstream", "127.0.0.1", /must be address:port/],
-    ["emails", '["anna"]', /emails\.0 has an entry that is no email address/],
+    ["emails", '["anna"]', /emails\.0 has an entry that is not an email address/],
     ["emailDomains", '["@example.com"]', /without the @/],
     ["sessionDuration", "2 days", /must be a duration/],
     ["sessionDuration", "800h", /from 1m to 730h/],
@@ -84,7 +84,7 @@ describe("loadSettings", () => {
     ["deviceRotations", '{"frame":{"secretVersion":1}}', /frame.*secretVersion of 2 or more/],
     ["certificateValidityDays", "5475", /must be one of 7, 30/],
     ["originPulls", "none", /must be one of hostname, zone, shared/],
-    ["originPullsCa", "PEM", /is no PEM certificate/],
+    ["originPullsCa", "PEM", /is not a PEM certificate/],
     ["originPullsKey", "DSA", /must be one of RSA-2048/],
     ["minTlsVersion", "1.4", /must be one of/],
     ["ipRanges", '["0.0.0.0/0","2400:cb00::/32"]', /wider than/],
@@ -95,7 +95,7 @@ describe("loadSettings", () => {
     ["dockerPublishedPort", "accept", /must be one of refuse, drop/],
     ["publicShareHostname", "Shares", /must be a host name like shares/],
     ["publicShareHostname", "photos.example.com", /is the site's own host name/],
-    ["publicShareHostname", "shares.example.org", /does not lie in the zone of photos\.example\.com/],
+    ["publicShareHostname", "shares.example.org", /is not in the zone of photos\.example\.com/],
     ["publicShareUpstream", "3000", /must be address:port, like 127\.0\.0\.1:3000/],
     ["confirmSeconds", "5", /between 30 and 600/],
     ["hostRevision", "-1", /between 0 and 1000000/],
@@ -131,11 +131,11 @@ describe("loadSettings", () => {
     ["moreSites", /moreSites must be a list/, "album.example.com"],
     ["moreSites", /moreSites\.0 must be an object with the settings of a site/, '["album.example.com"]'],
     ["moreSites", /moreSites\.0\.hostname is missing\n.*\n  moreSites\.0\.immichUpstream is missing/, [{}]],
-    ["moreSites", /moreSites\.0 has port, which is no setting of a site/, [{ ...ALBUM, port: 7 }]],
+    ["moreSites", /moreSites\.0 has port, which is not a setting of a site/, [{ ...ALBUM, port: 7 }]],
     ["moreSites", /moreSites\.0\.emails names nobody, and neither does emailDomains/, [{ ...ALBUM, emails: [] }]],
-    ["moreSites", /0\.hostname is the host name of another site, too/, [{ ...ALBUM, hostname: "photos.example.com" }]],
-    ["moreSites", /moreSites\.1\.hostname is the host name of another site, too/, [ALBUM, ALBUM]],
-    ["moreSites", /does not lie in the zone of photos\.example\.com/, [{ ...ALBUM, hostname: "album.example.org" }]],
+    ["moreSites", /0\.hostname is also the host name of another site/, [{ ...ALBUM, hostname: "photos.example.com" }]],
+    ["moreSites", /moreSites\.1\.hostname is also the host name of another site/, [ALBUM, ALBUM]],
+    ["moreSites", /is not in the zone of photos\.example\.com/, [{ ...ALBUM, hostname: "album.example.org" }]],
     [
       "moreSites",
       /moreSites\.0\.deviceRotations rotates «frame», which is not/,
@@ -145,12 +145,16 @@ describe("loadSettings", () => {
     ["moreHosts", /moreHosts\.0\.sshAddress is missing/, [{}]],
     ["moreHosts", /moreHosts\.0\.sshHostKey is missing/, [{ ...SECOND, sshHostKey: "" }]],
     ["moreHosts", /needs at least one public address of the host/, [{ ...SECOND, originAddresses: [] }]],
-    ["moreHosts", /0\.sshAddress is the address of another host, too/, [{ ...SECOND, sshAddress: "203.0.113.10" }]],
-    ["moreHosts", /has 203\.0\.113\.10, as another host has/, [{ ...SECOND, originAddresses: ["203.0.113.10"] }]],
+    ["moreHosts", /0\.sshAddress is also the address of another host/, [{ ...SECOND, sshAddress: "203.0.113.10" }]],
+    [
+      "moreHosts",
+      /has 203\.0\.113\.10, which another host has too/,
+      [{ ...SECOND, originAddresses: ["203.0.113.10"] }],
+    ],
     ["moreHosts", /0\.sshAddress is the proxied host name/, [{ ...SECOND, sshAddress: "photos.example.com" }]],
     [
       "moreHosts",
-      /moreHosts\.0 has sshPrivateKey, which is no setting of a host/,
+      /moreHosts\.0 has sshPrivateKey, which is not a setting of a host/,
       [{ ...SECOND, sshPrivateKey: "another" }],
     ],
   ])("judges each of %s: %s", (key, message, value) => {
@@ -218,8 +222,8 @@ describe("normaliseHostKey", () => {
   it.each([
     ["", /empty/],
     ["# only a comment", /empty/],
-    ["hello", /no public key line/],
-    [`@cert-authority * ${HOST_KEY}`, /no public key line/],
+    ["hello", /not a public key line/],
+    [`@cert-authority * ${HOST_KEY}`, /not a public key line/],
     [`ecdsa-sha2-nistp256 ${blob}`, /damaged/],
     ["ssh-ed25519 AAAA", /damaged/],
   ])("refuses %j", (text, problem) => {
@@ -264,7 +268,7 @@ describe("network", () => {
 
   // Which values are taken is in host/tests/values.json.
   it("says why a range is refused", () => {
-    expect(rangeProblem("1.2.3.4")).toBe("is no address range like 173.245.48.0/20");
+    expect(rangeProblem("1.2.3.4")).toBe("is not an address range like 173.245.48.0/20");
     expect(rangeProblem("8.0.0.0/7")).toBe("is wider than /8, far more than Cloudflare has");
     expect(rangeProblem("2400:cb00::1/32")).toMatch(/^has bits set behind the first 32, /);
     expect(rangeProblem("172.0.0.0/8")).toBe("overlaps 172.16.0.0/12, a private network");

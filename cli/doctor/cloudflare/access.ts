@@ -1,10 +1,10 @@
 import { durationSeconds } from "../../../settings/durations.ts";
-import { type Check, ending, type Finding, ill, judged, well } from "../finding.ts";
+import { type Check, expiryFinding, type Finding, failed, fromProblem, passed } from "../finding.ts";
 import type { Application, IdentityProvider, Organization, Policy, Rule, ServiceToken } from "./facts.ts";
 import { REFRESH_UP } from "./zone.ts";
 
-/** What the stack wants of Access. */
-export interface WantedAccess {
+/** Access as the stack declares it. */
+export interface ExpectedAccess {
   hostname: string;
   /** Audience tag in the stack's outputs; `undefined` before the first `up`. */
   audience: string | undefined;
@@ -19,7 +19,7 @@ export interface WantedAccess {
   loginProvider: string;
 }
 
-/** Stands for the applications when they cannot be read. */
+/** Check of the application; the finding if the applications cannot be read. */
 export const APPLICATION: Check = {
   id: "access-application",
   place: "cloudflare",
@@ -31,14 +31,14 @@ const POLICIES: Check = {
   id: "access-policies",
   place: "cloudflare",
   title: "Access policies",
-  why: "They decide who gets in; devices come before people, because Access asks devices first.",
+  why: "They decide who is allowed. The one for devices precedes the one for people, because Access evaluates it first.",
   fix: REFRESH_UP,
 };
 const HOLES: Check = {
   id: "access-holes",
   place: "cloudflare",
   title: "No way around the login",
-  why: "Bypass and Everyone let strangers in, and any service token one that was made for something else.",
+  why: "Bypass and Everyone admit strangers, and any service token admits one that was made for something else.",
   fix: `${REFRESH_UP}; another application: delete it in the dashboard, Zero Trust, Access`,
 };
 const LOGIN: Check = {
@@ -49,16 +49,16 @@ const LOGIN: Check = {
   fix: REFRESH_UP,
 };
 
-/** The findings about the application that guards the site, and about those that could undo it. */
-export function applications(
+/** The findings about the application that protects the site, and about others that could bypass it. */
+export function applicationFindings(
   all: readonly Application[],
   providers: readonly IdentityProvider[],
   tokens: readonly ServiceToken[],
-  wanted: WantedAccess,
+  wanted: ExpectedAccess,
 ): Finding[] {
   const covering = all.filter((application) => uris(application).some((uri) => covers(uri, wanted.hostname)));
   const own = covering.find((application) => uris(application).includes(wanted.hostname));
-  const guard = own ? judgedApplication(own, wanted) : ill(APPLICATION, `none for ${wanted.hostname}`);
+  const guard = own ? applicationFinding(own, wanted) : failed(APPLICATION, `none for ${wanted.hostname}`);
   const rest = own ? [policies(own, tokens, wanted), login(own, providers, wanted)] : [];
   return [guard, holes(covering, wanted), ...rest];
 }
@@ -68,15 +68,15 @@ const uris = ({ domain, destinations }: Application) => [
   ...(destinations ?? []).flatMap(({ uri }) => (uri === undefined ? [] : [uri])),
 ];
 
-/** Whether an application's address has to do with the host name: itself, a path below it, a wildcard over it. */
+/** Whether an application's address covers the host name: the name itself, a path below it, a wildcard over it. */
 function covers(uri: string, hostname: string): boolean {
   const host = uri.split("/")[0] ?? "";
   const labels = (name: string) => name.split(".").slice(1).join(".");
   return host === hostname || (host.startsWith("*") && labels(host) === labels(hostname));
 }
 
-function judgedApplication({ aud }: Application, { hostname, audience }: WantedAccess): Finding {
-  return judged(
+function applicationFinding({ aud }: Application, { hostname, audience }: ExpectedAccess): Finding {
+  return fromProblem(
     APPLICATION,
     audience === undefined || aud === audience ? undefined : `the one for ${hostname} is not the stack's`,
     `guards ${hostname} and every path below it`,
@@ -85,7 +85,7 @@ function judgedApplication({ aud }: Application, { hostname, audience }: WantedA
 
 const selectors = (policy: Policy) => policy.include.flatMap((rule) => Object.keys(rule));
 
-function holes(covering: readonly Application[], { anyServiceToken }: WantedAccess): Finding {
+function holes(covering: readonly Application[], { anyServiceToken }: ExpectedAccess): Finding {
   const found = covering.flatMap((application) =>
     (application.policies ?? []).flatMap((policy) => {
       const where = `policy «${policy.name}» of «${application.name}»`;
@@ -96,37 +96,37 @@ function holes(covering: readonly Application[], { anyServiceToken }: WantedAcce
       return any && !anyServiceToken ? [`${where} admits every service token of the account`] : [];
     }),
   );
-  return judged(HOLES, found.length === 0 ? undefined : found.join(", "), "no Bypass, no Everyone");
+  return fromProblem(HOLES, found.length === 0 ? undefined : found.join(", "), "no Bypass, no Everyone");
 }
 
-function policies({ policies: listed = [] }: Application, tokens: readonly ServiceToken[], wanted: WantedAccess) {
+function policies({ policies: listed = [] }: Application, tokens: readonly ServiceToken[], wanted: ExpectedAccess) {
   const [people, devices] = ["allow", "non_identity"].map((decision) =>
     listed.find((policy) => policy.decision === decision),
   );
-  if (!people) return ill(POLICIES, "none for people: nobody can log in");
+  if (!people) return failed(POLICIES, "none for people: nobody can log in");
   const hasDevices = wanted.anyServiceToken || Object.keys(wanted.devices).length > 0;
-  if (hasDevices && !devices) return ill(POLICIES, "none for devices: no phone gets in");
-  if (devices && devices.precedence > people.precedence) return ill(POLICIES, "the one for people comes first");
+  if (hasDevices && !devices) return failed(POLICIES, "none for devices: no phone gets in");
+  if (devices && devices.precedence > people.precedence) return failed(POLICIES, "the one for people comes first");
   const extra = [
     ...unexpected(people, peopleRules(wanted)),
     ...(devices && !wanted.anyServiceToken ? unexpected(devices, deviceRules(tokens, wanted)) : []),
   ];
-  if (extra.length > 0) return ill(POLICIES, `also admits ${extra.join(", ")}`);
+  if (extra.length > 0) return failed(POLICIES, `also admits ${extra.join(", ")}`);
   const lacking = missing(people, peopleRules(wanted));
-  if (lacking.length > 0) return ill(POLICIES, `does not admit ${lacking.join(", ")}`);
+  if (lacking.length > 0) return failed(POLICIES, `does not admit ${lacking.join(", ")}`);
   const count = listed.length > (devices ? 2 : 1) ? `, ${listed.length.toString()} policies in all` : "";
-  return well(POLICIES, `${devices ? "devices, then people" : "people only"}${count}`);
+  return passed(POLICIES, `${devices ? "devices, then people" : "people only"}${count}`);
 }
 
 const ruleText = (rule: Rule) =>
   Object.entries(rule)
     .map(([selector, value]) => `${selector} ${Object.values(value).map(String).join(" ")}`.trim())
     .join(" and ");
-const peopleRules = ({ emails, emailDomains }: WantedAccess) => [
+const peopleRules = ({ emails, emailDomains }: ExpectedAccess) => [
   ...emails.map((email) => ruleText({ email: { email } })),
   ...emailDomains.map((domain) => ruleText({ email_domain: { domain } })),
 ];
-const deviceRules = (tokens: readonly ServiceToken[], { devices }: WantedAccess) =>
+const deviceRules = (tokens: readonly ServiceToken[], { devices }: ExpectedAccess) =>
   tokens
     .filter(({ client_id }) => Object.values(devices).includes(client_id))
     .map(({ id }) => ruleText({ service_token: { token_id: id } }));
@@ -136,35 +136,35 @@ const unexpected = ({ include }: Policy, expected: readonly string[]) =>
 const missing = ({ include }: Policy, expected: readonly string[]) =>
   expected.filter((one) => !include.map(ruleText).some((text) => same(one, text)));
 
-function login({ allowed_idps = [] }: Application, providers: readonly IdentityProvider[], wanted: WantedAccess) {
+function login({ allowed_idps = [] }: Application, providers: readonly IdentityProvider[], wanted: ExpectedAccess) {
   const offered = providers.filter(({ id }) => allowed_idps.length === 0 || allowed_idps.includes(id));
-  if (offered.length === 0) return ill(LOGIN, "the identity provider of the application does not exist any more");
+  if (offered.length === 0) return failed(LOGIN, "the identity provider of the application does not exist any more");
   if (wanted.loginProvider === "create" && !offered.some(({ type }) => type === "onetimepin")) {
-    return ill(LOGIN, "no one-time PIN among the identity providers");
+    return failed(LOGIN, "no one-time PIN among the identity providers");
   }
-  return well(LOGIN, offered.map(({ name }) => name).join(", "));
+  return passed(LOGIN, offered.map(({ name }) => name).join(", "));
 }
 
-/** Stands for the organisation when it cannot be read. */
+/** Check of the organisation; the finding if it cannot be read. */
 export const STRICT: Check = {
   id: "strict-tokens",
   place: "cloudflare",
   title: "Strict service tokens",
-  why: "A request with a service token could also pass by a login's policies, and gets a cookie that outlives the token.",
+  why: "A request with a service token could also pass by the policies for logins, and gets a cookie that outlives the token.",
   fix: 'PATCH /accounts/<accountId>/access/organizations of Cloudflare\'s API with {"strict_service_token_auth": true}',
 };
 
-/** Whether the organisation authenticates service tokens strictly; those made since 2026-10-05 always do. */
-export function strictTokens({ strict_service_token_auth: strict }: Organization): Finding {
-  return strict === true ? well(STRICT, "on") : ill(STRICT, "off", STRICT.fix, "warning");
+/** Whether the organisation authenticates service tokens strictly. Organisations since 2026-10-05 always do. */
+export function strictTokensFinding({ strict_service_token_auth: strict }: Organization): Finding {
+  return strict === true ? passed(STRICT, "on") : failed(STRICT, "off", STRICT.fix, "warning");
 }
 
-/** Stands for the devices' tokens when they cannot be read. */
+/** Check of the devices' tokens; the finding if they cannot be read. */
 export const TOKENS: Check = {
   id: "device-tokens",
   place: "cloudflare",
   title: "Tokens of devices",
-  why: "Without a valid token a device does not get in.",
+  why: "Without a valid token Access blocks the device.",
   fix: "",
 };
 const token = (device: string): Check => ({
@@ -176,17 +176,17 @@ const token = (device: string): Check => ({
 
 const DAY_SECONDS = 24 * 3600;
 
-/** Whether each device's token is there, enabled, and for how long. */
-export function deviceTokens(tokens: readonly ServiceToken[], wanted: WantedAccess, now: Date): Finding[] {
+/** Whether each device's token exists and is enabled, and when it expires. */
+export function tokenFindings(tokens: readonly ServiceToken[], wanted: ExpectedAccess, now: Date): Finding[] {
   const { devices, tokenDuration } = wanted;
   const validityDays = (durationSeconds(tokenDuration) ?? Infinity) / DAY_SECONDS;
   return Object.entries(devices).map(([device, clientId]) => {
     const check = token(device);
     const found = tokens.find(({ client_id }) => client_id === clientId);
-    if (!found) return ill(check, "does not exist any more", `${REFRESH_UP}, then the new values into the app`);
-    if (found.enabled === false) return ill(check, "is disabled", check.fix.replace("Refresh", "enable it"));
-    if (found.expires_at === undefined) return ill(check, "never ends", REFRESH_UP, "warning");
-    const finding = ending(check, found.expires_at, now, validityDays);
+    if (!found) return failed(check, "does not exist any more", `${REFRESH_UP}, then the new values into the app`);
+    if (found.enabled === false) return failed(check, "is disabled", check.fix.replace("Refresh", "enable it"));
+    if (found.expires_at === undefined) return failed(check, "never ends", REFRESH_UP, "warning");
+    const finding = expiryFinding(check, found.expires_at, now, validityDays);
     const grace = found.previous_client_secret_expires_at;
     const both = grace !== undefined && Date.parse(grace) > now.getTime();
     return both ? { ...finding, says: `${finding.says}; its former secret works until ${grace}` } : finding;

@@ -1,27 +1,27 @@
 import {
   allPages,
   type ApiCall,
-  complaints,
+  errorMessages,
   type Envelope,
-  envelopeOf,
-  innermost,
+  readEnvelope,
+  rootCause,
   request,
 } from "../../../components/cloudflare-api.ts";
 import { ApiProblem, type ApiReader } from "./collect.ts";
 
-/** Milliseconds for an answer. */
+/** Milliseconds to wait for a response. */
 const ANSWER_MS = 6000;
 
-/** Reads with an API token, which goes nowhere but to `baseUrl`. */
+/** Reads the API with a token, which is sent to `baseUrl` only. */
 export function apiReader(baseUrl: string, token: string): ApiReader {
   const read = async (path: string): Promise<Envelope> => {
     const call = { method: "GET", url: `${baseUrl}${path}`, token, timeout: ANSWER_MS };
-    const answer = await twice(call).catch((error: unknown) => {
-      throw new ApiProblem(0, path, timedOut(error) ? "no answer in time" : innermost(error));
+    const answer = await requestWithRetry(call).catch((error: unknown) => {
+      throw new ApiProblem(0, path, timedOut(error) ? "no answer in time" : rootCause(error));
     });
-    const envelope = await envelopeOf(answer);
+    const envelope = await readEnvelope(answer);
     if (answer.ok && envelope.result !== undefined) return envelope;
-    const said = [`it answers ${answer.status.toString()}`, ...complaints(envelope)];
+    const said = [`it answers ${answer.status.toString()}`, ...errorMessages(envelope)];
     throw new ApiProblem(answer.status, path, said.join(", "));
   };
   return {
@@ -30,8 +30,8 @@ export function apiReader(baseUrl: string, token: string): ApiReader {
   };
 }
 
-/** One request, once more if the first one fails on Cloudflare's side of the line. */
-async function twice(call: ApiCall): Promise<Response> {
+/** Sends a request, and retries it once after a server-side error. */
+async function requestWithRetry(call: ApiCall): Promise<Response> {
   const answer = await request(call);
   return answer.status >= 500 ? request(call) : answer;
 }

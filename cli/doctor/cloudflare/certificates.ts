@@ -1,100 +1,104 @@
 import { X509Certificate } from "node:crypto";
 import type { SettingsValues } from "../../../settings/schema.ts";
-import { type Check, ending, type Finding, ill, well } from "../finding.ts";
-import { rerun } from "../host.ts";
+import { type Check, expiryFinding, type Finding, failed, passed } from "../finding.ts";
+import { rerunCommand } from "../host.ts";
 import type { OriginCertificate, OriginPulls } from "./facts.ts";
 import { REFRESH_UP } from "./zone.ts";
 
-/** What certificates are judged by. */
-export interface Wanted {
+/** What the certificates are compared with. */
+export interface ExpectedCertificates {
   settings: Pick<SettingsValues, "hostname" | "originPulls" | "hostRevision" | "certificateValidityDays">;
   now: Date;
 }
 
-/** Makes a resource of the site anew, with all that hangs on it. */
-const anew = (hostname: string, resource: string) => `--replace '**::${hostname}-${resource}'`;
+/** The option of `pulumi up` that replaces a resource of the site, with its dependents. */
+const replaceOption = (hostname: string, resource: string) => `--replace '**::${hostname}-${resource}'`;
 
-/** Stands for the origin pulls when they cannot be read. */
+/** Check of the origin pulls; the finding if they cannot be read. */
 export const PULLS: Check = {
   id: "origin-pulls",
   place: "cloudflare",
   title: "Origin pulls",
-  why: "Cloudflare shows the host no certificate that it accepts, so every visitor gets 400 from it.",
+  why: "Cloudflare presents no client certificate that the host accepts, so every visitor gets 400.",
   fix: REFRESH_UP,
 };
 const PULLS_END: Check = {
   id: "origin-pulls-end",
   place: "cloudflare",
   title: "Origin pulls' end",
-  why: "From its end on the host refuses Cloudflare: every visitor gets 400.",
+  why: "Once the certificate has expired, the host rejects Cloudflare: every visitor gets 400.",
   fix: "pulumi up",
 };
 
 /**
  * Whether Cloudflare presents a certificate to the host, whether the host accepts it, and for how long.
  *
- * @param pulls what the API says of the stack's mode; `undefined` if there is nothing
- * @param authority the authority that nginx on the host trusts, PEM; `undefined` if the host could not be asked
+ * @param pulls the API's answer for the stack's mode; `undefined` if there is none
+ * @param ca the CA that nginx on the host trusts, PEM; `undefined` if the host could not be asked
  */
-export function originPulls(pulls: OriginPulls | undefined, authority: string | undefined, wanted: Wanted): Finding[] {
+export function originPullsFindings(
+  pulls: OriginPulls | undefined,
+  ca: string | undefined,
+  wanted: ExpectedCertificates,
+): Finding[] {
   const { hostname, originPulls: mode, hostRevision, certificateValidityDays } = wanted.settings;
-  const renew = anew(hostname, "origin-pulls-certificate-leaf");
-  // A refresh does not see that a host name's certificate is switched off: the provider does not read the switch.
+  const renew = replaceOption(hostname, "origin-pulls-certificate-leaf");
+  // A refresh does not detect that a host name's certificate is switched off: the provider does not read the switch.
   const off = mode === "hostname" ? `pulumi up ${renew}` : REFRESH_UP;
-  if (!pulls?.enabled) return [ill(PULLS, "are off", off)];
+  if (!pulls?.enabled) return [failed(PULLS, "are off", off)];
   const { certificate } = pulls;
-  if (!certificate) return [well(PULLS, "on, with the certificate that all of Cloudflare's customers share")];
-  const end = ending(PULLS_END, certificate.expires_on, wanted.now, certificateValidityDays);
+  if (!certificate) return [passed(PULLS, "on, with the certificate that all of Cloudflare's customers share")];
+  const end = expiryFinding(PULLS_END, certificate.expires_on, wanted.now, certificateValidityDays);
   if (certificate.status !== "active") {
     return [
-      ill(PULLS, `the certificate is not in use, its status is ${certificate.status}`, `pulumi up ${renew}`),
+      failed(PULLS, `the certificate is not in use, its status is ${certificate.status}`, `pulumi up ${renew}`),
       end,
     ];
   }
-  if (authority !== undefined && !issuedBy(certificate.certificate, authority)) {
-    const both = `${rerun(hostRevision)} ${renew}`;
-    return [ill(PULLS, "the certificate is not of the authority that the host trusts", both), end];
+  if (ca !== undefined && !issuedBy(certificate.certificate, ca)) {
+    const both = `${rerunCommand(hostRevision)} ${renew}`;
+    return [failed(PULLS, "the certificate is not signed by the CA that the host trusts", both), end];
   }
-  return [well(PULLS, authority === undefined ? "on" : "on, with a certificate that the host trusts"), end];
+  return [passed(PULLS, ca === undefined ? "on" : "on, with a certificate that the host trusts"), end];
 }
 
-function issuedBy(pem: string, authority: string): boolean {
-  const [certificate, issuer] = [new X509Certificate(pem), new X509Certificate(authority)];
+function issuedBy(pem: string, ca: string): boolean {
+  const [certificate, issuer] = [new X509Certificate(pem), new X509Certificate(ca)];
   return certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey);
 }
 
-/** Stands for the certificates when they cannot be read. */
+/** Check of the origin certificate; the finding if the certificates cannot be read. */
 export const ORIGIN: Check = {
   id: "origin-certificate",
   place: "cloudflare",
   title: "Origin certificate",
-  why: "In Full (strict) Cloudflare refuses a revoked certificate of the host: every visitor gets 526.",
+  why: "In Full (strict) Cloudflare rejects a revoked certificate of the host: every visitor gets 526.",
   fix: REFRESH_UP,
 };
 const ORIGIN_END: Check = {
   id: "origin-certificate-end",
   place: "cloudflare",
   title: "Origin certificate's end",
-  why: "From its end on Cloudflare refuses the host: every visitor gets 526.",
+  why: "Once the certificate has expired, Cloudflare rejects the host: every visitor gets 526.",
   fix: "pulumi up",
 };
 
 /**
- * Whether Cloudflare still stands behind the certificate that lies on the host, and for how long.
+ * Whether Cloudflare still accepts the host's certificate, and for how long.
  *
- * @param issued the zone's certificates by the API
- * @param installed the host's, PEM
+ * @param issued the zone's certificates from the API
+ * @param installed the host's certificate, PEM
  */
-export function originCertificate(
+export function originCertificateFindings(
   issued: readonly OriginCertificate[],
   installed: string,
-  { settings: { hostname, certificateValidityDays }, now }: Wanted,
+  { settings: { hostname, certificateValidityDays }, now }: ExpectedCertificates,
 ): Finding[] {
   const { fingerprint256, validTo } = new X509Certificate(installed);
   const known = issued.find(({ certificate }) => new X509Certificate(certificate).fingerprint256 === fingerprint256);
-  const fix = `pulumi up ${anew(hostname, "origin-certificate-key")}`;
-  const end = ending(ORIGIN_END, validTo, now, certificateValidityDays);
-  if (!known) return [ill(ORIGIN, "the host's is not among those that Cloudflare lists as valid", fix), end];
-  if (known.revoked_at !== undefined) return [ill(ORIGIN, "the host's is revoked", fix), end];
-  return [well(ORIGIN, "Cloudflare stands behind the host's"), end];
+  const fix = `pulumi up ${replaceOption(hostname, "origin-certificate-key")}`;
+  const end = expiryFinding(ORIGIN_END, validTo, now, certificateValidityDays);
+  if (!known) return [failed(ORIGIN, "the host's is not among those that Cloudflare lists as valid", fix), end];
+  if (known.revoked_at !== undefined) return [failed(ORIGIN, "the host's is revoked", fix), end];
+  return [passed(ORIGIN, "Cloudflare accepts the host's"), end];
 }

@@ -1,10 +1,19 @@
 import { isDeepStrictEqual } from "node:util";
 import type { SettingsValues } from "../../../settings/schema.ts";
-import { about, type Check, ending, type Finding, ill, ofShares, type Subject, well } from "../finding.ts";
+import {
+  withSubject,
+  type Check,
+  expiryFinding,
+  type Finding,
+  failed,
+  asSharesFinding,
+  type Subject,
+  passed,
+} from "../finding.ts";
 import type { HostReport, SiteFacts } from "../host.ts";
 import type { ExaminedName, Subjects } from "../subjects.ts";
-import { APPLICATION, applications, deviceTokens, STRICT, strictTokens, TOKENS } from "./access.ts";
-import { ORIGIN, originCertificate, originPulls, PULLS } from "./certificates.ts";
+import { APPLICATION, applicationFindings, tokenFindings, STRICT, strictTokensFinding, TOKENS } from "./access.ts";
+import { ORIGIN, originCertificateFindings, originPullsFindings, PULLS } from "./certificates.ts";
 import type {
   Application,
   DnsRecord,
@@ -15,19 +24,19 @@ import type {
   PullCertificate,
   ServiceToken,
 } from "./facts.ts";
-import { DNS, dnsRecords, SSL, zoneSettings } from "./zone.ts";
+import { DNS, dnsFinding, SSL, zoneFindings } from "./zone.ts";
 
 /** Reads from Cloudflare's API. Both reject with an `ApiProblem`. */
 export interface ApiReader {
-  /** The result of a GET. */
+  /** Gets one object. */
   one<T>(path: string): Promise<T>;
-  /** The results of a GET of a list, of all its pages. */
+  /** Gets all pages of a list. */
   all<T>(path: string): Promise<T[]>;
 }
 
-/** Why the API did not answer a question. */
+/** Why a request to the API failed. */
 export class ApiProblem extends Error {
-  /** HTTP status; 0 where there was no answer. */
+  /** HTTP status; 0 if there was no response. */
   public readonly status: number;
   public readonly path: string;
 
@@ -43,19 +52,19 @@ const API: Check = {
   id: "api-token",
   place: "cloudflare",
   title: "API token",
-  why: "Nothing at Cloudflare could be looked at, and the next deployment will fail.",
+  why: "Nothing at Cloudflare could be checked, and the next deployment will fail.",
   fix: "make a new one (https://dash.cloudflare.com/profile/api-tokens) and `pulumi config set --secret apiToken`",
 };
 
-/** What is needed to judge what the API says. */
+/** What the API's answers are compared with. */
 export interface Context extends Pick<Subjects, "sites" | "shares"> {
   settings: SettingsValues;
-  /** What each host says; `undefined` if it could not be asked. */
+  /** Each host's report; `undefined` if the host could not be asked. */
   hosts: readonly { subject: Subject; report: Promise<HostReport | undefined> }[];
   now: Date;
 }
 
-/** All findings that come from Cloudflare's API. Where the token may not read something, its checks are unknown. */
+/** All findings from Cloudflare's API. Checks for which the token lacks a permission are unknown. */
 export async function cloudflareFindings(api: ApiReader, context: Context): Promise<Finding[]> {
   const { settings, sites, shares, now } = context;
   const zone = `/zones/${settings.zoneId}`;
@@ -65,30 +74,32 @@ export async function cloudflareFindings(api: ApiReader, context: Context): Prom
 
   const tokens = api.all<ServiceToken>(`${account}/access/service_tokens`);
   const issued = api.all<OriginCertificate>(`/certificates?zone_id=${settings.zoneId}`);
-  // Several groups wait for each, and one of them may have failed before it does.
+  // Marks rejections as handled: a group may fail before it awaits these.
   for (const answer of [tokens, issued]) answer.catch(() => undefined);
   const groups = await Promise.all([
     ...sites.map((site, place) => hostnameFindings(api, context, site, issued, place === 0)),
-    group(SSL, async () => zoneSettings(await readSettings(api, zone), settings)),
+    group(SSL, async () => zoneFindings(await readSettings(api, zone), settings)),
     group(APPLICATION, async () => {
       const [apps, providers] = await Promise.all([
         api.all<Application>(`${account}/access/apps`),
         api.all<IdentityProvider>(`${account}/access/identity_providers`),
       ]);
       const all = await tokens;
-      return sites.flatMap(({ subject, access }) => about(subject, applications(apps, providers, all, access)));
+      return sites.flatMap(({ subject, access }) =>
+        withSubject(subject, applicationFindings(apps, providers, all, access)),
+      );
     }),
     group(TOKENS, async () => {
       const all = await tokens;
-      return sites.flatMap(({ subject, access }) => about(subject, deviceTokens(all, access, now)));
+      return sites.flatMap(({ subject, access }) => withSubject(subject, tokenFindings(all, access, now)));
     }),
-    group(STRICT, async () => [strictTokens(await api.one<Organization>(`${account}/access/organizations`))]),
-    ...shares.map(async (one) => (await hostnameFindings(api, context, one, issued, false)).map(ofShares)),
+    group(STRICT, async () => [strictTokensFinding(await api.one<Organization>(`${account}/access/organizations`))]),
+    ...shares.map(async (one) => (await hostnameFindings(api, context, one, issued, false)).map(asSharesFinding)),
   ]);
   return [token, ...groups.flat()];
 }
 
-/** What belongs to one host name, and with the first one the origin pulls of the whole zone, where they are that. */
+/** The findings about one host name. If the origin pulls are the zone's, the first host name has their findings. */
 async function hostnameFindings(
   api: ApiReader,
   { hosts, now }: Context,
@@ -109,36 +120,38 @@ async function hostnameFindings(
   const ofZone = settings.originPulls !== "hostname";
   const groups = await Promise.all([
     group(DNS, async () => [
-      dnsRecords(await api.all<DnsRecord>(`${zone}/dns_records?name=${hostname}`), originAddresses),
-    ]).then((found) => about(subject, found)),
+      dnsFinding(await api.all<DnsRecord>(`${zone}/dns_records?name=${hostname}`), originAddresses),
+    ]).then((found) => withSubject(subject, found)),
     ofZone && !isFirst
       ? []
       : group(PULLS, async () => {
           const pulls = await readPulls(api, zone, settings);
-          const authorities = await onHosts("clientAuthority");
-          return authorities.length === 0
-            ? originPulls(pulls, undefined, wanted)
-            : judgedOnEach(authorities, (authority) => originPulls(pulls, authority, wanted));
-        }).then((found) => (ofZone ? found : about(subject, found))),
+          const cas = await onHosts("clientAuthority");
+          return cas.length === 0
+            ? originPullsFindings(pulls, undefined, wanted)
+            : findingsOnEachHost(cas, (ca) => originPullsFindings(pulls, ca, wanted));
+        }).then((found) => (ofZone ? found : withSubject(subject, found))),
     group(ORIGIN, async () => {
       const all = await issued;
-      return judgedOnEach(await onHosts("certificate"), (installed) => originCertificate(all, installed, wanted));
-    }).then((found) => about(subject, found)),
+      return findingsOnEachHost(await onHosts("certificate"), (installed) =>
+        originCertificateFindings(all, installed, wanted),
+      );
+    }).then((found) => withSubject(subject, found)),
   ]);
   return groups.flat();
 }
 
-/** What a host has of a site, PEM. */
+/** A site's certificate or CA on a host, PEM. */
 interface OnHost {
   host: Subject;
   pem: string;
 }
 
-/** What is found of a site on several hosts: once where it is the same of all of them, else of each by its name. */
-function judgedOnEach(all: readonly OnHost[], judge: (pem: string) => Finding[]): Finding[] {
+/** The findings about a site on several hosts: once if all hosts agree, else for each host. */
+function findingsOnEachHost(all: readonly OnHost[], judge: (pem: string) => Finding[]): Finding[] {
   const judged = all.map(({ host, pem }) => ({ host, found: judge(pem) }));
   const alike = judged.every(({ found }) => isDeepStrictEqual(found, judged[0]?.found));
-  return alike ? (judged[0]?.found ?? []) : judged.flatMap(({ host, found }) => about(host, found));
+  return alike ? (judged[0]?.found ?? []) : judged.flatMap(({ host, found }) => withSubject(host, found));
 }
 
 async function group(check: Check, work: () => Promise<Finding[]>): Promise<Finding[]> {
@@ -146,15 +159,15 @@ async function group(check: Check, work: () => Promise<Finding[]>): Promise<Find
     return await work();
   } catch (error) {
     if (!(error instanceof ApiProblem)) throw error;
-    if (error.status !== 401 && error.status !== 403) return [ill(check, error.message, AGAIN, "unknown")];
+    if (error.status !== 401 && error.status !== 403) return [failed(check, error.message, AGAIN, "unknown")];
     const permission = PERMISSIONS.find(([path]) => path.test(error.path))?.[1] ?? "a permission";
-    return [ill(check, `the API token lacks ${permission}`, `add ${permission}, Edit to the token`, "unknown")];
+    return [failed(check, `the API token lacks ${permission}`, `add ${permission}, Edit to the token`, "unknown")];
   }
 }
 
 const AGAIN = "run the doctor again";
 
-/** The permissions that paths need, as the dashboard calls them. */
+/** The permissions that paths need, by their names in the dashboard. */
 const PERMISSIONS: readonly (readonly [path: RegExp, permission: string])[] = [
   [/\/dns_records/, "Zone, DNS"],
   [/\/origin_tls_client_auth|^\/certificates/, "Zone, SSL and Certificates"],
@@ -167,14 +180,14 @@ const PERMISSIONS: readonly (readonly [path: RegExp, permission: string])[] = [
 async function tokenFinding(api: ApiReader, account: string, now: Date): Promise<Finding> {
   try {
     const { expires_on: end } = await verify(api, account);
-    if (end !== undefined) return ending(API, end, now);
-    return well(API, "valid, without an end");
+    if (end !== undefined) return expiryFinding(API, end, now);
+    return passed(API, "valid, without an end");
   } catch (error) {
     if (!(error instanceof ApiProblem)) throw error;
     const refused = error.status >= 400 && error.status < 500 && error.status !== 429;
     return refused
-      ? ill(API, "Cloudflare does not accept it")
-      : ill(
+      ? failed(API, "Cloudflare does not accept it")
+      : failed(
           API,
           `the API cannot be asked: ${error.message}`,
           "look at the network and at https://www.cloudflarestatus.com",
@@ -183,7 +196,7 @@ async function tokenFinding(api: ApiReader, account: string, now: Date): Promise
   }
 }
 
-/** A token belongs to a user or to the account; each is known at its own address only. */
+/** Verifies the token. A user's token and an account's token have different addresses. */
 function verify(api: ApiReader, account: string): Promise<{ expires_on?: string }> {
   return api.one<{ expires_on?: string }>("/user/tokens/verify").catch((error: unknown) => {
     if (error instanceof ApiProblem && error.status > 0) return api.one(`${account}/tokens/verify`);
@@ -198,7 +211,7 @@ async function readSettings(api: ApiReader, zone: string): Promise<Record<string
   return Object.fromEntries(await Promise.all(SETTINGS.map(read)));
 }
 
-/** What Cloudflare presents to the host, by the stack's mode. */
+/** Reads the certificate that Cloudflare presents to the host in the stack's mode. */
 async function readPulls(
   api: ApiReader,
   zone: string,
@@ -228,7 +241,7 @@ async function readPulls(
   }
 }
 
-/** Of several certificates Cloudflare presents the one that was deployed last. */
+/** The certificate that was uploaded last, which is the one that Cloudflare presents. */
 function lastOf(certificates: readonly PullCertificate[]): PullCertificate | undefined {
   const time = ({ uploaded_on: uploaded = "" }: PullCertificate) => uploaded;
   return certificates.toSorted((one, other) => time(other).localeCompare(time(one)))[0];

@@ -1,4 +1,4 @@
-// What the checks need of the answers of Cloudflare's API, in the API's own words.
+// The parts of Cloudflare's API responses that the checks need, under the API's own names.
 
 /** A DNS record: GET /zones/{zone}/dns_records. */
 export interface DnsRecord {
@@ -8,10 +8,10 @@ export interface DnsRecord {
   proxied: boolean;
 }
 
-/** One rule of an Access policy: one selector and what it selects. */
+/** One rule of an Access policy: a selector and its value. */
 export type Rule = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 
-/** A policy as it is listed in its application. */
+/** A policy in the list of its application. */
 export interface Policy {
   name: string;
   decision: string;
@@ -30,14 +30,14 @@ export interface Application {
   allowed_idps?: readonly string[];
 }
 
-/** A service token: GET /accounts/{account}/access/service_tokens. Its secret is never among the answer. */
+/** A service token: GET /accounts/{account}/access/service_tokens. The response never contains its secret. */
 export interface ServiceToken {
   id: string;
   name: string;
   client_id: string;
-  /** Absent for one that never ends. */
+  /** Absent for one that never expires. */
   expires_at?: string;
-  /** Absent where the API does not tell; such a token is enabled. */
+  /** Absent in some responses; such a token is enabled. */
   enabled?: boolean;
   previous_client_secret_expires_at?: string;
 }
@@ -66,7 +66,7 @@ export interface PullCertificate {
   uploaded_on?: string;
 }
 
-/** What Cloudflare presents to this site's origin; `undefined` where there is nothing. */
+/** The origin pulls of a site. */
 export interface OriginPulls {
   enabled: boolean;
   /** The certificate of our own; absent in the mode `shared`. */

@@ -1,17 +1,17 @@
 import { isIPv4 } from "node:net";
 import { contains } from "../../../settings/network.ts";
-import { type Check, type Finding, ill, judged, well } from "../finding.ts";
+import { type Check, type Finding, failed, fromProblem, passed } from "../finding.ts";
 import type { DnsRecord, IpRanges } from "./facts.ts";
 
-/** Brings Cloudflare back to what the stack says, whoever changed it there. */
+/** The command that reverts drift at Cloudflare. */
 export const REFRESH_UP = "pulumi up --refresh";
 
-/** Stands for the records when they cannot be read. */
+/** Check of the DNS records; the finding if they cannot be read. */
 export const DNS: Check = {
   id: "dns-record",
   place: "cloudflare",
   title: "DNS records",
-  why: "Access acts on proxied records only; one that is not shows everybody the host's address.",
+  why: "Access protects proxied records only; any other publishes the host's address.",
   fix: REFRESH_UP,
 };
 
@@ -20,17 +20,17 @@ export const DNS: Check = {
  *
  * @param addresses the stack's `originAddresses`
  */
-export function dnsRecords(records: readonly DnsRecord[], addresses: readonly string[]): Finding {
+export function dnsFinding(records: readonly DnsRecord[], addresses: readonly string[]): Finding {
   const own = records.filter(({ type }) => ["A", "AAAA", "CNAME"].includes(type));
   const bare = own.filter(({ proxied }) => !proxied);
-  if (bare.length > 0) return ill(DNS, `not proxied: ${list(bare)}`);
+  if (bare.length > 0) return failed(DNS, `not proxied: ${list(bare)}`);
   const missing = addresses.filter((address) => !own.some(({ content }) => sameAddress(content, address)));
-  if (missing.length > 0) return ill(DNS, `no record for ${missing.join(", ")}`);
+  if (missing.length > 0) return failed(DNS, `no record for ${missing.join(", ")}`);
   const foreign = own.filter(({ content }) => !addresses.some((address) => sameAddress(content, address)));
   if (foreign.length > 0) {
-    return ill(DNS, `not of this stack: ${list(foreign)}`, "delete it in the dashboard, DNS, Records");
+    return failed(DNS, `not of this stack: ${list(foreign)}`, "delete it in the dashboard, DNS, Records");
   }
-  return well(DNS, `proxied: ${list(own)}`);
+  return passed(DNS, `proxied: ${list(own)}`);
 }
 
 const list = (records: readonly DnsRecord[]) => records.map(({ type, content }) => `${type} ${content}`).join(", ");
@@ -43,68 +43,68 @@ const RESOLUTION: Check = {
   id: "dns-resolution",
   place: "workstation",
   title: "Name resolution",
-  why: "Whoever gets the host's own address reaches no site there, or goes around Cloudflare.",
+  why: "Devices that get the host's own address do not reach the site, or bypass Cloudflare.",
   fix: "look for the name in your router's or resolver's own entries and in /etc/hosts",
 };
 
 /**
  * Whether the host name leads to Cloudflare as seen from here.
  *
- * @param addresses where the name leads; `undefined` where no resolver answers
+ * @param addresses the addresses of the name; `undefined` if no resolver answers
  */
-export function resolution(addresses: readonly string[] | undefined, ranges: IpRanges): Finding {
-  if (!addresses) return ill(RESOLUTION, "no resolver answers", "look at this workstation's network", "unknown");
+export function resolutionFinding(addresses: readonly string[] | undefined, ranges: IpRanges): Finding {
+  if (!addresses) return failed(RESOLUTION, "no resolver answers", "look at this workstation's network", "unknown");
   const cloudflare = [...ranges.ipv4_cidrs, ...ranges.ipv6_cidrs];
   const others = addresses.filter((address) => !cloudflare.some((cidr) => contains(cidr, address)));
-  if (addresses.length === 0) return ill(RESOLUTION, "the name does not resolve from here");
-  return judged(
+  if (addresses.length === 0) return failed(RESOLUTION, "the name does not resolve from here");
+  return fromProblem(
     RESOLUTION,
     others.length === 0 ? undefined : `leads to ${others.join(", ")}, which is not Cloudflare`,
     `leads to Cloudflare (${addresses.join(", ")})`,
   );
 }
 
-/** Stands for the zone's settings when they cannot be read. */
+/** Check of the SSL mode; the finding if the zone's settings cannot be read. */
 export const SSL: Check = {
   id: "ssl-mode",
   place: "cloudflare",
   title: "SSL mode",
-  why: "In any other mode Cloudflare talks to whoever answers at the host's address, or without encryption.",
+  why: "In any other mode Cloudflare does not verify the host's certificate, or does not even encrypt.",
   fix: REFRESH_UP,
 };
 const TLS: Check = {
   id: "zone-settings",
   place: "cloudflare",
   title: "Zone settings",
-  why: "Visitors could come with an outdated TLS or none, or Cloudflare could change the SSL mode by itself.",
+  why: "Visitors could use an outdated TLS version or none, or Cloudflare could change the SSL mode by itself.",
   fix: REFRESH_UP,
 };
 const WEBSOCKETS: Check = {
   id: "websockets-setting",
   place: "cloudflare",
   title: "Websockets allowed",
-  why: "Immich shows itself as offline without them.",
+  why: "Without them Immich shows itself as offline.",
   fix: REFRESH_UP,
 };
 const UPLOAD: Check = {
   id: "upload-limit",
   place: "cloudflare",
   title: "Upload limit",
-  why: "Cloudflare refuses larger uploads with 413, and Immich does not upload in parts.",
+  why: "Cloudflare rejects larger uploads with 413, and Immich does not upload in parts.",
   fix: "use the app's automatic URL switching to upload large videos at home",
 };
 
-/** A zone's settings by their ids, as far as they could be read. */
+/** A zone's settings by id. */
 export type ZoneSettings = Readonly<Record<string, unknown>>;
 
-/** What the stack wants of the zone's settings. */
-export interface WantedZone {
+/** The zone's settings that the stack declares. */
+export interface ExpectedZone {
   minTlsVersion: string;
   alwaysUseHttps: boolean;
 }
 
 /** The four findings about a zone's settings. */
-export function zoneSettings(settings: ZoneSettings, wanted: WantedZone): Finding[] {
+export function zoneFindings(settings: ZoneSettings, wanted: ExpectedZone): Finding[] {
   const expected: Readonly<Record<string, string>> = {
     ssl_automatic_mode: "custom",
     min_tls_version: wanted.minTlsVersion,
@@ -113,22 +113,22 @@ export function zoneSettings(settings: ZoneSettings, wanted: WantedZone): Findin
   const others = Object.entries(expected).filter(([id, value]) => settings[id] !== value);
   const shown = (id: string) => String(settings[id]);
   return [
-    judged(SSL, settings["ssl"] === "strict" ? undefined : `is ${shown("ssl")}, not strict`, "Full (strict)"),
-    judged(
+    fromProblem(SSL, settings["ssl"] === "strict" ? undefined : `is ${shown("ssl")}, not strict`, "Full (strict)"),
+    fromProblem(
       TLS,
       others.length === 0 ? undefined : others.map(([id, value]) => `${id} is ${shown(id)}, not ${value}`).join(", "),
       `TLS ${wanted.minTlsVersion} and newer, always_use_https ${shown("always_use_https")}`,
     ),
-    judged(WEBSOCKETS, settings["websockets"] === "on" ? undefined : `are ${shown("websockets")}`, "on"),
+    fromProblem(WEBSOCKETS, settings["websockets"] === "on" ? undefined : `are ${shown("websockets")}`, "on"),
     uploadLimit(settings["max_upload"]),
   ];
 }
 
-/** Megabytes that every plan of Cloudflare passes. */
+/** Upload limit of Cloudflare's free plan in megabytes. */
 const LEAST_UPLOAD = 100;
 
 function uploadLimit(megabytes: unknown): Finding {
-  if (typeof megabytes !== "number") return ill(UPLOAD, "Cloudflare does not tell", UPLOAD.fix, "unknown");
+  if (typeof megabytes !== "number") return failed(UPLOAD, "Cloudflare does not tell", UPLOAD.fix, "unknown");
   const says = `${megabytes.toString()} MB each`;
-  return megabytes < LEAST_UPLOAD ? ill(UPLOAD, says) : well(UPLOAD, says);
+  return megabytes < LEAST_UPLOAD ? failed(UPLOAD, says) : passed(UPLOAD, says);
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { chosen, optionsOf } from "../../../cli/lib/choice.ts";
+import { chooseDevice, optionsOf } from "../../../cli/lib/choice.ts";
 
 const PHOTOS = "photos.example.com";
 const ALBUM = "album.example.com";
@@ -11,23 +11,25 @@ const both = [...alone, { site: ALBUM, device: "frame" }, { site: ALBUM, device:
 
 describe("a device", () => {
   it("is found by its name where that is unique", () => {
-    expect(chosen("home", alone, { device: "frame" })).toBe(alone[1]);
-    expect(chosen("home", both, { device: "annas-phone" })).toBe(both[0]);
-    expect(chosen("home", both, { device: "berts-phone" })).toBe(both[3]);
+    expect(chooseDevice("home", alone, { device: "frame" })).toBe(alone[1]);
+    expect(chooseDevice("home", both, { device: "annas-phone" })).toBe(both[0]);
+    expect(chooseDevice("home", both, { device: "berts-phone" })).toBe(both[3]);
   });
 
   it("is found by its site where the name is not unique", () => {
-    expect(chosen("home", both, { device: "frame", site: PHOTOS })).toBe(both[1]);
-    expect(chosen("home", both, { device: "frame", site: ALBUM })).toBe(both[2]);
-    expect(() => chosen("home", both, { device: "frame" })).toThrow(
+    expect(chooseDevice("home", both, { device: "frame", site: PHOTOS })).toBe(both[1]);
+    expect(chooseDevice("home", both, { device: "frame", site: ALBUM })).toBe(both[2]);
+    expect(() => chooseDevice("home", both, { device: "frame" })).toThrow(
       "there is a device frame at photos.example.com and album.example.com: add --site with one of them",
     );
   });
 
   it("is chosen from those that there are, with their sites where there are several", () => {
-    expect(() => chosen("home", alone, {})).toThrow("--device is missing; the stack home has annas-phone, frame");
-    expect(() => chosen("home", [], { device: "x" })).toThrow("there is no device x; the stack home has none yet");
-    expect(() => chosen("home", both.slice(1), { device: "berts-phone", site: PHOTOS })).toThrow(
+    expect(() => chooseDevice("home", alone, {})).toThrow("--device is missing; the stack home has annas-phone, frame");
+    expect(() => chooseDevice("home", [], { device: "x" })).toThrow(
+      "there is no device x; the stack home has none yet",
+    );
+    expect(() => chooseDevice("home", both.slice(1), { device: "berts-phone", site: PHOTOS })).toThrow(
       "there is no device berts-phone at photos.example.com; the stack home has frame (photos.example.com), " +
         "frame (album.example.com), berts-phone (album.example.com)",
     );

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { ACCESS_APPLICATION, serviceTokenName } from "../../../components/access-names.ts";
-import { deployedDevices } from "../../../cli/lib/deployed-stack.ts";
+import { devicesInState } from "../../../cli/lib/deployed-stack.ts";
 
 const TOKEN = "cloudflare:index/zeroTrustAccessServiceToken:ZeroTrustAccessServiceToken";
 const [PHOTOS, ALBUM] = ["photos.example.com", "album-access-token-x.example.com"];
@@ -28,7 +28,7 @@ it("devices are those of each site's component that have a token, with the deplo
     token(ALBUM, "phone", 4),
     token(PHOTOS, "gone", 6),
   ];
-  expect(deployedDevices(resources)).toEqual([
+  expect(devicesInState(resources)).toEqual([
     { site: PHOTOS, device: "phone", secretVersion: 1 },
     { site: PHOTOS, device: "frame", secretVersion: 5 },
     { site: ALBUM, device: "a-access-token-b", secretVersion: 3 },
@@ -37,5 +37,5 @@ it("devices are those of each site's component that have a token, with the deplo
 });
 
 it("a stack without resources has no devices", () => {
-  expect(deployedDevices([])).toEqual([]);
+  expect(devicesInState([])).toEqual([]);
 });

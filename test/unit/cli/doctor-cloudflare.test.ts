@@ -3,8 +3,8 @@ import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { apiReader } from "../../../cli/doctor/cloudflare/api.ts";
-import { originCertificate, originPulls } from "../../../cli/doctor/cloudflare/certificates.ts";
-import { deployed } from "../../../cli/doctor/deployed.ts";
+import { originCertificateFindings, originPullsFindings } from "../../../cli/doctor/cloudflare/certificates.ts";
+import { stackFinding } from "../../../cli/doctor/deployed.ts";
 import type { Finding } from "../../../cli/doctor/finding.ts";
 import { checkSettings } from "../../../settings/check.ts";
 import { issue, newKey, selfSigned } from "../../../dev/sandbox/certificates/x509.ts";
@@ -43,14 +43,14 @@ describe("certificates", () => {
   });
 
   it("of origin pulls have to be in use, of the host's authority, and not at their end", () => {
-    const told = (...args: [Parameters<typeof originPulls>[0], string | undefined]) =>
-      originPulls(...args, wanted).map(brief);
+    const told = (...args: [Parameters<typeof originPullsFindings>[0], string | undefined]) =>
+      originPullsFindings(...args, wanted).map(brief);
     expect(told(pulls(90), own.certificate)).toEqual([
       "ok: on, with a certificate that the host trusts",
       "ok: until 2027-02-22",
     ]);
     expect(told(pulls(90), undefined)).toEqual(["ok: on", "ok: until 2027-02-22"]);
-    expect(told(pulls(90), other.certificate)[0]).toMatch(/^wrong: .* not of the authority that the host trusts/);
+    expect(told(pulls(90), other.certificate)[0]).toMatch(/^wrong: .* not signed by the CA that the host trusts/);
     expect(told(pulls(90, "pending_deployment"), own.certificate)[0]).toMatch(
       /^wrong: .* status is pending_deployment/,
     );
@@ -65,17 +65,17 @@ describe("certificates", () => {
 
   it("of origin pulls are switched on again in a way that the provider sees", () => {
     const fix = (mode: "hostname" | "zone") =>
-      originPulls(undefined, undefined, { ...wanted, settings: { ...settings, originPulls: mode } })[0]?.fix;
+      originPullsFindings(undefined, undefined, { ...wanted, settings: { ...settings, originPulls: mode } })[0]?.fix;
     expect(fix("hostname")).toBe("pulumi up --replace '**::photos.example.com-origin-pulls-certificate-leaf'");
     expect(fix("zone")).toBe("pulumi up --refresh");
   });
 
   it("of the host have to be among Cloudflare's, not revoked, and not at their end", () => {
     const [long, short] = [certificate(own, 90), certificate(own, 10)];
-    const told = (...args: [Parameters<typeof originCertificate>[0], string]) =>
-      originCertificate(...args, wanted).map(brief);
+    const told = (...args: [Parameters<typeof originCertificateFindings>[0], string]) =>
+      originCertificateFindings(...args, wanted).map(brief);
     expect(told([{ certificate: short }, { certificate: long }], long)).toEqual([
-      "ok: Cloudflare stands behind the host's",
+      "ok: Cloudflare accepts the host's",
       "ok: until 2027-02-22",
     ]);
     expect(told([{ certificate: short }], long)[0]).toMatch(/^wrong: .* not among/);
@@ -92,20 +92,20 @@ it("knows what the last up has left to do", () => {
   const devices = { "annas-phone": DEVICE, frame: { ...DEVICE, clientId: "2" } };
   const outputs = { url: "https://photos.example.com", audience: "aud", devices };
   const { frame, ...rest } = devices;
-  expect(brief(deployed(settings, outputs))).toBe("ok: https://photos.example.com with 2 devices");
-  expect(brief(deployed(settings, undefined))).toBe("wrong: has no outputs: no `up` has gone through yet");
-  expect(brief(deployed(settings, { ...outputs, url: "https://other.example.com" }))).toMatch(/^wrong: serves/);
-  expect(brief(deployed(settings, { ...outputs, devices: rest }))).toBe("wrong: has no token yet for frame");
-  expect(brief(deployed(settings, { ...outputs, devices: { ...devices, tablet: frame } }))).toBe(
+  expect(brief(stackFinding(settings, outputs))).toBe("ok: https://photos.example.com with 2 devices");
+  expect(brief(stackFinding(settings, undefined))).toBe("wrong: has no outputs: no `up` has gone through yet");
+  expect(brief(stackFinding(settings, { ...outputs, url: "https://other.example.com" }))).toMatch(/^wrong: serves/);
+  expect(brief(stackFinding(settings, { ...outputs, devices: rest }))).toBe("wrong: has no token yet for frame");
+  expect(brief(stackFinding(settings, { ...outputs, devices: { ...devices, tablet: frame } }))).toBe(
     "wrong: still has the token of tablet",
   );
   const shares = { ...settings, publicShareHostname: "shares.example.com" };
   const publicShareUrl = "https://shares.example.com";
-  expect(deployed(shares, { ...outputs, publicShareUrl }).status).toBe("ok");
-  expect(brief(deployed(shares, outputs))).toBe(
+  expect(stackFinding(shares, { ...outputs, publicShareUrl }).status).toBe("ok");
+  expect(brief(stackFinding(shares, outputs))).toBe(
     "wrong: serves no public shares, and the settings say https://shares.example.com",
   );
-  expect(brief(deployed(settings, { ...outputs, publicShareUrl }))).toMatch(/the settings say no public shares$/);
+  expect(brief(stackFinding(settings, { ...outputs, publicShareUrl }))).toMatch(/the settings say no public shares$/);
 });
 
 it("knows the same of further sites", () => {
@@ -128,7 +128,7 @@ it("knows the same of further sites", () => {
   };
   const album = { url: "https://album.example.com", audience: "other", devices: { frame: DEVICE } };
   const told = (moreSites: Record<string, typeof album>, wanted = several) =>
-    brief(deployed(wanted, { ...main, moreSites }));
+    brief(stackFinding(wanted, { ...main, moreSites }));
   expect(told({ "album.example.com": album })).toBe(
     "ok: https://photos.example.com with 2 devices, https://album.example.com with a device",
   );

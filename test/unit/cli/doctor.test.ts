@@ -1,21 +1,26 @@
 import { describe, expect, it } from "vitest";
 import { clockFinding } from "../../../cli/doctor/clock.ts";
-import { applications, deviceTokens, strictTokens, type WantedAccess } from "../../../cli/doctor/cloudflare/access.ts";
-import type { Application, Policy, Rule } from "../../../cli/doctor/cloudflare/facts.ts";
-import { dnsRecords, resolution, zoneSettings } from "../../../cli/doctor/cloudflare/zone.ts";
-import { admitted, refused } from "../../../cli/doctor/edge.ts";
 import {
-  about,
+  applicationFindings,
+  tokenFindings,
+  strictTokensFinding,
+  type ExpectedAccess,
+} from "../../../cli/doctor/cloudflare/access.ts";
+import type { Application, Policy, Rule } from "../../../cli/doctor/cloudflare/facts.ts";
+import { dnsFinding, resolutionFinding, zoneFindings } from "../../../cli/doctor/cloudflare/zone.ts";
+import { allowedFinding, blockedFinding } from "../../../cli/doctor/edge.ts";
+import {
+  withSubject,
   type Check,
-  ending,
+  expiryFinding,
   exitStatus,
   type Finding,
-  ill,
+  failed,
   type Status,
-  well,
+  passed,
 } from "../../../cli/doctor/finding.ts";
-import { liveRanges } from "../../../cli/doctor/host.ts";
-import { apiHidden, sharePages } from "../../../cli/doctor/shares.ts";
+import { rangesFinding } from "../../../cli/doctor/host.ts";
+import { apiHiddenFinding, sharePagesFinding } from "../../../cli/doctor/shares.ts";
 import { destination, parseDetour } from "../../../cli/doctor/network.ts";
 import { json, table } from "../../../cli/doctor/report.ts";
 
@@ -32,12 +37,12 @@ describe("an end", () => {
     ["2026-11-24T12:00:00Z", "wrong: ended on 2026-11-24"],
     ["soon", "unknown: has no readable end (soon)"],
   ])("on %s", (end, expected) => {
-    expect(brief(ending(CHECK, end, NOW))).toBe(expected);
+    expect(brief(expiryFinding(CHECK, end, NOW))).toBe(expected);
   });
 
   it("is due as early as an up renews what lasts as long", () => {
-    expect(ending(CHECK, "2026-11-29T12:00:00Z", NOW, 7).status).toBe("ok");
-    expect(ending(CHECK, "2026-11-27T11:00:00Z", NOW, 7).status).toBe("warning");
+    expect(expiryFinding(CHECK, "2026-11-29T12:00:00Z", NOW, 7).status).toBe("ok");
+    expect(expiryFinding(CHECK, "2026-11-27T11:00:00Z", NOW, 7).status).toBe("warning");
   });
 });
 
@@ -65,16 +70,16 @@ describe("the DNS records", () => {
       "ok: proxied: A 203.0.113.10, AAAA 2001:db8::10",
     ],
   ])("%s", (_, records, expected) => {
-    expect(brief(dnsRecords(records, [A, AAAA]))).toBe(expected);
+    expect(brief(dnsFinding(records, [A, AAAA]))).toBe(expected);
   });
 });
 
 it("knows from a name's addresses whether they are Cloudflare's", () => {
   const ranges = { ipv4_cidrs: ["104.16.0.0/13"], ipv6_cidrs: ["2606:4700::/32"] };
-  expect(resolution(["104.16.1.1", "2606:4700::1"], ranges).status).toBe("ok");
-  expect(brief(resolution(["104.16.1.1", "203.0.113.10"], ranges))).toMatch(/^wrong: leads to 203\.0\.113\.10,/);
-  expect(resolution([], ranges).status).toBe("wrong");
-  expect(resolution(undefined, ranges).status).toBe("unknown");
+  expect(resolutionFinding(["104.16.1.1", "2606:4700::1"], ranges).status).toBe("ok");
+  expect(brief(resolutionFinding(["104.16.1.1", "203.0.113.10"], ranges))).toMatch(/^wrong: leads to 203\.0\.113\.10,/);
+  expect(resolutionFinding([], ranges).status).toBe("wrong");
+  expect(resolutionFinding(undefined, ranges).status).toBe("unknown");
 });
 
 it("compares the zone's settings with the stack's", () => {
@@ -87,7 +92,7 @@ it("compares the zone's settings with the stack's", () => {
     max_upload: 100,
   };
   const status = (change: Readonly<Record<string, unknown>>) =>
-    zoneSettings({ ...good, ...change }, { minTlsVersion: "1.2", alwaysUseHttps: true }).map((found) => found.status);
+    zoneFindings({ ...good, ...change }, { minTlsVersion: "1.2", alwaysUseHttps: true }).map((found) => found.status);
   expect(status({})).toEqual(["ok", "ok", "ok", "ok"]);
   expect(status({ ssl: "full" })).toEqual(["wrong", "ok", "ok", "ok"]);
   expect(status({ ssl_automatic_mode: "auto" })).toEqual(["ok", "wrong", "ok", "ok"]);
@@ -99,7 +104,7 @@ it("compares the zone's settings with the stack's", () => {
 });
 
 describe("Access", () => {
-  const wanted: WantedAccess = {
+  const wanted: ExpectedAccess = {
     hostname: HOST,
     audience: "aud",
     emails: ["anna@example.com"],
@@ -140,8 +145,8 @@ describe("Access", () => {
     destinations: [{ type: "public", uri }],
     policies: [{ ...people, name: "all", ...policy }],
   });
-  const found = (all: readonly Application[], change: Partial<WantedAccess> = {}) =>
-    applications(all, providers, tokens, { ...wanted, ...change })
+  const found = (all: readonly Application[], change: Partial<ExpectedAccess> = {}) =>
+    applicationFindings(all, providers, tokens, { ...wanted, ...change })
       .filter(({ status }) => status !== "ok")
       .map(({ id, says }) => `${id}: ${says}`);
   const including = (policy: Policy, ...rules: Rule[]): Policy => ({
@@ -233,7 +238,7 @@ describe("Access", () => {
   });
 
   it("tells of each device's token", () => {
-    const told = (change: object) => deviceTokens([{ ...tokens[0]!, ...change }], wanted, NOW).map(brief);
+    const told = (change: object) => tokenFindings([{ ...tokens[0]!, ...change }], wanted, NOW).map(brief);
     expect(told({})).toEqual(["ok: until 2027-11-24"]);
     expect(told({ client_id: "2.access" })).toEqual(["wrong: does not exist any more"]);
     expect(told({ enabled: false })).toEqual(["wrong: is disabled"]);
@@ -248,15 +253,15 @@ describe("Access", () => {
 
   it("does not warn of a short-lived token before half of its life is over", () => {
     const weekly = { ...wanted, tokenDuration: "168h" };
-    const until = (day: string) => deviceTokens([{ ...tokens[0]!, expires_at: day }], weekly, NOW)[0]?.status;
+    const until = (day: string) => tokenFindings([{ ...tokens[0]!, expires_at: day }], weekly, NOW)[0]?.status;
     expect(until("2026-11-28T12:00:00Z")).toBe("ok");
     expect(until("2026-11-27T11:00:00Z")).toBe("warning");
   });
 
   it("warns of an organisation that is not strict", () => {
-    expect(strictTokens({ auth_domain: "x", strict_service_token_auth: true }).status).toBe("ok");
-    expect(strictTokens({ auth_domain: "x", strict_service_token_auth: false }).status).toBe("warning");
-    expect(strictTokens({ auth_domain: "x" }).status).toBe("warning");
+    expect(strictTokensFinding({ auth_domain: "x", strict_service_token_auth: true }).status).toBe("ok");
+    expect(strictTokensFinding({ auth_domain: "x", strict_service_token_auth: false }).status).toBe("warning");
+    expect(strictTokensFinding({ auth_domain: "x" }).status).toBe("warning");
   });
 });
 
@@ -265,50 +270,54 @@ describe("what the site answers", () => {
   const login = "https://team.cloudflareaccess.com/cdn-cgi/access/login/photos.example.com?kid=1";
 
   it("to a stranger", () => {
-    expect(brief(refused(CHECK, answer(302, "", login)))).toBe("ok: gets the login page");
-    expect(brief(refused(CHECK, answer(403)))).toBe("ok: gets 403");
-    expect(brief(refused(CHECK, answer(200, '{"res":"pong"}')))).toBe("wrong: reaches Immich (status 200)");
-    expect(brief(refused(CHECK, answer(302, "", "https://elsewhere.example.com/")))).toMatch(
+    expect(brief(blockedFinding(CHECK, answer(302, "", login)))).toBe("ok: gets the login page");
+    expect(brief(blockedFinding(CHECK, answer(403)))).toBe("ok: gets 403");
+    expect(brief(blockedFinding(CHECK, answer(200, '{"res":"pong"}')))).toBe("wrong: reaches Immich (status 200)");
+    expect(brief(blockedFinding(CHECK, answer(302, "", "https://elsewhere.example.com/")))).toMatch(
       /^wrong: gets past Access/,
     );
-    expect(brief(refused(CHECK, answer(522)))).toBe(
+    expect(brief(blockedFinding(CHECK, answer(522)))).toBe(
       "wrong: gets past Access (522, the host does not answer Cloudflare: firewall or address)",
     );
-    expect(brief(refused(CHECK, "no answer in time"))).toBe("unknown: no answer in time");
+    expect(brief(blockedFinding(CHECK, "no answer in time"))).toBe("unknown: no answer in time");
   });
 
   it("to a device", () => {
-    expect(admitted(CHECK, answer(200, '{"res":"pong"}')).status).toBe("ok");
-    expect(admitted(CHECK, answer(200, "something else")).status).toBe("wrong");
-    expect(brief(admitted(CHECK, answer(526)))).toContain("Cloudflare does not accept the host's certificate");
+    expect(allowedFinding(CHECK, answer(200, '{"res":"pong"}')).status).toBe("ok");
+    expect(allowedFinding(CHECK, answer(200, "something else")).status).toBe("wrong");
+    expect(brief(allowedFinding(CHECK, answer(526)))).toContain("Cloudflare does not accept the host's certificate");
   });
 
   it("to a stranger who asks for public shares", () => {
-    expect(brief(sharePages(answer(200, "ok")))).toBe("ok: gets to immich-public-proxy");
-    expect(brief(sharePages(answer(302, "", login)))).toBe("wrong: gets the login page of an Access application");
-    expect(brief(sharePages(answer(502)))).toBe("wrong: gets 502, the host's nginx does not reach immich-public-proxy");
-    expect(brief(sharePages(answer(503)))).toBe("wrong: gets 503, immich-public-proxy does not reach Immich");
-    expect(brief(sharePages(answer(522)))).toMatch(/^wrong: gets 522, the host does not answer Cloudflare/);
-    expect(brief(sharePages("no answer in time"))).toBe("unknown: no answer in time");
+    expect(brief(sharePagesFinding(answer(200, "ok")))).toBe("ok: gets to immich-public-proxy");
+    expect(brief(sharePagesFinding(answer(302, "", login)))).toBe(
+      "wrong: gets the login page of an Access application",
+    );
+    expect(brief(sharePagesFinding(answer(502)))).toBe(
+      "wrong: gets 502, the host's nginx does not reach immich-public-proxy",
+    );
+    expect(brief(sharePagesFinding(answer(503)))).toBe("wrong: gets 503, immich-public-proxy does not reach Immich");
+    expect(brief(sharePagesFinding(answer(522)))).toMatch(/^wrong: gets 522, the host does not answer Cloudflare/);
+    expect(brief(sharePagesFinding("no answer in time"))).toBe("unknown: no answer in time");
   });
 
   it("to a stranger who asks the public shares for Immich's API", () => {
-    expect(brief(apiHidden(answer(404)))).toBe("ok: strangers do not reach it");
-    expect(brief(apiHidden(answer(302, "", login)))).toBe("ok: strangers do not reach it");
-    expect(brief(apiHidden(answer(200, '{"res":"pong"}')))).toBe("wrong: reaches Immich (status 200)");
-    expect(brief(apiHidden(answer(200)))).toBe("wrong: is answered with 200, and not with 404");
-    for (const status of [400, 502, 522]) expect(apiHidden(answer(status)).status).toBe("unknown");
-    expect(brief(apiHidden("no answer in time"))).toBe("unknown: no answer in time");
+    expect(brief(apiHiddenFinding(answer(404)))).toBe("ok: strangers do not reach it");
+    expect(brief(apiHiddenFinding(answer(302, "", login)))).toBe("ok: strangers do not reach it");
+    expect(brief(apiHiddenFinding(answer(200, '{"res":"pong"}')))).toBe("wrong: reaches Immich (status 200)");
+    expect(brief(apiHiddenFinding(answer(200)))).toBe("wrong: is answered with 200, and not with 404");
+    for (const status of [400, 502, 522]) expect(apiHiddenFinding(answer(status)).status).toBe("unknown");
+    expect(brief(apiHiddenFinding("no answer in time"))).toBe("unknown: no answer in time");
   });
 });
 
 it("compares the host's ranges with the live ones", () => {
   const host = { ipv4: ["104.16.0.0/13", "203.0.113.0/24"], ipv6: ["2606:4700::/32"] };
-  expect(liveRanges(host, ["104.16.0.0/13", "203.0.113.0/24", "2606:4700::/32"]).status).toBe("ok");
-  expect(brief(liveRanges(host, ["104.16.0.0/13", "2606:4700::/32", "2400:cb00::/32"]))).toBe(
+  expect(rangesFinding(host, ["104.16.0.0/13", "203.0.113.0/24", "2606:4700::/32"]).status).toBe("ok");
+  expect(brief(rangesFinding(host, ["104.16.0.0/13", "2606:4700::/32", "2400:cb00::/32"]))).toBe(
     "wrong: the host lacks 2400:cb00::/32 and still has 203.0.113.0/24",
   );
-  expect(liveRanges(host, undefined).status).toBe("unknown");
+  expect(rangesFinding(host, undefined).status).toBe("unknown");
 });
 
 it("tells how far a clock is off", () => {
@@ -342,7 +351,10 @@ describe("--connect-to", () => {
 });
 
 describe("the report", () => {
-  const findings = [well(CHECK, "fine"), ill({ ...CHECK, id: "other", place: "cloudflare", title: "Other" }, "broken")];
+  const findings = [
+    passed(CHECK, "fine"),
+    failed({ ...CHECK, id: "other", place: "cloudflare", title: "Other" }, "broken"),
+  ];
 
   it("says of what is not well why it matters and what mends it", () => {
     const text = table({ sites: [HOST], findings, seconds: 1.23 }, process.stdout);
@@ -364,9 +376,9 @@ describe("the report", () => {
   it("tells apart what is about one of several sites and hosts", () => {
     const { id: _, ...rest } = CHECK;
     const several = ["one", "two"].flatMap((host) => [
-      ...about({ host }, [well({ ...rest, id: "firewall" }, "shut")]),
-      ...about({ host, site: HOST }, [well({ ...rest, id: "key" }, "fine")]),
-      ...about({ host }, [well({ ...rest, id: "timer" }, "runs")]),
+      ...withSubject({ host }, [passed({ ...rest, id: "firewall" }, "shut")]),
+      ...withSubject({ host, site: HOST }, [passed({ ...rest, id: "key" }, "fine")]),
+      ...withSubject({ host }, [passed({ ...rest, id: "timer" }, "runs")]),
     ]);
     const text = table({ sites: [HOST, "album.example.com"], findings: several, seconds: 1 }, process.stdout);
     const lines = text.split("\n").map((line) => line.trimEnd());
@@ -400,6 +412,6 @@ describe("the report", () => {
     [["ok", "unknown"], 2],
     [["unknown", "wrong", "ok"], 1],
   ])("of %s ends with %i", (statuses, expected) => {
-    expect(exitStatus(statuses.map((status) => ({ ...well(CHECK, ""), status })))).toBe(expected);
+    expect(exitStatus(statuses.map((status) => ({ ...passed(CHECK, ""), status })))).toBe(expected);
   });
 });

@@ -28,7 +28,7 @@ describe("the grace period", () => {
   });
 
   it.each(["0h", "31d", "721h", "7", "d", "1.5h", "7 d", "1w", "-1d", ""])("refuses «%s»", (text) => {
-    expect(() => graceMilliseconds(text)).toThrow(`--grace ${text} is no time from 1h to 30d`);
+    expect(() => graceMilliseconds(text)).toThrow(`--grace ${text} is not a time from 1h to 30d`);
   });
 });
 

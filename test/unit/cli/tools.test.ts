@@ -60,7 +60,7 @@ it.each([
 it.each([
   ["card", ["--delete"], "--delete needs --device with a device's name"],
   ["card", ["--site", "Album"], "--site needs the host name of a site, like album.example.com"],
-  ["rotate", ["--grace", "soon"], "--grace soon is no time from 1h to 30d: give hours or days, like 12h or 7d"],
+  ["rotate", ["--grace", "soon"], "--grace soon is not a time from 1h to 30d: give hours or days, like 12h or 7d"],
   ["doctor", ["--connect-to", "x"], "--connect-to x is not of the form HOST1:PORT1:HOST2:PORT2"],
   ["doctor", ["--cacert", "/nonexistent"], "--cacert: ENOENT: no such file or directory, open '/nonexistent'"],
   ["configure", [], "pulumi cannot be run (spawn pulumi ENOENT): run `npm ci` first"],

@@ -67,7 +67,7 @@ const EXAMPLES: [rule: ResourceValidationPolicy, examples: Example[]][] = [
       [policy(named)],
       [policy({ decision: "deny", includes: [{ everyone: {} }] })],
       [policy({ includes: [...emails.includes, { everyone: {} }] }), /includes Everyone\. Include email addresses/],
-      [policy({ includes: [{ loginMethod: { id: UNKNOWN } }] }), /whoever uses a login method/],
+      [policy({ includes: [{ loginMethod: { id: UNKNOWN } }] }), /It includes a login method/],
       [group({ includes: [{ everyone: {} }] }), /includes Everyone/],
       [inline({ decision: "allow", includes: [{ everyone: {} }] }), /includes Everyone/],
     ],
@@ -95,9 +95,9 @@ const EXAMPLES: [rule: ResourceValidationPolicy, examples: Example[]][] = [
     [
       [token({ duration: "8760h" })],
       [token({})],
-      [token({ duration: "8761h" }), /The token frame lasts 8761h, and 8760h are allowed/],
+      [token({ duration: "8761h" }), /The token frame lasts 8761h, but at most 8760h are allowed/],
       [token({ duration: "forever" }), /lasts forever/],
-      [token({}), /lasts 8760h, and 720h are allowed/, { maxHours: 720 }],
+      [token({}), /lasts 8760h, but at most 720h are allowed/, { maxHours: 720 }],
     ],
   ],
   [
@@ -105,7 +105,7 @@ const EXAMPLES: [rule: ResourceValidationPolicy, examples: Example[]][] = [
     [
       [origin({ requestedValidity: 365 })],
       [signed(365)],
-      [origin({}), /lasts 5475 days, and 398 are allowed\. Lower requestedValidity/],
+      [origin({}), /lasts 5475 days, but at most 398 are allowed\. Lower requestedValidity/],
       [origin({ requestedValidity: 730 }), /lasts 730 days/],
       [origin({ requestedValidity: 730 }), undefined, { maxDays: 1095 }],
       [signed(730), /Lower validityPeriodHours/],

@@ -134,7 +134,7 @@ const EXAMPLES: [rule: StackValidationPolicy, examples: Example[]][] = [
         [people, token, application("people")],
         /application lists no policy for its service/,
       ],
-      ["nobody", [devices, token, application("devices")], /application lists no policy that lets people in/],
+      ["nobody", [devices, token, application("devices")], /application lists no policy that admits people/],
       [
         "an unlisted policy",
         [people, devices, application("people")],
@@ -150,12 +150,12 @@ const EXAMPLES: [rule: StackValidationPolicy, examples: Example[]][] = [
       [
         "two sites, one of them for nobody",
         beside(["people"]),
-        /^album\.example\.com-application lists no policy that lets people in/,
+        /^album\.example\.com-application lists no policy that admits people/,
       ],
       [
         "two sites, one of them unguarded",
         beside(["application", "people", "devices", "token"]),
-        /^No application guards album\.example\.com\./,
+        /^No application protects album\.example\.com\./,
       ],
       [
         "a token beside no application",
@@ -169,12 +169,12 @@ const EXAMPLES: [rule: StackValidationPolicy, examples: Example[]][] = [
         /application lists no policy for its service/,
       ],
       ["a record of which nothing is known yet", [{ ...record, props: { ...record.props, proxied: UNKNOWN } }]],
-      ["a name without application", [record], /No application guards photos\.example\.com\. Declare one/],
+      ["a name without application", [record], /No application protects photos\.example\.com\. Declare one/],
       ["public shares", [sharesRecord("immich-access:index:PublicShares$immich-access:index:DnsRecords$")]],
       [
         "the same record elsewhere",
         [sharesRecord("immich-access:index:DnsRecords$")],
-        /No application guards shares\.example\.com\./,
+        /No application protects shares\.example\.com\./,
       ],
     ],
   ],

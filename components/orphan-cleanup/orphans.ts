@@ -1,45 +1,45 @@
 import { X509Certificate } from "node:crypto";
 import type { Account } from "./api.ts";
 
-/** Something at Cloudflare that is this stack's by all that it says, and that the stack does not know. */
-export interface Stray {
+/** Something at Cloudflare that this stack created, by its name and content, but that is missing from its state. */
+export interface Orphan {
   /** Its address at the API. */
   path: string;
   /** Its kind and name. */
   what: string;
 }
 
-/** What a resource is created with, and its id once it is. */
-export interface Wanted {
+/** The inputs of a resource, and its id once it exists. */
+export interface SearchedResource {
   inputs: Readonly<Record<string, unknown>>;
   id?: string;
 }
 
-/** Where the site's own records and associations are. */
+/** The site whose DNS records and certificate associations are looked at. */
 export interface Site {
   zoneId: string;
   hostname: string;
 }
 
-/** Finds what an earlier attempt to create the same resource has left. Nothing that is in use is part of it. */
-export type Search = (api: Account, wanted: Wanted, site: Site) => Promise<Stray[]>;
+/** Finds orphans of earlier attempts to create the same resource. Leaves out whatever is in use. */
+export type Search = (api: Account, wanted: SearchedResource, site: Site) => Promise<Orphan[]>;
 
 interface Found {
   id: string;
   [field: string]: unknown;
 }
 
-/** What the API has beside the resource itself that equals its inputs in these fields. */
-async function twins(api: Account, folder: string, { inputs, id }: Wanted, fields: readonly string[]) {
+/** Finds other objects whose `fields` equal the resource's inputs. */
+async function findTwins(api: Account, folder: string, { inputs, id }: SearchedResource, fields: readonly string[]) {
   const found = await api.list<Found>(folder);
   return found.filter((one) => one.id !== id && fields.every((field) => one[field] === inputs[field]));
 }
 
-/** A part of Access, which may go as long as none of its `users` names its id. */
-function unused(kind: string, folder: string, fields: readonly string[], users: readonly string[]): Search {
+/** Searches for parts of Access that may be deleted because none of their `users` refers to their id. */
+function searchUnused(kind: string, folder: string, fields: readonly string[], users: readonly string[]): Search {
   return async (api, wanted) => {
     const access = `accounts/${String(wanted.inputs.accountId)}/access`;
-    const found = await twins(api, `${access}/${folder}`, wanted, fields);
+    const found = await findTwins(api, `${access}/${folder}`, wanted, fields);
     if (found.length === 0) return [];
     const used = JSON.stringify(await Promise.all(users.map((user) => api.list(`${access}/${user}`))));
     return found
@@ -48,10 +48,10 @@ function unused(kind: string, folder: string, fields: readonly string[], users: 
   };
 }
 
-/** An application may go only while its host name leads nowhere: until the new one is there, nobody guards it. */
-const application: Search = async (api, wanted, { zoneId, hostname }) => {
+/** An application is deleted only while its host name has no DNS records: it may be the one that protects the name. */
+const searchApplications: Search = async (api, wanted, { zoneId, hostname }) => {
   const folder = `accounts/${String(wanted.inputs.accountId)}/access/apps`;
-  const found = await twins(api, folder, wanted, ["name", "domain"]);
+  const found = await findTwins(api, folder, wanted, ["name", "domain"]);
   if (found.length > 0 && (await api.list(`zones/${zoneId}/dns_records?name=${hostname}`)).length > 0) {
     throw new Error(
       `Access has an application for ${hostname} (${found.map(({ id }) => id).join(", ")}) that this stack does not ` +
@@ -61,15 +61,15 @@ const application: Search = async (api, wanted, { zoneId, hostname }) => {
   return found.map(({ id, name }) => ({ path: `${folder}/${id}`, what: `application ${String(name)}` }));
 };
 
-const dnsRecord: Search = async (api, wanted) => {
+const searchDnsRecords: Search = async (api, wanted) => {
   const { zoneId, name, type, content } = wanted.inputs as Record<string, string>;
   const folder = `zones/${zoneId}/dns_records`;
   const query = new URLSearchParams({ name: name ?? "", type: type ?? "", content: content ?? "" });
-  const found = await twins(api, `${folder}?${query.toString()}`, wanted, ["proxied", "comment"]);
+  const found = await findTwins(api, `${folder}?${query.toString()}`, wanted, ["proxied", "comment"]);
   return found.map(({ id }) => ({ path: `${folder}/${id}`, what: `${String(type)} record ${String(name)}` }));
 };
 
-const pullCertificate: Search = async (api, wanted, { hostname }) => {
+const searchPullCertificates: Search = async (api, wanted, { hostname }) => {
   const { zoneId, certificate } = wanted.inputs as Record<string, string>;
   const folder = `zones/${zoneId}/origin_tls_client_auth/hostnames`;
   const all = await api.list<{ id: string; certificate: string }>(`${folder}/certificates`);
@@ -82,22 +82,27 @@ const pullCertificate: Search = async (api, wanted, { hostname }) => {
 };
 
 /**
- * By type of resource. Where the API takes a second one of the same kind, nothing but its being unused tells a stray
- * from the one that is about to be replaced.
+ * Searches by type of resource. Where the API accepts a second object of the same name, an orphan differs from the one
+ * that is about to be replaced only by being unused.
  */
 export const SEARCHES: Readonly<Record<string, Search>> = {
   "cloudflare:index/authenticatedOriginPullsHostnameCertificate:AuthenticatedOriginPullsHostnameCertificate":
-    pullCertificate,
-  "cloudflare:index/dnsRecord:DnsRecord": dnsRecord,
-  "cloudflare:index/zeroTrustAccessApplication:ZeroTrustAccessApplication": application,
-  "cloudflare:index/zeroTrustAccessIdentityProvider:ZeroTrustAccessIdentityProvider": unused(
+    searchPullCertificates,
+  "cloudflare:index/dnsRecord:DnsRecord": searchDnsRecords,
+  "cloudflare:index/zeroTrustAccessApplication:ZeroTrustAccessApplication": searchApplications,
+  "cloudflare:index/zeroTrustAccessIdentityProvider:ZeroTrustAccessIdentityProvider": searchUnused(
     "identity provider",
     "identity_providers",
     ["name", "type"],
     ["apps", "policies"],
   ),
-  "cloudflare:index/zeroTrustAccessPolicy:ZeroTrustAccessPolicy": unused("policy", "policies", ["name"], ["apps"]),
-  "cloudflare:index/zeroTrustAccessServiceToken:ZeroTrustAccessServiceToken": unused(
+  "cloudflare:index/zeroTrustAccessPolicy:ZeroTrustAccessPolicy": searchUnused(
+    "policy",
+    "policies",
+    ["name"],
+    ["apps"],
+  ),
+  "cloudflare:index/zeroTrustAccessServiceToken:ZeroTrustAccessServiceToken": searchUnused(
     "service token",
     "service_tokens",
     ["name"],
@@ -106,17 +111,17 @@ export const SEARCHES: Readonly<Record<string, Search>> = {
 };
 
 /**
- * Origin certificates for the key of the installed one that are neither that nor the one installed before it, which the
- * provider revokes itself.
+ * Finds origin certificates for the installed certificate's key, other than the installed one and the one before it.
+ * The provider revokes the latter itself.
  * @param installed SHA-256 of the installed certificate, in lower-case hexadecimal.
- * @param former the same of the one before it.
+ * @param former the fingerprint of the one before it.
  */
-export async function originCertificates(
+export async function findOrphanedCertificates(
   api: Account,
   { zoneId, hostname }: Site,
   installed: string,
   former: string | undefined,
-): Promise<Stray[]> {
+): Promise<Orphan[]> {
   const issued = await api.list<{ id: string; certificate: string }>(`certificates?zone_id=${zoneId}`);
   const read = issued.map(({ id, certificate }) => {
     const parsed = new X509Certificate(certificate);

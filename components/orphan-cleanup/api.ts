@@ -2,42 +2,42 @@ import { setTimeout as sleep } from "node:timers/promises";
 import {
   allPages,
   type ApiCall,
-  complaints,
+  errorMessages,
   type Envelope,
-  envelopeOf,
-  innermost,
+  readEnvelope,
+  rootCause,
   request,
 } from "../cloudflare-api.ts";
 
-/** What the provider cannot do at Cloudflare: look for resources, and delete one that is not in the state. */
+/** What the provider cannot do at Cloudflare: search for resources, and delete one that is not in the state. */
 export interface Account {
-  /** The results of a GET of a list, of all its pages. */
+  /** Gets all pages of a list. */
   list<T>(path: string): Promise<T[]>;
-  /** The result of a GET; `undefined` where there is nothing at that address. */
+  /** Gets one object; `undefined` if there is none at that address. */
   find<T>(path: string): Promise<T | undefined>;
-  /** Deletes what is at an address, if it is still there. */
+  /** Deletes the object at an address, if it still exists. */
   remove(path: string): Promise<void>;
 }
 
-/** Milliseconds for one answer, and before another attempt. */
+/** Milliseconds to wait for a response, and before the next attempt. */
 const ANSWER_MS = 15_000;
 const PAUSE_MS = 1000;
 const ATTEMPTS = 4;
 
 /**
- * Talks to the API with a token, which goes nowhere but to `baseUrl`. Calls reject with one line that names neither the
- * token nor any other part of the request but its address.
+ * Calls the API with a token, which is sent to `baseUrl` only. Calls reject with one line that names the request's
+ * method and address, and nothing else of it.
  */
-export function account(baseUrl: string, token: string): Account {
+export function openAccount(baseUrl: string, token: string): Account {
   const call = async (method: string, path: string): Promise<{ status: number; envelope: Envelope }> => {
-    const answer = await persistently({ method, url: `${baseUrl}/${path}`, token, timeout: ANSWER_MS }).catch(
+    const answer = await requestWithRetries({ method, url: `${baseUrl}/${path}`, token, timeout: ANSWER_MS }).catch(
       (error: unknown) => {
-        throw new Error(`${method} ${path}: ${innermost(error)}`);
+        throw new Error(`${method} ${path}: ${rootCause(error)}`);
       },
     );
-    const envelope = await envelopeOf(answer);
+    const envelope = await readEnvelope(answer);
     if (!answer.ok && answer.status !== 404) {
-      throw new Error(`${method} ${path}: ${[answer.status.toString(), ...complaints(envelope)].join(", ")}`);
+      throw new Error(`${method} ${path}: ${[answer.status.toString(), ...errorMessages(envelope)].join(", ")}`);
     }
     return { status: answer.status, envelope };
   };
@@ -51,8 +51,8 @@ export function account(baseUrl: string, token: string): Account {
   };
 }
 
-/** One request, again when it fails on Cloudflare's side of the line; each of them may be made twice. */
-async function persistently(call: ApiCall): Promise<Response> {
+/** Sends a request, and retries it after a server-side or network error. All requests here are idempotent. */
+async function requestWithRetries(call: ApiCall): Promise<Response> {
   for (let attempt = 1; ; attempt += 1) {
     const answer = await request(call).catch((error: unknown) => {
       if (attempt === ATTEMPTS) throw error;

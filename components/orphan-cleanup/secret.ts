@@ -1,10 +1,10 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { deviceOf } from "../access-names.ts";
-import { valueOf } from "./value.ts";
+import { resolveValue } from "./value.ts";
 
 /**
- * Throws if a token's secret was to be another one and is not: Cloudflare tells a new secret once, and to the provider's
- * second request it answers as if nothing had been asked.
+ * Throws if a token's secret should have changed and did not. Cloudflare returns a new secret once; its response to the
+ * provider's retry has none.
  */
 export async function requireNewSecret(
   hostname: string,
@@ -14,7 +14,7 @@ export async function requireNewSecret(
   const version = (inputs: Record<string, unknown> = {}) => Number(inputs.clientSecretVersion ?? 1);
   if (version(newInputs) <= version(oldInputs)) return;
   const [before, after] = await Promise.all(
-    [oldOutputs, newOutputs].map((outputs) => valueOf(outputs?.clientSecret as pulumi.Input<string>)),
+    [oldOutputs, newOutputs].map((outputs) => resolveValue(outputs?.clientSecret as pulumi.Input<string>)),
   );
   if (before !== after) return;
   const device = deviceOf(hostname, String(newInputs?.name));

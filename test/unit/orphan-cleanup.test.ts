@@ -1,12 +1,12 @@
-// What counts as left by a lost answer, asked of the sandbox's API.
+// What counts as an orphan: left by a creation whose response was lost, asked of the sandbox's API.
 
 import { execFileSync } from "node:child_process";
 import { X509Certificate } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as pulumi from "@pulumi/pulumi";
-import { account, type Account } from "../../components/lost-answers/api.ts";
-import { requireNewSecret } from "../../components/lost-answers/secret.ts";
-import { originCertificates, SEARCHES } from "../../components/lost-answers/strays.ts";
+import { openAccount, type Account } from "../../components/orphan-cleanup/api.ts";
+import { requireNewSecret } from "../../components/orphan-cleanup/secret.ts";
+import { findOrphanedCertificates, SEARCHES } from "../../components/orphan-cleanup/orphans.ts";
 import { DEV } from "../../dev/sandbox/api/world.ts";
 import { type ApiFixture, startApiFixture } from "../../dev/sandbox/test/api-fixture.ts";
 
@@ -19,7 +19,7 @@ let fixture: ApiFixture;
 let api: Account;
 beforeAll(async () => {
   fixture = await startApiFixture();
-  api = account(`http://127.0.0.1:${fixture.api.port}/client/v4`, fixture.token);
+  api = openAccount(`http://127.0.0.1:${fixture.api.port}/client/v4`, fixture.token);
 });
 afterAll(() => fixture.close());
 
@@ -36,10 +36,10 @@ async function found(type: string, inputs: object, id?: string): Promise<(string
 const accessType = (name: string) => `cloudflare:index/zeroTrustAccess${name}:ZeroTrustAccess${name}`;
 const allow = { name: "people", decision: "allow", include: [{ email: { email: "anna@example.com" } }] };
 
-describe("a stray is", () => {
+describe("an orphan is", () => {
   test("a service token of the name that no policy admits, but never the stack's own", async () => {
     const name = "photos phone";
-    const [own, used, stray] = [
+    const [own, used, orphan] = [
       await made(`${ACCESS}/service_tokens`, { name }),
       await made(`${ACCESS}/service_tokens`, { name }),
       await made(`${ACCESS}/service_tokens`, { name }),
@@ -47,14 +47,14 @@ describe("a stray is", () => {
     await made(`${ACCESS}/service_tokens`, { name: "another" });
     const include = [{ service_token: { token_id: used } }];
     await made(`${ACCESS}/policies`, { name: "devices", decision: "non_identity", include });
-    expect(await found(accessType("ServiceToken"), { name }, own)).toEqual([stray]);
+    expect(await found(accessType("ServiceToken"), { name }, own)).toEqual([orphan]);
   });
 
   test("a policy that no application has", async () => {
-    const [used, stray] = [await made(`${ACCESS}/policies`, allow), await made(`${ACCESS}/policies`, allow)];
+    const [used, orphan] = [await made(`${ACCESS}/policies`, allow), await made(`${ACCESS}/policies`, allow)];
     const domain = "policy.home.localhost";
     await made(`${ACCESS}/apps`, { name: "policy", type: "self_hosted", domain, policies: [{ id: used }] });
-    expect(await found(accessType("Policy"), { name: allow.name })).toEqual([stray]);
+    expect(await found(accessType("Policy"), { name: allow.name })).toEqual([orphan]);
   });
 
   test("an identity provider of our name, while that of somebody else is theirs", async () => {
@@ -62,8 +62,8 @@ describe("a stray is", () => {
     const theirs = await made(`${ACCESS}/identity_providers`, { ...wanted, name: "One-time PIN", config: {} });
     expect(await found(accessType("IdentityProvider"), wanted)).toEqual([]);
     await fixture.call("DELETE", `${ACCESS}/identity_providers/${theirs}`);
-    const stray = await made(`${ACCESS}/identity_providers`, { ...wanted, config: {} });
-    expect(await found(accessType("IdentityProvider"), wanted)).toEqual([stray]);
+    const orphan = await made(`${ACCESS}/identity_providers`, { ...wanted, config: {} });
+    expect(await found(accessType("IdentityProvider"), wanted)).toEqual([orphan]);
   });
 
   test("a DNS record that says that it is ours", async () => {
@@ -71,17 +71,17 @@ describe("a stray is", () => {
     const theirs = await made(`${ZONE}/dns_records`, RECORD);
     expect(await found("cloudflare:index/dnsRecord:DnsRecord", wanted)).toEqual([]);
     await fixture.call("DELETE", `${ZONE}/dns_records/${theirs}`);
-    const stray = await made(`${ZONE}/dns_records`, wanted);
-    expect(await found("cloudflare:index/dnsRecord:DnsRecord", wanted)).toEqual([stray]);
-    await fixture.call("DELETE", `${ZONE}/dns_records/${stray}`);
+    const orphan = await made(`${ZONE}/dns_records`, wanted);
+    expect(await found("cloudflare:index/dnsRecord:DnsRecord", wanted)).toEqual([orphan]);
+    await fixture.call("DELETE", `${ZONE}/dns_records/${orphan}`);
   });
 
   test("an application, but not while its host name is online and would lose its guard", async () => {
     const wanted = { name: "Immich photos", domain: SITE.hostname };
-    const stray = await made(`${ACCESS}/apps`, { ...wanted, type: "self_hosted" });
-    expect(await found(accessType("Application"), wanted)).toEqual([stray]);
+    const orphan = await made(`${ACCESS}/apps`, { ...wanted, type: "self_hosted" });
+    expect(await found(accessType("Application"), wanted)).toEqual([orphan]);
     const record = await made(`${ZONE}/dns_records`, RECORD);
-    await expect(found(accessType("Application"), wanted)).rejects.toThrow(stray);
+    await expect(found(accessType("Application"), wanted)).rejects.toThrow(orphan);
     await fixture.call("DELETE", `${ZONE}/dns_records/${record}`);
   });
 
@@ -101,10 +101,10 @@ describe("a stray is", () => {
       const { fingerprint256 } = new X509Certificate(certificate);
       return { id, fingerprint: fingerprint256.replaceAll(":", "").toLowerCase() };
     };
-    const [former, stray, installed] = [await issued(csr), await issued(csr), await issued(csr)];
+    const [former, orphan, installed] = [await issued(csr), await issued(csr), await issued(csr)];
     await issued(request());
-    const strays = await originCertificates(api, SITE, installed.fingerprint, former.fingerprint);
-    expect(strays.map(({ path }) => path)).toEqual([`certificates/${stray.id}`]);
+    const orphans = await findOrphanedCertificates(api, SITE, installed.fingerprint, former.fingerprint);
+    expect(orphans.map(({ path }) => path)).toEqual([`certificates/${orphan.id}`]);
   });
 });
 
@@ -128,6 +128,6 @@ describe("a rotation", () => {
 });
 
 test("what cannot be asked is an error without the token", async () => {
-  const elsewhere = account(`http://127.0.0.1:${fixture.api.port}/client/v4`, "x".repeat(40));
+  const elsewhere = openAccount(`http://127.0.0.1:${fixture.api.port}/client/v4`, "x".repeat(40));
   await expect(elsewhere.list("zones")).rejects.toThrow("GET zones?page=1&per_page=50: 401, Invalid API Token");
 });
