@@ -46,10 +46,8 @@ export class Stages {
 
   /** Runs a stage for one site. */
   public forSite<T extends SiteState, U extends Made>(site: T, make: (site: T, after: After) => U): U {
-    const earlier = madeFor(this.bySite, site.hostname);
-    const made = make(site, { dependsOn: [...earlier, ...this.shared] });
-    earlier.push(...made.resources);
-    return made;
+    const own = madeFor(this.bySite, site.hostname);
+    return run([...own, ...this.shared], [own], (after) => make(site, after));
   }
 
   /** Runs a stage for all sites. */
@@ -71,11 +69,8 @@ export class Stages {
       // Sites do not depend on one another on the same host either.
       const earlierOnHost = [...onHost];
       return sites.map((site) => {
-        const earlier = madeFor(this.bySite, site.hostname);
-        const made = make(site, host, { dependsOn: [...earlier, ...earlierOnHost] });
-        earlier.push(...made.resources);
-        onHost.push(...made.resources);
-        return made;
+        const own = madeFor(this.bySite, site.hostname);
+        return run([...own, ...earlierOnHost], [own, onHost], (after) => make(site, host, after));
       });
     });
   }
@@ -85,10 +80,10 @@ export class Stages {
     hosts: NonEmpty<T>,
     make: (host: T, after: After) => U,
   ): NonEmpty<U> {
-    const made = each(hosts, (host) => make(host, { dependsOn: [...madeFor(this.byHost, host.address)] }));
-    hosts.forEach((host, index) => madeFor(this.byHost, host.address).push(...(made[index]?.resources ?? [])));
-    this.shared.push(...made.flatMap(({ resources }) => resources));
-    return made;
+    return each(hosts, (host) => {
+      const own = madeFor(this.byHost, host.address);
+      return run([...own], [own, this.shared], (after) => make(host, after));
+    });
   }
 
   /** Runs a stage on one host after the other. */
@@ -97,11 +92,8 @@ export class Stages {
     make: (host: T, after: After) => U,
   ): NonEmpty<U> {
     return each(hosts, (host) => {
-      const earlier = madeFor(this.byHost, host.address);
-      const made = make(host, { dependsOn: [...earlier, ...this.shared] });
-      earlier.push(...made.resources);
-      this.shared.push(...made.resources);
-      return made;
+      const own = madeFor(this.byHost, host.address);
+      return run([...own, ...this.shared], [own, this.shared], (after) => make(host, after));
     });
   }
 
@@ -109,6 +101,17 @@ export class Stages {
   public forZone(make: (after: After) => pulumi.Resource): void {
     this.shared.push(make({ dependsOn: [...this.shared] }));
   }
+}
+
+/** Makes something after what was made `earlier`, and adds it to the lists of those that it was made for. */
+function run<U extends Made>(
+  earlier: pulumi.Input<pulumi.Resource>[],
+  lists: readonly pulumi.Input<pulumi.Resource>[][],
+  make: (after: After) => U,
+): U {
+  const made = make({ dependsOn: earlier });
+  for (const list of lists) list.push(...made.resources);
+  return made;
 }
 
 function madeFor(

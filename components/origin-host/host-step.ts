@@ -57,10 +57,7 @@ export function hostStep<S extends ApplyingStep>(
       create: run,
       update: run,
       ...(remove && { delete: agentCommand(remove) }),
-      ...connectionInputs(connection),
-      stdin: stdinOf(step, connection, payload),
-      // People read standard error; this program reads standard output.
-      logging: "stderr",
+      ...commandInputs(step, connection, payload),
     },
     opts,
   );
@@ -78,15 +75,18 @@ export function hostStepOnDelete(
     name,
     {
       delete: agentCommand("site-remove"),
-      ...connectionInputs(connection),
-      stdin: stdinOf("site-remove", connection, payload),
-      logging: "stderr",
+      ...commandInputs("site-remove", connection, payload),
     },
     opts,
   );
 }
 
-function connectionInputs({ revision: _, ...ssh }: HostConnection) {
+/** What every command has, whenever it runs. */
+function commandInputs<S extends StepName>(step: S, connection: HostConnection, payload: Inputs<Payload<S>>) {
+  const { revision, ...ssh } = connection;
+  const input = pulumi
+    .output(payload as pulumi.Input<Payload<S>>)
+    .apply((known) => agentInput({ revision, payload: checkedPayload(step, known as Payload<S>) }));
   return {
     connection: {
       ...ssh,
@@ -95,18 +95,13 @@ function connectionInputs({ revision: _, ...ssh }: HostConnection) {
       dialErrorLimit: 3,
       perDialTimeout: 15,
     },
+    // The agent and its payload; secret, because the payload has certificates' keys.
+    stdin: pulumi.secret(input),
+    // People read standard error; this program reads standard output.
+    logging: "stderr",
     // By default the provider sets earlier output as environment variables on the host, which sshd refuses.
     addPreviousOutputInEnv: false,
-  };
-}
-
-/** Standard input of a step: the agent and its payload. Secret, because the payload has certificates' keys. */
-function stdinOf<S extends StepName>(step: S, { revision }: HostConnection, payload: Inputs<Payload<S>>) {
-  return pulumi.secret(
-    pulumi
-      .output(payload as pulumi.Input<Payload<S>>)
-      .apply((known) => agentInput({ revision, payload: checkedPayload(step, known as Payload<S>) })),
-  );
+  } as const;
 }
 
 /** @throws RunError with a remedy if the step has not answered */

@@ -20,7 +20,7 @@ from agent.files import files_to_change
 from agent.firewall import docker_user, installation, kernel, record, ufw
 from agent.firewall.confirmation import plan_for
 from agent.firewall.docker import refuse_published
-from agent.firewall.request import Request, needs_of, parse_examined_request, upstreams
+from agent.firewall.request import Request, parse_needs, request_for, upstreams
 from agent.lock import LOCK
 from agent.nginx import service, steps as nginx
 from agent.nginx.layout import RANGES
@@ -59,11 +59,11 @@ class _Examination:
             SiteExamination(self._modules, nginx.parse_site(site, site["tokenCheck"])) for site in payload["sites"]
         ]
         self._audiences = {site["hostname"]: site["audience"] for site in payload["sites"]}
-        needs = needs_of(payload["sites"], payload["sshPort"], payload["dockerPublishedPort"], None)
+        needs = parse_needs(payload, owner=None)
         self._upstreams = sorted(upstreams(needs))
         # Compare with the host's current ranges, which may be newer than the deployment's.
         ranges = record.read_ranges()
-        self._request = None if ranges is None else parse_examined_request(payload, ranges)
+        self._request = None if ranges is None else request_for(payload, needs, ranges)
         sites = record.read_sites() if self._request is None else record.sites_with(self._request)
         self._dropped = docker_user.ports_to_drop(sites.values())
 

@@ -15,7 +15,7 @@ from agent.access import opening
 from agent.certificates import steps as certificates
 from agent.errors import HostError, RefusedError
 from agent.firewall import steps as firewall
-from agent.firewall.request import parse_examined_request, parse_request
+from agent.firewall.request import parse_needs, parse_request, request_for
 from agent.nginx import steps as nginx
 from agent.ranges import Ranges
 from agent.task import Answer, Task
@@ -43,7 +43,7 @@ def _nginx(payload: Any) -> list[object]:
 
 
 def _doctor(payload: Any) -> list[object]:
-    parse_examined_request(payload, RANGES)
+    request_for(payload, parse_needs(payload, owner=None), RANGES)
     return [(nginx.parse_site(site, site["tokenCheck"]), site["audience"]) for site in payload["sites"]]
 
 

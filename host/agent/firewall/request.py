@@ -7,7 +7,7 @@ from agent.ranges import Ranges, check_ranges
 from agent.site import require_different
 
 if TYPE_CHECKING:
-    from agent.payloads import DoctorPayload, DoctorPayloadSite, FirewallPayload, FirewallPayloadSite
+    from agent.payloads import DoctorPayload, FirewallPayload
 
 # The value of dockerPublishedPort that closes a published port instead of refusing it.
 DROP = "drop"
@@ -41,35 +41,28 @@ class Request(NamedTuple):
 
 def parse_request(payload: "FirewallPayload") -> Request:
     """Parses the step's payload; raises RefusedError for anything that cannot be applied."""
-    owner = payload["owner"]
-    needs = needs_of(payload["sites"], payload["sshPort"], payload["dockerPublishedPort"], owner)
     ranges = parse_ranges(payload["ranges"]["ipv4"], payload["ranges"]["ipv6"])
+    return request_for(payload, parse_needs(payload, payload["owner"]), ranges)
+
+
+def request_for(payload: "FirewallPayload | DoctorPayload", needs: Mapping[str, Needs], ranges: Ranges) -> Request:
+    """The request of a payload with these requirements and ranges."""
     return Request(payload["sshPort"], needs, ranges, payload["confirmSeconds"])
 
 
-def parse_examined_request(payload: "DoctorPayload", ranges: Ranges) -> Request:
-    """The same for the payload of the step `doctor`, with the host's current ranges."""
-    needs = needs_of(payload["sites"], payload["sshPort"], payload["dockerPublishedPort"], None)
-    return Request(payload["sshPort"], needs, ranges, payload["confirmSeconds"])
-
-
-def needs_of(
-    sites: "Sequence[FirewallPayloadSite] | Sequence[DoctorPayloadSite]",
-    ssh_port: int,
-    published: str,
-    owner: str | None,
-) -> dict[str, Needs]:
-    """Each site's requirements of the firewall."""
-    require_different([site["hostname"] for site in sites])
+def parse_needs(payload: "FirewallPayload | DoctorPayload", owner: str | None) -> dict[str, Needs]:
+    """Each site's requirements of the firewall; raises RefusedError for a site that is there twice."""
+    require_different([site["hostname"] for site in payload["sites"]])
+    drops = payload["dockerPublishedPort"] == DROP
     return {
         site["hostname"]: Needs(
             site["serves"],
-            ssh_port,
+            payload["sshPort"],
             site["upstreamPort"],
-            site["upstreamPort"] if published == DROP else None,
+            site["upstreamPort"] if drops else None,
             owner,
         )
-        for site in sites
+        for site in payload["sites"]
     }
 
 
