@@ -11,7 +11,7 @@ import { each, type NonEmpty, type OriginHost, type SiteSettings, sitesOf, upstr
 import { type ClientAuthentication, Site, type StackContext } from "./site.ts";
 import type { After } from "./stages.ts";
 
-const CLOUDFLARE_AUTHORITY = join(import.meta.dirname, "../components/origin-pulls/cloudflare-origin-pull-ca.pem");
+const CLOUDFLARE_CA = join(import.meta.dirname, "../components/origin-pulls/cloudflare-origin-pull-ca.pem");
 
 /** A site in front of Immich, behind Access. */
 export class ImmichSite extends Site {
@@ -112,11 +112,10 @@ function clientAuthentication(settings: Settings, mainHostname: string): (hostna
   if (settings.originPulls === "hostname") {
     return (hostname) => {
       const certificate = issue(hostname);
-      return { certificate, authorityPem: certificate.authorityPem, declaresOriginPulls: true };
+      return { certificate, caPem: certificate.caPem, declaresOriginPulls: true };
     };
   }
   const certificate = settings.originPulls === "zone" ? issue(mainHostname) : undefined;
-  const authorityPem =
-    certificate?.authorityPem ?? (settings.originPullsCa || readFileSync(CLOUDFLARE_AUTHORITY, "utf8"));
-  return (hostname) => ({ certificate, authorityPem, declaresOriginPulls: hostname === mainHostname });
+  const caPem = certificate?.caPem ?? (settings.originPullsCa || readFileSync(CLOUDFLARE_CA, "utf8"));
+  return (hostname) => ({ certificate, caPem, declaresOriginPulls: hostname === mainHostname });
 }

@@ -33,8 +33,8 @@ export interface ServingHost extends HostState {
 export interface ClientAuthentication {
   /** The client certificate; `undefined` in the mode `shared`, in which all customers of Cloudflare have the same one. */
   certificate: OriginPullsCertificate | undefined;
-  /** Certificate authority whose client certificates nginx accepts, PEM. */
-  authorityPem: pulumi.Input<string>;
+  /** CA whose client certificates nginx accepts, PEM. */
+  caPem: pulumi.Input<string>;
   /** Whether the origin pulls are declared for this site: for each in the mode `hostname`, else for one of the zone. */
   declaresOriginPulls: boolean;
 }

@@ -31,8 +31,8 @@ const certificatesAnswer = {
       fingerprint,
       /** Day on which it ends, `YYYY-MM-DD`. */
       endsOn: z.string(),
-      /** Certificate authorities whose client certificates nginx accepts. */
-      clientAuthorities: z.array(fingerprint),
+      /** CAs whose client certificates nginx accepts. */
+      clientCas: z.array(fingerprint),
     }),
   ),
 };
@@ -76,8 +76,8 @@ const doctorAnswer = {
     z.strictObject({
       checks,
       facts: z.strictObject({
-        /** PEM of the certificate authority whose client certificates nginx accepts. */
-        clientAuthority: z.string().nullable(),
+        /** PEM of the CA whose client certificates nginx accepts. */
+        clientCa: z.string().nullable(),
         /** PEM of the origin certificate. */
         certificate: z.string().nullable(),
       }),

@@ -16,7 +16,7 @@ export interface SummaryArgs {
   browserUrl: string;
   /** Where the sandbox shows its state and the PINs that it would have mailed. */
   statusUrl: string;
-  /** Certificate of the authority that signed the edge's certificates. */
+  /** Certificate of the CA that signed the edge's certificates. */
   publicCaPath: string;
 }
 
@@ -33,7 +33,7 @@ export function summary({ outputs, probes, browserUrl, statusUrl, publicCaPath }
     `The site is ${outputs.url}, in the sandbox. Its certificate ends ${day(outputs.certificateExpiry.origin)}.`,
     "",
     `In a browser on this machine: ${browserUrl}`,
-    `  The sandbox has a certificate authority of its own, so the browser warns; accept it or import ${publicCaPath}.`,
+    `  The sandbox has its own CA, so the browser warns; accept it or import ${publicCaPath}.`,
     `  Log in as anna@example.com. The PIN is not mailed but shown on ${statusUrl}`,
     "",
     "In the Immich app (Settings, Advanced, Custom proxy headers), for each device:",

@@ -15,7 +15,7 @@ export const sandboxFolder = (stateDir: string): string => join(stateDir, "sandb
 /** The folder of its host. */
 export const hostFolder = (stateDir: string): string => join(sandboxFolder(stateDir), "host");
 
-/** PEM file of the authority behind the edge's certificates; the API double makes it when it starts. */
+/** PEM file of the CA behind the edge's certificates; the API double makes it when it starts. */
 export const publicCa = (stateDir: string): string => join(sandboxFolder(stateDir), "api", "ca", "public-ca.pem");
 
 /** Whether all networks of a sandbox are there. */

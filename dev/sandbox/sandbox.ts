@@ -15,7 +15,7 @@ export interface Sandbox {
   statusUrl: string;
   /** The API token that the dev stack uses; secret. */
   token: string;
-  /** PEM file of the authority behind the edge's certificates. */
+  /** PEM file of the CA behind the edge's certificates. */
   publicCaPath: string;
   /** Where visitors reach the edge, and where the edge reaches the host. */
   edge: { ipv4: string; ipv6: string };

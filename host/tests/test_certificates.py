@@ -64,7 +64,7 @@ class Reading(unittest.TestCase):
 
     def test_reads_several(self) -> None:
         other = parts(self_signed("other"))[1]
-        found = read_certificates(self.certificate + other, "authority")
+        found = read_certificates(self.certificate + other, "CA")
         self.assertEqual([one.subject for one in found], ["CN=photos.example.com", "CN=other"])
 
     def test_tells_a_leaf_from_a_ca(self) -> None:
@@ -72,7 +72,7 @@ class Reading(unittest.TestCase):
         # A name that says so makes no CA.
         named = parts(self_signed("    CA:TRUE", "-addext", "basicConstraints=critical,CA:FALSE"))[1]
         for text in (leaf, named):
-            self.assertFalse(read_certificates(text, "authority")[0].is_ca)
+            self.assertFalse(read_certificates(text, "CA")[0].is_ca)
 
     def test_refuses_what_is_no_certificate(self) -> None:
         broken = self.certificate[:100] + "AAAA" + self.certificate[104:]

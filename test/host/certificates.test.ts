@@ -44,7 +44,7 @@ test("installs all three files, the key for root alone, and changes nothing the 
   expect(line).toMatch(
     new RegExp(
       `^certificate ${fingerprint(served.certificate).slice(0, 16)} for ${SITE} until ${end}, ` +
-        "clients of authority [0-9a-f]{16}, firewall change \\d+$",
+        "clients of CA [0-9a-f]{16}, firewall change \\d+$",
     ),
   );
   expect(await origin.run(`stat -Lc '%n %a %U' ${FOLDER}/current/*`)).toBe(
@@ -76,9 +76,9 @@ describe("refuses, and leaves the host as it was:", () => {
       /not only a certificate/,
       () => ({ certificate: good.certificate + good.privateKey }),
     ],
-    ["a leaf as authority", /is no CA/, () => ({ clientAuthority: leaf.certificate })],
-    ["an ended authority", /CA of the origin pulls ended/, () => ({ clientAuthority: endedAuthority() })],
-    ["no authority", /sites\[0\]\.clientAuthority is shorter than 1/, () => ({ clientAuthority: "" })],
+    ["a leaf as CA", /is no CA/, () => ({ clientCa: leaf.certificate })],
+    ["an expired CA", /CA of the origin pulls ended/, () => ({ clientCa: endedCa() })],
+    ["no CA", /sites\[0\]\.clientCa is shorter than 1/, () => ({ clientCa: "" })],
     [
       "a site that leaves its folder",
       /sites\[0\]\.hostname has another form/,
@@ -100,7 +100,7 @@ describe("refuses, and leaves the host as it was:", () => {
     return { certificate, privateKey };
   }
 
-  function endedAuthority() {
+  function endedCa() {
     const period = { notBefore: new Date(Date.now() - 2 * DAY), notAfter: new Date(Date.now() - DAY) };
     return selfSigned({ subject: [["CN", "pulls"]], ...period }).certificate;
   }
@@ -142,25 +142,24 @@ describe("where nginx serves the site", () => {
       expect(await origin.run(`ls ${FOLDER}/generations | wc -l`)).toBe("1");
     });
 
-    test("the authority of the origin pulls, both during the change", async () => {
+    test("the CA of the origin pulls, both during the change", async () => {
       const next = selfSigned({ subject: [["CN", "next"]], ...VALID });
       const renewed = clientCertificate(next);
-      const authorities = (clientAuthority: string) =>
-        origin.apply("certificates", certificatesPayload(served, { clientAuthority }));
-      const former = certificatesPayload(served).clientAuthority;
+      const cas = (clientCa: string) => origin.apply("certificates", certificatesPayload(served, { clientCa }));
+      const former = certificatesPayload(served).clientCa;
       expect(
         await failures(async () => {
-          await authorities(`${former}\n${next.certificate}`);
+          await cas(`${former}\n${next.certificate}`);
         }),
       ).toEqual([]);
       expect(
         await failures(async () => {
-          await authorities(next.certificate);
+          await cas(next.certificate);
           expect((await origin.get("/")).status).toBe(400);
-          await authorities(`${former}\n${next.certificate}`);
+          await cas(`${former}\n${next.certificate}`);
         }, renewed),
       ).toEqual([]);
-      await authorities(former);
+      await cas(former);
       expect((await origin.get("/", { client: renewed })).status).toBe(400);
     });
   });

@@ -106,7 +106,7 @@ describe.skipIf(missing !== undefined)("Debian 13", () => {
 
   test.each(["ipv4", "ipv6"] as const)("nginx: only for Cloudflare with its certificate, over %s", async (family) => {
     expect((await origin.seen("/api/server/ping?a=%2F", { family })).url).toBe("/api/server/ping?a=%2F");
-    const impostor = selfSigned({ subject: [["CN", "pulls authority"]], ...VALID }, newKey("rsa"));
+    const impostor = selfSigned({ subject: [["CN", "pulls CA"]], ...VALID }, newKey("rsa"));
     for (const client of [null, clientCertificate(impostor)]) {
       expect((await origin.get("/", { client, family })).status).toBe(400);
     }

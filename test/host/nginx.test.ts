@@ -46,8 +46,8 @@ describe("who reaches Immich", () => {
     socket.destroy();
   });
 
-  test("nobody without a client certificate, or with another authority's", async () => {
-    const impostor = selfSigned({ subject: [["CN", "pulls authority"]], ...VALID }, newKey("rsa"));
+  test("nobody without a client certificate, or with another CA's", async () => {
+    const impostor = selfSigned({ subject: [["CN", "pulls CA"]], ...VALID }, newKey("rsa"));
     for (const client of [null, clientCertificate(impostor)]) {
       const { status, body } = await origin.get("/", { client });
       expect(status).toBe(400);

@@ -22,7 +22,7 @@ import {
 
 const SHARES = "shares.home.localhost";
 const UPSTREAM = "127.0.0.1:3000";
-const CA = selfSigned({ subject: [["CN", "pulls authority of the shares"]], ...VALID }, newKey("rsa"));
+const CA = selfSigned({ subject: [["CN", "pulls CA of the shares"]], ...VALID }, newKey("rsa"));
 const CLIENT = clientCertificate(CA);
 const sharesPayload = { ...nginxPayload, hostname: SHARES, serves: "shares", upstream: UPSTREAM, upstreamPort: 3000 };
 
@@ -44,7 +44,7 @@ beforeAll(async () => {
   await origin.apply("firewall", { ...firewallPayload, ...sharesPayload });
   await origin.apply(
     "certificates",
-    certificatesPayload(serverCertificate(SHARES), { hostname: SHARES, clientAuthority: CA.certificate }),
+    certificatesPayload(serverCertificate(SHARES), { hostname: SHARES, clientCa: CA.certificate }),
   );
 });
 afterAll(async () => {

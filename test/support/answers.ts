@@ -14,7 +14,7 @@ const SAMPLES: Readonly<Record<string, (payload: never) => object>> = {
       hostname,
       fingerprint: "c".repeat(64),
       endsOn: "2027-11-23",
-      clientAuthorities: ["a".repeat(64)],
+      clientCas: ["a".repeat(64)],
     })),
   }),
   nginx: ({ sites }: Payload<"nginx">): Omit<Answer<"nginx">, Envelope> => ({

@@ -113,7 +113,7 @@ export class TestHost {
 export interface TestHostOptions {
   /** Code name of the Debian that the host shall be. Default: whatever this machine is. */
   release?: string;
-  /** PEM file of an authority that the host shall trust. Default: none. */
+  /** PEM file of a CA that the host shall trust. Default: none. */
   ca?: string;
 }
 

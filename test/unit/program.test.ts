@@ -119,7 +119,7 @@ describe("the program", () => {
 });
 
 describe("origin pulls", () => {
-  it("presents a leaf of our own authority for the host name", async () => {
+  it("presents a leaf of our own CA for the host name", async () => {
     await run();
     expect(find(registered, site("origin-pulls-hostname")).inputs["configs"]).toEqual([
       { hostname: "photos.example.com", certId: site("origin-pulls-certificate-id"), enabled: true },
@@ -133,7 +133,7 @@ describe("origin pulls", () => {
       algorithm: "RSA",
       rsaBits: 2048,
     });
-    expect(asked("certificates-command")).toMatchObject({ clientAuthority: "CA PEM" });
+    expect(asked("certificates-command")).toMatchObject({ clientCa: "CA PEM" });
   });
 
   it("does so for the whole zone", async () => {
@@ -143,13 +143,13 @@ describe("origin pulls", () => {
     expect(ofType("AuthenticatedOriginPulls")).toEqual([]);
   });
 
-  it("trusts Cloudflare's published authority in the shared mode", async () => {
+  it("trusts Cloudflare's published CA in the shared mode", async () => {
     await run({ originPulls: "shared" });
     expect(find(registered, site("origin-pulls-shared")).inputs).toMatchObject({
       settingId: "tls_client_auth",
       value: "on",
     });
-    const pem = asked("certificates-command")?.["clientAuthority"] as string;
+    const pem = asked("certificates-command")?.["clientCa"] as string;
     const der = Buffer.from(pem.replace(/-----[^-]+-----|\s/g, ""), "base64");
     expect(createHash("sha256").update(der).digest("hex")).toMatch(/^9a1ac2b4/);
     expect(ofType("SelfSignedCert")).toEqual([]);
@@ -190,7 +190,7 @@ describe("the host's steps", () => {
           hostname: "photos.example.com",
           certificate: "ORIGIN PEM",
           privateKey: "KEY PEM",
-          clientAuthority: "CA PEM",
+          clientCa: "CA PEM",
         },
       ],
     });

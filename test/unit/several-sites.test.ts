@@ -226,7 +226,7 @@ describe("public shares", () => {
       await run({ ...SHARES, originPulls });
       expect(registered.filter(({ name }) => name.startsWith(shares("origin-pulls")))).toEqual([]);
       const name = "certificates-command";
-      expect(asked(name, "shares.example.com")?.["clientAuthority"]).toBe(asked(name)?.["clientAuthority"]);
+      expect(asked(name, "shares.example.com")?.["clientCa"]).toBe(asked(name)?.["clientCa"]);
     }
   });
 });

@@ -126,7 +126,7 @@ async function hostnameFindings(
       ? []
       : group(PULLS, async () => {
           const pulls = await readPulls(api, zone, settings);
-          const cas = await onHosts("clientAuthority");
+          const cas = await onHosts("clientCa");
           return cas.length === 0
             ? originPullsFindings(pulls, undefined, wanted)
             : findingsOnEachHost(cas, (ca) => originPullsFindings(pulls, ca, wanted));

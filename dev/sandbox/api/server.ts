@@ -9,7 +9,7 @@ import { createAdaptorServer } from "@hono/node-server";
 import { Hono } from "hono";
 import { adminApp } from "./admin.ts";
 import { apiApp, type World } from "./app.ts";
-import { loadAuthorities } from "./authorities.ts";
+import { loadCas } from "./cas.ts";
 import { Faults } from "./faults.ts";
 import { type ApiContext, Journal } from "./journal.ts";
 import { statusApp } from "./status/page.ts";
@@ -18,7 +18,7 @@ import { devToken, firstState } from "./world.ts";
 
 /** Where the API double keeps its things and where it listens. */
 export interface ApiOptions {
-  /** Folder for state, authorities, the dev token and the log of requests. */
+  /** Folder for state, CAs, the dev token and the log of requests. */
   folder: string;
   /** Unix socket with API and admin side. */
   socket: string;
@@ -38,7 +38,7 @@ function openWorld(folder: string): World {
   const token = devToken(join(folder, "token"));
   return {
     store: new Store(join(folder, "state.json"), () => firstState(token)),
-    authorities: loadAuthorities(join(folder, "ca")),
+    cas: loadCas(join(folder, "ca")),
     journal: new Journal(join(folder, "requests.jsonl")),
     faults: new Faults(),
   };

@@ -3,14 +3,14 @@
 
 import { EventEmitter, once } from "node:events";
 import http from "node:http";
-import type { Authorities } from "../api/authorities.ts";
+import type { Cas } from "../api/cas.ts";
 import type { State } from "../api/state.ts";
 
 /** Everything the edge runs on. */
 export interface EdgeState {
   tag: string;
   state: State;
-  authorities: Authorities;
+  cas: Cas;
 }
 
 /** One request over a unix socket. Rejects after `timeoutMs`. */

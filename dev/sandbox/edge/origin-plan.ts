@@ -14,7 +14,7 @@ export interface OriginPlan {
   tls?: {
     /** Full (strict): the certificate must be valid, name the host, come from a known CA and not be revoked. */
     strict: boolean;
-    authorities: string[];
+    cas: string[];
     /** Serial numbers of revoked Origin CA certificates, upper-case hexadecimal. */
     revoked: string[];
     /** The client certificate to show if the origin asks for one. */
@@ -36,7 +36,7 @@ function clientCertificate(
   const candidates = pulls.hostname_certificates.filter((certificate) => certificate.id === own?.cert_id);
   const chosen = newest(candidates) ?? (pulls.enabled ? newest(pulls.certificates) : undefined);
   if (chosen !== undefined) return { certificate: chosen.certificate, privateKey: chosen.private_key };
-  return setting(zone, "tls_client_auth") === "on" ? edge.authorities.sharedPull : undefined;
+  return setting(zone, "tls_client_auth") === "on" ? edge.cas.sharedPull : undefined;
 }
 
 /**
@@ -50,7 +50,7 @@ export function originPlan(edge: EdgeState, site: Site, host: string, scheme: "h
     const client = clientCertificate(edge, site.zone, host);
     parts.tls = {
       strict: mode === "strict",
-      authorities: [edge.authorities.originCa.certificate, edge.authorities.publicCa.certificate],
+      cas: [edge.cas.originCa.certificate, edge.cas.publicCa.certificate],
       revoked: edge.state.origin_certificates.filter((c) => c.revoked_at !== null).map((c) => c.serial_number),
       client,
     };

@@ -84,13 +84,13 @@ async function dialEither(plan: OriginPlan, first: string, egress: Egress, limit
 }
 
 async function secure(plan: OriginPlan, raw: net.Socket, limits: Limits): Promise<tls.TLSSocket> {
-  const { strict, authorities, revoked, client } = plan.tls ?? { strict: true, authorities: [], revoked: [] };
+  const { strict, cas, revoked, client } = plan.tls ?? { strict: true, cas: [], revoked: [] };
   let socket: tls.TLSSocket;
   try {
     socket = tls.connect({
       socket: raw,
       servername: plan.host,
-      ca: authorities,
+      ca: cas,
       // Checked below, so that a refused certificate is told apart from a failed handshake.
       rejectUnauthorized: false,
       ALPNProtocols: ["http/1.1"],

@@ -20,7 +20,7 @@ export interface HostOptions {
   folder: string;
   /** What layer.ts gives. */
   layer: string;
-  /** PEM file of an authority that the host shall trust. Default: none. */
+  /** PEM file of a CA that the host shall trust. Default: none. */
   ca?: string | undefined;
 }
 

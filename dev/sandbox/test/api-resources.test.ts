@@ -75,8 +75,8 @@ describe("Origin CA certificates", () => {
     const body = { csr: request("ec"), hostnames: [SITE, "*.home.localhost"], request_type: "origin-ecc" };
     const { result } = await call("POST", "/certificates", { ...body, requested_validity: 90 });
     const leaf = new X509Certificate(result.certificate);
-    const authority = new X509Certificate(fixture.api.world.authorities.originCa.certificate);
-    expect(leaf.verify(authority.publicKey)).toBe(true);
+    const ca = new X509Certificate(fixture.api.world.cas.originCa.certificate);
+    expect(leaf.verify(ca.publicKey)).toBe(true);
     expect(leaf.subjectAltName).toBe(`DNS:*.home.localhost, DNS:${SITE}`);
     expect(leaf.subject).not.toContain("elsewhere");
     expect(result.hostnames).toEqual(["*.home.localhost", SITE]);
@@ -115,7 +115,7 @@ describe("origin pulls", () => {
     call("POST", `${PULLS}${level}`, { certificate: pair.certificate, private_key: pair.privateKey });
 
   test("take a leaf with its own key, and show neither the key nor more than the leaf", async () => {
-    const { sharedPullCa, originCa } = fixture.api.world.authorities;
+    const { sharedPullCa, originCa } = fixture.api.world.cas;
     const leaf = certificate(sharedPullCa, []);
     expect(refusal(await upload(sharedPullCa))).toEqual([400, 1412]);
     expect((await upload(sharedPullCa)).errors[0]?.message).toMatch(/leaf certificate/i);
@@ -133,7 +133,7 @@ describe("origin pulls", () => {
   });
 
   test("a certificate in use by a host name stays until that is voided", async () => {
-    const { result } = await upload(certificate(fixture.api.world.authorities.sharedPullCa, []));
+    const { result } = await upload(certificate(fixture.api.world.cas.sharedPullCa, []));
     const id = result.id;
     const associate = (enabled: boolean | null, hostname = SITE) =>
       call("PUT", `${PULLS}/hostnames`, { config: [{ hostname, cert_id: id, enabled }] });

@@ -160,15 +160,15 @@ describe("faults", () => {
   });
 });
 
-test("state, journal, authorities and the dev token outlive a restart; faults do not", async () => {
+test("state, journal, CAs and the dev token outlive a restart; faults do not", async () => {
   const made = await call("POST", `${ZONE}/dns_records`, { ...RECORD, name: "kept.home.localhost" });
   await fixture.admin.fault({ outcome: "status" });
   const before = await fixture.admin.state();
-  const authority = fixture.api.world.authorities.originCa.certificate;
+  const ca = fixture.api.world.cas.originCa.certificate;
   const tag = fixture.api.world.store.tag;
   await fixture.restart();
   expect(await fixture.admin.state()).toEqual(before);
-  expect(fixture.api.world.authorities.originCa.certificate).toBe(authority);
+  expect(fixture.api.world.cas.originCa.certificate).toBe(ca);
   expect(fixture.api.world.store.tag).not.toBe(tag);
   const last = (await fixture.admin.requests()).at(-1);
   expect(last).toMatchObject({ method: "POST", path: `/client/v4${ZONE}/dns_records`, status: 200 });

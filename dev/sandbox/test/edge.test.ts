@@ -143,7 +143,7 @@ describe("what is served", () => {
           host: "127.0.0.1",
           port: fixture.edge.httpsPorts[0],
           servername: SITE,
-          ca: fixture.world.authorities.publicCa.certificate,
+          ca: fixture.world.cas.publicCa.certificate,
           ALPNProtocols: ["h2"],
         }),
     });
@@ -165,7 +165,7 @@ describe("the origin's TLS", () => {
   afterEach(() => fixture.close());
 
   test("Full (strict) takes certificates of the Origin CA and of public CAs only", async () => {
-    const { originCa, publicCa, sharedPullCa } = fixture.world.authorities;
+    const { originCa, publicCa, sharedPullCa } = fixture.world.cas;
     expect((await fixture.visit("/")).status).toBe(200);
     await setSsl("full");
     present(certificate(publicCa, [SITE]));
@@ -173,7 +173,7 @@ describe("the origin's TLS", () => {
     expect((await fixture.visit("/")).status).toBe(200);
     const day = 86_400_000;
     const wrong = {
-      "another authority": certificate(sharedPullCa, [SITE]),
+      "another CA": certificate(sharedPullCa, [SITE]),
       "another name": certificate(originCa, ["other.home.localhost"]),
       expired: certificate(originCa, [SITE], { notAfter: new Date(Date.now() - day) }),
       "not valid yet": certificate(originCa, [SITE], { notBefore: new Date(Date.now() + day) }),
@@ -190,7 +190,7 @@ describe("the origin's TLS", () => {
   });
 
   test("a revoked certificate is refused, also on kept connections", async () => {
-    const { originCa } = fixture.world.authorities;
+    const { originCa } = fixture.world.cas;
     const pair = certificate(originCa, [SITE]);
     present(pair);
     expect((await fixture.visit("/")).status).toBe(200);
@@ -258,7 +258,7 @@ describe("several addresses of an origin", () => {
       request.resume().on("end", () => response.end(address));
     };
     fixture = await startFixture(answer);
-    const pair = certificate(fixture.world.authorities.originCa, [SITE]);
+    const pair = certificate(fixture.world.cas.originCa, [SITE]);
     second = https.createServer({ cert: pair.certificate, key: pair.privateKey }, answer);
     second.listen((fixture.origin.address() as AddressInfo).port, "127.0.0.2");
     await once(second, "listening");
@@ -317,7 +317,7 @@ describe("several addresses of an origin", () => {
 
   test("do not stand in for one that was reached", async () => {
     await setAddresses("127.0.0.1", "127.0.0.2");
-    const other = certificate(fixture.world.authorities.originCa, ["elsewhere.home.localhost"]);
+    const other = certificate(fixture.world.cas.originCa, ["elsewhere.home.localhost"]);
     second.setSecureContext({ cert: other.certificate, key: other.privateKey });
     expect(await statuses()).toEqual([200, 526]);
   });
@@ -330,10 +330,10 @@ describe("origin pulls", () => {
       seen.push((request.socket as tls.TLSSocket).getPeerX509Certificate()?.subject ?? "none");
       response.end();
     });
-    const { authorities } = fixture.world;
+    const { cas } = fixture.world;
 
     const pull = (name: string, activeFrom: number) => {
-      const pair = certificate(authorities.sharedPullCa, [name]);
+      const pair = certificate(cas.sharedPullCa, [name]);
       return {
         id: name,
         certificate: pair.certificate,
@@ -449,7 +449,7 @@ describe("websockets", () => {
       host: "127.0.0.1",
       port: fixture.edge.httpsPorts[0],
       servername: SITE,
-      ca: fixture.world.authorities.publicCa.certificate,
+      ca: fixture.world.cas.publicCa.certificate,
     });
     await once(socket, "secureConnect");
     socket.write(`GET /ws HTTP/1.1\r\nhost: ${SITE}\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n`);

@@ -30,7 +30,7 @@ function open(host: string, path = "/"): Promise<{ status: number; headers: http
 beforeAll(async () => {
   fixture = await startApiFixture();
   const { call, admin, api } = fixture;
-  const pull = certificate(api.world.authorities.sharedPullCa, []);
+  const pull = certificate(api.world.cas.sharedPullCa, []);
   const upload = await call("POST", `${zone}/origin_tls_client_auth/hostnames/certificates`, {
     certificate: pull.certificate,
     private_key: pull.privateKey,
@@ -53,13 +53,13 @@ beforeAll(async () => {
   await call("GET", `${zone}/firewall/rules`);
 
   const state = await admin.state();
-  const { authorities } = api.world;
+  const { cas } = api.world;
   secrets.push(
     fixture.token,
     token.result.client_secret,
     ...state.service_tokens.map(({ secret_hash }) => secret_hash),
     ...state.api_tokens.map(({ secret_hash }) => secret_hash),
-    ...[pull, authorities.publicCa, authorities.originCa, authorities.sharedPull].map(({ privateKey }) => privateKey),
+    ...[pull, cas.publicCa, cas.originCa, cas.sharedPull].map(({ privateKey }) => privateKey),
     ...state.organizations.flatMap(({ signing_keys }) => signing_keys.map((key) => key.private_key)),
   );
   page = (await open(`127.0.0.1:${fixture.api.port}`)).body;

@@ -10,7 +10,7 @@ import type { DeviceHeaders } from "../../../cli/lib/outputs.ts";
 import { type Outputs, SITE, type World } from "../support/world.ts";
 import { serviceTokens } from "./service-tokens.ts";
 
-// What attackers have in their hands. They get more than real ones could: even our own authority's key, so that it is
+// What attackers have in their hands. They get more than real ones could: even our own CA's key, so that it is
 // nginx's judgement of what that key has signed, and not the lack of it, that an attack puts to the test.
 
 const DAY = 86_400_000;
@@ -25,14 +25,14 @@ export interface Certificates {
   own: KeyPairPem;
   /** The one that Cloudflare presents for every customer who asks for nothing better. */
   shared: KeyPairPem;
-  /** Another customer's, of an authority of theirs. */
+  /** Another customer's, of a CA of theirs. */
   foreign: KeyPairPem;
-  /** Of an authority that has the name of ours, but another key. */
+  /** Of a CA that has the name of ours, but another key. */
   namesake: KeyPairPem;
   selfSigned: KeyPairPem;
-  /** Of Cloudflare's Origin CA, which the guide once linked as the authority to trust. */
+  /** Of Cloudflare's Origin CA, which the guide once linked as the CA to trust. */
   originCa: KeyPairPem;
-  /** Of our own authority, but out of time or for servers. */
+  /** Of our own CA, but out of time or for servers. */
   expired: KeyPairPem;
   early: KeyPairPem;
   serverAuth: KeyPairPem;
@@ -58,9 +58,9 @@ export async function collect(world: World, outputs: Outputs): Promise<Ammunitio
   await moveIn(world);
   const tokens = await serviceTokens(world);
   const state = await world.api.state();
-  const authority = await ownAuthority(world);
+  const ca = await ownCa(world);
   return {
-    certificates: certificates(state, authority, dirname(world.sandbox.publicCaPath)),
+    certificates: certificates(state, ca, dirname(world.sandbox.publicCaPath)),
     tokens: { ...tokens, phone },
     jwts: await jwts(state, outputs.audience, phone),
   };
@@ -93,8 +93,8 @@ interface Resource {
   outputs?: Record<string, unknown>;
 }
 
-/** Our own authority with its key, which only the stack's state has. */
-async function ownAuthority({ deployment }: World): Promise<KeyPairPem> {
+/** Our own CA with its key, which only the stack's state has. */
+async function ownCa({ deployment }: World): Promise<KeyPairPem> {
   const exported = (await deployment.stack.exportStack()) as { deployment: { resources: Resource[] } };
   const { resources } = exported.deployment;
   const outputsOf = (name: string) => {
@@ -106,7 +106,7 @@ async function ownAuthority({ deployment }: World): Promise<KeyPairPem> {
   return { certificate: outputsOf("authority")["certPem"] as string, privateKey: JSON.parse(plaintext) as string };
 }
 
-function certificates(state: State, authority: KeyPairPem, folder: string): Certificates {
+function certificates(state: State, ca: KeyPairPem, folder: string): Certificates {
   const key = newKey("ec");
   const pair = (certificate: string): KeyPairPem => ({ certificate, privateKey: key.pem });
   const leaf = (issuer: KeyPairPem, change: Partial<Parameters<typeof issue>[1]> = {}): KeyPairPem => {
@@ -124,11 +124,11 @@ function certificates(state: State, authority: KeyPairPem, folder: string): Cert
     shared: kept("shared-pull"),
     foreign: leaf(selfSigned({ subject: [["CN", "mallory's origin pulls"]], ...fromNow(-1, 90) })),
     namesake: leaf(selfSigned({ subject: [["CN", `${SITE} origin pulls`]], ...fromNow(-1, 90) })),
-    selfSigned: selfSigned({ subject: [["CN", SITE]], authority: false, usages: ["clientAuth"], ...fromNow(-1, 90) }),
+    selfSigned: selfSigned({ subject: [["CN", SITE]], isCa: false, usages: ["clientAuth"], ...fromNow(-1, 90) }),
     originCa: leaf(kept("origin-ca"), { hostnames: [SITE] }),
-    expired: leaf(authority, fromNow(-90, -1)),
-    early: leaf(authority, fromNow(1, 90)),
-    serverAuth: leaf(authority, { usages: ["serverAuth"] }),
+    expired: leaf(ca, fromNow(-90, -1)),
+    early: leaf(ca, fromNow(1, 90)),
+    serverAuth: leaf(ca, { usages: ["serverAuth"] }),
   };
 }
 

@@ -3,8 +3,8 @@ import { SITE } from "../support/world.ts";
 import { type Attack, get, lines, smuggled, toHost } from "./shots.ts";
 
 const FIREWALL = "the firewall lets nobody but Cloudflare's addresses in, and drops all other packets";
-const NO_CERTIFICATE = "nginx asks every client for a certificate of our own authority";
-const OTHER_CERTIFICATE = "nginx trusts our own authority and no other";
+const NO_CERTIFICATE = "nginx asks every client for a certificate of our own CA";
+const OTHER_CERTIFICATE = "nginx trusts our own CA and no other";
 const UNKNOWN_NAME = "the server for unknown names ends the handshake, without showing a certificate";
 
 /** Attacks that go straight to the host, past Cloudflare's edge. */
@@ -89,7 +89,7 @@ export const ON_THE_HOST: readonly Attack[] = [
     why: OTHER_CERTIFICATE,
   },
   {
-    name: "with a certificate of an authority that has the name of ours",
+    name: "with a certificate of a CA that has the name of ours",
     from: "edge",
     shot: ({ certificates: { namesake } }, path) => toHost(get(path), { client: namesake }),
     gets: "400 The SSL certificate error",
@@ -110,21 +110,21 @@ export const ON_THE_HOST: readonly Attack[] = [
     why: "the Origin CA signs for every customer; the guide's second link would have it trusted",
   },
   {
-    name: "with an expired certificate of our authority",
+    name: "with an expired certificate of our CA",
     from: "edge",
     shot: ({ certificates: { expired } }, path) => toHost(get(path), { client: expired }),
     gets: "400 The SSL certificate error",
     why: "a certificate that was lost must end by itself",
   },
   {
-    name: "with a certificate of our authority that is not valid yet",
+    name: "with a certificate of our CA that is not valid yet",
     from: "edge",
     shot: ({ certificates: { early } }, path) => toHost(get(path), { client: early }),
     gets: "400 The SSL certificate error",
     why: "its time has not come",
   },
   {
-    name: "with a certificate of our authority that is for servers only",
+    name: "with a certificate of our CA that is for servers only",
     from: "edge",
     shot: ({ certificates: { serverAuth } }, path) => toHost(get(path), { client: serverAuth }),
     gets: "400 The SSL certificate error",

@@ -18,12 +18,12 @@ const brief = ({ status, says }: Finding) => `${status}: ${says}`;
 const DAY = 86_400_000;
 const now = new Date("2026-11-24T12:00:00Z");
 
-/** A certificate of an authority, with days until its end. */
-function certificate(authority: ReturnType<typeof selfSigned>, days: number): string {
+/** A certificate of a CA, with days until its end. */
+function certificate(ca: ReturnType<typeof selfSigned>, days: number): string {
   const validity = { notBefore: new Date(now.getTime() - 90 * DAY), notAfter: new Date(now.getTime() + days * DAY) };
-  return issue(authority, { subject: [["CN", "one"]], publicKey: newKey("ec").publicKey, ...validity });
+  return issue(ca, { subject: [["CN", "one"]], publicKey: newKey("ec").publicKey, ...validity });
 }
-const authority = (name: string) =>
+const ca = (name: string) =>
   selfSigned({
     subject: [["CN", name]],
     notBefore: new Date(now.getTime() - DAY),
@@ -31,7 +31,7 @@ const authority = (name: string) =>
   });
 
 describe("certificates", () => {
-  const [own, other] = [authority("own"), authority("other")];
+  const [own, other] = [ca("own"), ca("other")];
   const wanted = { settings, now };
   const pulls = (days: number, status = "active") => ({
     enabled: true,
@@ -42,7 +42,7 @@ describe("certificates", () => {
     },
   });
 
-  it("of origin pulls have to be in use, of the host's authority, and not at their end", () => {
+  it("of origin pulls have to be in use, of the host's CA, and not at their end", () => {
     const told = (...args: [Parameters<typeof originPullsFindings>[0], string | undefined]) =>
       originPullsFindings(...args, wanted).map(brief);
     expect(told(pulls(90), own.certificate)).toEqual([

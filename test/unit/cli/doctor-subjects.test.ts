@@ -97,13 +97,13 @@ describe("what there is to look at", () => {
   });
 });
 
-const authority = selfSigned({
-  subject: [["CN", "authority"]],
+const ca = selfSigned({
+  subject: [["CN", "CA"]],
   notBefore: new Date(Date.now() - 86_400_000),
   notAfter: new Date(Date.now() + 90 * 86_400_000),
 });
 const certificate = () =>
-  issue(authority, {
+  issue(ca, {
     subject: [["CN", "site"]],
     publicKey: newKey("ec").publicKey,
     notBefore: new Date(Date.now() - 86_400_000),
@@ -127,7 +127,7 @@ function reportOf({ sites }: DoctorPayload, others: Readonly<Record<string, stri
         hostname,
         {
           checks: Object.fromEntries(of(serves).map((name) => [name, ok])),
-          facts: { clientAuthority: authority.certificate, certificate: others[hostname] ?? installed },
+          facts: { clientCa: ca.certificate, certificate: others[hostname] ?? installed },
         },
       ]),
     ),
