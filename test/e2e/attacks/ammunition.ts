@@ -10,8 +10,8 @@ import type { DeviceHeaders } from "../../../cli/lib/outputs.ts";
 import { type Outputs, SITE, type World } from "../support/world.ts";
 import { serviceTokens } from "./service-tokens.ts";
 
-// What attackers have in their hands. They get more than real ones could: even our own CA's key, so that it is
-// nginx's judgement of what that key has signed, and not the lack of it, that an attack puts to the test.
+// The certificates and tokens of the attackers. They get more than real attackers could, even our own CA's key, so that
+// an attack tests whether nginx refuses a certificate of that CA which it should not accept.
 
 const DAY = 86_400_000;
 const fromNow = (from: number, until: number) => ({
@@ -23,22 +23,22 @@ const fromNow = (from: number, until: number) => ({
 export interface Certificates {
   /** The one that Cloudflare presents for us. */
   own: KeyPairPem;
-  /** The one that Cloudflare presents for every customer who asks for nothing better. */
+  /** The one that Cloudflare presents for every customer without a certificate of their own. */
   shared: KeyPairPem;
-  /** Another customer's, of a CA of theirs. */
+  /** Another customer's, from a CA of their own. */
   foreign: KeyPairPem;
-  /** Of a CA that has the name of ours, but another key. */
+  /** From a CA with the name of ours and another key. */
   namesake: KeyPairPem;
   selfSigned: KeyPairPem;
-  /** Of Cloudflare's Origin CA, which the guide once linked as the CA to trust. */
+  /** From Cloudflare's Origin CA, which the guide once linked as the CA to trust. */
   originCa: KeyPairPem;
-  /** Of our own CA, but out of time or for servers. */
+  /** From our own CA, but expired, not valid yet, or for servers. */
   expired: KeyPairPem;
   early: KeyPairPem;
   serverAuth: KeyPairPem;
 }
 
-/** Everything. */
+/** All that the attacks use. */
 export interface Ammunition {
   certificates: Certificates;
   tokens: Awaited<ReturnType<typeof serviceTokens>> & { phone: DeviceHeaders };
@@ -49,8 +49,8 @@ export interface Ammunition {
 export const NEIGHBOUR = "www.mallory.localhost";
 
 /**
- * Collects it, and changes the world at Cloudflare: some of it is worthless from then on, and another customer gets a
- * zone with a record for our host.
+ * Makes the ammunition. This changes the state at Cloudflare: some service tokens are revoked, and another customer gets
+ * a zone with a record for our host.
  */
 export async function collect(world: World, outputs: Outputs): Promise<Ammunition> {
   const phone = outputs.devices["annas-phone"];
@@ -132,7 +132,7 @@ function certificates(state: State, ca: KeyPairPem, folder: string): Certificate
   };
 }
 
-/** Access tokens by what they are: two good ones, and imitations of the person's. */
+/** Access tokens by what they are: a person's, a device's, and forged variants of the person's. */
 async function jwts(state: State, audience: string, phone: DeviceHeaders) {
   const organization = state.organizations.find(({ account_id }) => account_id === DEV.account);
   const kid = organization?.signing_keys[0]?.kid;
