@@ -29,13 +29,13 @@ def port(rules: list[str], listening: list[Listener] | None = None, dropped: Seq
     return None if found is None else found.port
 
 
-class Exposed(unittest.TestCase):
-    def test_accepts_what_stays_on_the_host(self) -> None:
+class ExposedPorts(unittest.TestCase):
+    def test_accepts_a_port_that_stays_on_the_host(self) -> None:
         self.assertIsNone(port([LOCAL, OTHER_CONTAINER]))
         self.assertIsNone(port([LOCAL], [PROXY._replace(address="127.0.0.1")]))
         self.assertIsNone(port([], [Listener("0.0.0.0", 2283, "node")]))
 
-    def test_finds_what_goes_past_the_firewall(self) -> None:
+    def test_finds_a_port_that_bypasses_the_firewall(self) -> None:
         self.assertEqual(port([EVERYWHERE]), 2283)
         self.assertEqual(port([EVERYWHERE_6]), 2283)
         self.assertEqual(port([LOCAL, OTHER_PORT]), 8080)

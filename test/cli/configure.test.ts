@@ -69,7 +69,7 @@ async function cloudflare<T>(method: string, path: string, body?: object): Promi
   return ((await answer.json()) as { result: T }).result;
 }
 
-test("names the permissions that a token lacks, tried without changing anything", async () => {
+test("configure names the permissions that a token lacks, without changing anything", async () => {
   const granted = [
     ...["Zone Read", "DNS Write", "SSL and Certificates Read", "Zone Settings Write"],
     ...["Access: Apps and Policies Write", "Access: Organizations, Identity Providers, and Groups Write"],
@@ -84,7 +84,7 @@ test("names the permissions that a token lacks, tried without changing anything"
   expect(await world.api.state()).toEqual(before);
 });
 
-test("refuses a host with another key, and writes nothing", async () => {
+test("configure refuses a host with another key, and writes nothing", async () => {
   const { code, stderr } = await configure([...flags(), "--ssh-host-key", "SHA256:another"]);
   expect({ code, stderr }).toMatchObject({
     code: 1,
@@ -93,7 +93,7 @@ test("refuses a host with another key, and writes nothing", async () => {
   expect(existsSync(join(project, "Pulumi.home.yaml"))).toBe(false);
 });
 
-test("asks on a terminal, shows no secret, and can be left at any question", async () => {
+test("configure asks on a terminal, shows no secret, and can be left at any question", async () => {
   const { token, apiUrl, sshTarget } = world.sandbox;
   const command = [process.execPath, PROGRAM, "--api-url", apiUrl];
   const left = new Terminal(command, project, environment);
@@ -132,7 +132,7 @@ test("asks on a terminal, shows no secret, and can be left at any question", asy
   });
 });
 
-test("takes over what was clicked together; pulumi up then changes it in place", async () => {
+test("configure adopts what was set up by hand, and pulumi up then changes it in place", async () => {
   const records = `/zones/${DEV.zone}/dns_records`;
   const access = `/accounts/${DEV.account}/access`;
   const record = { name: SITE, type: "A", content: "198.51.100.77", ttl: 300, proxied: false };
@@ -165,7 +165,7 @@ test("takes over what was clicked together; pulumi up then changes it in place",
   expect((await configure(flags())).stdout).not.toContain("is there already");
 });
 
-test("leaves further sites and hosts alone", async () => {
+test("configure leaves further sites and hosts alone", async () => {
   const records = `/zones/${DEV.zone}/dns_records`;
   const further = {
     [`${NAMESPACE}moreSites`]: [{ hostname: ALBUM, immichUpstream: "127.0.0.1:2284", emails: ["bert@example.com"] }],

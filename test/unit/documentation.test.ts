@@ -17,7 +17,7 @@ const anchors = (page: string) =>
       .replaceAll(" ", "-"),
   );
 
-it.each(pages)("links in %s lead to what there is", (page) => {
+it.each(pages)("the links in %s lead to existing pages and headings", (page) => {
   const links = [...read(page).matchAll(/\]\(([^)]+)\)/g)].flatMap(([, link = ""]) =>
     /^https?:/.test(link) ? [] : link,
   );

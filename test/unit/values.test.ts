@@ -32,11 +32,11 @@ const JUDGES: Readonly<Record<Kind, (value: string) => boolean>> = {
 const kinds = Object.keys(JUDGES) as Kind[];
 
 describe.each(kinds)("%s", (kind) => {
-  it.each(TABLE[kind].accepted)("takes %j", (value) => {
+  it.each(TABLE[kind].accepted)(`settings: a value of the kind ${kind} is accepted: %j`, (value) => {
     expect(JUDGES[kind](value as string)).toBe(true);
   });
 
-  it.each(TABLE[kind].refused)("refuses %j", (value) => {
+  it.each(TABLE[kind].refused)(`settings: a value of the kind ${kind} is refused: %j`, (value) => {
     expect(JUDGES[kind](value as string)).toBe(false);
   });
 });

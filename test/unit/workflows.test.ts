@@ -30,14 +30,14 @@ const named = (wanted: string) => {
   return found;
 };
 
-describe.each(workflows)("$name", ({ text, workflow }) => {
-  it("pins every action to a commit and says which release that is", () => {
+describe.each(workflows)("$name", ({ name, text, workflow }) => {
+  it(`${name} pins every action to a commit and says which release that is`, () => {
     const used = [...text.matchAll(/uses: *(.*)/g)].map(([, action]) => action);
     expect(used.length).toBeGreaterThan(0);
     for (const action of used) expect(action).toMatch(/^[\w-]+\/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/);
   });
 
-  it("starts without permissions, keeps no token in the checkout, and runs no stranger's code with secrets", () => {
+  it(`${name} starts without permissions, keeps no token in the checkout, and runs no stranger's code with secrets`, () => {
     expect(workflow.permissions).toEqual({});
     expect(workflow.on).not.toHaveProperty("pull_request_target");
     for (const step of steps(workflow).filter(({ uses }) => uses?.startsWith("actions/checkout@"))) {
@@ -45,12 +45,12 @@ describe.each(workflows)("$name", ({ text, workflow }) => {
     }
   });
 
-  it("lets no expression into a shell line", () => {
+  it(`${name} puts no expression into a shell line`, () => {
     // A pull request's title or branch name would be run as a command there.
     for (const { run = "" } of steps(workflow)) expect(run).not.toContain("${{");
   });
 
-  it("installs the CLI in the version of package.json", () => {
+  it(`${name} installs the CLI in the version of package.json`, () => {
     for (const step of steps(workflow).filter(({ uses }) => uses?.startsWith("pulumi/actions@"))) {
       expect(step.with?.["pulumi-version"]).toBe(manifest.dependencies.pulumi);
     }
@@ -65,7 +65,7 @@ it("previews run for branches of this repository only, with secrets that are not
   expect(preview?.permissions).toEqual({ contents: "read", "pull-requests": "write" });
 });
 
-it("nothing that changes or reads a stack is cancelled or overtaken", () => {
+it("no workflow that changes or reads a stack is cancelled or overtaken", () => {
   const [deploy, drift] = ["deploy.yml", "drift.yml"].map((name) => named(name).workflow);
   expect(deploy?.concurrency).toEqual(drift?.concurrency);
   expect(deploy?.concurrency["cancel-in-progress"]).toBe(false);

@@ -16,7 +16,7 @@ afterAll(() => {
 
 const stopAsNobody = (path: string) => asNobody([STOP, "--"], { PATH: path, HOME: "/nowhere", SECRET: "not for sudo" });
 
-test("another user goes on through sudo, is told what for, and gets its exit status", () => {
+test("a command that needs root continues through sudo, says why, and passes on the exit status", () => {
   const { status, stdout, stderr } = stopAsNobody(folder);
   expect(stderr).toBe("The sandbox needs root (network namespaces, mounts, control groups): going on through sudo\n");
   expect(stdout.trim().split("\n")).toEqual(["env", `PATH=${folder}`, "HOME=/nowhere", NOBODYS_NODE, STOP, "--"]);

@@ -47,8 +47,8 @@ const outputs: Outputs = {
   moreSites: { [ALBUM]: { url: `https://${ALBUM}`, audience: "album-aud", devices: { frame: device("3.access") } } },
 };
 
-describe("what there is to look at", () => {
-  it("needs no names where there is one site on one host", () => {
+describe("subjects", () => {
+  it("the doctor's findings need no names for one site on one host", () => {
     const { sites, shares, hosts } = subjectsOf(one, outputs);
     for (const { subject } of [...sites, ...shares, ...hosts]) expect(subject).toEqual({});
     expect(hosts.map(({ ports }) => ports)).toEqual([[443, 2283, 3000]]);
@@ -77,7 +77,7 @@ describe("what there is to look at", () => {
     });
   });
 
-  it("is each site on each host", () => {
+  it("the doctor examines each site on each host", () => {
     const { sites, shares, hosts } = subjectsOf(several, outputs);
     expect([...sites, ...shares].map(({ subject }) => subject.site)).toEqual([PHOTOS, ALBUM, SHARES]);
     expect(hosts.map(({ subject, ports }) => [subject.host, ports])).toEqual([
@@ -174,14 +174,14 @@ async function examined(
 }
 const named = ({ id, site = "", host = "" }: Finding) => [id, site, host].join(" ").trim();
 
-describe("an examination", () => {
-  it("of one site on one host names neither", async () => {
+describe("examinations", () => {
+  it("an examination of one site on one host names neither", async () => {
     const { findings, hosts } = await examined(one);
     expect(findings.filter((finding) => "site" in finding || "host" in finding)).toEqual([]);
     expect(hosts).toEqual([FIRST]);
   });
 
-  it("of several makes each look once: of the stack, of each site, of each host, of each site on each host", async () => {
+  it("an examination looks once at the stack, each site, each host, and each site on each host", async () => {
     const { findings, asked, hosts } = await examined(several);
     expect(hosts).toEqual([FIRST, SECOND]);
     expect(asked.length).toBeGreaterThan(15);
@@ -215,7 +215,7 @@ describe("an examination", () => {
     }
   });
 
-  it("names the host whose certificate is not that of the others", async () => {
+  it("an examination names the host whose certificate differs from the others'", async () => {
     const { findings } = await examined(several, { [SECOND]: { [ALBUM]: certificate() } });
     const told = findings.filter(({ id }) => id === "origin-certificate");
     expect(told.map(({ site, host, status }) => [site, host, status])).toEqual([
@@ -225,7 +225,7 @@ describe("an examination", () => {
     ]);
   });
 
-  it("looks once at the origin pulls that are of the whole zone", async () => {
+  it("an examination looks once at origin pulls for the whole zone", async () => {
     const { findings } = await examined({ ...several, originPulls: "zone" });
     expect(findings.filter(({ id }) => id.includes("origin-pulls")).map(named)).toEqual(["origin-pulls"]);
   });
