@@ -32,8 +32,7 @@ class _Set(NamedTuple):
         """The step's message about the set."""
         cas = " and ".join(ca.fingerprint[:16] for ca in self.cas)
         return (
-            f"certificate {self.leaf.fingerprint[:16]} for {self.site} until {self.leaf.end_date}, "
-            f"clients of CA {cas}"
+            f"certificate {self.leaf.fingerprint[:16]} for {self.site} until {self.leaf.end_date}, clients of CA {cas}"
         )
 
 
