@@ -30,7 +30,7 @@ all answers come from flags, the present settings and what is found out.`,
     adopt: {
       type: "boolean",
       negatable: true,
-      help: "take over what exists for the host name at Cloudflare, or leave it",
+      help: "adopt what exists for the host name at Cloudflare, or leave it",
     },
   },
 } as const;

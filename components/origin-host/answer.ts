@@ -1,5 +1,5 @@
 // The contract with the host agent: what each step answers, in the last line of its standard output. What a person reads
-// of a step stands on its standard error.
+// of a step is on its standard error.
 
 import { z } from "zod";
 import type { StepName } from "./payload.ts";

@@ -30,7 +30,7 @@ interface StackFile {
 }
 
 /**
- * The dev stack: the project as it stands, the settings of Pulumi.dev.yaml with the sandbox's own added, and a backend
+ * The dev stack: this project with the settings of Pulumi.dev.yaml and the sandbox's own, and a backend
  * in files under the state folder.
  */
 export class DevStack {
@@ -107,7 +107,7 @@ export class DevStack {
     });
   }
 
-  /** A CLI that was killed leaves the stack locked, although nobody is at work on it any more. */
+  /** Removes the lock of a CLI that was killed. */
   private removeDeadLocks(): void {
     const folder = join(this.options.stateDir, "backend", ".pulumi", "locks");
     if (!existsSync(folder)) return;

@@ -20,7 +20,7 @@ export interface SummaryArgs {
   publicCaPath: string;
 }
 
-/** What `npm start` says at its end. It holds the devices' secrets, which is what it is for. */
+/** The text that ends `npm start`. It shows the devices' secrets on purpose. */
 export function summary({ outputs, probes, browserUrl, statusUrl, publicCaPath }: SummaryArgs): string {
   const devices = Object.entries(outputs.devices).flatMap(([device, headers]) => [
     `  ${device}, until ${day(outputs.tokenExpiry[device])}`,

@@ -70,7 +70,7 @@ const nodeProgram = (program: string, ...args: string[]): string[] => [
   ...args,
 ];
 
-/** Of the text of API and edge, so that a running sandbox never shows yesterday's program. */
+/** Hash of the text of API and edge, so that a running sandbox is never an outdated one. */
 function version(): string {
   const hash = createHash("sha256");
   for (const part of ["access", "api", "certificates", "edge"]) {
@@ -82,7 +82,7 @@ function version(): string {
   return hash.digest("hex").slice(0, 16);
 }
 
-/** Whether somebody takes connections on a unix socket. */
+/** Whether a process accepts connections on a unix socket. */
 function accepts(socket: string): Promise<boolean> {
   return new Promise((resolve) => {
     const connection = net.connect(socket, () => {

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from agent.firewall.connection import Listener
 from agent.firewall.docker import find_exposure, parse_publications
 
-# As dockerd 20 to 28 makes them; br-1 stands for the bridge of the compose project.
+# As dockerd 20 to 28 creates them; br-1 is the bridge of the compose project.
 EVERYWHERE = "-A DOCKER ! -i br-1 -p tcp -m tcp --dport 2283 -j DNAT --to-destination 172.18.0.2:2283"
 LOCAL = "-A DOCKER -d 127.0.0.1/32 ! -i br-1 -p tcp -m tcp --dport 2283 -j DNAT --to-destination 172.18.0.2:2283"
 EVERYWHERE_6 = "-A DOCKER ! -i br-1 -p tcp -m tcp --dport 2283 -j DNAT --to-destination [fd00::2]:2283"

@@ -10,7 +10,7 @@ import { runCli } from "./support/cli.ts";
 import { importDevices } from "./support/devices.ts";
 import { readQrCode } from "./support/qr.ts";
 
-// The card of a stack whose state was imported: nothing is deployed for it.
+// The card of a stack with an imported state; nothing is deployed.
 
 const SITE = "photos.home.localhost";
 const ALBUM = "album.home.localhost";

@@ -11,7 +11,7 @@ import { PROJECT } from "../e2e/support/deployment.ts";
 import { SITE, startWorld, type World } from "../e2e/support/world.ts";
 import { CTRL_C, ENTER, Terminal } from "./support/terminal.ts";
 
-// A new user: a host, an account, a token and a checkout without any stack. The tests build on one another.
+// A new user has a host, an account, a token and a checkout without a stack. Each test continues the one before.
 
 const PROGRAM = join(PROJECT, "cli/configure/main.ts");
 const NAMESPACE = "immich-access:";
@@ -59,7 +59,7 @@ const flags = () => [
 const settings = () =>
   (parse(readFileSync(join(project, "Pulumi.home.yaml"), "utf8")) as { config: Record<string, unknown> }).config;
 
-/** Asks the sandbox's Cloudflare, as the dashboard would. */
+/** Calls the sandbox's Cloudflare API, as the dashboard would. */
 async function cloudflare<T>(method: string, path: string, body?: object): Promise<T> {
   const answer = await fetch(world.sandbox.apiUrl + path, {
     method,
@@ -161,7 +161,7 @@ test("configure adopts what was set up by hand, and pulumi up then changes it in
   const updated = steps.filter(({ op }) => op === "update").map(({ urn }) => urn.split("::").at(-1));
   expect(updated).toEqual(expect.arrayContaining([`${SITE}-dns-a-198-51-100-10`, `${SITE}-access-application`]));
   expect(steps.filter(({ op }) => op.includes("replace") || op.includes("delete"))).toEqual([]);
-  // What is the stack's is not offered again.
+  // What the stack has already is not offered again.
   expect((await configure(flags())).stdout).not.toContain("is there already");
 });
 

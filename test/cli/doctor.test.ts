@@ -8,7 +8,7 @@ import { type Outputs, SHARES, SITE, startWorld, type World } from "../e2e/suppo
 import { runCli } from "./support/cli.ts";
 
 // One deployment. Each test breaks things that have nothing to do with one another, and the doctor has to name each and
-// nothing else; then they are mended as it says.
+// nothing else; then its commands fix them.
 
 interface Finding {
   id: string;
@@ -23,7 +23,7 @@ interface Finding {
 /** A further site, which is added halfway. */
 const ALBUM = "album.home.localhost";
 
-/** A look takes a few seconds, and several times that on a busy machine; it does not wait for one thing after another. */
+/** A run of the doctor takes a few seconds, and several times that on a busy machine. */
 const LONGEST_SECONDS = 60;
 
 let world: World;
@@ -54,17 +54,17 @@ async function examined(args = detours()): Promise<{ code: number; seconds: numb
   return { code, ...(JSON.parse(stdout) as { seconds: number; findings: Finding[] }) };
 }
 
-/** What is not well, by id, of the further site under its name: the status and what is said. */
-const ill = (findings: readonly Finding[]): Record<string, string> =>
+/** Findings that did not pass, by id (with the site's name for the further site): the status and the text. */
+const problems = (findings: readonly Finding[]): Record<string, string> =>
   Object.fromEntries(
     findings
       .filter(({ status }) => status !== "ok")
       .map(({ id, site, status, says }) => [site === ALBUM ? `album ${id}` : id, `${status}: ${says}`]),
   );
 
-/** Expects exactly these to be not well, each with the given words in what is said. */
+/** Expects exactly these findings not to pass, each with the given words in its text. */
 function expectIll(findings: readonly Finding[], expected: Readonly<Record<string, string>>): void {
-  const found = ill(findings);
+  const found = problems(findings);
   expect(Object.keys(found).sort()).toEqual(Object.keys(expected).sort());
   for (const [id, words] of Object.entries(expected)) expect(found[id], id).toContain(words);
 }
@@ -82,7 +82,7 @@ async function atCloudflare(change: (state: State) => void): Promise<void> {
   await world.api.alter(state);
 }
 
-/** Everything on the host that a look must leave alone. */
+/** All files and rules of the host that the doctor must leave alone. */
 const snapshot = () =>
   onHost(
     "find /etc /usr/local/lib/immich-access /var/lib/immich-access -type f -printf '%p %m %T@\\n' | sort; " +
@@ -334,7 +334,7 @@ describe("parts that cannot be reached", () => {
     }
     const onHosts = findings.filter(({ id }) => id.startsWith("host-"));
     expect(new Set(onHosts.map(({ host }) => host))).toEqual(new Set([sshAddress]));
-    expect(ill(onHosts.filter(({ site }) => site === undefined))).toMatchObject({
+    expect(problems(onHosts.filter(({ site }) => site === undefined))).toMatchObject({
       "host-firewall": "wrong: ufw is disabled, so everyone reaches every port of this host",
     });
     expect(findings.find(({ id }) => id === "dns-record")?.status).toBe("wrong");

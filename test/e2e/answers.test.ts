@@ -1,4 +1,4 @@
-// Logins that end well without running anything: a key with a forced command, or an exit in a login script. No step
+// SSH logins that succeed without running the step: a key with a forced command, or an exit in a login script. No step
 // counts without its own answer.
 
 import { afterAll, beforeAll, expect, test } from "vitest";

@@ -166,7 +166,7 @@ describe("a failing step", () => {
     await world.sandbox.runOnHost(["rm", broken]);
     expect(failed).toMatch(/^ *immich-access: [^\n]*refuses its configuration already[^\n]*broken\.conf:1/m);
     expect(failed).not.toContain("zone-tls-");
-    // Pulumi tells the command line that failed, too.
+    // Pulumi prints the command line that failed, too.
     expect(Math.max(...failed.split("\n").map((line) => line.length))).toBeLessThan(500);
     await secrets.learnKeys();
   });

@@ -80,7 +80,7 @@ test("up applies any service token of the account, and the logins that the accou
 test("an Access application that somebody deletes opens nothing, and the host follows the new one", async () => {
   const before = await pings(site.world.sandbox);
   await site.world.api.alter({ access_apps: [] });
-  // The edge asks for nothing any more and leads everyone to the host, which does.
+  // The edge requires no login any more and forwards everyone to the host, which checks the token.
   await expect.poll(async () => (await site.world.visit("/api/server/ping")).status).toBe(403);
   expect(await site.pinged()).toBe(403);
   expect(await pings(site.world.sandbox)).toBe(before);
@@ -103,7 +103,7 @@ test("up applies where Immich is, which addresses the host has, and the SSH user
     { type: "A", content: "198.51.100.10", proxied: true },
   ]);
   expect(await site.onHost("nginx", "-T")).toContain("proxy_pass http://127.0.0.1:2284;");
-  // Nothing listens there: the site is up and says so.
+  // Nothing listens there, so the site answers 502.
   expect(await site.pinged()).toBe(502);
   expect(changed(outcome)).toContain("firewall-command");
   await site.change({ immichUpstream: "127.0.0.1:2283", sshUser: "root", originJwtCheck: false });

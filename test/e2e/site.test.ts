@@ -125,7 +125,7 @@ describe("a person in a browser", () => {
 });
 
 describe("a phone", () => {
-  /** How long the websocket says nothing. */
+  /** How long the websocket is silent. */
   const IDLE_MS = 15_000;
   let socket: WebSocket;
   let silentSince: number;
@@ -213,7 +213,7 @@ describe("a phone", () => {
   });
 });
 
-// The last: the attacks change what Cloudflare has.
+// Last, because the attacks change Cloudflare's state.
 describe("an attack", () => {
   let results: Results;
 

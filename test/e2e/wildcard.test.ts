@@ -1,5 +1,5 @@
-// A zone whose names lead to the host already: a record from before, as whoever clicked the guide together has, or a
-// wildcard. Without the token check nothing but the order keeps strangers out then.
+// A zone whose names point to the host already: by a record of someone who followed the guide by hand, or by a
+// wildcard. Without the token check, only the order keeps strangers out.
 
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { DEV } from "../../dev/sandbox/api/world.ts";

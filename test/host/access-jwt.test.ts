@@ -210,7 +210,7 @@ describe("the team's keys", () => {
   const refresh = () => origin.host.inside("systemctl start immich-access-keys.service");
 
   test("the keys stay in use while Access does not answer, which shows in the failed units", async () => {
-    await team.shut();
+    await team.pause();
     expect((await refresh()).code).not.toBe(0);
     expect(await failedUnits()).toBe("immich-access-keys.service");
     const said = await origin.host.journal("immich-access-keys", "-n 20 -t python3");
@@ -231,7 +231,7 @@ describe("the team's keys", () => {
   });
 
   test("the keys come back with the hourly refresh", async () => {
-    await team.open();
+    await team.resume();
     await origin.relay("edge", [team.route]);
     expect((await refresh()).code).toBe(0);
     expect(await visitWith()).toEqual(IN);

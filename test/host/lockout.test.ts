@@ -3,7 +3,7 @@ import type { SshOptions } from "../../dev/sandbox/host/host.ts";
 import { startTestHost, type TestHost } from "../support/host.ts";
 import { confirm, foreignRules, LINE, PAYLOAD, RANGES, reach, strangerTries, undone } from "./firewall-support.ts";
 
-// What an owner has who set ufw up with care, before this program came.
+// The rules of an owner who configured ufw carefully before using this program.
 const OWNERS_RULES = [
   "allow from 192.168.1.0/24 to any port 443 proto tcp comment 'at home'",
   "limit 8022/tcp comment 'the other sshd'",

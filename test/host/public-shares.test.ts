@@ -1,4 +1,4 @@
-// The server for public shares in a real nginx: what gets through it, and that Immich never stands behind it.
+// The server for public shares in a real nginx: which requests it forwards, and that Immich is never its upstream.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import http from "node:http";

@@ -199,7 +199,7 @@ test("a start removes a sandbox whose process has ended", async () => {
   await startSandbox({ stateDir });
   expect(leftInFolder(abandoned)).toEqual([]);
   expect(isClaimed(join(abandoned, "sandbox/host"))).toBe(false);
-  // Nobody gets a number that something still bears: if it is not free, another sandbox has got it.
+  // A number in use is not given out: if it is not free, another sandbox has it.
   const heir = numbers.claim(Number(stdout), { hostFolder: abandoned, owner: ownProcess() });
   expect(numbers.claims().map(({ number }) => number)).toContain(Number(stdout));
   await numbers.giveBack(heir, () => Promise.resolve());

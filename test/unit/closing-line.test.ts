@@ -1,4 +1,4 @@
-// The last line of a run and its exit status, which CI goes by, from vitest itself on small projects.
+// The last line of a run and its exit status, which CI uses, from vitest itself on small projects.
 import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,4 +1,4 @@
-// What the tools for development say to `--help` and to what they do not understand. None of them begins to work.
+// How the tools for development answer `--help` and unknown words. None of them starts its work.
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { expect, it } from "vitest";

@@ -1,4 +1,4 @@
-// Pages tell each fact once and link to it, so every link has to lead somewhere.
+// Pages state each fact once and link to it, so every link must work.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { expect, it } from "vitest";

@@ -6,7 +6,7 @@ import { recordResources } from "./support/mocks.ts";
 const warn = vi.spyOn(pulumi.log, "warn").mockResolvedValue(undefined);
 afterEach(() => warn.mockClear());
 
-// A hook registers itself with the engine as soon as it is made.
+// A hook registers itself with the engine as soon as it is created.
 recordResources();
 
 const uploaded = { id: "certificate-1" } as pulumi.ResourceHookArgs;

@@ -102,7 +102,7 @@ describe("the program", () => {
     for (const { name, inputs } of kept.filter(({ name }) => !STEPS.includes(name))) {
       expect(inputs, name).toEqual(find(before, name).inputs);
     }
-    // A step leaves alone what it is not asked for.
+    // A step leaves alone what it is not told about.
     for (const step of STEPS) expect(payload(step)["sites"], step).toEqual([asked(step, "album.example.com")]);
     const guards = ["DnsRecord", "ZeroTrustAccessApplication", "Command"].flatMap(ofType);
     for (const { name } of guards.filter(({ name }) => !STEPS.includes(name))) {
@@ -212,7 +212,7 @@ describe("the host's steps", () => {
     expect(undone.map(({ name }) => name).sort()).toEqual(["firewall-command", site("on-host-command")]);
     const place = find(registered, site("on-host-command")).inputs;
     expect([place["create"], place["update"]]).toEqual([undefined, undefined]);
-    // It takes the site off the host after what leads visitors there, and before what keeps them away.
+    // It removes the site from the host after the DNS records, and before Access.
     expect(awaited("nginx-command")).toContain(site("on-host-command"));
     const guards = [site("access-application"), site("origin-pulls-hostname"), "certificates-command"];
     for (const guard of [...guards, "firewall-command"]) {

@@ -1,4 +1,4 @@
-// What the strangers of the end-to-end tests take for an answer of Immich itself.
+// Which answers the strangers of the end-to-end tests recognise as Immich's.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";

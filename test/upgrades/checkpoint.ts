@@ -12,7 +12,7 @@ export const folderOf = (version: string): string => join(CHECKPOINTS, version);
 /** Encrypts their secrets, which opened a sandbox that is gone: searches for leaked keys shall not find them. */
 export const PASSPHRASE = "upgrades";
 
-/** Stands for the address of the API, for which a test puts its own. */
+/** Placeholder for the API's address, which a test replaces by its own. */
 export const API_URL = "https://api.cloudflare.invalid/client/v4";
 
 /** A resource in a state. */
@@ -63,7 +63,7 @@ const DAY = 86_400_000;
 
 /**
  * Moves the times in a checkpoint by whole days to `now`: certificates would be due for renewal some day, and the preview
- * would rightly replace them.
+ * would replace them.
  *
  * The number of the period in which a key was made is moved by as many periods as have passed by today's way of counting,
  * so that another way of counting shows as the change that it is.

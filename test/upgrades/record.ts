@@ -96,7 +96,7 @@ async function record(world: World, settings: Settings, clean: (text: string) =>
 
 const usage = `usage: node dev/commands/bootstrap.mjs test/upgrades/record.ts VERSION
 
-Deploys the program as it stands on the hosts of a sandbox of its own, and keeps the states that come of it under
+Deploys the program of this checkout on the hosts of its own sandbox, and saves the resulting states under
 test/upgrades/checkpoints/VERSION/. Run it as root at a release, on the commit that gives package.json its new version, and
 commit what it writes. It takes about five minutes.`;
 

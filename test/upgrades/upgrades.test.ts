@@ -13,7 +13,7 @@ import { checkpoints, PASSPHRASE, readCheckpoint } from "./checkpoint.ts";
 
 let deployment: Deployment;
 let api: Server;
-/** What a preview has asked Cloudflare's API, which it has no reason to. */
+/** Requests of a preview to Cloudflare's API; there should be none. */
 let asked: string[];
 
 beforeAll(async () => {

@@ -1,4 +1,4 @@
-// The hidden side of the API double, reachable only over its unix socket: for the edge, the lifecycle and the tests.
+// The admin side of the API double, for the edge, the lifecycle and the tests; only its unix socket serves it.
 
 import { Hono } from "hono";
 import { z } from "zod";

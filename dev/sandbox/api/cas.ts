@@ -5,11 +5,11 @@ import { join } from "node:path";
 import { issue, type KeyPairPem, type Name, newKey, selfSigned } from "../certificates/x509.ts";
 import { writeAtomically } from "./store.ts";
 
-/** Every CA there is, PEM. */
+/** All CAs, PEM. */
 export interface Cas {
-  /** Stands for the public CAs: visitors, and origins with a public certificate. */
+  /** In place of the public CAs, for visitors and for origins with a public certificate. */
   publicCa: KeyPairPem;
-  /** Stands for Cloudflare's Origin CA. */
+  /** In place of Cloudflare's Origin CA. */
   originCa: KeyPairPem;
   /** Issued the certificate that all Cloudflare accounts share for origin pulls. */
   sharedPullCa: KeyPairPem;

@@ -16,7 +16,7 @@ import { statusApp } from "./status/page.ts";
 import { Store } from "./store.ts";
 import { devToken, firstState } from "./world.ts";
 
-/** Where the API double keeps its things and where it listens. */
+/** Where the API double keeps its files and where it listens. */
 export interface ApiOptions {
   /** Folder for state, CAs, the dev token and the log of requests. */
   folder: string;
@@ -32,7 +32,7 @@ export interface RunningApi {
   close(): Promise<void>;
 }
 
-/** Loads or makes the world that lies in `folder`. */
+/** Loads the state in `folder`, or creates it. */
 function openWorld(folder: string): World {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const token = devToken(join(folder, "token"));
@@ -44,7 +44,7 @@ function openWorld(folder: string): World {
   };
 }
 
-/** Whether somebody answers on a unix socket. */
+/** Whether a process accepts connections on a unix socket. */
 async function inUse(path: string): Promise<boolean> {
   const socket = net.connect(path);
   try {

@@ -1,4 +1,4 @@
-// The world of a first start: one account with a zone and a Zero Trust organisation, and the program's token.
+// The initial state: one account with a zone and a Zero Trust organisation, and the program's token.
 
 import { existsSync, readFileSync } from "node:fs";
 import { newKey, selfSigned } from "../certificates/x509.ts";

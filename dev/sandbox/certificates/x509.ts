@@ -1,4 +1,4 @@
-// The certificates of the sandbox: what its CAs issue, and what is said in the requests that they get.
+// The sandbox's certificates: issues them, and reads certificate requests.
 
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from "node:crypto";
 import { AsnConvert } from "@peculiar/asn1-schema";
@@ -25,7 +25,7 @@ export interface KeyPairPem {
   privateKey: string;
 }
 
-/** What a certificate is to say. */
+/** The contents of a certificate. */
 export interface CertificateRequestArgs {
   subject: Name;
   publicKey: KeyObject;

@@ -1,4 +1,4 @@
-// Follows the API double's state. What was read last stays in force while the API is away; before the first read
+// Follows the API double's state. The last state applies while the API is away; before the first read
 // there is nothing, and the edge serves nobody.
 
 import { EventEmitter, once } from "node:events";

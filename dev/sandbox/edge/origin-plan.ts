@@ -5,7 +5,7 @@ import type { PullCertificate, Zone } from "../api/state.ts";
 import type { EdgeState } from "./feed.ts";
 import { setting, type Site } from "./sites.ts";
 
-/** How to connect. Two equal keys mean that a connection made for one serves the other. */
+/** How to connect. Plans with equal keys can share a connection. */
 export interface OriginPlan {
   key: string;
   host: string;
@@ -17,7 +17,7 @@ export interface OriginPlan {
     cas: string[];
     /** Serial numbers of revoked Origin CA certificates, upper-case hexadecimal. */
     revoked: string[];
-    /** The client certificate to show if the origin asks for one. */
+    /** The client certificate to present if the origin asks for one. */
     client?: { certificate: string; privateKey: string } | undefined;
   };
 }
@@ -41,7 +41,7 @@ function clientCertificate(
 
 /**
  * The plan for a request that came in over `scheme`. Off and Flexible go to the origin in plain text; Full and
- * Full (strict) go the way the visitor came.
+ * Full (strict) use the visitor's scheme.
  */
 export function originPlan(edge: EdgeState, site: Site, host: string, scheme: "http" | "https"): OriginPlan {
   const mode = setting(site.zone, "ssl");

@@ -345,7 +345,7 @@ describe("logging out", () => {
     const out = await browser.go(`https://${host}${PORT}/cdn-cgi/access/logout`);
     expect(out.status).toBe(200);
     expect(browser.cookies.get(host)?.has("CF_Authorization")).toBe(false);
-    // Whoever copied the cookies before is out as well.
+    // Copies of the cookies are invalid too.
     browser.cookies.set(SITE, appCookies!).set(TEAM, teamCookies!);
     expect([await status(SITE), await status(TEAM)]).toEqual([400, 400]);
     expect((await browser.go(`https://${SITE}${PORT}/`)).status).toBe(302);

@@ -1,4 +1,4 @@
-// Who gets which status, with service tokens authenticated strictly and not.
+// The status for each kind of credentials, with strict and with lenient service tokens.
 
 import type { IncomingHttpHeaders } from "node:http";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";

@@ -29,7 +29,7 @@ describe("the application for an address", () => {
     ["example.com/alpha/*", "example.com", "/alpha/one/two", true],
     ["example.com/alpha/*", "example.com", "/alpha", false],
     ["example.com/foo*/bar", "example.com", "/food/stuff/bar", true],
-    // what an origin reads as the guarded path is guarded
+    // forms that an origin reads as the protected path are protected
     ["example.com/photos", "example.com", "/%70hotos/1", true],
     ["example.com/photos", "example.com", "//photos", true],
     ["example.com/photos", "example.com", "/open/../photos", true],

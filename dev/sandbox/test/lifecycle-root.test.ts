@@ -6,7 +6,7 @@ import { asNobody, NOBODYS_NODE, NOBODYS_PROJECT } from "../../../test/support/n
 
 const STOP = join(NOBODYS_PROJECT, "dev/commands/stop.ts");
 
-// A program that stands for sudo and tells what it was asked to run.
+// A fake sudo that prints what it was asked to run.
 const folder = mkdtempSync(join(tmpdir(), "immich-access-root-"));
 chmodSync(folder, 0o755);
 writeFileSync(join(folder, "sudo"), '#!/bin/sh\nfor word; do echo "$word"; done\nexit 3\n', { mode: 0o755 });

@@ -1,4 +1,4 @@
-// Whose number is whose, while others claim and give back at the same time.
+// Numbers and their owners, while others claim numbers and give them back.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";

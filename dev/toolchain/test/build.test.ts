@@ -1,4 +1,4 @@
-// Building the CLI, with a `go` of the tests' own that behaves well or badly, and once with the real one.
+// Building the CLI, with a fake `go` that works or fails, and once with the real one.
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

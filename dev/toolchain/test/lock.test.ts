@@ -79,7 +79,7 @@ it("a waiting process names the lock's holder, and takes over when it is killed"
   expect(await got).toBe("mine");
 });
 
-/** Takes the lock; gives whom it had to wait for. */
+/** Takes the lock; returns the holder that it had to wait for. */
 async function waitedFor(): Promise<number[]> {
   const pids: number[] = [];
   const note = (pid: number) => void pids.push(pid);

@@ -12,7 +12,7 @@ const BROWSERS = ["/usr/bin/chromium", "/usr/bin/google-chrome"];
 /** Writes the database of trusted CAs that both of them read. */
 const CERTUTIL = "/usr/bin/certutil";
 
-/** Ends what hangs: pages of the sandbox take well below a second, on a busy machine a few. */
+/** Limit against hanging: pages of the sandbox take well below a second, on a busy machine a few. */
 const PATIENCE_MS = 20_000;
 
 const installed = (): string | undefined => BROWSERS.find((path) => existsSync(path));

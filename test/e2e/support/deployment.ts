@@ -55,14 +55,14 @@ export class Deployment {
     this.folder = folder;
     this.toolchain = toolchain;
     if (!quick) this.plugins = Promise.resolve(NONE);
-    // After each operation the SDK asks for its summary and, twice, for the outputs, whether anyone wants them or not.
+    // After each operation the SDK asks for its summary and, twice, for the outputs, even if nobody uses them.
     stack.info = () => Promise.resolve(undefined);
     stack.outputs = () => Promise.resolve({});
   }
 
   /**
    * @param quick whether the plugins run on from one operation to the next, and the state is saved at the end of each
-   * operation only; else the engine starts its own plugins and saves after each step, which whoever kills it needs.
+   * operation only; else the engine starts its own plugins and saves after each step, as a test that kills it needs.
    * @param passphrase what the secrets in its state and its configuration are encrypted with. Default: a random one.
    */
   public static async create(quick = true, passphrase = randomBytes(16).toString("hex")): Promise<Deployment> {

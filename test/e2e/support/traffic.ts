@@ -12,7 +12,7 @@ import { run } from "../../../dev/sandbox/run.ts";
 import type { Sandbox } from "../../../dev/sandbox/sandbox.ts";
 
 const MEGABYTE = 1_048_576;
-/** An upload takes some seconds, and many times that on a busy machine; it ends what hangs. */
+/** Limit against hanging: an upload takes some seconds, and many times that on a busy machine. */
 const PATIENCE_MS = 240_000;
 
 /** A file to upload. */

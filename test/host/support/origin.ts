@@ -22,7 +22,7 @@ export const RANGES = { ipv4: ["173.245.48.0/20", "104.16.0.0/13"], ipv6: ["2400
 const DAY = 86_400_000;
 export const VALID = { notBefore: new Date(Date.now() - DAY), notAfter: new Date(Date.now() + 90 * DAY) };
 
-/** CAs of a test: whose server certificates the client believes, and whose client certificates nginx. */
+/** CAs of a test: the client trusts the first one's server certificates, nginx the second one's client certificates. */
 export const ORIGIN_CA = selfSigned({ subject: [["CN", "origin CA"]], ...VALID });
 const PULLS_CA = selfSigned({ subject: [["CN", "pulls CA"]], ...VALID }, newKey("rsa"));
 
@@ -82,10 +82,10 @@ export const nginxPayload = {
 export interface ConnectOptions {
   /** Name in the TLS handshake, none if empty. Default: the site. */
   serverName?: string;
-  /** Default: one of the CA that nginx trusts; null sends none. */
+  /** Client certificate. Default: one from the CA that nginx trusts; null sends none. */
   client?: KeyPairPem | null;
   family?: "ipv4" | "ipv6";
-  /** Whether to believe only the tests' CA. Default: true. */
+  /** Whether to trust only the tests' CA. Default: true. */
   ca?: boolean;
   /** Default: ["http/1.1"]. */
   protocols?: string[];
@@ -241,7 +241,7 @@ export class Origin {
     return JSON.parse(body) as Seen;
   }
 
-  /** Ends everything, whatever is there of it. */
+  /** Ends everything, or what is there of it. */
   public async close(): Promise<void> {
     for (const relay of this.relays) relay.kill();
     this.upstream.close();

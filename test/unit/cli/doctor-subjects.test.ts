@@ -11,7 +11,7 @@ import { issue, newKey, selfSigned } from "../../../dev/sandbox/certificates/x50
 import { checkSettings } from "../../../settings/check.ts";
 import { GOOD, HOST_KEY } from "../support/configuration.ts";
 
-// Which sites and hosts the doctor looks at, and what of each. Its own looks are made of stand-ins here.
+// Which sites and hosts the doctor examines, and what of each. The checks themselves are faked here.
 
 const PHOTOS = "photos.example.com";
 const ALBUM = "album.example.com";
@@ -111,7 +111,7 @@ const certificate = () =>
   });
 const installed = certificate();
 
-/** A host on which all is well, but for another certificate of some sites. */
+/** A host in order, except for another certificate of some sites. */
 function reportOf({ sites }: DoctorPayload, others: Readonly<Record<string, string>> = {}): HostReport {
   const ok = { status: "ok" as const, says: "fine" };
   const names = ["firewall", "firewall-kernel", "firewall-change", "docker", "nginx", "token-check"];

@@ -369,7 +369,7 @@ describe("the report", () => {
       "           why  It matters.",
       "           fix  mend",
       "",
-      "1 wrong, the rest is well (1.2 s)",
+      "1 wrong, the rest passed (1.2 s)",
     ]);
   });
 

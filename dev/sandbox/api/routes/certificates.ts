@@ -24,7 +24,7 @@ const certificateSchema = z.strictObject({
 /** "2027-11-24 00:00:00 +0000 UTC", the way this part of the API writes a time. */
 const goTime = (date: Date): string => `${date.toISOString().slice(0, 19).replace("T", " ")} +0000 UTC`;
 
-/** Signs a request. As at Cloudflare, what the request itself asks for counts for nothing but its key. */
+/** Signs a request. As at Cloudflare, only the request's key is used, not the names that it asks for. */
 function sign(ca: KeyPairPem, body: z.output<typeof certificateSchema>): OriginCertificate {
   let request;
   try {
