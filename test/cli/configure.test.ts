@@ -112,11 +112,11 @@ test("configure asks on a terminal, shows no secret, and can be left at any ques
   await asked.answer("Are they the same?", "y");
   await asked.answer("User there", ENTER);
   await asked.answer("File with the private key", keyFile + ENTER);
-  await asked.answer("Where the host finds Immich", ENTER);
+  await asked.answer("Address of Immich", ENTER);
   await asked.answer("Public addresses", ENTER);
   await asked.answer("Email addresses", `anna@example.com, ben@example.com${ENTER}`);
   await asked.answer("phones and programs", ENTER);
-  await asked.answer("How people prove", ENTER);
+  await asked.answer("How people log in", ENTER);
   expect(await asked.end()).toBe(0);
   expect(asked.shown).not.toContain(token);
   expect(settings()).toMatchObject({
@@ -147,12 +147,12 @@ test("configure adopts what was set up by hand, and pulumi up then changes it in
   await world.sandbox.runOnHost(["ufw", "allow", "443/tcp"]);
 
   const left = await configure(flags());
-  expect(left.stdout).toContain("A 198.51.100.77 (not proxied) is not this stack's: delete it in the dashboard");
+  expect(left.stdout).toContain(`delete A 198.51.100.77 (not proxied) for ${SITE} in the dashboard`);
   const before = await world.api.state();
   const { code, stdout, stderr } = await configure([...flags(), "--adopt"]);
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   expect(stdout).toContain("run `ufw delete allow 443/tcp` on the host");
-  expect(stdout).not.toContain("is not this stack's");
+  expect(stdout).not.toContain("run this again with --adopt");
   expect(await world.api.state()).toEqual(before);
 
   const preview = ["pulumi", "preview", "--stack", "home", "--json", "--non-interactive"];
@@ -162,7 +162,7 @@ test("configure adopts what was set up by hand, and pulumi up then changes it in
   expect(updated).toEqual(expect.arrayContaining([`${SITE}-dns-a-198-51-100-10`, `${SITE}-access-application`]));
   expect(steps.filter(({ op }) => op.includes("replace") || op.includes("delete"))).toEqual([]);
   // What the stack has already is not offered again.
-  expect((await configure(flags())).stdout).not.toContain("is there already");
+  expect((await configure(flags())).stdout).not.toContain("Found ");
 });
 
 test("configure leaves further sites and hosts alone", async () => {
@@ -192,6 +192,6 @@ test("configure leaves further sites and hosts alone", async () => {
   expect(settings()).toMatchObject({ ...further, [`${NAMESPACE}emails`]: ["anna@example.com", "carl@example.com"] });
   expect(stdout).not.toContain("album");
   // The main site's records for the other host are ones that the stack wants.
-  expect(stdout).toContain(`For ${SITE}, ${ADDRESSES.map((address) => `A ${address}`).join(" and ")} is there already`);
+  expect(stdout).toContain(`Found ${ADDRESSES.map((address) => `A ${address}`).join(" and ")} for ${SITE}.`);
   expect(stdout).not.toContain("also has");
 });

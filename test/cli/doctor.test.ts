@@ -343,7 +343,7 @@ describe("parts that cannot be reached", () => {
   test("the doctor reports an unreachable Cloudflare API in one line of the table, with what to do", async () => {
     await world.deployment.configure({ apiUrl: "http://127.0.0.1:17999/client/v4" });
     const { code, stdout } = await doctor(...detours());
-    expect(stdout).toMatch(/ unknown +API token +the API cannot be asked: .*ECONNREFUSED/);
+    expect(stdout).toMatch(/ unknown +API token +the API request failed: .*ECONNREFUSED/);
     expect(stdout).toMatch(/ unknown +Clock +Cloudflare's time is not known/);
     expect(stdout).toMatch(/ WRONG +A stranger +reaches Immich/);
     expect(code).toBe(1);

@@ -189,7 +189,7 @@ async function tokenFinding(api: ApiReader, account: string, now: Date): Promise
       ? failed(API, "Cloudflare does not accept it")
       : failed(
           API,
-          `the API cannot be asked: ${error.message}`,
+          `the API request failed: ${error.message}`,
           "look at the network and at https://www.cloudflarestatus.com",
           "unknown",
         );

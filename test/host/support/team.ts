@@ -64,7 +64,7 @@ export class Team {
   /** Starts it where an origin's host finds it. The host does not trust its certificate yet. */
   public static async start(origin: Origin): Promise<Team> {
     const team = new Team();
-    await team.open();
+    await team.resume();
     await origin.relay("edge", [team.route]);
     return team;
   }
