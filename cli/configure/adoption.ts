@@ -18,7 +18,7 @@ export interface Site extends Zone {
   hostname: string;
 }
 
-/** Searches for what already exists for the host name, and offers to import what the stack can take over. */
+/** Searches for what already exists for the host name, and offers to import what the stack can adopt. */
 export async function askAdoption(
   dialogue: Dialogue,
   api: ApiReader,
