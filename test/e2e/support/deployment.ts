@@ -64,8 +64,13 @@ export class Deployment {
    * @param quick whether the plugins run on from one operation to the next, and the state is saved at the end of each
    * operation only; else the engine starts its own plugins and saves after each step, which whoever kills it needs.
    * @param passphrase what the secrets in its state and its configuration are encrypted with. Default: a random one.
+   * @param environment further variables for the engine and the program.
    */
-  public static async create(quick = true, passphrase = randomBytes(16).toString("hex")): Promise<Deployment> {
+  public static async create(
+    quick = true,
+    passphrase = randomBytes(16).toString("hex"),
+    environment: Readonly<Record<string, string>> = {},
+  ): Promise<Deployment> {
     const toolchain = await resolveToolchain({ projectDir: PROJECT, stateDir: join(PROJECT, ".state") });
     const folder = mkdtempSync(join(tmpdir(), "immich-access-e2e-"));
     const workDir = join(folder, "project");
@@ -85,6 +90,7 @@ export class Deployment {
           PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS: "true",
           ...(quick && { PULUMI_SKIP_CHECKPOINTS: "true" }),
           SSH_AUTH_SOCK: "",
+          ...environment,
         },
       },
     );
