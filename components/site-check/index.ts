@@ -58,7 +58,7 @@ export async function waitForSite(network: Network, site: OnlineSite, seconds: n
       await sleep(Math.min(PAUSE_MS, left));
       continue;
     }
-    const text = `https://${site.hostname} does not answer as it should after ${seconds.toString()} s: ${problem}. Next: ${remedy}.`;
+    const text = `https://${site.hostname} does not answer as it should after ${seconds.toString()} s: ${problem}; ${remedy}.`;
     if (exposed) throw userError(text);
     await pulumi.log.warn(text);
     return;
