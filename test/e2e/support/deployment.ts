@@ -71,7 +71,8 @@ export class Deployment {
     passphrase = randomBytes(16).toString("hex"),
     environment: Readonly<Record<string, string>> = {},
   ): Promise<Deployment> {
-    const toolchain = await resolveToolchain({ projectDir: PROJECT, stateDir: join(PROJECT, ".state") });
+    const resolved = await resolveToolchain({ projectDir: PROJECT, stateDir: join(PROJECT, ".state") });
+    const toolchain = { ...resolved, env: { ...resolved.env, ...environment } };
     const folder = mkdtempSync(join(tmpdir(), "immich-access-e2e-"));
     const workDir = join(folder, "project");
     mirrorProject(PROJECT, workDir);
@@ -90,7 +91,6 @@ export class Deployment {
           PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS: "true",
           ...(quick && { PULUMI_SKIP_CHECKPOINTS: "true" }),
           SSH_AUTH_SOCK: "",
-          ...environment,
         },
       },
     );
