@@ -81,7 +81,7 @@ it.each<[string, Given, string, string]>([
 it("does not take another redirection, a 401 or a page for the login page", async () => {
   for (const answer of [[302, { location: "https://elsewhere.example.com/" }], [401], [200]] satisfies Given[]) {
     answers.stranger = [answer];
-    expect((await findSiteProblem(network, SITE))?.problem, answer.toString()).toMatch(/^a stranger gets /);
+    expect((await findSiteProblem(network, SITE))?.problem, answer[0].toString()).toMatch(/^a stranger gets /);
   }
 });
 
