@@ -1,6 +1,5 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type * as pulumi from "@pulumi/pulumi";
 import { AccessApplication } from "../components/access-application.ts";
 import { DnsRecords } from "../components/dns-records.ts";
 import type { LoginProvider } from "../components/login-provider.ts";
@@ -48,7 +47,7 @@ export class ImmichSite extends Site {
     );
   }
 
-  public override createRecords(addresses: readonly string[], after: After): pulumi.Resource {
+  public override createRecords(addresses: readonly string[], after: After): DnsRecords {
     const { settings, provider } = this.context;
     return new DnsRecords(
       this.resourceName("dns"),
@@ -80,7 +79,7 @@ export class SharesSite extends Site {
     return undefined;
   }
 
-  public override createRecords(addresses: readonly string[], after: After): pulumi.Resource {
+  public override createRecords(addresses: readonly string[], after: After): PublicShares {
     const { settings, provider } = this.context;
     return new PublicShares(
       this.hostname,

@@ -5,7 +5,7 @@ import { CommandError, runTool, type Values } from "../lib/command.ts";
 import { apiReader } from "./cloudflare/api.ts";
 import { examine } from "./examine.ts";
 import { exitStatus } from "./finding.ts";
-import { parseDetour } from "./network.ts";
+import { parseDetour } from "../../components/site-check/network.ts";
 import { json, table } from "./report.ts";
 import { askAgent } from "../lib/ssh.ts";
 import { readStack } from "./stack.ts";

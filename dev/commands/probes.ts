@@ -1,4 +1,4 @@
-import type { DeviceHeaders } from "../../cli/lib/outputs.ts";
+import type { DeviceHeaders } from "../../components/site-check/answers.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 
 /** A probe of the running site, and its result. */

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { parse, stringify } from "yaml";
 import type { Toolchain } from "../toolchain/index.ts";
 import { SandboxError } from "../sandbox/error.ts";
+import { edgeEnvironment } from "../sandbox/lifecycle.ts";
 import { mirrorProject } from "./project.ts";
 
 const STACK = "dev";
@@ -50,6 +51,7 @@ export class DevStack {
     this.environment = {
       ...Object.fromEntries(inherited),
       ...options.toolchain.env,
+      ...edgeEnvironment({ stateDir: options.stateDir }),
       PULUMI_BACKEND_URL: `file://${backend}`,
       PULUMI_CONFIG_PASSPHRASE_FILE: this.passphraseFile(),
     };

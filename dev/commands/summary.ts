@@ -1,4 +1,4 @@
-import type { DeviceHeaders } from "../../cli/lib/outputs.ts";
+import type { DeviceHeaders } from "../../components/site-check/answers.ts";
 import type { Probe } from "./probes.ts";
 
 /** The outputs of the dev stack that a person needs. */

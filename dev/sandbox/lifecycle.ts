@@ -113,6 +113,21 @@ export async function sandboxStatus(options: SandboxOptions = {}): Promise<Sandb
   return Object.values(status).includes(true) ? { number, ...status } : undefined;
 }
 
+/**
+ * Variables for programs on this machine that ask a site through the sandbox's edge, at the address for browsers. Empty
+ * as long as no sandbox of the folder was started.
+ */
+export function edgeEnvironment(options: SandboxOptions = {}): Record<string, string> {
+  const { stateDir } = settled(options);
+  const number = formerNumber(stateDir);
+  if (number === undefined) return {};
+  return {
+    // The edge tells sites apart by their names, as Cloudflare does.
+    IMMICH_ACCESS_CONNECT_TO: `::127.0.0.1:${browserPort(number)}`,
+    NODE_EXTRA_CA_CERTS: publicCa(stateDir),
+  };
+}
+
 function locked<T>(stateDir: string, report: (line: string) => void, work: () => Promise<T>): Promise<T> {
   const waiting = (pid: number) => report(`process ${pid} is starting or ending this sandbox: waiting for it`);
   return withLock(join(sandboxFolder(stateDir), "lock"), work, waiting);
@@ -128,11 +143,18 @@ async function ownClaim(stateDir: string, kept: boolean): Promise<Claim> {
   const owner = kept ? undefined : ownProcess();
   // After a boot of the machine no claim is left. With its former number a sandbox keeps its addresses, and pulumi up
   // finds nothing changed.
-  const file = join(sandboxFolder(stateDir), "number");
-  const former = existsSync(file) ? Number(readFileSync(file, "utf8")) : undefined;
+  const former = formerNumber(stateDir);
   const made = numbers.claim(1, { stateDir, hostFolder: hostFolder(stateDir), owner }, former);
-  writeFileSync(file, String(made.number), { mode: 0o600 });
+  writeFileSync(numberFile(stateDir), String(made.number), { mode: 0o600 });
   return made;
+}
+
+const numberFile = (stateDir: string) => join(sandboxFolder(stateDir), "number");
+
+/** The number that the folder's sandbox has, or had when it ran last. */
+function formerNumber(stateDir: string): number | undefined {
+  const file = numberFile(stateDir);
+  return existsSync(file) ? Number(readFileSync(file, "utf8")) : undefined;
 }
 
 async function takeDown({ number, stateDir, hostFolder: folder }: Claim): Promise<void> {

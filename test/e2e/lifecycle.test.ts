@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { DeviceHeaders } from "../../cli/lib/outputs.ts";
+import type { DeviceHeaders } from "../../components/site-check/answers.ts";
 import { runProbes } from "../../dev/commands/probes.ts";
 import { runCli } from "../cli/support/cli.ts";
 import { logIn } from "./support/login.ts";

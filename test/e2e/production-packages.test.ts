@@ -38,7 +38,7 @@ beforeAll(async () => {
   project = mkdtempSync(join(state, "production-"));
   for (const part of PARTS) cpSync(join(PROJECT, part), join(project, part), { recursive: true });
   for (const path of productionPackages()) linkPackage(join(PROJECT, path), join(project, path));
-  deployment = await Deployment.create(true, "production", project);
+  deployment = await Deployment.create(true, "production", {}, project);
 });
 afterAll(async () => {
   await deployment.dispose();

@@ -50,6 +50,7 @@ test("up applies who may log in, for how long and how, with a new API token in p
 });
 
 test("the policy pack passes the program as it is, and refuses a preview of settings that it does not allow", async () => {
+  expect(site.first.output).not.toContain("does not answer");
   expect(site.first.output).toMatch(/✅ immich-access@v\S+ \(local: .*policy\)\n\n/);
 
   await site.world.deployment.configure({ anyServiceToken: true, certificateValidityDays: 730 });
@@ -98,15 +99,25 @@ test("up applies where Immich is, which addresses the host has, and the SSH user
     originAddresses: ["198.51.100.10"],
     sshUser: "deploy",
     confirmSeconds: 60,
+    siteCheckSeconds: 1,
   });
   expect(site.state.dns_records.map(({ type, content, proxied }) => ({ type, content, proxied }))).toEqual([
     { type: "A", content: "198.51.100.10", proxied: true },
   ]);
   expect(await site.onHost("nginx", "-T")).toContain("proxy_pass http://127.0.0.1:2284;");
-  // Nothing listens there, so the site answers 502.
+  // Nothing listens there: nginx answers 502, and `up` names the cause.
   expect(await site.pinged()).toBe(502);
+  expect(outcome.output).toMatch(
+    /warning: https:\/\/photos\.home\.localhost does not answer as it should after 1 s: a device gets 502, the host's nginx does not reach Immich; /,
+  );
   expect(changed(outcome)).toContain("firewall-command");
-  await site.change({ immichUpstream: "127.0.0.1:2283", sshUser: "root", originJwtCheck: false });
+  const mended = await site.change({
+    immichUpstream: "127.0.0.1:2283",
+    sshUser: "root",
+    originJwtCheck: false,
+    siteCheckSeconds: 120,
+  });
+  expect(mended.output).not.toContain("does not answer");
   expect(await site.pinged()).toBe(200);
   expect(await site.onHost("nginx", "-T")).not.toContain("auth_request");
 });

@@ -5,7 +5,7 @@ import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { WebSocket } from "ws";
 import { DEV } from "../../dev/sandbox/api/world.ts";
-import type { DeviceHeaders } from "../../cli/lib/outputs.ts";
+import type { DeviceHeaders } from "../../components/site-check/answers.ts";
 import { attack, ATTACKS, page, type Results } from "./attacks/attack.ts";
 import { type Browser, openBrowser } from "./support/chromium.ts";
 import {

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { DeviceHeaders } from "../../cli/lib/outputs.ts";
+import type { DeviceHeaders } from "../../components/site-check/answers.ts";
 import { runAt } from "../../dev/sandbox/network/network.ts";
 import { PROJECT } from "./support/deployment.ts";
 import { changed, RunningSite } from "./support/running-site.ts";

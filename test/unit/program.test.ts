@@ -255,7 +255,7 @@ describe("the network", () => {
 
 it("the program exports what a person needs, secrets as secrets", async () => {
   const program = await run();
-  expect(program.url).toBe("https://photos.example.com");
+  expect(await valueOf(program.url)).toBe("https://photos.example.com");
   expect(await pulumi.isSecret(program.devices)).toBe(true);
   expect((await valueOf(program.devices))["frame"]).toMatchObject({
     clientId: "0123.access",

@@ -6,7 +6,7 @@ import { sign } from "../../../dev/sandbox/access/jwt.ts";
 import type { State } from "../../../dev/sandbox/api/state.ts";
 import { DEV, newSigningKey } from "../../../dev/sandbox/api/world.ts";
 import { issue, type KeyPairPem, newKey, selfSigned } from "../../../dev/sandbox/certificates/x509.ts";
-import type { DeviceHeaders } from "../../../cli/lib/outputs.ts";
+import type { DeviceHeaders } from "../../../components/site-check/answers.ts";
 import { type Outputs, SITE, type World } from "../support/world.ts";
 import { serviceTokens } from "./service-tokens.ts";
 

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { DEV } from "../../../dev/sandbox/api/world.ts";
-import type { DeviceHeaders } from "../../../cli/lib/outputs.ts";
+import type { DeviceHeaders } from "../../../components/site-check/answers.ts";
 import { SITE, type World } from "../support/world.ts";
 
 /** How long the edge may take to apply a change. */

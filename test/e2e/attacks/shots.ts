@@ -1,5 +1,5 @@
 import type { OutgoingHttpHeaders } from "node:http2";
-import type { DeviceHeaders } from "../../../cli/lib/outputs.ts";
+import type { DeviceHeaders } from "../../../components/site-check/answers.ts";
 import { EDGE, ORIGIN } from "../../../dev/sandbox/network/network.ts";
 import { SITE } from "../support/world.ts";
 import type { Ammunition } from "./ammunition.ts";

@@ -64,14 +64,17 @@ export class Deployment {
    * @param quick whether the plugins run on from one operation to the next, and the state is saved at the end of each
    * operation only; else the engine starts its own plugins and saves after each step, as a test that kills it needs.
    * @param passphrase what the secrets in its state and its configuration are encrypted with. Default: a random one.
+   * @param environment further variables for the engine and the program.
    * @param project folder of the program. Default: the checkout.
    */
   public static async create(
     quick = true,
     passphrase = randomBytes(16).toString("hex"),
+    environment: Readonly<Record<string, string>> = {},
     project = PROJECT,
   ): Promise<Deployment> {
-    const toolchain = await resolveToolchain({ projectDir: PROJECT, stateDir: join(PROJECT, ".state") });
+    const resolved = await resolveToolchain({ projectDir: PROJECT, stateDir: join(PROJECT, ".state") });
+    const toolchain = { ...resolved, env: { ...resolved.env, ...environment } };
     const folder = mkdtempSync(join(tmpdir(), "immich-access-e2e-"));
     const workDir = join(folder, "project");
     mirrorProject(project, workDir);

@@ -6,7 +6,7 @@ import { closeSync, openSync, readFileSync, rmSync, truncateSync, writeFileSync,
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { type ClientOptions, WebSocket } from "ws";
-import type { DeviceHeaders } from "../../../cli/lib/outputs.ts";
+import type { DeviceHeaders } from "../../../components/site-check/answers.ts";
 import { curlConfig } from "../../../dev/commands/probes.ts";
 import { run } from "../../../dev/sandbox/run.ts";
 import type { Sandbox } from "../../../dev/sandbox/sandbox.ts";

@@ -4,7 +4,7 @@ import { examine } from "../../../cli/doctor/examine.ts";
 import type { Finding } from "../../../cli/doctor/finding.ts";
 import type { DoctorPayload } from "../../../components/origin-host/payload.ts";
 import type { HostReport } from "../../../cli/doctor/host.ts";
-import { parseDetour } from "../../../cli/doctor/network.ts";
+import { parseDetour } from "../../../components/site-check/network.ts";
 import { subjectsOf } from "../../../cli/doctor/subjects.ts";
 import type { Outputs } from "../../../cli/lib/outputs.ts";
 import { issue, newKey, selfSigned } from "../../../dev/sandbox/certificates/x509.ts";

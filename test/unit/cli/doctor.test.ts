@@ -21,7 +21,7 @@ import {
 } from "../../../cli/doctor/finding.ts";
 import { rangesFinding } from "../../../cli/doctor/host.ts";
 import { apiHiddenFinding, sharePagesFinding } from "../../../cli/doctor/shares.ts";
-import { destination, parseDetour } from "../../../cli/doctor/network.ts";
+import { destination, parseDetour } from "../../../components/site-check/network.ts";
 import { json, table } from "../../../cli/doctor/report.ts";
 
 const CHECK: Check = { id: "check", place: "host", title: "A check", why: "It matters.", fix: "mend" };
@@ -266,7 +266,7 @@ describe("Access", () => {
 });
 
 describe("the site's answers", () => {
-  const answer = (status: number, body = "", location = "") => ({ status, body, location });
+  const answer = (status: number, body = "", location = "") => ({ status, body, location, isChallenge: false });
   const login = "https://team.cloudflareaccess.com/cdn-cgi/access/login/photos.example.com?kid=1";
 
   it("the doctor judges the site's answer to a stranger", () => {
@@ -280,6 +280,12 @@ describe("the site's answers", () => {
       "wrong: gets past Access (522, the host does not answer Cloudflare: firewall or address)",
     );
     expect(brief(blockedFinding(CHECK, "no answer in time"))).toBe("unknown: no answer in time");
+  });
+
+  it("the doctor recognises that Cloudflare challenges a device as a bot", () => {
+    expect(brief(allowedFinding(CHECK, { ...answer(403), isChallenge: true }))).toBe(
+      "wrong: does not reach Immich: 403, Cloudflare asks for proof of a human (cf-mitigated: challenge)",
+    );
   });
 
   it("the doctor judges the site's answer to a device", () => {
@@ -338,7 +344,11 @@ describe("--connect-to", () => {
       from: { host: "2001:db8::1", port: undefined },
       to: { host: "fd00::1", port: undefined },
     });
-    for (const bad of ["", "a", "a:1", "a:1:b", "a:x:b:1", ":1:b:2"]) expect(parseDetour(bad)).toBeUndefined();
+    expect(parseDetour("::b:2")).toEqual({
+      from: { host: undefined, port: undefined },
+      to: { host: "b", port: 2 },
+    });
+    for (const bad of ["", "a", "a:1", "a:1:b", "a:x:b:1"]) expect(parseDetour(bad)).toBeUndefined();
   });
 
   it("--connect-to redirects only the names it lists", () => {

@@ -35,6 +35,8 @@ export const GOOD: Readonly<Record<string, string>> = {
   emailDomains: '["example.org"]',
   devices: '["annas-phone","frame"]',
   teamDomain: "team.cloudflareaccess.com",
+  // There is no site to ask.
+  siteCheckSeconds: "0",
 };
 
 /** Sets the configuration for the program, with these changes; `undefined` leaves a key out. */
