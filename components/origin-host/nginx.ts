@@ -1,4 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
+import { userError } from "../../settings/error.ts";
 import { hostStep, type HostConnection, type Inputs } from "./host-step.ts";
 import type { Payload } from "./payload.ts";
 
@@ -57,7 +58,7 @@ function requiredAudience(audience: pulumi.Output<string | undefined> | undefine
   if (audience === undefined) return null;
   return audience.apply((tag) => {
     if (!tag)
-      throw new Error("Cloudflare returned no audience tag for the Access application: run pulumi up --refresh");
+      throw userError("Cloudflare returned no audience tag for the Access application: run pulumi up --refresh");
     return tag;
   });
 }

@@ -27,9 +27,10 @@ const KEYS = "/root/.ssh/authorized_keys";
 
 test("a forced command in place of the first step stops up before it creates anything, and is named with the remedy", async () => {
   await onHost(`cp -p ${KEYS} /root/keys && sed -i 's/^/command="echo Please login as the user admin" /' ${KEYS}`);
-  const failure =
-    'the step firewall has not run: it has printed "Please login as the user admin" in place of its answer';
-  await expect(world.deployment.up()).rejects.toThrow(failure);
+  // The line begins with our own words, and not with the SDK's about a property that it cannot serialize.
+  await expect(world.deployment.up()).rejects.toThrow(
+    /^ *error: root@[\d.]+:22: the login has ended well, but the step firewall has not run: it has printed "Please login as the user admin" in place of its answer/m,
+  );
   expect(await made()).toEqual(NOTHING);
   await onHost(`mv /root/keys ${KEYS}`);
   // The engine has the step in its state, so it runs it again for another revision only.

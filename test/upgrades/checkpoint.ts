@@ -1,10 +1,9 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { globSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Deployment as ExportedState } from "@pulumi/pulumi/automation/index.js";
-import { renewalPeriod } from "../../components/renewal.ts";
 
-/** Where checkpoints lie: a folder for each version, a file for each stack. */
-const CHECKPOINTS = join(import.meta.dirname, "checkpoints");
+/** Where checkpoints lie: a folder for each version, in it a file for each stack, and its program. */
+export const CHECKPOINTS = join(import.meta.dirname, "checkpoints");
 
 /** The folder of a version's checkpoints. */
 export const folderOf = (version: string): string => join(CHECKPOINTS, version);
@@ -21,7 +20,6 @@ export interface StoredResource {
   type: string;
   inputs?: Record<string, unknown>;
   outputs?: Record<string, unknown>;
-  replacementTrigger?: unknown;
 }
 
 /** A state as `pulumi stack export` writes it. */
@@ -31,7 +29,7 @@ export interface State extends ExportedState {
 
 /** A stack that a version of the program has deployed. */
 export interface Checkpoint {
-  /** When it was deployed, RFC 3339. */
+  /** When it was deployed, RFC 3339: the day on which its program ran. */
   recorded: string;
   /** Salt of the key that is derived from the passphrase, for the secrets in `config`. */
   encryptionSalt: string;
@@ -42,41 +40,36 @@ export interface Checkpoint {
 }
 
 /** All checkpoints: their versions, the names of their stacks, and their files. */
-export function checkpoints(): { version: string; name: string; file: string }[] {
-  return readdirSync(CHECKPOINTS).flatMap((version) =>
-    readdirSync(folderOf(version)).map((entry) => ({
+export const checkpoints = (): { version: string; name: string; file: string }[] =>
+  readdirSync(CHECKPOINTS).flatMap((version) =>
+    globSync("*.json", { cwd: folderOf(version) }).map((entry) => ({
       version,
       name: entry.replace(/\.json$/, ""),
       file: join(folderOf(version), entry),
     })),
   );
-}
 
-/** Reads a checkpoint, as it were had it been deployed today, by way of the API at `apiUrl`. */
-export function readCheckpoint(file: string, apiUrl: string): Checkpoint {
-  const text = readFileSync(file, "utf8").replaceAll(API_URL, apiUrl);
-  const { recorded } = JSON.parse(text) as Checkpoint;
-  return movedTo(new Date(), new Date(recorded), text);
-}
+/** Reads a checkpoint. @param apiUrl the address of the API that its program is to use */
+export const readCheckpoint = (file: string, apiUrl = API_URL): Checkpoint =>
+  JSON.parse(readFileSync(file, "utf8").replaceAll(API_URL, apiUrl)) as Checkpoint;
 
 const DAY = 86_400_000;
 
 /**
- * Moves the times in a checkpoint by whole days to `now`: certificates would be due for renewal some day, and the preview
- * would replace them.
- *
- * The number of the period in which a key was made is moved by as many periods as have passed by today's way of counting,
- * so that another way of counting shows as the change that it is.
+ * Moves the times in a checkpoint by whole days, as if it had been recorded today. The certificates in it would be due for
+ * renewal some day by the clock of the TLS plugin, and the preview would rightly replace them.
  */
-function movedTo(now: Date, recorded: Date, text: string): Checkpoint {
-  const days = Math.floor((now.getTime() - recorded.getTime()) / DAY);
+export function movedToToday(checkpoint: Checkpoint): Checkpoint {
+  const days = Math.floor((Date.now() - Date.parse(checkpoint.recorded)) / DAY);
   const later = (date: string) => new Date(Date.parse(date) + days * DAY).toISOString().slice(0, 10);
-  const checkpoint = JSON.parse(text.replaceAll(/\b20\d\d-\d\d-\d\d(?=[T ]\d\d:\d\d:\d\d)/g, later)) as Checkpoint;
-  const { resources } = checkpoint.state.deployment;
-  const certificate = resources.find(({ type }) => type.endsWith(":OriginCaCertificate"));
-  const period = (time: Date) => renewalPeriod(time, Number(certificate?.inputs?.["requestedValidity"]));
-  for (const resource of resources) {
-    if (typeof resource.replacementTrigger === "number") resource.replacementTrigger += period(now) - period(recorded);
-  }
-  return checkpoint;
+  const text = JSON.stringify(checkpoint).replaceAll(/\b20\d\d-\d\d-\d\d(?=[T ]\d\d:\d\d:\d\d)/g, later);
+  return { ...(JSON.parse(text) as Checkpoint), recorded: checkpoint.recorded };
 }
+
+/** The settings of a configuration that are not secret, without the namespace in their names. */
+export const plainSettings = (config: Readonly<Record<string, unknown>>): Record<string, unknown> =>
+  Object.fromEntries(
+    Object.entries(config)
+      .filter(([, value]) => !(typeof value === "object" && value !== null && "secure" in value))
+      .map(([key, value]) => [key.replace(/^.*:/, ""), value]),
+  );

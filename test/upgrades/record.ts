@@ -1,15 +1,14 @@
-// Records the checkpoints of a version: node dev/commands/bootstrap.mjs test/upgrades/record.ts 0.2.0
+// Records a version, its program and the stacks that come of it: node dev/commands/bootstrap.mjs test/upgrades/record.ts 0.2.0
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { command, report, UsageError } from "../../dev/commands/terminal.ts";
 import { Deployment } from "../e2e/support/deployment.ts";
 import { SECOND_ORIGIN, startSecondHost, type SecondHost } from "../e2e/support/second-host.ts";
 import { SHARES, startWorld, type World } from "../e2e/support/world.ts";
-import { API_URL, type Checkpoint, folderOf, PASSPHRASE, type State } from "./checkpoint.ts";
+import { API_URL, type Checkpoint, folderOf, PASSPHRASE, plainSettings, type State } from "./checkpoint.ts";
+import { packProgram } from "./program.ts";
 
 type Settings = Readonly<Record<string, unknown>>;
-
-const isSecret = (value: unknown) => typeof value === "object" && value !== null && "secure" in value;
 
 /** What each checkpoint has beside the settings of a test's world. */
 function variants({ sandbox }: World, second: SecondHost): Readonly<Record<string, Settings>> {
@@ -76,10 +75,7 @@ async function record(world: World, settings: Settings, clean: (text: string) =>
   // Another stack encrypts it anew, with the passphrase that the test knows.
   const kept = await Deployment.create(true, PASSPHRASE);
   try {
-    const plain = Object.entries(JSON.parse(clean(JSON.stringify(config))) as Settings).filter(
-      ([, value]) => !isSecret(value),
-    );
-    await kept.configure(Object.fromEntries(plain.map(([key, value]) => [key.replace(/^.*:/, ""), value])), {
+    await kept.configure(plainSettings(JSON.parse(clean(JSON.stringify(config))) as Settings), {
       apiToken: world.sandbox.token,
       sshPrivateKey: world.sandbox.sshTarget.privateKey,
     });
@@ -96,12 +92,14 @@ async function record(world: World, settings: Settings, clean: (text: string) =>
 
 const usage = `usage: node dev/commands/bootstrap.mjs test/upgrades/record.ts VERSION
 
-Deploys the program of this checkout on the hosts of its own sandbox, and saves the resulting states under
+Deploys the program of this checkout on the hosts of its own sandbox, and saves the program and the resulting states under
 test/upgrades/checkpoints/VERSION/. Run it as root at a release, on the commit that gives package.json its new version, and
 commit what it writes. It takes about five minutes.`;
 
 await command({ usage, words: { what: "version" } }, async ([version = "", ...others]) => {
   if (!/^\d+\.\d+\.\d+$/.test(version) || others.length > 0) throw new UsageError("name one version, such as 0.2.0");
+  mkdirSync(folderOf(version), { recursive: true });
+  await packProgram(version);
   const world = await startWorld();
   try {
     await recordAll(world, folderOf(version));
@@ -114,7 +112,6 @@ await command({ usage, words: { what: "version" } }, async ([version = "", ...ot
 async function recordAll(world: World, folder: string): Promise<void> {
   const second = await startSecondHost(world);
   try {
-    mkdirSync(folder, { recursive: true });
     for (const [name, settings] of Object.entries(variants(world, second))) {
       report(`Deploying ${name} (usually 40 s)`);
       const checkpoint = await record(world, settings, withoutMachine(world, second));

@@ -4,9 +4,10 @@ import type { AddressInfo } from "node:net";
 import type { EngineEvent } from "@pulumi/pulumi/automation/index.js";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import manifest from "../../package.json" with { type: "json" };
-import { Deployment } from "../e2e/support/deployment.ts";
+import { Deployment, PROJECT } from "../e2e/support/deployment.ts";
 import { isDefaultProvider, previewed } from "./changes.ts";
-import { checkpoints, PASSPHRASE, readCheckpoint } from "./checkpoint.ts";
+import { checkpoints, movedToToday, PASSPHRASE, readCheckpoint } from "./checkpoint.ts";
+import { programs, useProgram } from "./program.ts";
 
 // An upgrade from any released version changes nothing of a deployed stack but the agent on its hosts. A change of the
 // program that moves a resource to another URN gives the resource an alias.
@@ -29,15 +30,18 @@ afterAll(async () => {
   await deployment.dispose();
 });
 
-test("the version in package.json has checkpoints, by test/upgrades/record.ts", () => {
+test("the version in package.json has checkpoints and its program, by test/upgrades/record.ts", () => {
   expect(checkpoints().map(({ version }) => version)).toContain(manifest.version);
+  expect(programs()).toContain(manifest.version);
 });
 
 test.each(checkpoints())("an upgrade from $version changes nothing of a stack: $name", async ({ file }) => {
   asked = [];
   const { port } = api.address() as AddressInfo;
-  const { encryptionSalt, config, state } = readCheckpoint(file, `http://127.0.0.1:${port}/client/v4`);
+  const checkpoint = movedToToday(readCheckpoint(file, `http://127.0.0.1:${port}/client/v4`));
+  const { recorded, encryptionSalt, config, state } = checkpoint;
   const { stack } = deployment;
+  useProgram(deployment, PROJECT, recorded);
   await stack.workspace.saveStackSettings(stack.name, { encryptionSalt, config });
   await stack.importStack(state);
 

@@ -53,6 +53,12 @@ function ruleText(saved: string): string {
     .join("\n");
 }
 
+/** A zone with its host names in order: Cloudflare learns of those of several sites at the same time. */
+function withoutOrder({ origin_pulls, ...zone }: State["zones"][number]) {
+  const hostnames = origin_pulls.hostnames.toSorted((one, other) => one.hostname.localeCompare(other.hostname));
+  return { ...zone, origin_pulls: { ...origin_pulls, hostnames } };
+}
+
 /** The parts of the double's state that the real API would show, with names in place of ids. */
 function cloudflare(state: State): Fingerprint {
   const { access_apps, access_policies, service_tokens, identity_providers, dns_records, zones, organizations, ips } =
@@ -67,7 +73,7 @@ function cloudflare(state: State): Fingerprint {
     origin_certificates: state.origin_certificates
       .filter(({ revoked_at }) => revoked_at === null)
       .map(({ serial_number: _serial, ...rest }) => rest),
-    zones,
+    zones: zones.map(withoutOrder),
     organizations,
     ips,
   };

@@ -1,0 +1,116 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Outcome } from "../e2e/support/deployment.ts";
+import { failures, startProber } from "../e2e/support/prober.ts";
+import { type Outputs, SITE } from "../e2e/support/world.ts";
+import { differences, fingerprint, type Fingerprint } from "../faults/support/fingerprint.ts";
+import { isDefaultProvider } from "./changes.ts";
+import type { State } from "./checkpoint.ts";
+import { UpgradedStack } from "./deployed.ts";
+import { programs } from "./program.ts";
+
+/** Milliseconds that end what hangs, where several operations follow one another on a busy machine. */
+const SEVERAL_OPERATIONS = 900_000;
+
+/** What the engine says of a step that `whileFailing` has failed. */
+const FAILED = "Process exited with status 1";
+
+// A stack that a released version has deployed, with its own agent on a real host, is taken over by this program.
+
+describe.each(programs())("a stack that %s has deployed", (version) => {
+  let stack: UpgradedStack;
+  /** What this program leaves when it deploys the stack itself, and when it destroys it. */
+  let fresh: Fingerprint, gone: Fingerprint;
+  let outputs: Outputs;
+
+  beforeAll(async () => {
+    stack = await UpgradedStack.start(version);
+    stack.useThis();
+    await stack.deployment.up();
+    fresh = await fingerprint(stack.world);
+    await stack.deployment.destroy();
+    gone = await fingerprint(stack.world);
+  }, SEVERAL_OPERATIONS);
+  afterAll(() => stack.close());
+
+  /** Runs an operation; strangers try to get in all the while. */
+  async function watched(operation: () => Promise<Outcome>): Promise<Outcome> {
+    const prober = startProber(stack.world.sandbox, SITE);
+    const [ended] = await Promise.allSettled([operation()]);
+    const steps = ended.status === "fulfilled" ? ended.value.steps : [];
+    expect(failures(await prober.stop(), steps)).toEqual([]);
+    if (ended.status === "rejected") throw ended.reason;
+    return ended.value;
+  }
+
+  async function deployReleased(): Promise<void> {
+    stack.useReleased();
+    await stack.deployment.up();
+    stack.useThis();
+  }
+
+  const pinged = async () => (await stack.world.visit("/api/server/ping", outputs.devices["annas-phone"])).status;
+
+  test("is the recorded one, and online", async () => {
+    await deployReleased();
+    const urns = ({ deployment }: State) =>
+      deployment.resources.map(({ urn }) => urn).filter((urn) => !isDefaultProvider(urn));
+    expect(urns(await stack.state()).sort()).toEqual(urns(stack.checkpoint.state).sort());
+    outputs = await stack.deployment.outputs<Outputs>();
+    expect(await pinged()).toBe(200);
+    // It is the version's own agent that has been at work.
+    expect(differences(fresh, await fingerprint(stack.world))).not.toEqual([]);
+  });
+
+  test("is upgraded by one up, and nobody gets in unasked meanwhile", async () => {
+    const { steps } = await watched(() => stack.deployment.up());
+    const changes = steps.filter(({ op, type }) => op !== "update" || type !== "command:remote:Command");
+    expect(changes).toEqual([]);
+    expect(steps.map(({ name }) => name)).toContain("nginx-command");
+    expect(await stack.deployment.outputs<Outputs>()).toEqual(outputs);
+    expect(await pinged()).toBe(200);
+  });
+
+  test("is then as if this program had deployed it", async () => {
+    expect(differences(fresh, await fingerprint(stack.world))).toEqual([]);
+  });
+
+  test("is not changed by a second up", async () => {
+    const { steps } = await stack.deployment.up();
+    expect(steps).toEqual([]);
+  });
+
+  test("is destroyed without a trace, and nobody gets in unasked meanwhile", async () => {
+    await watched(() => stack.deployment.destroy());
+    const found = await fingerprint(stack.world);
+    expect(differences(gone, found)).toEqual([]);
+    expect(Object.keys(found).filter((name) => name.includes("immich-access"))).toEqual([]);
+    const { access_apps, access_policies, service_tokens, dns_records } = await stack.world.api.state();
+    expect([access_apps, access_policies, service_tokens, dns_records]).toEqual([[], [], [], []]);
+  });
+
+  test("is destroyed without a trace after an upgrade that has come no further than the firewall", async () => {
+    await deployReleased();
+    await stack.whileFailing("certificates", "none", async () => {
+      await expect(watched(() => stack.deployment.up())).rejects.toThrow(FAILED);
+    });
+    await watched(() => stack.deployment.destroy());
+    expect(differences(gone, await fingerprint(stack.world))).toEqual([]);
+  });
+
+  test(
+    "is destroyed after an upgrade of whose first step the engine knows nothing, and can be deployed again",
+    async () => {
+      await deployReleased();
+      await stack.whileFailing("firewall", "all", async () => {
+        await expect(watched(() => stack.deployment.up())).rejects.toThrow(FAILED);
+      });
+      // The agent that deletes is the old one, which leaves what it does not know.
+      await watched(() => stack.deployment.destroy());
+      await stack.deployment.up();
+      expect(differences(fresh, await fingerprint(stack.world))).toEqual([]);
+      await stack.deployment.destroy();
+      expect(differences(gone, await fingerprint(stack.world))).toEqual([]);
+    },
+    SEVERAL_OPERATIONS,
+  );
+});
