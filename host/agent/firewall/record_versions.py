@@ -14,7 +14,9 @@ _POSITIONS = ("sshPort", "upstreamPort", "droppedPort", "owner")
 def sites_fields(fields: Mapping[str, Any], version: int) -> "Mapping[str, Mapping[str, Any]]":
     """The sites by name, with the fields of the current version. Version 1 did not store what each serves."""
     if version == 1:
-        named = {name: {"serves": None, "owner": None, **dict(zip(_POSITIONS, needs))} for name, needs in fields.items()}
+        named = {
+            name: {"serves": None, "owner": None, **dict(zip(_POSITIONS, needs))} for name, needs in fields.items()
+        }
         return {name: _of_version_2(needs) for name, needs in named.items()}
     sites: Mapping[str, Mapping[str, Any]] = fields["sites"]
     return {name: _of_version_2(needs) for name, needs in sites.items()} if version == 2 else sites

@@ -31,7 +31,9 @@ def find_bridges() -> Bridges:
     return sort_bridges(links, outside_interfaces(), docker_api.bridges())
 
 
-def sort_bridges(links: "Sequence[dict[str, Any]]", default_routes: Collection[str], dockers: Collection[str]) -> Bridges:
+def sort_bridges(
+    links: "Sequence[dict[str, Any]]", default_routes: Collection[str], dockers: Collection[str]
+) -> Bridges:
     """Sorts the bridges among `links`, as `ip -j -d link show` lists them.
 
     A bridge without ports counts as inside only if it is one of `dockers`, Docker's own.

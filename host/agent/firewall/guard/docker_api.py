@@ -40,7 +40,7 @@ class _Connection(http.client.HTTPConnection):
 @functools.cache
 def containers() -> "list[Container]":
     """The running containers; none where Docker does not run or does not answer."""
-    return [_container(item) for item in _get("/containers/json") or []]
+    return [parse_container(item) for item in _get("/containers/json") or []]
 
 
 @functools.cache
@@ -50,7 +50,8 @@ def bridges() -> "set[str]":
     return {name for name in names if name}
 
 
-def _container(item: "dict[str, Any]") -> Container:
+def parse_container(item: "dict[str, Any]") -> Container:
+    """One entry of the answer to `/containers/json`."""
     networks = ((item.get("NetworkSettings") or {}).get("Networks") or {}).values()
     addresses = [network.get(key) for network in networks for key in ("IPAddress", "GlobalIPv6Address")]
     ports = [

@@ -21,9 +21,7 @@ def own_networks() -> "list[str]":
 
 def networks_of(interfaces: "Sequence[dict[str, Any]]") -> "list[str]":
     """The same, from what `ip -j -d address show` lists. A bridge counts if another interface than a veth is its port."""
-    masters = {
-        one["master"] for one in interfaces if "master" in one and _kind(one) not in ("veth", "tun")
-    }
+    masters = {one["master"] for one in interfaces if "master" in one and _kind(one) not in ("veth", "tun")}
     found: list[str] = []
     for interface in interfaces:
         if _kind(interface) in VIRTUAL and interface.get("ifname") not in masters:

@@ -55,12 +55,12 @@ def parse_iptables(listing: Sequence[str]) -> list[Publication]:
     for line in listing:
         words = shlex.split(line)
         options = {word: words[at + 1] for at, word in enumerate(words[:-1]) if words[at - 1] != "!"}
-        target = _endpoint(options.get("--to-destination", ""), options.get("--dport", ""))
-        if options.get("-p") != "tcp" or target is None:
-            continue
-        found += [
-            Publication(_specific(options.get("-d")), port, target) for port in _ports(options.get("--dport", ""))
-        ]
+        target = _target(options.get("--to-destination", ""))
+        if options.get("-p") == "tcp" and target is not None:
+            found += [
+                Publication(_specific(options.get("-d")), port, Endpoint(target.address, target.port or port))
+                for port in _ports(options.get("--dport", ""))
+            ]
     return found
 
 
@@ -78,7 +78,7 @@ def parse_nftables(ruleset: Mapping[str, Any]) -> list[Publication]:
         ports = [port for value in _matched(rule["expr"], "tcp", "dport") for port in _ports(value)]
         addresses = [*_matched(rule["expr"], "ip", "daddr"), *_matched(rule["expr"], "ip6", "daddr")] or [None]
         found += [
-            Publication(_specific(address), port, Endpoint(target[0], target[1] or port))
+            Publication(_specific(address), port, Endpoint(target.address, target.port or port))
             for port in ports
             for address in addresses
         ]
@@ -147,26 +147,23 @@ def _ports(text: object) -> "list[int]":
     return list(found) if len(found) <= 100 else []
 
 
-def _endpoint(text: str, default_port: str) -> "Endpoint | None":
-    """The target `address:port`, `[IPv6 address]:port` or a bare address, which keeps the port."""
-    host, colon, port = text.rpartition(":")
-    if text.endswith("]") or not colon:
-        host, port = text, default_port
-    if not port.isdigit():
-        return None
+def _target(text: str) -> "Endpoint | None":
+    """The target `address:port`, `[IPv6 address]:port` or a bare address, which keeps the port: 0."""
+    bare = text.endswith("]") or ":" not in text
+    host, _, port = (text, "", "0") if bare else text.rpartition(":")
     try:
         return Endpoint(str(ipaddress.ip_address(host.strip("[]"))), int(port))
     except ValueError:
         return None
 
 
-def _dnat(expressions: Sequence[Mapping[str, Any]]) -> "tuple[str, int] | None":
+def _dnat(expressions: Sequence[Mapping[str, Any]]) -> "Endpoint | None":
     """The target of a rule's `dnat`, with port 0 where it keeps the port."""
     for expression in expressions:
         target: Any = expression.get("dnat")
         if isinstance(target, dict) and isinstance(target.get("addr"), str):
             port = target.get("port")
-            return str(ipaddress.ip_address(target["addr"])), port if isinstance(port, int) else 0
+            return Endpoint(str(ipaddress.ip_address(target["addr"])), port if isinstance(port, int) else 0)
     return None
 
 

@@ -13,11 +13,11 @@ from agent.firewall import former_docker_user
 from agent.firewall.guard import publications, table
 from agent.firewall.guard.bridges import find_bridges
 from agent.firewall.guard.doors import Doors, find_doors, own_port
-from agent.firewall.installation import FOLDER
+from agent.firewall.installation import FOLDER, GUARD as UNIT
 from agent.firewall.plan import open_ssh_ports
 from agent.firewall.request import Needs
 from agent.firewall.rules import HTTPS_PORT
-from agent.system import is_installed
+from agent.system import is_installed, run
 
 FILE = Path("/etc/immich-access/guard.nft")
 
@@ -120,6 +120,8 @@ def require(guard: Guard) -> None:
         raise HostError(f"the table that closes Immich's port is not the one in {FILE}")
     if not table.closes_as_much(file.content.decode(errors="replace"), guard.text):
         raise HostError("the table that closes Immich's port does not fit the ports and bridges that the host has now")
+    if run(["systemctl", "is-enabled", "--quiet", UNIT], check=False).returncode != 0:
+        raise HostError(f"{UNIT} is not enabled, so the table will be missing after a reboot")
 
 
 def remove() -> None:

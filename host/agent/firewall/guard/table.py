@@ -78,9 +78,7 @@ def refuse_unsupported(text: str) -> None:
     """Raises RefusedError where the kernel cannot have the table. Changes nothing."""
     tried = run(["nft", "-c", "-f", "-"], text=text, check=False)
     if tried.returncode != 0:
-        raise RefusedError(
-            f"the kernel does not take a table of nftables ({first_line(tried)}), which {WAY_OUT}"
-        )
+        raise RefusedError(f"the kernel does not take a table of nftables ({first_line(tried)}), which {WAY_OUT}")
 
 
 @functools.cache
