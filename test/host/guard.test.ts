@@ -28,7 +28,9 @@ const DROP_IN = "/etc/systemd/system/nftables.service.d/immich-access.conf";
 
 const DOCTOR = {
   ...PAYLOAD,
-  sites: [{ hostname: PAYLOAD.hostname, serves: "immich", upstream: PAYLOAD.upstream, tokenCheck: false, audience: null }],
+  sites: [
+    { hostname: PAYLOAD.hostname, serves: "immich", upstream: PAYLOAD.upstream, tokenCheck: false, audience: null },
+  ],
 };
 
 /** Neither strangers nor neighbours reach Immich, and the host does. */
@@ -89,7 +91,10 @@ describe("with Immich's port published to everyone", () => {
 describe("whatever happens to the tables of others, it stays closed:", () => {
   test.each([
     ["a restart of Docker", "systemctl restart docker"],
-    ["Docker's chains flushed, and everything let through", "iptables -F DOCKER-USER; iptables -I FORWARD -j ACCEPT; ip6tables -I FORWARD -j ACCEPT"],
+    [
+      "Docker's chains flushed, and everything let through",
+      "iptables -F DOCKER-USER; iptables -I FORWARD -j ACCEPT; ip6tables -I FORWARD -j ACCEPT",
+    ],
     ["everything let in", "iptables -I INPUT -j ACCEPT; ip6tables -I INPUT -j ACCEPT"],
     ["ufw reload", "ufw reload"],
     ["ufw disabled and enabled", "ufw disable; ufw --force enable"],
@@ -146,7 +151,7 @@ describe("what takes the table away is noticed:", () => {
   });
 
   test("so is a rule of somebody else's in it, also when Cloudflare does not answer", async () => {
-    await around.on("nft insert rule inet immich_access judge accept");
+    await around.on("nft insert rule inet immich_access containers_only accept");
     expect(await around.stranger()).toEqual(OPEN);
     const { code, said } = await api.refresh("busy", { status: 503 });
     expect(code).not.toBe(0);
@@ -182,7 +187,9 @@ test("removal takes everything of it away, and leaves Docker alone", async () =>
   expect(await host.step("firewall-remove", PAYLOAD)).toMatchObject({ code: 0 });
   expect(await started()).toBe(before);
   expect(await around.table()).toBe("");
-  const left = await around.on(`ls -d ${FILE} /etc/immich-access ${DROP_IN} 2>/dev/null; find /etc/systemd -name 'immich-access*'; true`);
+  const left = await around.on(
+    `ls -d ${FILE} /etc/immich-access ${DROP_IN} 2>/dev/null; find /etc/systemd -name 'immich-access*'; true`,
+  );
   expect(left).toBe("");
   expect((await host.inside("systemctl show nftables -p ExecStartPost")).stdout).not.toContain("immich-access");
   expect((await host.inside("systemctl restart docker")).code).toBe(0);
