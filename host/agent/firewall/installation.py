@@ -65,7 +65,7 @@ def activate() -> None:
 def _enable(*wanted: str) -> None:
     """Enables installed units."""
     states = run(["systemctl", "is-enabled", *wanted], check=False).stdout.split()
-    units = [unit for unit, state in zip(wanted, states) if state != "enabled"]
+    units = [unit for unit, state in zip(wanted, states, strict=True) if state != "enabled"]
     if units:
         # Docker already runs, so systemd must reload to learn its new requirement.
         reload = [] if GUARD in units else ["--no-reload"]
