@@ -10,7 +10,6 @@ from agent.firewall.guard import docker_api
 from agent.firewall.plan import outside_interfaces
 from agent.system import run
 
-
 # What container engines call their bridges. The table has these names itself.
 USUAL = re.compile(r"docker0|docker_gwbridge|(br-|podman|cni-podman).*")
 
