@@ -18,7 +18,7 @@ import {
   uniqueList,
   problemUnless,
 } from "./fields.ts";
-import { isHostname, rangeProblem, unreachableReason } from "./network.ts";
+import { homeNetworkProblem, isHostname, rangeProblem, unreachableReason } from "./network.ts";
 import { privateKeyProblem } from "./ssh.ts";
 
 declare module "zod" {
@@ -78,6 +78,12 @@ const hostShape = {
   )
     .refine((list) => list.length > 0, "needs at least one public address of the host")
     .meta({ fix: "--path 'originAddresses[0]' <public address of the host>" }),
+  homeNetworks: uniqueList(
+    text((value) => {
+      const problem = homeNetworkProblem(value);
+      return problem && `has ${value}, which ${problem}`;
+    }),
+  ).meta({ fix: "--path 'homeNetworks[0]' 192.168.1.0/24" }),
 };
 
 /** The message for an invalid entry of `moreSites` or `moreHosts`. */
@@ -104,6 +110,7 @@ const moreHost = z.strictObject(
     ...hostShape,
     sshPort: hostShape.sshPort.default(22),
     sshUser: hostShape.sshUser.default("root"),
+    homeNetworks: hostShape.homeNetworks.default([]),
     immichUpstream: siteShape.immichUpstream.default("127.0.0.1:2283"),
   },
   { error: partError("host") },
@@ -136,7 +143,6 @@ export const settingsSchema = z.strictObject({
   moreHosts: z.array(moreHost, { error: "must be a list" }).meta({
     fix: "--path 'moreHosts[0].sshAddress' <address>   # and .sshHostKey, .originAddresses[0]",
   }),
-  dockerPublishedPort: oneOf(["refuse", "drop"]).meta({ fix: "dockerPublishedPort refuse" }),
   publicShareHostname: z
     .string()
     .superRefine((value, context) => {

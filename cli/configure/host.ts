@@ -22,13 +22,12 @@ export async function surveyHost(connection: Connection, hostname: string): Prom
 }
 
 /** Tasks on the host before the first `pulumi up`, which otherwise stops with the same messages. */
-export function hostTasks({ published, openings, sites }: Survey, hostname: string): string[] {
+export function hostTasks({ openings, sites }: Survey, hostname: string): string[] {
   return [
     ...openings.map(
       (opening) =>
         `ufw's rule "${opening.rule}" opens port ${opening.port.toString()} to everyone: run \`${opening.delete}\` on the host`,
     ),
-    ...published.map(({ problem, remedy }) => `${problem}; ${remedy}`),
     ...sites.map(
       (file) =>
         `nginx has another server for ${hostname} in ${file}, which would answer in place of this program's: take it out ` +

@@ -49,8 +49,8 @@ export async function examine({ settings, outputs, network, api, askHost }: Exam
 
   const findings = await Promise.all([
     published.then((facts) => [clockFinding("workstation", facts?.ahead)]),
-    ...hosts.map(async ({ subject, host, ports }) =>
-      withSubject(subject, [await straightToHost(network, host.originAddresses, ports)]),
+    ...hosts.map(async ({ subject, host, asked }) =>
+      withSubject(subject, [await straightToHost(network, host.originAddresses, closedPorts(await asked))]),
     ),
     ...sites.map(async ({ subject, settings: { hostname } }) => withSubject(subject, await resolved(hostname))),
     ...shares.map(async ({ subject, settings: { hostname } }) =>
@@ -87,6 +87,11 @@ function findingsOnHost(
     clockFinding("host", facts && report.facts.time - at + facts.ahead),
   ];
 }
+
+/** The host's ports that must be closed to everyone, or to everyone but Cloudflare; without a report what is certain. */
+const closedPorts = (asked: HostAnswer): number[] => [
+  ...new Set([443, ...(typeof asked === "string" ? [] : asked.report.facts.guardedPorts)]),
+];
 
 const list = ({ ipv4_cidrs: ipv4, ipv6_cidrs: ipv6 }: IpRanges) => [...ipv4, ...ipv6];
 

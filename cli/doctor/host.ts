@@ -69,10 +69,10 @@ const CHECKS: HostChecks = {
     why: "An unconfirmed change is rolled back, and the host may be open again.",
     fix: RERUN,
   },
-  docker: {
-    title: "Docker",
-    why: "A port that Docker publishes is open to everyone, whatever ufw says.",
-    fix: "change the line and run `docker compose up -d` on the host",
+  "port-guard": {
+    title: "Immich's port",
+    why: "Docker opens what it publishes to everyone, whatever ufw says, so others could reach Immich without Access.",
+    fix: RERUN,
   },
   nginx: {
     title: "nginx",

@@ -90,16 +90,18 @@ const doctorAnswer = {
     ranges: z.strictObject({ ipv4: z.array(z.string()), ipv6: z.array(z.string()) }).nullable(),
     /** The step that was at work meanwhile. */
     busy: z.string().nullable(),
+    /** Ports of the host that lead to what the sites serve, and that strangers must not reach. */
+    guardedPorts: z.array(z.int()),
   }),
 };
 
 const surveyAnswer = {
   /** Addresses of the host's own interfaces to the internet; behind a router these are private ones. */
   addresses: z.array(z.string()),
+  /** Private networks, in CIDR form, that the host is in. */
+  networks: z.array(z.string()),
   /** Where Immich answers on the host, `address:port`. */
   immich: z.array(z.string()),
-  /** What is wrong with how Docker publishes Immich, and what mends that. */
-  published: z.array(z.strictObject({ problem: text, remedy: text })),
   /** Rules of ufw that open a port to everyone, with the command that deletes them. */
   openings: z.array(z.strictObject({ rule: text, port: z.int(), delete: text })),
   /** Files of nginx with another server for the host name. */

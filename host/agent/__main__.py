@@ -19,7 +19,7 @@ def request_for(step: str) -> Mapping[str, Any]:
         armed = record.read_armed()
         # The window starts with the service, so a reboot restarts it.
         time.sleep(0 if armed is None else armed.seconds)
-    return {"payload": refresh.fetch_ranges()} if step == "firewall-refresh" else {}
+    return {"payload": refresh.fetch_payload()} if step == "firewall-refresh" else {}
 
 
 def run(step: str) -> int:

@@ -71,10 +71,12 @@ def site_facts(client_authority: str | None, certificate: str | None) -> dict[st
     return {"clientAuthority": client_authority, "certificate": certificate}
 
 
-def host_facts(time: float, ranges: "Ranges | None", busy: str | None) -> dict[str, object]:
+def host_facts(
+    time: float, ranges: "Ranges | None", busy: str | None, guarded_ports: Sequence[int]
+) -> dict[str, object]:
     """Facts about the host that the step `doctor` reports without judging them."""
     lists = None if ranges is None else {"ipv4": ranges.ipv4, "ipv6": ranges.ipv6}
-    return {"time": time, "ranges": lists, "busy": busy}
+    return {"time": time, "ranges": lists, "busy": busy, "guardedPorts": list(guarded_ports)}
 
 
 def examined_site(checks: Mapping[str, object], facts: Mapping[str, object]) -> dict[str, object]:
@@ -89,11 +91,6 @@ def examination(
     return {"checks": checks, "sites": sites, "facts": facts}
 
 
-def publication(problem: str, remedy: str) -> dict[str, str]:
-    """One way in which Docker publishes Immich to everyone."""
-    return {"problem": problem, "remedy": remedy}
-
-
 def opening(rule: str, port: int, delete: str) -> dict[str, object]:
     """A rule of ufw that opens a port to everyone."""
     return {"rule": rule, "port": port, "delete": delete}
@@ -101,16 +98,16 @@ def opening(rule: str, port: int, delete: str) -> dict[str, object]:
 
 def survey(
     addresses: Sequence[str],
+    networks: Sequence[str],
     immich: Sequence[str],
-    publications: Sequence[Mapping[str, Any]],
     openings: Sequence[Mapping[str, Any]],
     sites: Sequence[str],
 ) -> dict[str, object]:
-    """Of the step `survey`; `publications` are those of `publication`, `openings` those of `opening`."""
+    """Of the step `survey`; `openings` are those of `opening`."""
     return {
         "addresses": list(addresses),
+        "networks": list(networks),
         "immich": list(immich),
-        "published": list(publications),
         "openings": list(openings),
         "sites": list(sites),
     }

@@ -17,10 +17,10 @@ from agent import answer
 from agent.access import client, installation as access
 from agent.errors import HostError
 from agent.files import files_to_change
-from agent.firewall import docker_user, installation, kernel, record, ufw
+from agent.firewall import installation, kernel, record, ufw
 from agent.firewall.confirmation import plan_for
-from agent.firewall.docker import refuse_published
-from agent.firewall.request import Request, parse_needs, request_for, upstreams
+from agent.firewall.guard import steps as guard
+from agent.firewall.request import Request, parse_needs, request_for
 from agent.lock import LOCK
 from agent.nginx import service, steps as nginx
 from agent.nginx.layout import RANGES
@@ -60,19 +60,18 @@ class _Examination:
         ]
         self._audiences = {site["hostname"]: site["audience"] for site in payload["sites"]}
         needs = parse_needs(payload, owner=None)
-        self._upstreams = sorted(upstreams(needs))
         # Compare with the host's current ranges, which may be newer than the deployment's.
         ranges = record.read_ranges()
         self._request = None if ranges is None else request_for(payload, needs, ranges)
         sites = record.read_sites() if self._request is None else record.sites_with(self._request)
-        self._dropped = docker_user.ports_to_drop(sites.values())
+        self._guard = guard.plan_guard(task.modules, sites)
 
     def report(self) -> dict[str, object]:
         checks: dict[str, Callable[[], str]] = {
             "firewall": self._firewall,
             "firewall-kernel": self._kernel,
             "firewall-change": self._change,
-            "docker": self._docker,
+            "port-guard": self._port_guard,
             "nginx": self._nginx,
             "token-check": self._token_check,
             "ranges": self._ranges,
@@ -88,7 +87,7 @@ class _Examination:
 
     def _facts(self) -> dict[str, object]:
         ranges = None if self._request is None else self._request.ranges
-        return answer.host_facts(time.time(), ranges, _busy())
+        return answer.host_facts(time.time(), ranges, _busy(), sorted(self._guard.doors.host_ports))
 
     def _require_request(self) -> Request:
         if self._request is None:
@@ -119,14 +118,15 @@ class _Examination:
             raise HostError("the firewall's last change was undone, because no new SSH connection confirmed it")
         return f"change {change.number} is confirmed"
 
-    def _docker(self) -> str:
-        dropped = self._dropped
-        for serves, port in self._upstreams:
-            refuse_published(serves, port, dropped)
-        if not docker_user.in_force(dropped):
-            ports = " and ".join(str(port) for port in dropped)
-            raise HostError(f"the rule for port {ports} is not the first in Docker's chain {docker_user.CHAIN}")
-        return "Docker publishes nothing past nginx" if self._upstreams else "Immich runs on another host"
+    def _port_guard(self) -> str:
+        guard.require(self._guard)
+        doors = self._guard.doors
+        if not doors.host_ports:
+            return "no port of this host leads to what the sites serve"
+        ports = " and ".join(str(port) for port in sorted(doors.host_ports))
+        home = sorted({str(network) for network, _ in doors.home})
+        others = f" and {', '.join(home)}" if home else ""
+        return f"the table in force closes port {ports} to all but this host, its containers{others}"
 
     def _nginx(self) -> str:
         service.require()

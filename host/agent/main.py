@@ -25,12 +25,10 @@ class _Step(NamedTuple):
 
 # Each step imports only its own module: the agent arrives as text, and compiling all of it takes longer than many
 # steps run.
-# Three steps take no lock. `doctor` and `survey` are read-only. Docker waits for `firewall-docker-user` and would not
-# start if the lock timed out; that step's change is one transaction.
+# Two steps take no lock: `doctor` and `survey` are read-only.
 STEPS = {
     "certificates": _Step("agent.certificates.steps", "apply"),
     "firewall": _Step("agent.firewall.steps", "firewall"),
-    "firewall-docker-user": _Step("agent.firewall.docker_user", "reinstate", remote=False, locked=False),
     "firewall-refresh": _Step("agent.firewall.steps", "refresh", remote=False),
     "firewall-remove": _Step("agent.removal", "remove_stack"),
     "firewall-undo": _Step("agent.firewall.confirmation", "undo", remote=False),

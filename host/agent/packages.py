@@ -24,9 +24,13 @@ TIMEOUT_SECONDS = 600.0
 OPTIONS = ("-qq", "-o", "DPkg::Lock::Timeout=60", "-o", "Acquire::Retries=2", "-o", "Acquire::http::Timeout=30")
 
 
+# Programs whose package has another name.
+PACKAGES = {"nft": "nftables"}
+
+
 def missing(programs: Sequence[str]) -> list[str]:
-    """The programs that are not installed. Each is in the package of the same name."""
-    return [program for program in programs if not is_installed(program)]
+    """The packages of those programs that are not installed."""
+    return [PACKAGES.get(program, program) for program in programs if not is_installed(program)]
 
 
 def install(packages: Sequence[str]) -> None:

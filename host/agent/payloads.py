@@ -8,7 +8,7 @@ from typing import Literal, TypedDict
 class FirewallPayloadSite(TypedDict):
     hostname: str
     serves: Literal["immich", "shares"]
-    upstreamPort: int | None
+    upstream: str
 
 
 class FirewallPayloadRanges(TypedDict):
@@ -21,14 +21,14 @@ class FirewallPayload(TypedDict):
     sites: list[FirewallPayloadSite]
     ranges: FirewallPayloadRanges
     sshPort: int
-    dockerPublishedPort: Literal["refuse", "drop"]
+    homeNetworks: list[str]
     confirmSeconds: int
 
 
 class FirewallRemovePayloadSite(TypedDict):
     hostname: str
     serves: Literal["immich", "shares"]
-    upstreamPort: int | None
+    upstream: str
 
 
 class FirewallRemovePayloadRanges(TypedDict):
@@ -41,7 +41,7 @@ class FirewallRemovePayload(TypedDict):
     sites: list[FirewallRemovePayloadSite]
     ranges: FirewallRemovePayloadRanges
     sshPort: int
-    dockerPublishedPort: Literal["refuse", "drop"]
+    homeNetworks: list[str]
     confirmSeconds: int
 
 
@@ -80,14 +80,13 @@ class DoctorPayloadSite(TypedDict):
     hostname: str
     serves: Literal["immich", "shares"]
     upstream: str
-    upstreamPort: int | None
     tokenCheck: bool
     audience: str | None
 
 
 class DoctorPayload(TypedDict):
     sshPort: int
-    dockerPublishedPort: Literal["refuse", "drop"]
+    homeNetworks: list[str]
     confirmSeconds: int
     sites: list[DoctorPayloadSite]
 

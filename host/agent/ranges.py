@@ -29,6 +29,12 @@ OFF_THE_INTERNET = [
     )
 ]  # fmt: skip
 
+# Where a home network can be: RFC 1918, RFC 6598 (VPNs such as Tailscale) and RFC 4193. settings/network.ts has the same.
+HOMES = [
+    ipaddress.ip_network(text)
+    for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
+]
+
 
 class Ranges(NamedTuple):
     """Checked ranges in CIDR form, sorted."""
@@ -65,12 +71,7 @@ def check_update(ranges: Ranges, former: Ranges | None) -> Ranges:
 
 def parse_network(text: str, version: int) -> Network:
     """Parses one range; raises RefusedError unless it is well-formed, public and not too wide."""
-    try:
-        if not RANGE.fullmatch(text):
-            raise ValueError
-        network = ipaddress.ip_network(text)
-    except ValueError:
-        raise RefusedError(f"{text[:60]!r} is no address range") from None
+    network = _parse(text)
     if network.version != version:
         raise RefusedError(f"{text} is no IPv{version} range")
     if network.prefixlen < WIDEST[version]:
@@ -79,3 +80,20 @@ def parse_network(text: str, version: int) -> Network:
     if block is not None:
         raise RefusedError(f"{text} overlaps {block}, which is not on the internet")
     return network
+
+
+def parse_home_network(text: str) -> Network:
+    """Parses one of homeNetworks; raises RefusedError unless it is well-formed and private."""
+    network = _parse(text)
+    if not any(block.version == network.version and network.subnet_of(block) for block in HOMES):
+        raise RefusedError(f"{text} is not in a private network")
+    return network
+
+
+def _parse(text: str) -> Network:
+    try:
+        if not RANGE.fullmatch(text):
+            raise ValueError
+        return ipaddress.ip_network(text)
+    except ValueError:
+        raise RefusedError(f"{text[:60]!r} is no address range") from None

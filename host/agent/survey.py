@@ -1,8 +1,8 @@
 """The step `survey`: examines a host before the first deployment, to propose settings. It is read-only.
 
-Its answer has the host's own `addresses`; where Immich answers (`immich`); how Docker publishes it to everyone
-(`published`); which rules let strangers in (`openings`, each with the command that deletes it); and other `sites` of
-nginx with the same host name.
+Its answer has the host's own `addresses`; the private `networks` that it is in; where Immich answers (`immich`); which
+rules let strangers in (`openings`, each with the command that deletes it); and other `sites` of nginx with the same
+host name.
 """
 
 import contextlib
@@ -14,13 +14,13 @@ from agent import answer
 from agent.errors import HostError
 from agent.firewall import ufw
 from agent.firewall.connection import listeners
-from agent.firewall.docker import publication_problem, published_ports
+from agent.firewall.guard.home import own_networks
+from agent.firewall.guard.publications import published
 from agent.firewall.plan import outside_interfaces, ssh_ports
 from agent.firewall.rules import HTTPS_PORT, find_openings
 from agent.immich import require_immich
 from agent.nginx import service
 from agent.nginx.defaults import foreign_sites
-from agent.site import IMMICH
 from agent.system import is_installed, run
 from agent.task import Answer, Task
 
@@ -38,11 +38,10 @@ def survey(task: Task) -> Answer:
     ssh_ports(payload["sshPort"])
     immich = _immich()
     ports = [int(endpoint.rpartition(":")[2]) for endpoint in immich]
-    problems = [problem for port in ports if (problem := publication_problem(IMMICH, port, [])) is not None]
     facts = answer.survey(
         addresses=_addresses(),
+        networks=own_networks(),
         immich=immich,
-        publications=[answer.publication(one.problem, one.remedy) for one in problems],
         openings=_openings({HTTPS_PORT, *ports}),
         sites=foreign_sites(service.configuration(), payload["hostname"]) if is_installed("nginx") else [],
     )
@@ -66,7 +65,7 @@ def _immich() -> list[str]:
     """The endpoints where Immich answers, the usual port first. Tries only ports that could be Immich's."""
     listening = [listener for listener in listeners() if listener.address != "127.0.0.53"]
     proxied = {listener.port for listener in listening if "docker-proxy" in listener.programs}
-    passed_on = {item.port for item in published_ports() if item.container_port in CONTAINER_PORTS}
+    passed_on = {item.port for item in published() if item.target.port in CONTAINER_PORTS}
     found: list[str] = []
     for port in sorted({IMMICH_PORT, *proxied, *passed_on}, key=lambda port: (port != IMMICH_PORT, port)):
         own = [listener.address for listener in listening if listener.port == port and not listener.is_everywhere]

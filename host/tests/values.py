@@ -12,7 +12,7 @@ from typing import Any
 
 from agent import contract
 from agent.errors import HostError, RefusedError
-from agent.ranges import parse_network
+from agent.ranges import parse_home_network, parse_network
 from agent.site import check_upstream
 
 STEPS: Any = json.loads((Path(__file__).parent.parent / contract.SCHEMA).read_text())["steps"]
@@ -42,6 +42,7 @@ JUDGES: Mapping[str, Callable[..., object]] = {
     "endpoint": check_upstream,
     "range4": _range4,
     "range6": _range6,
+    "home": parse_home_network,
     "port": _field("firewall", "sshPort"),
 }
 

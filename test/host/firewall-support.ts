@@ -19,7 +19,7 @@ export const PAYLOAD = {
   serves: "immich",
   ranges: RANGES,
   sshPort: 22,
-  upstreamPort: 2283,
+  upstream: "127.0.0.1:2283",
   confirmSeconds: 600,
 };
 

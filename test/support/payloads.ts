@@ -8,7 +8,7 @@ export type Told = Readonly<Record<string, unknown>>;
 const DEFAULTS: Told = {
   owner: "immich-access/test/zone/",
   after: "the step before",
-  dockerPublishedPort: "refuse",
+  homeNetworks: [],
   teamDomain: null,
   audience: null,
 };

@@ -7,6 +7,7 @@ from agent.errors import HostError
 from agent.files import files_replaced, files_to_change
 from agent.firewall import kernel, record, ufw
 from agent.firewall.connection import boot_id, opened_at, since_boot
+from agent.firewall.guard.doors import find_doors, own_port
 from agent.firewall.installation import UNDO
 from agent.firewall.plan import Plan, plan_firewall, ssh_ports
 from agent.firewall.record import Armed, Change
@@ -21,10 +22,11 @@ SECOND_CHANCE_SECONDS = 600
 
 def plan_for(request: Request) -> tuple[Plan, list[int]]:
     """The plan and the SSH ports for a request; raises HostError if the request is refused. Needs ufw's lock."""
-    sites = record.sites_with(request).values()
-    ports = ssh_ports(request.ssh_port, {needs.ssh_port for needs in sites})
-    closed = {needs.upstream_port for needs in sites if needs.upstream_port is not None}
-    return plan_firewall(request.ranges, ports, {HTTPS_PORT, *closed}), ports
+    sites = record.sites_with(request)
+    ports = ssh_ports(request.ssh_port, {needs.ssh_port for needs in sites.values()})
+    own = [port for needs in sites.values() if (port := own_port(needs.upstream)) is not None]
+    home = find_doors(sites, ports).home
+    return plan_firewall(request.ranges, ports, {HTTPS_PORT, *own}, home), ports
 
 
 @contextmanager

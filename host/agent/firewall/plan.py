@@ -10,7 +10,17 @@ from agent.firewall import kernel
 from agent.firewall.bypass import refuse_bypasses
 from agent.firewall.connection import listeners, this_connection
 from agent.firewall.record import read_change
-from agent.firewall.rules import CLOUDFLARE, HTTPS_PORT, SSH, Rule, arrange_rules, check_rules, find_decisive_rule
+from agent.firewall.rules import (
+    CLOUDFLARE,
+    HOME,
+    HTTPS_PORT,
+    OURS,
+    SSH,
+    Rule,
+    arrange_rules,
+    check_rules,
+    find_decisive_rule,
+)
 from agent.firewall.ufw import (
     CONFIGURATION,
     DEFAULTS,
@@ -22,7 +32,7 @@ from agent.firewall.ufw import (
     ufw_on_copy,
     value,
 )
-from agent.ranges import Ranges
+from agent.ranges import Network, Ranges
 from agent.system import run
 
 
@@ -59,8 +69,12 @@ def open_ssh_ports() -> set[int]:
     return sshd | set(read_change().ssh_ports)
 
 
-def plan_firewall(ranges: Ranges, ports: Collection[int], closed: Collection[int]) -> Plan:
-    """ufw's files with ufw enabled, incoming traffic denied by default, and SSH and the ranges allowed.
+# The networks that may use a port of the host
+Home = Collection[tuple[Network, int]]
+
+
+def plan_firewall(ranges: Ranges, ports: Collection[int], closed: Collection[int], home: Home) -> Plan:
+    """ufw's files with ufw enabled, incoming traffic denied by default, and SSH, the ranges and `home` allowed.
 
     Raises HostError when other rules would open one of the `closed` ports or block SSH.
     """
@@ -76,7 +90,11 @@ def plan_firewall(ranges: Ranges, ports: Collection[int], closed: Collection[int
     refuse_bypasses(kernel.versions(), ports, closed, outside)
 
     def choose(ufw: Ufw, version: int, existing: Sequence[Rule]) -> list[Rule]:
-        wanted = [*_ssh_rules(ufw, version, ports, existing), *_range_rules(ufw, version, ranges)]
+        wanted = [
+            *_ssh_rules(ufw, version, ports, existing),
+            *_range_rules(ufw, version, ranges),
+            *_home_rules(ufw, version, home, existing),
+        ]
         rules = arrange_rules(existing, wanted)
         check_rules(rules, ports, closed, outside, client)
         return rules
@@ -84,12 +102,13 @@ def plan_firewall(ranges: Ranges, ports: Collection[int], closed: Collection[int
     return _plan(former, settings, choose)
 
 
-def plan_ranges(ranges: Ranges | None) -> Plan:
-    """ufw's files with these ranges, or none, in place of the former ones; all else stays."""
+def plan_ranges(ranges: Ranges | None, home: Home = ()) -> Plan:
+    """ufw's files with these ranges and home networks, or none, in place of the former ones; all else stays."""
 
     def choose(ufw: Ufw, version: int, existing: Sequence[Rule]) -> list[Rule]:
         kept = [rule for rule in existing if rule.comment == SSH]
-        return arrange_rules(existing, kept if ranges is None else [*kept, *_range_rules(ufw, version, ranges)])
+        opened = [] if ranges is None else _range_rules(ufw, version, ranges)
+        return arrange_rules(existing, [*kept, *opened, *_home_rules(ufw, version, home, existing)])
 
     return _plan(_require_complete(current()), [], choose)
 
@@ -129,6 +148,14 @@ def _range_rules(ufw: Ufw, version: int, ranges: Ranges) -> list[Rule]:
     return [ufw.rule(version, HTTPS_PORT, source, CLOUDFLARE) for source in sources]
 
 
+def _home_rules(ufw: Ufw, version: int, home: Home, existing: Sequence[Rule]) -> list[Rule]:
+    """Our rules for the home networks. None is added where the user's own rule is the same."""
+    ordered = sorted(home, key=lambda one: (one[1], one[0].version, int(one[0].network_address), one[0].prefixlen))
+    rules = [ufw.rule(version, port, str(network), HOME) for network, port in ordered if network.version == version]
+    theirs = [rule._replace(comment=HOME) for rule in existing if not rule.is_ours]
+    return [rule for rule in rules if rule not in theirs]
+
+
 def _require_complete(files: Files) -> Files:
     absent = [str(path) for path, file in files.items() if file is None]
     if absent:
@@ -142,7 +169,7 @@ def _foreign_rules(files: Files, path: Path) -> list[str]:
     """The rules of a file that are not ours, as text."""
     file = files[path]
     text = "" if file is None else file.content.decode(errors="surrogateescape")
-    ours = tuple(f" comment={comment.encode().hex()}" for comment in (CLOUDFLARE, SSH))
+    ours = tuple(f" comment={comment.encode().hex()}" for comment in OURS)
     rules = re.findall(r"^### tuple ###.*\n(?:-A .*\n)*", text, re.MULTILINE)
     return [rule for rule in rules if not rule.partition("\n")[0].endswith(ours)]
 

@@ -1,6 +1,6 @@
 """What the host remembers about the firewall, in /var/lib/immich-access/.
 
-Every file has a version. agent.firewall.record_version_1 reads version 1; writes always use the current version.
+Every file has a version. agent.firewall.record_versions reads the older ones; writes always use the current version.
 """
 
 import json
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from agent.errors import RefusedError
 from agent.files import File, read, write
-from agent.firewall import record_version_1 as version_1
+from agent.firewall import record_versions as versions
 from agent.firewall.request import Needs, Request, parse_ranges
 from agent.firewall.ufw import Files
 from agent.ranges import Ranges
@@ -22,7 +22,7 @@ ARMED = FOLDER / "firewall-armed.json"
 RANGES = FOLDER / "ranges.json"
 SITES = FOLDER / "firewall-sites.json"
 
-VERSION = 2
+VERSION = 3
 
 
 class Change(NamedTuple):
@@ -50,11 +50,11 @@ def read_change() -> Change:
     fields, version = _read(CHANGE)
     if fields is None:
         return Change()
-    request = fields["request"] if version == VERSION else version_1.request_fields(fields["payload"])
+    request = versions.request_fields(fields, version)
     return Change(
         fields["number"],
         None if request is None else _request(request),
-        fields["sshPorts" if version == VERSION else "ssh_ports"],
+        fields["ssh_ports" if version == 1 else "sshPorts"],
         fields["undone"],
     )
 
@@ -110,7 +110,7 @@ def read_sites() -> dict[str, Needs]:
     fields, version = _read(SITES)
     if fields is None:
         return {}
-    sites = fields["sites"] if version == VERSION else version_1.sites_fields(fields)
+    sites = versions.sites_fields(fields, version)
     return {name: _needs(needs) for name, needs in sites.items()}
 
 
@@ -175,15 +175,15 @@ def _former_file(item: dict[str, Any] | None) -> File | None:
 
 
 def _needs(fields: Mapping[str, Any]) -> Needs:
-    return Needs(fields["serves"], fields["sshPort"], fields["upstreamPort"], fields["droppedPort"], fields["owner"])
+    return Needs(fields["serves"], fields["sshPort"], fields["upstream"], fields["homeNetworks"], fields["owner"])
 
 
 def _needs_fields(needs: Needs) -> dict[str, object]:
     return {
         "serves": needs.serves,
         "sshPort": needs.ssh_port,
-        "upstreamPort": needs.upstream_port,
-        "droppedPort": needs.dropped_port,
+        "upstream": needs.upstream,
+        "homeNetworks": list(needs.home_networks),
         "owner": needs.owner,
     }
 

@@ -3,14 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from agent.ranges import Ranges, check_ranges
-from agent.site import require_different
+from agent.ranges import Ranges, check_ranges, parse_home_network
+from agent.site import check_upstream, require_different
 
 if TYPE_CHECKING:
     from agent.payloads import DoctorPayload, FirewallPayload
-
-# The value of dockerPublishedPort that closes a published port instead of refusing it.
-DROP = "drop"
 
 Serves = Literal["immich", "shares"]
 
@@ -21,10 +18,10 @@ class Needs(NamedTuple):
     # What the site serves; None if a record of version 1 does not say
     serves: Serves | None
     ssh_port: int
-    # The upstream's port; None if the upstream runs on another host
-    upstream_port: int | None
-    # The port whose connections from elsewhere DOCKER-USER must drop, or None
-    dropped_port: int | None
+    # Where nginx finds the upstream, as address:port; None if a record of an older version does not say
+    upstream: str | None
+    # The networks that may use the upstream's port of this host, in CIDR form
+    home_networks: Sequence[str]
     # The stack and host name that deployed the site last; None if a record of version 1 does not say
     owner: str | None
 
@@ -53,28 +50,17 @@ def request_for(payload: "FirewallPayload | DoctorPayload", needs: Mapping[str, 
 def parse_needs(payload: "FirewallPayload | DoctorPayload", owner: str | None) -> dict[str, Needs]:
     """Each site's requirements of the firewall; raises RefusedError for a site that is there twice."""
     require_different([site["hostname"] for site in payload["sites"]])
-    drops = payload["dockerPublishedPort"] == DROP
+    home = [str(parse_home_network(text)) for text in payload["homeNetworks"]]
     return {
         site["hostname"]: Needs(
             site["serves"],
             payload["sshPort"],
-            site["upstreamPort"],
-            site["upstreamPort"] if drops else None,
+            check_upstream(site["upstream"]),
+            home,
             owner,
         )
         for site in payload["sites"]
     }
-
-
-def upstreams(needs: Mapping[str, Needs]) -> list[tuple[Serves, int]]:
-    """The distinct upstreams on this host: what each serves, and its port."""
-    return list(
-        dict.fromkeys(
-            (one.serves, one.upstream_port)
-            for one in needs.values()
-            if one.serves is not None and one.upstream_port is not None
-        )
-    )
 
 
 def parse_ranges(ipv4: Sequence[str], ipv6: Sequence[str]) -> Ranges:

@@ -10,6 +10,8 @@ from agent.ranges import WIDEST
 # Rules with these comments are ours, and only those.
 CLOUDFLARE = "immich-access: Cloudflare"
 SSH = "immich-access: SSH"
+HOME = "immich-access: home network"
+OURS = (CLOUDFLARE, SSH, HOME)
 
 HTTPS_PORT = 443
 
@@ -37,7 +39,7 @@ class Rule(NamedTuple):
     @property
     def is_ours(self) -> bool:
         """Whether this program created the rule."""
-        return self.comment in (CLOUDFLARE, SSH)
+        return self.comment in OURS
 
     @property
     def lets_in(self) -> bool:
@@ -140,9 +142,13 @@ def check_rules(
     for port in sorted(closed):
         for rule in find_openings(rules, port, outside):
             raise RefusedError(f"the rule `{rule.name}` opens port {port} to everyone{_remedy(rule)}")
-    shadow = find_decisive_rule(rules, HTTPS_PORT)
-    if shadow is not None and any(rule.comment == CLOUDFLARE for rule in rules[rules.index(shadow) :]):
-        raise RefusedError(f"the rule `{shadow.name}` would keep Cloudflare out of port {HTTPS_PORT}{_remedy(shadow)}")
+    for rule in rules:
+        if rule.comment in (CLOUDFLARE, HOME):
+            port = int(rule.ports)
+            shadow = find_decisive_rule(rules[: rules.index(rule)], port)
+            if shadow is not None and (rule.comment == CLOUDFLARE or not shadow.lets_in):
+                who = "Cloudflare" if rule.comment == CLOUDFLARE else f"the home network {rule.source}"
+                raise RefusedError(f"the rule `{shadow.name}` would keep {who} out of port {port}{_remedy(shadow)}")
 
 
 def _remedy(rule: Rule | None) -> str:

@@ -2,16 +2,16 @@
 
 from collections.abc import Collection, Generator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agent import answer, packages
 from agent.errors import HostError, RefusedError
 from agent.files import files_replaced, files_to_change, read
-from agent.firewall import confirmation, docker_user, installation, kernel, record, ufw
-from agent.firewall.docker import refuse_published
-from agent.firewall.plan import Plan, open_ssh_ports, plan_ranges, ssh_ports
-from agent.firewall.record_version_1 import served_by
-from agent.firewall.request import Needs, parse_ranges, parse_request, upstreams
+from agent.firewall import confirmation, former_docker_user, installation, kernel, record, ufw
+from agent.firewall.guard import steps as guard
+from agent.firewall.plan import Home, Plan, open_ssh_ports, plan_ranges, ssh_ports
+from agent.firewall.record_versions import served_by
+from agent.firewall.request import Needs, parse_ranges, parse_request
 from agent.nginx import real_ip
 from agent.nginx.layout import LAYOUTS, enabled_sites
 from agent.ranges import Ranges, check_update
@@ -21,7 +21,7 @@ from agent.task import Answer, Task
 if TYPE_CHECKING:
     from agent.payloads import FirewallPayload
 
-PROGRAMS = ("nginx", "ufw")
+PROGRAMS = ("nginx", "ufw", "nft")
 
 
 def firewall(task: Task) -> Answer:
@@ -30,25 +30,28 @@ def firewall(task: Task) -> Answer:
     wanted = parse_request(payload)
     _refuse_other_service(wanted.needs)
     sites = record.sites_with(wanted)
-    dropped = docker_user.ports_to_drop(sites.values())
     ssh_ports(wanted.ssh_port)
-    for serves, port in upstreams(wanted.needs):
-        refuse_published(serves, port, dropped)
+    guard.refuse_upstreams(wanted.needs, sites)
+    door_guard = guard.plan_guard(task.modules, sites)
+    guard.refuse_unsupported(door_guard)
     absent = packages.missing(PROGRAMS)
     if absent:
         packages.install(absent)
+        door_guard = guard.replan_guard(task.modules, sites)
     with ufw.locked():
         plan, ports = confirmation.plan_for(wanted)
-        installation.install(task.modules)
-        with (
-            files_replaced(files_to_change(record.sites_file(sites))),
-            docker_user.docker_rules_applied(dropped),
-            confirmation.applied_with_undo(plan, wanted, ports) as number,
-            files_replaced(files_to_change(record.ranges_file(wanted.ranges))),
-        ):
-            packages.start_held()
-            real_ip.install(wanted.ranges.ipv4, wanted.ranges.ipv6)
-            installation.activate(docker_user=bool(dropped))
+        # It only closes, so it comes before everything that opens.
+        with guard.guarded(door_guard):
+            installation.install(task.modules)
+            former_docker_user.remove()
+            with (
+                files_replaced(files_to_change(record.sites_file(sites))),
+                confirmation.applied_with_undo(plan, wanted, ports) as number,
+                files_replaced(files_to_change(record.ranges_file(wanted.ranges))),
+            ):
+                packages.start_held()
+                real_ip.install(wanted.ranges.ipv4, wanted.ranges.ipv6)
+                installation.activate()
     has_ipv6 = 6 in plan.versions
     return Answer(
         _line(number, wanted.ranges, ports, has_ipv6), answer.firewall(number, ports, wanted.ranges, has_ipv6)
@@ -86,9 +89,7 @@ def close_firewall() -> Answer:
     """
     sites = record.read_sites()
     if sites:
-        dropped = docker_user.ports_to_drop(sites.values())
-        docker_user.apply_docker_rules(dropped)
-        installation.activate(docker_user=bool(dropped))
+        _keep_only(sites)
         open_for = sorted(sites)
         said = f"port 443 stays open to Cloudflare for {' and '.join(open_for)}"
         return Answer(said, answer.firewall_removal(open_for))
@@ -97,25 +98,50 @@ def close_firewall() -> Answer:
         with ufw.locked(), _plan_applied(plan_ranges(None), open_ssh_ports()):
             pass
     installation.remove()
-    if is_installed("iptables"):
-        docker_user.apply_docker_rules([])
+    former_docker_user.remove()
+    guard.remove()
     real_ip.remove()
     record.forget()
     return Answer("port 443 is shut; ufw stays as it is otherwise, with SSH let in", answer.firewall_removal([]))
 
 
+def _keep_only(sites: Mapping[str, Needs]) -> None:
+    """Takes away what only deleted sites needed: doors of the guard, and rules for home networks."""
+    kept = guard.plan_guard({}, sites)
+    guard.repair(kept)
+    ranges = record.read_ranges()
+    if ranges is not None and is_installed("ufw"):
+        with ufw.locked(), _plan_applied(plan_ranges(ranges, kept.doors.home), open_ssh_ports()):
+            pass
+
+
 def refresh(task: Task) -> Answer:
-    """Applies fetched ranges to ufw and nginx. A disabled ufw stays as it is and is an error."""
-    fetched: Mapping[str, list[str]] = task.payload
+    """Renews the guard, and applies fetched ranges to ufw and nginx. A disabled ufw stays as it is and is an error.
+
+    The guard comes first, whatever else is wrong. What had happened to it is an error as well, so that it shows.
+    """
+    renewed = guard.plan_guard(task.modules, record.read_sites())
+    trouble = guard.repair(renewed)
+    try:
+        ranges = _refresh_ranges(task.payload, renewed.doors.home)
+    except HostError as error:
+        raise HostError(f"{error}; {trouble}" if trouble else str(error)) from None
+    if trouble is not None:
+        raise HostError(trouble)
+    return Answer(f"Cloudflare has {len(ranges.ipv4)} IPv4 and {len(ranges.ipv6)} IPv6 ranges")
+
+
+def _refresh_ranges(fetched: Mapping[str, Any], home: Home) -> Ranges:
+    if "problem" in fetched:
+        raise HostError(fetched["problem"])
     ranges = check_update(parse_ranges(fetched["ipv4"], fetched["ipv6"]), record.read_ranges())
-    docker_user.reinstate(task)
     with ufw.locked():
-        plan = plan_ranges(ranges)
+        plan = plan_ranges(ranges, home)
         if ufw.value(plan.former, ufw.CONFIGURATION, "ENABLED") != "yes":
             raise HostError("ufw is disabled, so everyone reaches this host; run `ufw enable` on it")
         with _plan_applied(plan, open_ssh_ports()), files_replaced(files_to_change(record.ranges_file(ranges))):
             real_ip.install(ranges.ipv4, ranges.ipv6)
-    return Answer(f"Cloudflare has {len(ranges.ipv4)} IPv4 and {len(ranges.ipv6)} IPv6 ranges")
+    return ranges
 
 
 @contextmanager

@@ -65,7 +65,7 @@ export const MADE_UP = {
 export const firewallPayload = {
   hostname: SITE,
   serves: "immich",
-  upstreamPort: 2283,
+  upstream: "127.0.0.1:2283",
   ranges: RANGES,
   sshPort: 22,
   confirmSeconds: 120,
