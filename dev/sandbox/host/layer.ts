@@ -18,8 +18,8 @@ const PACKAGES = [
 
 /** What a host has besides if it shall run containers, with a busybox that runs in any of them. */
 const ENGINES = {
-  docker: ["docker.io", "busybox-static", "nftables"],
-  podman: ["podman", "netavark", "aardvark-dns", "busybox-static", "nftables"],
+  docker: ["docker.io", "busybox-static"],
+  podman: ["podman", "netavark", "aardvark-dns", "busybox-static"],
 } as const;
 
 /** Which Debian a host shall be, and what it shall have. */

@@ -5,8 +5,11 @@ import { SandboxError } from "../error.ts";
 import { run, type RunOptions } from "../run.ts";
 import type { CommandResult } from "../sandbox.ts";
 
-/** Places in the networks: the host, Cloudflare's edge, strangers on the internet, a neighbour at home if there is one. */
-export type Place = "host" | "edge" | "out" | "lan";
+/**
+ * Places in the networks: the host, Cloudflare's edge, strangers on the internet, the routers between them, and a
+ * neighbour at home if there is one.
+ */
+export type Place = "host" | "edge" | "out" | "net" | "lan";
 
 /** Public addresses of the host. */
 export const ORIGIN = { ipv4: "198.51.100.10", ipv6: "2001:db8:77::10" };

@@ -39,9 +39,9 @@ rm -r $root`;
 /** How a container is started. */
 export interface Container {
   /** As `docker run -p` takes them. */
-  publish?: readonly string[];
+  publish?: readonly string[] | undefined;
   /** Default: Docker's own, `bridge`. */
-  network?: string;
+  network?: string | undefined;
   /** The port that its server listens on. */
   port: number;
 }

@@ -167,6 +167,7 @@ class Trial {
       this.lost.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
     });
     this.events.push({ name, began, ended: Date.now() });
+    console.log(name, Date.now() - began);
     if (!compares) return;
     const works = await this.works();
     this.lost.push(...this.working.filter((one) => !works.includes(one)).map((one) => `${name}: ${one}`));
@@ -203,9 +204,8 @@ class Trial {
   }
 
   private payload(change: Told = {}): Told {
-    const [, port] = /:(\d+)$/.exec(this.upstream) ?? [];
     const { homeNetworks = [] } = this.home;
-    return { ...firewallPayload, upstreamPort: Number(port), homeNetworks, dockerPublishedPort: "drop", ...change };
+    return { ...firewallPayload, upstream: this.upstream, homeNetworks, ...change };
   }
 
   private async apply(step: string, told: Told): Promise<void> {
