@@ -55,7 +55,8 @@ function describe(issue: Issue): string[] {
   const [key = "", ...rest] = issue.path.map(String);
   if (!isSetting(key)) {
     return (issue.keys ?? []).map(
-      (unknown) => `  ${unknown} ${FORMER[unknown] ?? "is not a setting of this program"}\n    pulumi config rm ${unknown}`,
+      (unknown) =>
+        `  ${unknown} ${FORMER[unknown] ?? "is not a setting of this program"}\n    pulumi config rm ${unknown}`,
     );
   }
   return [problemText([key, ...rest].join("."), issue.message, key)];

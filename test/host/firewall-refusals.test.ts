@@ -105,26 +105,6 @@ describe("refused before anything changes", () => {
     await host.inside("ip6tables -F INPUT");
   });
 
-  test("Docker publishing Immich to everyone", async () => {
-    const dnat = "-t nat -A PREROUTING -p tcp --dport 2283 -j DNAT --to-destination";
-    await host.inside(`iptables ${dnat} 172.18.0.2:3001`);
-    const line = await refusal();
-    expect(line).toContain("Docker publishes Immich on port 2283 to everyone");
-    expect(line).toContain('"127.0.0.1:2283:3001"');
-    await host.inside(`iptables -t nat -F; ip6tables ${dnat} '[fd00::2]:2283'`);
-    expect(await refusal()).toContain('"127.0.0.1:2283:2283"');
-    await host.inside("ip6tables -t nat -F");
-  });
-
-  test("Docker publishing immich-public-proxy to everyone", async () => {
-    await host.inside("iptables -t nat -A PREROUTING -p tcp --dport 3001 -j DNAT --to-destination 172.18.0.3:3000");
-    const shares = { hostname: "shares.example.com", serves: "shares", upstreamPort: 3001 };
-    const line = await refusal({ ...PAYLOAD, sites: [PAYLOAD, shares] });
-    expect(line).toContain("Docker publishes immich-public-proxy on port 3001 to everyone");
-    expect(line).toContain('"127.0.0.1:3001:3000" under `ports:` of immich-public-proxy');
-    await host.inside("iptables -t nat -F");
-  });
-
   test("a ufw whose insides are others", async () => {
     const file = "/usr/lib/python3/dist-packages/ufw/backend_iptables.py";
     await host.inside(`sed -i 's/_write_rules/_renamed/' ${file}`);
@@ -144,6 +124,7 @@ describe("left as it was when the disk is full", () => {
   const long = { ...PAYLOAD, ranges: { ...PAYLOAD.ranges, ipv4 } };
 
   test.each([
+    ["/etc/immich-access", 0],
     ["/usr/local/lib/immich-access", 8],
     ["/etc/ufw", 4],
     ["/etc/ufw", 0],

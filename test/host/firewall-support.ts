@@ -132,7 +132,8 @@ export async function withFullDisk(
 /** Everything about the firewall that a step which fails must leave as it was. */
 export async function fingerprint(host: TestHost): Promise<string> {
   const files = "/etc/ufw/*.rules /etc/ufw/ufw.conf /etc/default/ufw";
-  const kernel = "iptables -S; ip6tables -S; iptables -t nat -S";
+  const kernel =
+    "iptables -S; ip6tables -S; iptables -t nat -S; nft -s list table inet immich_access; cat /etc/immich-access/guard.nft";
   const ours = "ls -A /var/lib/immich-access; systemctl is-active immich-access-undo.service | grep -x active";
   return (await host.inside(`stat -c '%n %a %U' ${files}; cat ${files}; ${kernel}; ${ours}`)).stdout;
 }

@@ -7,7 +7,7 @@ import { LINE, ONLY_SSH, PAYLOAD, reach, strangerTries } from "./firewall-suppor
 const PACK = `
 set -e
 mkdir -p /opt/repository && cd /opt/repository
-for package in nginx nginx-common ufw; do
+for package in nginx nginx-common ufw nftables; do
   mkdir -p $package/DEBIAN
   dpkg -L $package | while read -r file; do
     if [ -L "$file" ] || [ ! -d "$file" ]; then echo "$file"; else mkdir -p "$package$file"; fi
@@ -22,12 +22,12 @@ for package in nginx nginx-common ufw; do
     echo "SHA256: $(sha256sum <$package.deb | cut -d' ' -f1)"; echo; } >>Packages
   rm -r $package
 done
-dpkg --purge --force-depends nginx-light libnginx-mod-http-echo nginx nginx-common ufw >/dev/null 2>&1
+dpkg --purge --force-depends nginx-light libnginx-mod-http-echo nginx nginx-common ufw nftables >/dev/null 2>&1
 dpkg --configure -a
 rm -rf /etc/apt/sources.list.d/* /var/lib/apt/lists/* /etc/ufw /etc/nginx
 : >/etc/apt/sources.list
 systemctl daemon-reload
-command -v nginx ufw || echo gone
+command -v nginx ufw nft || echo gone
 `;
 
 let host: TestHost;
@@ -40,18 +40,19 @@ afterAll(() => host.close());
 test("packages that cannot be had are one line, and nothing else happens", async () => {
   const answer = await host.step("firewall", PAYLOAD);
   expect(answer).toMatchObject({ code: 1, answer: "" });
-  expect(answer.said).toMatch(/^immich-access: cannot install nginx ufw: apt-get .* to see why\n$/);
+  expect(answer.said).toMatch(/^immich-access: cannot install nginx ufw nftables: apt-get .* to see why\n$/);
   expect((await host.inside("ls /run/systemd/system /usr/local/lib")).stdout).not.toMatch(/nginx|ufw|immich-access/);
 });
 
-test("nginx and ufw are installed, and no port is open at any moment", async () => {
+test("nginx, ufw and nftables are installed, and no port is open at any moment", async () => {
   await host.inside("echo 'deb [trusted=yes] file:/opt/repository ./' >/etc/apt/sources.list");
   const stop = strangerTries(host, { shut: [80] });
   const answer = await host.step("firewall", PAYLOAD);
   expect(await stop()).toBe("");
   expect(answer).toMatchObject({ code: 0, said: LINE(1) });
-  const { stdout } = await host.inside("systemctl is-active nginx ufw; systemctl is-enabled nginx ufw");
-  expect(stdout).toBe("active\nactive\nenabled\nenabled\n");
+  const { stdout } = await host.inside("systemctl is-active nginx ufw; systemctl is-enabled nginx ufw nftables");
+  // The guard needs the program alone: what the owner's /etc/nftables.conf says stays the owner's choice.
+  expect(stdout).toBe("active\nactive\nenabled\nenabled\ndisabled\n");
   expect(await reach((command) => host.fromStranger(command))).toMatchObject({
     "22-v4": ONLY_SSH["22-v4"],
     "80-v4": ONLY_SSH["80-v4"],

@@ -24,7 +24,7 @@ const SHARES = "shares.home.localhost";
 const UPSTREAM = "127.0.0.1:3000";
 const CA = selfSigned({ subject: [["CN", "pulls authority of the shares"]], ...VALID }, newKey("rsa"));
 const CLIENT = clientCertificate(CA);
-const sharesPayload = { ...nginxPayload, hostname: SHARES, serves: "shares", upstream: UPSTREAM, upstreamPort: 3000 };
+const sharesPayload = { ...nginxPayload, hostname: SHARES, serves: "shares", upstream: UPSTREAM };
 
 /** Where the stand-ins for immich-public-proxy and for Immich listen, past a relay into the host. */
 const FOLDER = mkdtempSync(join(tmpdir(), "immich-access-shares-"));

@@ -30,7 +30,7 @@ const CONFIGURATIONS: readonly Readonly<Record<string, string>>[] = [
   { originPulls: "zone" },
   { originPulls: "shared" },
   { immichUpstream: "192.168.1.7:2283" },
-  { immichUpstream: "[::1]:2283", dockerPublishedPort: "drop" },
+  { immichUpstream: "[::1]:2283", homeNetworks: JSON.stringify(["192.168.1.0/24", "fd00:1::/64"]) },
   { publicShareHostname: "shares.example.com" },
   { moreSites: JSON.stringify([ALBUM]) },
   { moreHosts: JSON.stringify([SECOND]) },
