@@ -149,11 +149,10 @@ class Trial {
       await docker.settled();
     });
     await this.event("ufw reload", () => this.sh("ufw reload"));
-    await this.event("ufw disable", () => this.sh("ufw disable"));
-    await this.event("ufw enable", () => this.sh("ufw --force enable"));
+    await this.event("ufw disable and enable", () => this.sh("ufw disable; sleep 0.5; ufw --force enable"));
     // Debian's configuration begins with `flush ruleset`, which takes Docker's and ufw's rules, too: their owner's to mend.
-    await this.event("nftables reload", () => this.sh("systemctl reload nftables; sleep 0.5"), false);
-    await this.event("nftables restart", () => this.sh("systemctl restart nftables; sleep 0.5"), false);
+    await this.event("nftables reload", () => this.sh("systemctl reload nftables; sleep 0.2"), false);
+    await this.event("nftables restart", () => this.sh("systemctl restart nftables; sleep 0.2"), false);
     await this.event("Docker and ufw after that", async () => {
       await this.sh("ufw reload");
       await docker.restart();
@@ -167,7 +166,6 @@ class Trial {
       this.lost.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
     });
     this.events.push({ name, began, ended: Date.now() });
-    console.log(name, Date.now() - began);
     if (!compares) return;
     const works = await this.works();
     this.lost.push(...this.working.filter((one) => !works.includes(one)).map((one) => `${name}: ${one}`));

@@ -14,6 +14,7 @@ import ctypes
 import ipaddress
 import json
 import os
+import random
 import select
 import socket
 import struct
@@ -25,6 +26,10 @@ ONCE_ROUNDS, ONCE_ROUND, ONCE_WAIT = 30, 0.02, 0.4
 SO_ATTACH_FILTER = 26
 SYN_ACK, SYN_ACK_RST = 0x12, 0x16
 FIRST_PORT, PORTS = 20_000, 40_000
+# A try's number times this is its sequence number, so that an answer tells which try it is for.
+STEP = 64_007
+NUMBERS = 1 << 32
+BACK = pow(STEP, -1, NUMBERS)
 HEADER = {4: 14 + 20, 6: 14 + 40}
 
 # Lets only SYN-ACKs through (linux/filter.h): code, jump if true, jump if false, operand.
@@ -68,6 +73,8 @@ class Way:
         self.version = far.version
         self.far, self.near = far.packed, near.packed
         self.count, self.at, self.until = 0, 0, 0
+        # The tries that were answered. A SYN-ACK that nobody acknowledges comes again and again.
+        self.answered: set[int] = set()
         # Everything but the ports and the sequence number of the prober's side, which differ from try to try.
         pseudo = self.near + self.far + struct.pack("!HH", 6, 20)
         self.sum = ones_sum(pseudo) + port + 0x5002 + 0xFFFF
@@ -84,6 +91,15 @@ class Way:
         """The SYN."""
         checksum = folded(self.sum + near_port + (sequence >> 16) + (sequence & 0xFFFF))
         return struct.pack("!HHIIHHHH", near_port, self.port, sequence, 0, 0x5002, 0xFFFF, checksum, 0)
+
+
+    def note(self, number: int) -> None:
+        """Notes an answer to the try of this number."""
+        if number not in self.answered:
+            self.answered.add(number)
+            self.count += 1
+            self.until = time.time_ns() // 1_000_000
+            self.at = self.at or self.until
 
 
 class Device:
@@ -130,7 +146,7 @@ class Device:
         if not self.open() or self.sender is None:
             return
         near_port = FIRST_PORT + number % PORTS
-        sequence = (number * 64_007) & 0xFFFFFFFF
+        sequence = number * STEP % NUMBERS
         try:
             for header, way in zip(self.headers, self.ways, strict=True):
                 if number % way.every == 0:
@@ -140,8 +156,8 @@ class Device:
         except OSError:
             self.close()
 
-    def receive(self) -> None:
-        """Notes the answers that have come."""
+    def receive(self, tried: range) -> None:
+        """Notes the answers that have come to tries of these numbers: those to an earlier prober are none."""
         while self.receiver is not None:
             try:
                 frame, source = self.receiver.recvfrom(256)
@@ -156,11 +172,9 @@ class Device:
             start = HEADER[version]
             far = frame[26:30] if version == 4 else frame[22:38]
             way = self.by_answer.get((far, struct.unpack_from("!H", frame, start)[0]))
-            if way is None:
-                continue
-            way.count += 1
-            way.until = time.time_ns() // 1_000_000
-            way.at = way.at or way.until
+            number = (struct.unpack_from("!I", frame, start + 8)[0] - 1) * BACK % NUMBERS
+            if way is not None and number in tried:
+                way.note(number)
 
 
 def main() -> None:
@@ -171,15 +185,14 @@ def main() -> None:
     ]
     number, gap, last = 0, 0.0, time.monotonic()
     pause = ONCE_ROUND if mode == "once" else ROUND
-    # Not the same ports for whoever comes after this, whose answers could be taken for those of this one.
-    first = time.time_ns() // 1_000_000 % PORTS
+    first = random.randrange(NUMBERS // 2)
     going = True
     while going:
         begun = time.monotonic()
         gap, last = max(gap, begun - last), begun
         for device in devices:
             device.send(first + number)
-            device.receive()
+            device.receive(range(first, first + number + 1))
         if number == 0:
             print("ready", flush=True)
         number += 1
@@ -191,7 +204,7 @@ def main() -> None:
             going = not (select.select([0], [], [], left)[0] and not os.read(0, 1))
     time.sleep(ONCE_WAIT)
     for device in devices:
-        device.receive()
+        device.receive(range(first, first + number))
     answers = {way.name: {"count": way.count, "at": way.at, "until": way.until} for way in ways if way.count}
     print(json.dumps({"rounds": number, "gap": round(1000 * gap), "answers": answers}))
 

@@ -4,6 +4,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { commandAt, LAN, ORIGIN, type Place, STRANGER } from "../../../dev/sandbox/network/network.ts";
+import { IMMICH } from "./docker.ts";
 import type { TestHost } from "../../support/host.ts";
 import { PYTHON } from "../../support/python.ts";
 
@@ -11,6 +12,8 @@ import { PYTHON } from "../../support/python.ts";
 export interface Way {
   /** Who tries, and where: `stranger 198.51.100.10:2283`. */
   name: string;
+  /** The same for several ways that are one to a person: a container has another address whenever it is made anew. */
+  kind: string;
   from: Place;
   /** The interface that the frames leave there. */
   device: string;
@@ -76,18 +79,31 @@ export async function waysTo(host: TestHost, { ports, containers }: Targets): Pr
   ]);
   const stranger = (address: string, port: number): Way => {
     const name = `stranger ${shown(address, port)}`;
-    return { name, from: "out", device: "eth0", mac: router, source: STRANGER[familyOf(address)], address, port };
+    return {
+      name,
+      kind: name,
+      from: "out",
+      device: "eth0",
+      mac: router,
+      source: STRANGER[familyOf(address)],
+      address,
+      port,
+    };
   };
-  const neighbour = (address: string, port: number): Way => {
+  const neighbour = (address: string, port: number, kind?: string): Way => {
     const name = `neighbour ${shown(address, port)}`;
-    return { name, from: "lan", device: "eth0", mac: lan0, source: LAN.neighbour[familyOf(address)], address, port };
+    const source = LAN.neighbour[familyOf(address)];
+    return { name, kind: kind ?? name, from: "lan", device: "eth0", mac: lan0, source, address, port };
   };
+  const straight = (address: string, port: number) =>
+    neighbour(address, port, `neighbour, straight to a container, ${familyOf(address)}`);
   const own = [ORIGIN.ipv4, ORIGIN.ipv6];
   const beside = [...own, LAN.host.ipv4, LAN.host.ipv6, linkLocal, "127.0.0.1", "::1"];
   const control = (way: Way): Way => ({ ...way, ...CONTROL, name: `${way.name} (control)` });
   return [
     ...ports.flatMap((port) => own.map((address) => stranger(address, port))),
-    ...ports.flatMap((port) => [...beside, ...containers].map((address) => neighbour(address, port))),
+    ...ports.flatMap((port) => beside.map((address) => neighbour(address, port))),
+    ...containers.map((address) => straight(address, IMMICH.port)),
     ...own.map((address) => control(stranger(address, CONTROL.port))),
     ...[LAN.host.ipv4, LAN.host.ipv6].map((address) => control(neighbour(address, CONTROL.port))),
   ];
@@ -106,10 +122,10 @@ async function first(said: Promise<{ stdout: string; stderr: string }>): Promise
   return line;
 }
 
-/** Which of the ways are open now, by name. */
+/** Which kinds of ways are open now. */
 export async function openNow(host: TestHost, ways: readonly Way[]): Promise<string[]> {
   const { answers } = await start(host, "once", ways).then((end) => end());
-  return ways.map(({ name }) => name).filter((name) => name in answers);
+  return [...new Set(ways.filter(({ name }) => name in answers).map(({ kind }) => kind))];
 }
 
 /** Tries each way every 2 ms until the function that this resolves to is called, which tells what has answered. */
@@ -143,7 +159,7 @@ async function start(host: TestHost, mode: "once" | "watch", ways: readonly Way[
 }
 
 async function startAt(host: TestHost, mode: string, place: Place, ways: readonly Way[]): Promise<() => Promise<Told>> {
-  const own = ways.map(({ from: _, ...way }) => way);
+  const own = ways.map(({ from: _, kind: __, ...way }) => way);
   const command = [PYTHON, "-IB", WATCH, mode, JSON.stringify(own)];
   const [file = "", ...args] = commandAt(host.number, place, command);
   // It ends with its standard input, so with the test, however that ends.
