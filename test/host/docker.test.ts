@@ -1,17 +1,23 @@
 // Real Docker, in the ways that tell most; `npm run test:homes` has all of them.
 import { expect, test } from "vitest";
 import { CASES } from "../homes/support/homes.ts";
+import { wrongWith } from "../homes/support/table.ts";
 import { trial } from "../homes/support/trial.ts";
+import { prepareTestHosts } from "../support/host.ts";
 
-const PATIENCE_MS = 600_000;
+const PATIENCE_MS = 900_000;
+const CHOSEN = ["stock, before", "ip6tables, userland-proxy off, after"];
 
-const named = (name: string) => CASES.filter((one) => one.name === name);
+// Here and not in a hook, because it may take longer than a hook should on a machine that has not got it yet.
+await prepareTestHosts({ engine: "docker" });
 
-test.each(["stock, before", "ip6tables, userland-proxy off, after"].flatMap(named))(
-  "nobody gets past nginx, and all else works: $name",
+test.each(CASES.filter(({ name }) => CHOSEN.includes(name)))(
+  "nobody gets past nginx, and the host stays its owner's: $name",
   { timeout: PATIENCE_MS },
   async (one) => {
-    const { before, back, lost, answers, refused } = await trial(one);
-    expect({ refused, lost, answers, back }).toEqual({ refused: undefined, lost: [], answers: [], back: before });
+    const result = await trial(one);
+    // Docker before 28 lets neighbours in on every way there is, so there is something to shut.
+    expect(result.before.length).toBeGreaterThan(3);
+    expect(wrongWith(result)).toEqual([]);
   },
 );

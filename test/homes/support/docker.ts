@@ -158,7 +158,7 @@ export class Docker {
   }
 
   private async sh(command: string, input = ""): Promise<string> {
-    const { code, stdout, stderr } = await this.host.inside(command, { input, timeout: 120_000 });
+    const { code, stdout, stderr } = await this.host.inside(command, { input, timeout: 300_000 });
     if (code !== 0) throw new Error(`${command}: ${stderr || stdout || code}`);
     return stdout;
   }

@@ -44,6 +44,8 @@ interface Event {
   ended: number;
 }
 
+/** Ends what hangs; on a busy machine ufw alone takes half a minute. */
+const PATIENCE_MS = 300_000;
 const LOOPBACK = ["127.0.0.1:2283:2283"];
 const NETWORK = "home";
 /** What the update changes. */
@@ -109,6 +111,8 @@ class Trial {
       watched = await stop();
     }
     await this.event("removal", () => this.apply("firewall-remove", this.payload()), false);
+    // Who had it off turns it off.
+    if (this.home.ufw === false) await this.sh("ufw disable");
     const now = await openNow(this.host, ways);
     const answers = this.describe(watched);
     if (outlived > 0) answers.unshift(`${outlived} connections from before the first step went on`);
@@ -207,13 +211,13 @@ class Trial {
   }
 
   private async apply(step: string, told: Told): Promise<void> {
-    const { code, said } = await this.host.step(step, told);
+    const { code, said } = await this.host.step(step, told, { timeout: PATIENCE_MS });
     if (code !== 0) throw new Error(`${step}: ${said.trim()}`);
   }
 
   private async sh(command: string): Promise<void> {
-    const { code, stderr } = await this.host.inside(command);
-    if (code !== 0) throw new Error(`${command}: ${stderr}`);
+    const { code, stderr } = await this.host.inside(command, { timeout: PATIENCE_MS });
+    if (code !== 0) throw new Error(`${command}: ${stderr || code}`);
   }
 }
 
