@@ -88,6 +88,12 @@ export async function configure(dialogue: Dialogue, present: Texts, known: Reado
     initial: proposedAddresses(beforeList("originAddresses"), survey, records, connection.sshAddress),
     problem: problemOfEntry("originAddresses"),
   });
+  const homeNetworks = await dialogue.list({
+    flag: "home-network",
+    message: homeQuestion(survey),
+    initial: beforeList("homeNetworks"),
+    problem: problemOfEntry("homeNetworks"),
+  });
   const emails = await dialogue.list({
     flag: "email",
     message: "Email addresses of the people who may log in, separated by commas",
@@ -113,6 +119,7 @@ export async function configure(dialogue: Dialogue, present: Texts, known: Reado
     sshUser: connection.sshUser,
     sshHostKey: connection.sshHostKey,
     immichUpstream,
+    homeNetworks: JSON.stringify(homeNetworks),
     emails: JSON.stringify(emails),
     devices: JSON.stringify(devices),
     loginProvider,
@@ -131,6 +138,12 @@ export async function configure(dialogue: Dialogue, present: Texts, known: Reado
     adoption: existing.adoption,
     tasks: [...hostTasks(survey, hostname), ...existing.tasks],
   };
+}
+
+/** The question for the home networks, which offers those that the host is in. */
+function homeQuestion({ networks }: Survey): string {
+  const offered = networks.length === 0 ? "" : `; the host is in ${networks.join(" and ")}`;
+  return `Home networks that reach Immich past Cloudflare and its limit of 100 MB, separated by commas, or none${offered}`;
 }
 
 const changed = (texts: Texts, present: Texts): Texts =>

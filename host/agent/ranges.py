@@ -29,7 +29,8 @@ OFF_THE_INTERNET = [
     )
 ]  # fmt: skip
 
-# Where a home network can be: RFC 1918, RFC 6598 (VPNs such as Tailscale) and RFC 4193. settings/network.ts has the same.
+# Where a home network can be: RFC 1918, RFC 4193, and RFC 6598, which VPNs such as Tailscale use. settings/network.ts
+# has the same blocks.
 HOMES = [
     ipaddress.ip_network(text)
     for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
@@ -85,7 +86,8 @@ def parse_network(text: str, version: int) -> Network:
 def parse_home_network(text: str) -> Network:
     """Parses one of homeNetworks; raises RefusedError unless it is well-formed and private."""
     network = _parse(text)
-    if not any(block.version == network.version and network.subnet_of(block) for block in HOMES):
+    block = next((block for block in HOMES if block.version == network.version and block.overlaps(network)), None)
+    if block is None or block.prefixlen > network.prefixlen:
         raise RefusedError(f"{text} is not in a private network")
     return network
 

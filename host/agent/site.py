@@ -32,7 +32,7 @@ def check_upstream(endpoint: str) -> str:
     return endpoint
 
 
-def split_endpoint(endpoint: str) -> "tuple[str, int]":
+def split_endpoint(endpoint: str) -> tuple[str, int]:
     """The host and the port of an upstream that `check_upstream` accepts; an IPv6 address without its brackets."""
     host, _, port = endpoint.rpartition(":")
     return host.strip("[]"), int(port)

@@ -1,6 +1,6 @@
 import ipaddress
 import unittest
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Literal
 from unittest import mock
 
@@ -17,7 +17,7 @@ OWN = {"127.0.0.1", "::1", "198.51.100.10"}
 
 
 def needs(
-    upstream: "str | None" = "127.0.0.1:2283",
+    upstream: str | None = "127.0.0.1:2283",
     home: Sequence[str] = (),
     serves: Literal["immich", "shares"] = "immich",
 ) -> Needs:
@@ -35,14 +35,22 @@ def found(
 
 class DoorsOf(unittest.TestCase):
     def setUp(self) -> None:
-        names = {"localhost": ["127.0.0.1"], "immich.lan": ["192.168.1.7"], "gone.lan": []}
-        patches = [
-            mock.patch.object(doors, "_is_own", lambda address: address in OWN),
-            mock.patch.object(doors, "_addresses", lambda host: names.get(host, [host])),
-        ]
-        for patch in patches:
+        names: dict[str, list[str]] = {
+            "localhost": ["127.0.0.1"],
+            "immich.lan": ["192.168.1.7"],
+            "gone.lan": [],
+        }
+
+        def addresses(host: str) -> list[str]:
+            return names.get(host, [host])
+
+        def replace(name: str, function: Callable[[str], object]) -> None:
+            patch = mock.patch.object(doors, name, function)
             patch.start()
             self.addCleanup(patch.stop)
+
+        replace("_is_own", OWN.__contains__)
+        replace("_addresses", addresses)
 
     def test_know_the_port_as_published_and_within_the_container(self) -> None:
         for upstream in ("127.0.0.1:2283", "[::1]:2283", "198.51.100.10:2283", "localhost:2283"):

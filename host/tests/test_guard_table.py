@@ -13,13 +13,13 @@ HOST = Path(__file__).parent.parent
 NONE = Doors(set(), set(), set(), set(), set())
 
 
-def link(name: str, kind: str = "", master: "str | None" = None) -> "dict[str, object]":
+def link(name: str, kind: str = "", master: str | None = None) -> dict[str, object]:
     found: dict[str, object] = {"ifname": name, "linkinfo": {"info_kind": kind} if kind else {}}
     return found if master is None else {**found, "master": master}
 
 
 class Table(unittest.TestCase):
-    def text(self, doors: Doors, outside: "tuple[str, ...]" = ()) -> str:
+    def text(self, doors: Doors, outside: tuple[str, ...] = ()) -> str:
         return table_text({}, HOST, doors, Bridges(list(outside), []))
 
     def test_has_no_empty_list_of_elements(self) -> None:
@@ -75,7 +75,7 @@ class SortBridges(unittest.TestCase):
 
 class OwnNetworks(unittest.TestCase):
     def test_are_private_and_not_of_containers_or_tunnels(self) -> None:
-        def address(text: str) -> "dict[str, object]":
+        def address(text: str) -> dict[str, object]:
             local, length = text.split("/")
             return {"local": local, "prefixlen": int(length)}
 

@@ -1,4 +1,5 @@
 import unittest
+from typing import Any
 
 from agent.firewall.guard.publications import Endpoint, Publication, parse_iptables, parse_nftables, parse_proxy
 
@@ -43,12 +44,12 @@ class Publications(unittest.TestCase):
         self.assertEqual(parse_iptables(others), [])
 
     def test_are_read_from_rules_of_nftables(self) -> None:
-        def matched(protocol: str, field: str, right: object) -> dict[str, object]:
+        def matched(protocol: str, field: str, right: object) -> dict[str, Any]:
             return {"match": {"op": "==", "left": {"payload": {"protocol": protocol, "field": field}}, "right": right}}
 
         port = matched("tcp", "dport", 2283)
-        target = {"dnat": {"family": "ip", "addr": "172.18.0.2", "port": 2283}}
-        cases: list[tuple[list[dict[str, object]], list[Publication]]] = [
+        target: dict[str, Any] = {"dnat": {"family": "ip", "addr": "172.18.0.2", "port": 2283}}
+        cases: list[tuple[list[dict[str, Any]], list[Publication]]] = [
             ([port, target], [Publication(None, 2283, CONTAINER)]),
             (
                 [port, {"counter": {"packets": 0, "bytes": 0}}, {"dnat": {"addr": "172.18.0.2"}}],
@@ -66,11 +67,14 @@ class Publications(unittest.TestCase):
         ]
         for expressions, found in cases:
             with self.subTest(expressions=expressions):
-                ruleset = {"nftables": [{"metainfo": {}}, {"table": {}}, {"rule": {"expr": expressions}}]}
+                ruleset: dict[str, Any] = {
+                    "nftables": [{"metainfo": {}}, {"table": {}}, {"rule": {"expr": expressions}}]
+                }
                 self.assertEqual(parse_nftables(ruleset), found)
 
     def test_are_read_from_the_command_line_of_docker_proxy(self) -> None:
-        words = "-proto tcp -host-ip :: -host-port 9999 -container-ip 172.18.0.2 -container-port 2283".split()
+        line = "-proto tcp -host-ip :: -host-port 9999 -container-ip 172.18.0.2 -container-port 2283"
+        words = line.split()
         self.assertEqual(parse_proxy(words), Publication(None, 9999, CONTAINER))
         words[3] = "192.168.1.5"
         self.assertEqual(parse_proxy([*words, "-use-listen-fd"]), Publication("192.168.1.5", 9999, CONTAINER))

@@ -76,7 +76,7 @@ class Records(unittest.TestCase):
 
     def test_have_names_for_their_fields_and_a_version(self) -> None:
         kept = json.loads(self._content(record.sites_file(NEEDS)[record.SITES]))
-        fields = {
+        fields: dict[str, object] = {
             "serves": "immich",
             "sshPort": 22,
             "upstream": "127.0.0.1:2283",

@@ -56,6 +56,9 @@ const flags = () => [
   ...["--ssh-host-key", world.sandbox.sshTarget.hostKey, "--email", "anna@example.com", "--device", "annas-phone"],
 ];
 
+/** The host's private network. */
+const homeNetwork = () => world.sandbox.sshTarget.host.replace(/\.\d+$/, ".0/30");
+
 const settings = () =>
   (parse(readFileSync(join(project, "Pulumi.home.yaml"), "utf8")) as { config: Record<string, unknown> }).config;
 
@@ -114,6 +117,7 @@ test("asks on a terminal, shows no secret, and can be left at any question", asy
   await asked.answer("File with the private key", keyFile + ENTER);
   await asked.answer("Where the host finds Immich", ENTER);
   await asked.answer("Public addresses", ENTER);
+  await asked.answer("Home networks that reach Immich", homeNetwork() + ENTER);
   await asked.answer("Email addresses", `anna@example.com, ben@example.com${ENTER}`);
   await asked.answer("phones and programs", ENTER);
   await asked.answer("How people prove", ENTER);
@@ -127,6 +131,7 @@ test("asks on a terminal, shows no secret, and can be left at any question", asy
     [`${NAMESPACE}sshHostKey`]: sshTarget.hostKey,
     [`${NAMESPACE}emails`]: ["anna@example.com", "ben@example.com"],
     [`${NAMESPACE}originAddresses`]: ["198.51.100.10", "2001:db8:77::10"],
+    [`${NAMESPACE}homeNetworks`]: [homeNetwork()],
     [`${NAMESPACE}apiToken`]: { secure: expect.any(String) as string },
     [`${NAMESPACE}sshPrivateKey`]: { secure: expect.any(String) as string },
   });

@@ -90,6 +90,9 @@ describe("Immich as a program of the host", () => {
 describe("Immich in a container", () => {
   test("is closed by the container's own address as upstream", async () => {
     await installDocker(host);
+    // The deployment with another upstream knows how Immich's port is called within a container.
+    expect(await around.stranger()).toEqual(SILENT);
+    await around.on("nft delete table inet immich_access");
     expect(await around.stranger()).toEqual(OPEN);
     await deploy("172.18.0.2:2283");
     expect(await around.stranger()).toEqual(SILENT);
@@ -112,6 +115,7 @@ describe("Immich in a container", () => {
   });
 
   test("is found by the refresh on a port that only docker-proxy serves", async () => {
+    await around.on("systemctl restart docker");
     await deploy("127.0.0.1:2283");
     const proxy = "-proto tcp -host-ip :: -host-port 8888 -container-ip 172.18.0.2 -container-port 2283";
     await around.on(
@@ -162,7 +166,7 @@ describe("Immich in a container", () => {
     // The bridge's other port stands for the cable of the home network.
     await around.on(
       "ip netns add guest; ip link add br-lan type bridge; ip addr add 172.29.0.1/24 dev br-lan; ip link set br-lan up; " +
-        "ip link add cable master br-lan type dummy; ip link set cable up; " +
+        "ip link add cable master br-lan type vxlan id 5 dstport 4789; ip link set cable up; " +
         "ip link add v-lan master br-lan type veth peer name eth0 netns guest; ip link set v-lan up; " +
         "ip -n guest addr add 172.29.0.2/24 dev eth0; ip -n guest link set eth0 up",
     );

@@ -100,16 +100,34 @@ describe("whatever happens to the tables of others, it stays closed:", () => {
     ["ufw disabled and enabled", "ufw disable; ufw --force enable"],
     ["ufw disabled", "ufw disable"],
     ["nftables.service started", "systemctl start nftables"],
-    ["nftables.service reloaded", "systemctl reload nftables"],
+    ["nftables.service reloaded", "for i in 1 2 3 4 5 6 7 8 9; do systemctl reload nftables; done"],
     ["nftables.service restarted", "systemctl restart nftables"],
     ["nftables.service stopped", "systemctl stop nftables"],
   ])("%s", async (_what, command) => {
     const before = await around.table();
     expect(before).not.toBe("");
-    await around.on(`${command}; sleep 0.5`);
+    expect(await around.watched(() => around.on(`${command}; sleep 0.5`))).toBe("");
     expect(await around.table()).toBe(before);
     await host.inside("systemctl restart docker");
     await expectClosed();
+  });
+
+  test("commands of the owner's in nftables.service", async () => {
+    const override = "/etc/systemd/system/nftables.service.d/override.conf";
+    await host.inside(`cat >${override}`, {
+      input: "[Service]\nExecStart=\nExecStart=/usr/sbin/nft flush ruleset\n",
+    });
+    await around.on("systemctl daemon-reload");
+    expect((await host.step("firewall", PAYLOAD)).code).toBe(0);
+    await around.on("ufw disable");
+    const before = await around.table();
+    for (const verb of ["start", "reload", "restart", "stop"]) {
+      await around.on(`systemctl ${verb} nftables`);
+      expect(await around.table(), verb).toBe(before);
+    }
+    await around.on(`rm ${override}; systemctl daemon-reload`);
+    expect((await host.step("firewall", PAYLOAD)).code).toBe(0);
+    expect(await around.on("systemctl show nftables -p ExecStartPost")).not.toContain("guard");
   });
 
   test("a reboot, with nftables.service at boot and without", async () => {

@@ -13,16 +13,32 @@ UNDO = "immich-access-undo.service"
 TIMER = "immich-access-ranges.timer"
 GUARD = "immich-access-guard.service"
 UNIT_NAMES = (UNDO, "immich-access-ranges.service", TIMER, GUARD)
-# The files in our folder of units that are not units, and where they go
-DROP_INS = {"nftables.conf": UNITS / "nftables.service.d/immich-access.conf"}
+NFTABLES = "nftables.service"
+DROP_IN = UNITS / f"{NFTABLES}.d/immich-access.conf"
+# The commands of nftables.service in Debian 11 to 13 and Ubuntu 22.04 to 24.04
+STOCK_COMMANDS = {
+    "ExecStart=/usr/sbin/nft -f /etc/nftables.conf",
+    "ExecReload=/usr/sbin/nft -f /etc/nftables.conf",
+    "ExecStop=/usr/sbin/nft flush ruleset",
+}
 
 
 def wanted_files(modules: Mapping[str, str]) -> dict[Path, File | None]:
     """The files that install the running agent and its units; None for files to delete."""
     files: dict[Path, File | None] = {FOLDER / name: File(text.encode()) for name, text in modules.items()}
-    places = {**{name: UNITS / name for name in UNIT_NAMES}, **DROP_INS}
-    files |= {path: File(modules[f"agent/units/{name}"].encode()) for name, path in places.items()}
+    files |= {UNITS / name: File(modules[f"agent/units/{name}"].encode()) for name in UNIT_NAMES}
+    drop_in = "nftables-stock.conf" if _has_stock_nftables() else "nftables-owners.conf"
+    files[DROP_IN] = File(modules[f"agent/units/{drop_in}"].encode())
     return files | {path: None for path in FOLDER.rglob("*") if path.is_file() and path not in files}
+
+
+def _has_stock_nftables() -> bool:
+    """Whether nftables.service runs the distribution's commands: neither another unit nor another drop-in is there."""
+    unit = Path("/lib/systemd/system", NFTABLES)
+    others = [UNITS / NFTABLES, *(path for path in DROP_IN.parent.glob("*.conf") if path != DROP_IN)]
+    if not unit.exists() or any(path.exists() for path in others):
+        return False
+    return {line for line in unit.read_text().splitlines() if line.startswith("Exec")} == STOCK_COMMANDS
 
 
 def install(modules: Mapping[str, str]) -> None:
@@ -33,7 +49,7 @@ def install(modules: Mapping[str, str]) -> None:
     changed = files_to_change(wanted_files(modules))
     # systemd finds new units when they are started or enabled at boot, so only changed ones and drop-ins need a reload,
     # which takes longer than everything else.
-    stale = any((path.parent == UNITS and path.exists()) or path in DROP_INS.values() for path in changed)
+    stale = any((path.parent == UNITS and path.exists()) or path == DROP_IN for path in changed)
     with files_replaced(changed):
         if stale:
             run(["systemctl", "daemon-reload"])
@@ -49,7 +65,7 @@ def activate() -> None:
 def _enable(*wanted: str) -> None:
     """Enables installed units."""
     states = run(["systemctl", "is-enabled", *wanted], check=False).stdout.split()
-    units = [unit for unit, state in zip(wanted, states) if state != "enabled"]
+    units = [unit for unit, state in zip(wanted, states, strict=True) if state != "enabled"]
     if units:
         # Docker already runs, so systemd must reload to learn its new requirement.
         reload = [] if GUARD in units else ["--no-reload"]
@@ -63,11 +79,10 @@ def remove() -> None:
         # Disable before stopping: stopping a unit that Docker still requires would stop Docker.
         run(["systemctl", "disable", *present])
         run(["systemctl", "stop", *present])
-    for path in (*(UNITS / name for name in UNIT_NAMES), *DROP_INS.values()):
+    for path in (*(UNITS / name for name in UNIT_NAMES), DROP_IN):
         write(path, None)
-    for path in DROP_INS.values():
-        if path.parent.exists() and not any(path.parent.iterdir()):
-            path.parent.rmdir()
+    if DROP_IN.parent.exists() and not any(DROP_IN.parent.iterdir()):
+        DROP_IN.parent.rmdir()
     run(["systemctl", "daemon-reload"])
     # A failed refresh would otherwise stay in the list of failed units.
     run(["systemctl", "reset-failed", *UNIT_NAMES], check=False)

@@ -11,32 +11,33 @@ from typing import Any
 _POSITIONS = ("sshPort", "upstreamPort", "droppedPort", "owner")
 
 
-def sites_fields(fields: Mapping[str, Any], version: int) -> "Mapping[str, Mapping[str, Any]]":
+def sites_fields(fields: Mapping[str, Any], version: int) -> Mapping[str, Mapping[str, Any]]:
     """The sites by name, with the fields of the current version. Version 1 did not store what each serves."""
     if version == 1:
         named = {
-            name: {"serves": None, "owner": None, **dict(zip(_POSITIONS, needs))} for name, needs in fields.items()
+            name: {"serves": None, "owner": None, **dict(zip(_POSITIONS, needs, strict=False))}
+            for name, needs in fields.items()
         }
         return {name: _of_version_2(needs) for name, needs in named.items()}
     sites: Mapping[str, Mapping[str, Any]] = fields["sites"]
     return {name: _of_version_2(needs) for name, needs in sites.items()} if version == 2 else sites
 
 
-def request_fields(change: Mapping[str, Any], version: int) -> "Mapping[str, Any] | None":
+def request_fields(change: Mapping[str, Any], version: int) -> Mapping[str, Any] | None:
     """The request of a change with the fields of the current version; None before the first change."""
     if version == 1:
         return _request_of_version_1(change["payload"])
-    request: "Mapping[str, Any] | None" = change["request"]
+    request: Mapping[str, Any] | None = change["request"]
     return request if request is None else {**request, "sites": sites_fields(request, version)}
 
 
-def served_by(text: str) -> "str | None":
+def served_by(text: str) -> str | None:
     """What a site serves, by the first line of its nginx file; None if that line does not say."""
     first = text.split("\n", 1)[0]
     return next((what for what in ("immich", "shares") if f", which serves {what}, " in first), None)
 
 
-def _request_of_version_1(payload: "Mapping[str, Any] | None") -> "dict[str, Any] | None":
+def _request_of_version_1(payload: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if payload is None:
         return None
     sites = {
@@ -53,7 +54,7 @@ def _request_of_version_1(payload: "Mapping[str, Any] | None") -> "dict[str, Any
     return {**{name: payload[name] for name in ("sshPort", "ranges", "confirmSeconds")}, "sites": sites}
 
 
-def _of_version_2(needs: Mapping[str, Any]) -> "dict[str, Any]":
+def _of_version_2(needs: Mapping[str, Any]) -> dict[str, Any]:
     """A site's needs with the upstream in place of its port. Only ports of loopback were stored."""
     port = needs.get("upstreamPort")
     return {

@@ -36,7 +36,7 @@ export const ON_THE_HOST: readonly Attack[] = [
     from: "out",
     shot: (_, path) => ({ address: ORIGIN.ipv4, port: 2283, send: get(path) }),
     gets: "dropped",
-    why: "Immich listens on the loopback interface alone, and the firewall has no rule for its port",
+    why: "a table of our own, ahead of all other rules, drops what comes for it from elsewhere",
   },
   {
     name: "a stranger at Immich's own port over IPv6",

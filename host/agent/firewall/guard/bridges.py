@@ -10,7 +10,6 @@ from agent.firewall.guard import docker_api
 from agent.firewall.plan import outside_interfaces
 from agent.system import run
 
-
 # What container engines call their bridges. The table has these names itself.
 USUAL = re.compile(r"docker0|docker_gwbridge|(br-|podman|cni-podman).*")
 
@@ -19,9 +18,9 @@ class Bridges(NamedTuple):
     """The host's bridges that are not what their names say."""
 
     # With another network behind them: a port that is no veth, or a default route
-    outside: "list[str]"
+    outside: list[str]
     # With nothing but containers behind them, under an unusual name
-    inside: "list[str]"
+    inside: list[str]
 
 
 @functools.cache
@@ -31,9 +30,7 @@ def find_bridges() -> Bridges:
     return sort_bridges(links, outside_interfaces(), docker_api.bridges())
 
 
-def sort_bridges(
-    links: "Sequence[dict[str, Any]]", default_routes: Collection[str], dockers: Collection[str]
-) -> Bridges:
+def sort_bridges(links: Sequence[dict[str, Any]], default_routes: Collection[str], dockers: Collection[str]) -> Bridges:
     """Sorts the bridges among `links`, as `ip -j -d link show` lists them.
 
     A bridge without ports counts as inside only if it is one of `dockers`, Docker's own.
@@ -47,6 +44,7 @@ def sort_bridges(
     return Bridges(sorted(outside), sorted(name for name in inside if not USUAL.fullmatch(name)))
 
 
-def _kind(link: "dict[str, Any]") -> str:
+def _kind(link: dict[str, Any]) -> str:
     """The kind of an interface; empty for a physical one."""
-    return (link.get("linkinfo") or {}).get("info_kind", "")
+    details: dict[str, str] = link.get("linkinfo") or {}
+    return details.get("info_kind", "")

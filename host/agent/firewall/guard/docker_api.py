@@ -24,8 +24,8 @@ class Port(NamedTuple):
 class Container(NamedTuple):
     """A running container with its addresses in all of its networks."""
 
-    addresses: "list[str]"
-    ports: "list[Port]"
+    addresses: list[str]
+    ports: list[Port]
 
 
 class _Connection(http.client.HTTPConnection):
@@ -38,40 +38,45 @@ class _Connection(http.client.HTTPConnection):
 
 
 @functools.cache
-def containers() -> "list[Container]":
+def containers() -> list[Container]:
     """The running containers; none where Docker does not run or does not answer."""
-    return [parse_container(item) for item in _get("/containers/json") or []]
+    return [parse_container(item) for item in _get("/containers/json")]
 
 
 @functools.cache
-def bridges() -> "set[str]":
+def bridges() -> set[str]:
     """Bridges of Docker networks that their owner has named."""
-    names = {(item.get("Options") or {}).get("com.docker.network.bridge.name") for item in _get("/networks") or []}
-    return {name for name in names if name}
+    names: set[str] = set()
+    for item in _get("/networks"):
+        options: dict[str, str] = item.get("Options") or {}
+        names.add(options.get("com.docker.network.bridge.name", ""))
+    return names - {""}
 
 
-def parse_container(item: "dict[str, Any]") -> Container:
+def parse_container(item: dict[str, Any]) -> Container:
     """One entry of the answer to `/containers/json`."""
-    networks = ((item.get("NetworkSettings") or {}).get("Networks") or {}).values()
-    addresses = [network.get(key) for network in networks for key in ("IPAddress", "GlobalIPv6Address")]
+    settings: dict[str, dict[str, dict[str, str]]] = item.get("NetworkSettings") or {}
+    networks = (settings.get("Networks") or {}).values()
+    addresses = [network.get(key, "") for network in networks for key in ("IPAddress", "GlobalIPv6Address")]
+    listed: list[dict[str, Any]] = item.get("Ports") or []
     ports = [
         Port(port.get("IP", ""), port["PublicPort"], port["PrivatePort"])
-        for port in item.get("Ports") or []
+        for port in listed
         if port.get("Type") == "tcp" and "PublicPort" in port
     ]
     return Container([address for address in addresses if address], ports)
 
 
-def _get(path: str) -> Any:
-    """What the API answers, or None where it does not."""
+def _get(path: str) -> list[dict[str, Any]]:
+    """The list that the API answers with; empty where it does not answer."""
     if not DAEMON.exists():
-        return None
+        return []
     connection = _Connection("localhost")
     try:
         connection.request("GET", path)
         answer = connection.getresponse()
-        return json.loads(answer.read()) if answer.status == 200 else None
+        return json.loads(answer.read()) if answer.status == 200 else []
     except (OSError, ValueError, http.client.HTTPException):
-        return None
+        return []
     finally:
         connection.close()

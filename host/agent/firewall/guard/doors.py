@@ -12,7 +12,7 @@ from agent.firewall.guard.publications import Endpoint, Publication, published
 from agent.firewall.request import Needs
 from agent.firewall.rules import HTTPS_PORT
 from agent.ranges import Network
-from agent.site import IMMICH, split_endpoint
+from agent.site import SHARES, split_endpoint
 from agent.system import run
 
 # Immich's own port within its container.
@@ -22,14 +22,14 @@ IMMICH_PORT = 2283
 class Doors(NamedTuple):
     """What leads to the sites' upstreams."""
 
-    host_ports: "set[int]"
+    host_ports: set[int]
     # Ports within containers that are closed at every address of a container
-    container_ports: "set[int]"
-    endpoints: "set[Endpoint]"
+    container_ports: set[int]
+    endpoints: set[Endpoint]
     # Published ports that lead to other containers with one of `container_ports`
-    others: "set[int]"
+    others: set[int]
     # Networks that may use a port of the host
-    home: "set[tuple[Network, int]]"
+    home: set[tuple[Network, int]]
 
 
 def find_doors(sites: Mapping[str, Needs], ssh_ports: Collection[int]) -> Doors:
@@ -38,9 +38,9 @@ def find_doors(sites: Mapping[str, Needs], ssh_ports: Collection[int]) -> Doors:
 
 
 def doors_of(
-    sites: "Collection[Needs]",
+    sites: Collection[Needs],
     published: Sequence[Publication],
-    groups: "Sequence[Collection[str]]",
+    groups: Sequence[Collection[str]],
     never: Collection[int],
 ) -> Doors:
     """The same, from what was found on the host. Addresses of one of the `groups` are one container's."""
@@ -52,7 +52,7 @@ def doors_of(
         ports -= set(never)
         doors.host_ports.update(ports)
         doors.endpoints.update(endpoints)
-        if needs.serves != "shares":
+        if needs.serves != SHARES:
             doors.container_ports.update({IMMICH_PORT}, (endpoint.port for endpoint in endpoints))
         doors.home.update((ipaddress.ip_network(text), port) for text in needs.home_networks for port in ports)
     doors.others.update(
@@ -65,7 +65,7 @@ def doors_of(
     return doors
 
 
-def own_port(upstream: "str | None") -> "int | None":
+def own_port(upstream: str | None) -> int | None:
     """The upstream's port if it is one of this host's own, else None."""
     if upstream is None:
         return None
@@ -73,14 +73,14 @@ def own_port(upstream: "str | None") -> "int | None":
     return port if any(_is_own(address) for address in _addresses(host)) or not _addresses(host) else None
 
 
-def groups() -> "list[list[str]]":
+def groups() -> list[list[str]]:
     """The addresses of each container, as far as Docker tells."""
     return [container.addresses for container in docker_api.containers()]
 
 
 def _ways_to(
-    upstream: str, published: Sequence[Publication], groups: "Sequence[Collection[str]]"
-) -> "tuple[set[int], set[Endpoint]]":
+    upstream: str, published: Sequence[Publication], groups: Sequence[Collection[str]]
+) -> tuple[set[int], set[Endpoint]]:
     """The ports of the host and the addresses of containers that lead to an upstream."""
     host, port = split_endpoint(upstream)
     addresses = _addresses(host)
@@ -106,7 +106,7 @@ def _ways_to(
 
 
 @functools.cache
-def _addresses(host: str) -> "list[str]":
+def _addresses(host: str) -> list[str]:
     """The addresses of a host; none for a name that cannot be looked up."""
     try:
         return [str(ipaddress.ip_address(host))]

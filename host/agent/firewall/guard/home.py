@@ -13,14 +13,14 @@ from agent.system import run
 VIRTUAL = {"bridge", "dummy", "ipip", "macvlan", "sit", "tun", "vxlan", "wireguard"}
 
 
-def own_networks() -> "list[str]":
+def own_networks() -> list[str]:
     """The private networks of the host's interfaces, those of containers and tunnels excepted."""
     shown: list[dict[str, Any]] = json.loads(run(["ip", "-j", "-d", "address", "show", "scope", "global"]).stdout)
     return networks_of(shown)
 
 
-def networks_of(interfaces: "Sequence[dict[str, Any]]") -> "list[str]":
-    """The same, from what `ip -j -d address show` lists. A bridge counts if another interface than a veth is its port."""
+def networks_of(interfaces: Sequence[dict[str, Any]]) -> list[str]:
+    """The same, from what `ip -j -d address show` lists. A bridge counts if a port of it is no container's."""
     masters = {one["master"] for one in interfaces if "master" in one and _kind(one) not in ("veth", "tun")}
     found: list[str] = []
     for interface in interfaces:
@@ -38,6 +38,7 @@ def networks_of(interfaces: "Sequence[dict[str, Any]]") -> "list[str]":
     return list(dict.fromkeys(found))
 
 
-def _kind(interface: "dict[str, Any]") -> str:
+def _kind(interface: dict[str, Any]) -> str:
     """The kind of an interface; empty for a physical one."""
-    return (interface.get("linkinfo") or {}).get("info_kind", "")
+    details: dict[str, str] = interface.get("linkinfo") or {}
+    return details.get("info_kind", "")

@@ -27,7 +27,7 @@ class Publication(NamedTuple):
     """A port of the host that is forwarded."""
 
     # The host's address that the port is for; None for every one
-    address: "str | None"
+    address: str | None
     port: int
     target: Endpoint
 
@@ -85,9 +85,9 @@ def parse_nftables(ruleset: Mapping[str, Any]) -> list[Publication]:
     return found
 
 
-def parse_proxy(arguments: Sequence[str]) -> "Publication | None":
+def parse_proxy(arguments: Sequence[str]) -> Publication | None:
     """What a docker-proxy with this command line forwards; None for anything but TCP."""
-    options = {name.lstrip("-"): text for name, text in zip(arguments, arguments[1:])}
+    options = {word.lstrip("-"): arguments[at + 1] for at, word in enumerate(arguments[:-1])}
     ports = (options.get("host-port", ""), options.get("container-port", ""))
     if options.get("proto") != "tcp" or not all(port.isdigit() for port in ports):
         return None
@@ -128,7 +128,7 @@ def _by_proxies() -> Iterator[Publication]:
                 yield found
 
 
-def _specific(address: "str | None") -> "str | None":
+def _specific(address: str | None) -> str | None:
     """An address in its usual form; None for a missing or unspecified one and for a network."""
     if not address:
         return None
@@ -138,7 +138,7 @@ def _specific(address: "str | None") -> "str | None":
     return str(network.network_address)
 
 
-def _ports(text: object) -> "list[int]":
+def _ports(text: object) -> list[int]:
     """The ports of `2283` or `2283:2285`; a longer range than a hundred ports is none for a web server."""
     bounds = str(text).split(":")
     if not all(bound.isdigit() for bound in bounds):
@@ -147,7 +147,7 @@ def _ports(text: object) -> "list[int]":
     return list(found) if len(found) <= 100 else []
 
 
-def _target(text: str) -> "Endpoint | None":
+def _target(text: str) -> Endpoint | None:
     """The target `address:port`, `[IPv6 address]:port` or a bare address, which keeps the port: 0."""
     bare = text.endswith("]") or ":" not in text
     host, _, port = (text, "", "0") if bare else text.rpartition(":")
@@ -157,33 +157,37 @@ def _target(text: str) -> "Endpoint | None":
         return None
 
 
-def _dnat(expressions: Sequence[Mapping[str, Any]]) -> "Endpoint | None":
+def _dnat(expressions: Sequence[Mapping[str, Any]]) -> Endpoint | None:
     """The target of a rule's `dnat`, with port 0 where it keeps the port."""
     for expression in expressions:
-        target: Any = expression.get("dnat")
-        if isinstance(target, dict) and isinstance(target.get("addr"), str):
-            port = target.get("port")
-            return Endpoint(str(ipaddress.ip_address(target["addr"])), port if isinstance(port, int) else 0)
+        target = _fields(expression.get("dnat"))
+        address, port = target.get("addr"), target.get("port")
+        if isinstance(address, str):
+            return Endpoint(str(ipaddress.ip_address(address)), port if isinstance(port, int) else 0)
     return None
 
 
 def _matched(expressions: Sequence[Mapping[str, Any]], protocol: str, field: str) -> list[str]:
     """The values to which a rule compares a field of the packet."""
     for expression in expressions:
-        match: Any = expression.get("match")
-        if not isinstance(match, dict) or match.get("op") not in ("==", "in"):
-            continue
-        if match.get("left") == {"payload": {"protocol": protocol, "field": field}}:
+        match = _fields(expression.get("match"))
+        payload = {"payload": {"protocol": protocol, "field": field}}
+        if match.get("op") in ("==", "in") and match.get("left") == payload:
             right = match["right"]
-            values = cast("list[Any]", right["set"] if isinstance(right, dict) and "set" in right else [right])
-            return [_value(value) for value in values]
+            return [_value(value) for value in _fields(right).get("set", [right])]
     return []
 
 
-def _value(value: Any) -> str:
+def _value(value: object) -> str:
     """A value of nftables in the words of iptables."""
-    if isinstance(value, dict) and "range" in value:
-        return ":".join(str(bound) for bound in value["range"])
-    if isinstance(value, dict) and "prefix" in value:
-        return f"{value['prefix']['addr']}/{value['prefix']['len']}"
+    fields = _fields(value)
+    if "range" in fields:
+        return ":".join(str(bound) for bound in fields["range"])
+    if "prefix" in fields:
+        return f"{fields['prefix']['addr']}/{fields['prefix']['len']}"
     return str(value)
+
+
+def _fields(value: object) -> Mapping[str, Any]:
+    """An object's fields; none for anything else."""
+    return cast("Mapping[str, Any]", value) if isinstance(value, dict) else {}

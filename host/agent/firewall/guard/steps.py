@@ -2,7 +2,7 @@
 
 import socket
 import struct
-from collections.abc import Collection, Generator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -45,7 +45,7 @@ def replan_guard(modules: Mapping[str, str], sites: Mapping[str, Needs]) -> Guar
     return plan_guard(modules, sites)
 
 
-def ssh_ports_of(sites: Mapping[str, Needs]) -> "set[int]":
+def ssh_ports_of(sites: Mapping[str, Needs]) -> set[int]:
     """The ports of SSH, which no guard may close."""
     return open_ssh_ports() | {needs.ssh_port for needs in sites.values()}
 
@@ -95,7 +95,7 @@ def renew(guard: Guard) -> None:
         table.load(guard.text)
 
 
-def repair(guard: Guard) -> "str | None":
+def repair(guard: Guard) -> str | None:
     """Renews the guard in the kernel and on disk. Returns what had happened to it, or None if nothing had."""
     file = read(FILE)
     kept = None if file is None else file.content.decode(errors="replace")

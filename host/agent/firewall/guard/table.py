@@ -6,6 +6,7 @@ import re
 import string
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from agent import changes
 from agent.errors import RefusedError
@@ -50,7 +51,7 @@ def closes_as_much(text: str, wanted: str) -> bool:
     return _without_containers(text) == _without_containers(wanted)
 
 
-def loaded() -> "str | None":
+def loaded() -> str | None:
     """The table as the kernel has it, with its counters; None where there is none."""
     listed = run(["nft", "list", *TABLE], check=False)
     return listed.stdout if listed.returncode == 0 else None
@@ -68,7 +69,7 @@ def load(text: str) -> None:
     run(["nft", "-f", "-"], text=text)
 
 
-def restore(listing: "str | None") -> None:
+def restore(listing: str | None) -> None:
     """Puts back what `loaded` has given: the same table, or none."""
     words = " ".join(TABLE)
     load(f"{words}\ndelete {words}\n{listing or ''}")
@@ -91,7 +92,7 @@ def _in_kernel_wording(text: str) -> str:
 def _comparable(listing: str) -> str:
     """A listing with the elements of sets in order, on one line each."""
 
-    def arranged(match: "re.Match[str]") -> str:
+    def arranged(match: re.Match[str]) -> str:
         return "{ " + ", ".join(sorted(item.strip() for item in match[1].split(","))) + " }"
 
     return re.sub(r"\{([^{};]*,[^{};]*)\}", arranged, listing)
@@ -101,16 +102,15 @@ def _without_containers(text: str) -> str:
     return re.sub(r"(set (?:endpoints[46]|others|inside) \{[^{}]*)elements = \{[^{}]*\}", r"\1", text)
 
 
-def _numbers(ports: "set[int]") -> "list[str]":
+def _numbers(ports: set[int]) -> list[str]:
     return [str(port) for port in sorted(ports)]
 
 
-def _home(doors: Doors, version: int) -> "list[str]":
+def _home(doors: Doors, version: int) -> list[str]:
     """The home networks of one IP version with their ports. The kernel refuses networks that overlap."""
-    ports = sorted({port for _, port in doors.home})
     found: list[str] = []
-    for port in ports:
-        networks = [network for network, one in doors.home if one == port and network.version == version]
+    for port in sorted({port for _, port in doors.home}):
+        networks: list[Any] = [network for network, one in doors.home if one == port and network.version == version]
         found += [f"{network} . {port}" for network in ipaddress.collapse_addresses(networks)]
     return found
 
