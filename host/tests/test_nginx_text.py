@@ -118,7 +118,7 @@ class ForeignDefaults(unittest.TestCase):
         self.assertEqual(foreign_defaults(dump), {"": "/etc/nginx/sites-enabled/blog"})
         self.assertEqual(
             foreign_defaults(
-                "# configuration file /etc/nginx/a.conf:\nserver { listen [::]:443\n default; listen 443 ssl; }"
+                "# configuration file /etc/nginx/a.conf:\nhttp { server { listen [::]:443\n default; listen 443 ssl; } }"
             ),
             {"[::]:": "/etc/nginx/a.conf"},
         )
@@ -128,6 +128,8 @@ class ForeignSites(unittest.TestCase):
     def test_names_the_files_of_others_with_a_server_for_the_name(self) -> None:
         dump = "\n".join(
             [
+                "# configuration file /etc/nginx/nginx.conf:",
+                "http { include sites-enabled/*; }",
                 "# configuration file /etc/nginx/sites-enabled/immich:",
                 "server { listen 443 ssl; server_name www.example.com",
                 "  photos.example.com; }",

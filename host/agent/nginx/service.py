@@ -31,12 +31,14 @@ def capabilities() -> Nginx:
     found = re.search(r"nginx/(\d+)\.(\d+)\.(\d+)", said)
     if found is None:
         raise RefusedError(f"`nginx -v` does not tell the version but {said.strip()!r}")
-    return Nginx(tuple(int(part) for part in found.groups()), Path("/proc/net/if_inet6").exists())
+    build = re.findall(r" --((?:with|without)-\w+)", run(["nginx", "-V"]).stderr)
+    version = tuple(int(part) for part in found.groups())
+    return Nginx(version, Path("/proc/net/if_inet6").exists(), frozenset(build))
 
 
 def is_built_with(module: str) -> bool:
     """Whether nginx was built with one of its own modules."""
-    return f" --with-{module}" in run(["nginx", "-V"]).stderr
+    return f"with-{module}" in capabilities().build
 
 
 def worker_user() -> str:

@@ -19,7 +19,9 @@ from agent.firewall import record
 from agent.firewall.confirmation import confirm_firewall_change
 from agent.immich import refuse_immich
 from agent.nginx import probe, real_ip, service
+from agent.nginx.configuration import Directive, http_block, read_text
 from agent.nginx.defaults import foreign_defaults
+from agent.nginx.inheritance import objections
 from agent.nginx.layout import (
     DUMMY_CERTIFICATE,
     LAYOUTS,
@@ -168,7 +170,8 @@ def plan_sites(modules: Mapping[str, str], sites: Sequence[Site]) -> Plan:
     fingerprints = {site.name: _fingerprint(site) for site in sites}
     nginx = service.capabilities()
     place = layout()
-    foreign = foreign_defaults(service.configuration())
+    dump = service.configuration()
+    foreign = foreign_defaults(dump)
     families = [family for family in nginx.families if family not in foreign]
 
     # Delete files in the other layout, which remain if nginx.conf has changed.
@@ -181,10 +184,22 @@ def plan_sites(modules: Mapping[str, str], sites: Sequence[Site]) -> Plan:
         links.update(place.link(UNKNOWN_NAMES))
         if not nginx.rejects_handshakes:
             files[DUMMY_CERTIFICATE] = read(DUMMY_CERTIFICATE) or _make_dummy_certificate()
+    http = http_block(dump)
     for site in sites:
-        files[place.file(site.name)] = File(site_text(modules, site, nginx).encode())
+        text = site_text(modules, site, nginx)
+        files[place.file(site.name)] = File(text.encode())
         links.update(place.link(site.name))
+        _refuse_inherited(http, text)
     return Plan(fingerprints, files, links, foreign)
+
+
+def _refuse_inherited(http: Directive | None, text: str) -> None:
+    """Raises RefusedError for what the site's server would inherit from the block `http` and must not."""
+    ranges = {str(path): file.content.decode() for path, file in real_ip.recorded_file().items() if file is not None}
+    server = next(one for one in read_text(text, ranges) if one.name == "server")
+    found = objections(http, {one.name for one in server.block or ()})
+    if found:
+        raise RefusedError(f"{'; '.join(found)}; move it into the server blocks that need it, and run `pulumi up` again")
 
 
 def _fingerprint(site: Site) -> str:

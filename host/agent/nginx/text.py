@@ -5,8 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from agent.errors import RefusedError
-
-Version = tuple[int, ...]
+from agent.nginx.inheritance import RESETS, TLS_RESETS, Version, resets
 
 # Older versions have no ssl_reject_handshake.
 REJECTS_HANDSHAKES: Version = (1, 19, 4)
@@ -42,6 +41,8 @@ class Nginx(NamedTuple):
     version: Version
     # Whether the kernel has IPv6; without it nginx does not start with a listener on [::].
     ipv6: bool
+    # The options of its build that add modules or leave them out, such as `with-http_auth_request_module`
+    build: frozenset[str] = frozenset()
 
     @property
     def families(self) -> list[str]:
@@ -67,26 +68,34 @@ def site_text(modules: Mapping[str, str], site: Site, nginx: Nginx) -> str:
         certificates=site.certificates,
         ranges=site.ranges,
         listen=_lines([*listen, "http2 on;"] if directive else listen),
-        cache=_token_part(modules, site, "cache"),
-        check=_token_part(modules, site, "check"),
+        tls=_lines(_tls(nginx, rejected=False)),
+        resets=_lines(resets(RESETS, nginx.version, nginx.build)),
+        cache=_token_part(modules, site, "cache") if site.token_check else "",
+        check=_token_part(modules, site, "check") if site.token_check else _no_check(nginx),
     )
 
 
+def _tls(nginx: Nginx, *, rejected: bool) -> list[str]:
+    """What a server negotiates, and whether it does so at all."""
+    reject = [f"ssl_reject_handshake {'on' if rejected else 'off'};"] if nginx.rejects_handshakes else []
+    return [*resets(TLS_RESETS, nginx.version, nginx.build), *reject]
+
+
+def _no_check(nginx: Nginx) -> str:
+    """Ends the inheritance of somebody else's check."""
+    return "    auth_request off;\n" if "with-http_auth_request_module" in nginx.build else ""
+
+
 def _token_part(modules: Mapping[str, str], site: Site, part: str) -> str:
-    if not site.token_check:
-        return ""
     return fill_template(modules, f"agent/nginx/token_{part}.conf", site=site.name, cache=token_cache(site.name))
 
 
 def unknown_names_text(modules: Mapping[str, str], nginx: Nginx, families: Sequence[str], certificate: str) -> str:
     """The default server for the given families; `certificate`, with its key, is for an nginx that must show one."""
-    refusal = (
-        ["ssl_reject_handshake on;"]
-        if nginx.rejects_handshakes
-        else [f"ssl_certificate {certificate};", f"ssl_certificate_key {certificate};"]
-    )
+    shown = [] if nginx.rejects_handshakes else [f"ssl_certificate {certificate};", f"ssl_certificate_key {certificate};"]
     listen = [f"listen {family}443 ssl default_server;" for family in families]
-    return fill_template(modules, "agent/nginx/unknown_names.conf", listen=_lines(listen), refusal=_lines(refusal))
+    tls = [*_tls(nginx, rejected=True), *shown]
+    return fill_template(modules, "agent/nginx/unknown_names.conf", listen=_lines(listen), tls=_lines(tls))
 
 
 def token_cache(site: str) -> str:
