@@ -90,14 +90,42 @@ describe("what fails is taken back:", () => {
   });
 
   test("a site that another server keeps from its connections", async () => {
-    // An nginx that has the whole port already lets a server with an address of its own precede ours there.
-    await ownersServer("443 ssl; listen 127.0.0.1:443 ssl", "blog.home.localhost");
+    // nginx takes the first of two servers for one name.
+    await ownersServer("443 ssl; listen [::]:443 ssl", SITE);
     const before = await files();
     expect(await origin.refuse("nginx", nginxPayload)).toMatch(
-      /nginx does not serve the certificate .* everything is as before\n$/,
+      /nginx does not serve the certificate [0-9a-f]{16} for photos\.home\.localhost at 198\.51\.100\.10; everything is as before\n$/,
     );
     expect(await files()).toBe(before);
-    expect((await origin.get("/", toOwner("blog.home.localhost"))).body).toBe("blog.home.localhost");
+    expect((await origin.get("/", toOwner(SITE))).body).toBe(SITE);
+  });
+
+  test.each([
+    [
+      "443",
+      /`listen 443` \(\/etc\/nginx\/conf\.d\/owner\.conf:1\) has port 443 without TLS, .*nothing has been changed\n$/,
+    ],
+    [
+      "443 ssl proxy_protocol",
+      /expects the PROXY protocol, which Cloudflare does not speak; .*nothing has been changed\n$/,
+    ],
+  ])("a server of the owner's that ours cannot share the port with: listen %s", async (listen, said) => {
+    await ownersServer(listen, "blog.home.localhost");
+    const before = await origin.snapshot();
+    expect(await origin.refuse("nginx", nginxPayload)).toMatch(said);
+    expect(await origin.snapshot()).toBe(before);
+  });
+
+  test("files of ours that nginx refuses are no reason to overlook the owner's", async () => {
+    await origin.apply("nginx", nginxPayload);
+    await origin.run(`echo nonsense >>${ENABLED}; echo 'post_action /x;' >${OWNER}`);
+    const before = await files();
+    expect(await origin.refuse("nginx", nginxPayload)).toContain("post_action in the http block");
+    expect(await files()).toBe(before);
+    await origin.run(`rm ${OWNER}`);
+    await origin.apply("nginx", nginxPayload);
+    await remove();
+    await origin.apply("certificates", certificatesPayload(server));
   });
 
   test("a port that another program has", async () => {
@@ -118,7 +146,7 @@ describe("what fails is taken back:", () => {
   });
 
   test("a start: nginx is stopped and disabled again", async () => {
-    await ownersServer("127.0.0.1:443 ssl", SITE);
+    await ownersServer("443 ssl", SITE);
     await origin.run("systemctl disable --now nginx 2>&1");
     await origin.refuse("nginx", nginxPayload);
     expect(await state()).toBe("inactive disabled");

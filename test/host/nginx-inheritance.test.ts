@@ -221,7 +221,7 @@ describe("each directive of the http block", () => {
       expect(await origin.refuse("nginx", payload)).toMatch(
         new RegExp(
           `^immich-access: ${name} in the http block \\(${OWNER}:2\\) would .*; move it into the server blocks that need ` +
-            "it, and run `pulumi up` again; nothing has been changed\n$",
+            "it; nothing has been changed\n$",
         ),
       );
       expect(await origin.snapshot()).toBe(before);

@@ -119,15 +119,16 @@ HARMLESS: dict[str, str] = {
         "fastcgi_cache_path scgi_cache_path uwsgi_cache_path limit_req_zone limit_conn_zone limit_zone geoip_* geoip2* "
         "perl_modules perl_require perl_set lua_shared_dict upload_progress dav_ext_lock_zone auth_gss_zone_name "
         "auth_request_set secure_link* userid_* ancient_browser* modern_browser* uninitialized_variable_warn "
-        "userid js_context_* js_engine js_fetch_* js_import js_path js_preload_object js_set js_shared_dict_zone js_var "
-        "set_base32_* set_decode_* set_encode_* set_escape_uri set_formatted_* set_hashed_upstream set_hmac_* set_if_empty "
-        "set_local_today set_md5 set_misc_* set_quote_* set_random set_rotate set_secure_random_* set_sha1 set_unescape_uri"
+        "userid js_context_* js_engine js_fetch_* js_import js_path js_preload_object js_set js_shared_dict_zone "
+        "js_var set_base32_* set_decode_* set_encode_* set_escape_uri set_formatted_* set_hashed_upstream set_hmac_* "
+        "set_if_empty set_local_today set_md5 set_misc_* set_quote_* set_random set_rotate set_secure_random_* "
+        "set_sha1 set_unescape_uri"
     ),
     "It only takes headers from answers.": "more_clear_headers",
     "It acts only in a location that passes requests to such a server, and ours pass them on with proxy_pass.": (
         "fastcgi_* scgi_* uwsgi_* grpc_* memcached_* memc_* nchan_* push_* eval_*"
     ),
-    "It acts only on TLS to the upstream, and ours is asked in the clear on this host or in its network.": "proxy_ssl_*",
+    "It acts only on TLS to the upstream, and ours is asked in the clear.": "proxy_ssl_*",
     "It acts only on files that nginx serves, and each location of ours passes on or returns.": (
         "root index autoindex* fancyindex* random_index disable_symlinks directio* read_ahead etag if_modified_since "
         "max_ranges gzip_static brotli_static zstd_static* dav_* create_full_put_path min_delete_depth mp4_* "
@@ -152,9 +153,9 @@ HARMLESS: dict[str, str] = {
     ),
     "It only tunes something that our servers have turned off, or that needs a directive that is refused.": (
         "addition_types charset_types override_charset source_charset ssi_* sub_filter_* subs_filter_types "
-        "subs_filter_bypass subs_buffers subs_line_buffer_size mirror_request_body auth_basic_user_file xss_callback_arg "
-        "xss_check_status xss_input_types xss_output_type xss_override_status srcache_buffer srcache_default_expire "
-        "srcache_fetch_skip srcache_header_buffer_size srcache_ignore_content_encoding srcache_max_expire "
+        "subs_filter_bypass subs_buffers subs_line_buffer_size mirror_request_body auth_basic_user_file "
+        "xss_callback_arg xss_check_status xss_input_types xss_output_type xss_override_status srcache_buffer "
+        "srcache_default_expire srcache_fetch_skip srcache_header_buffer_size srcache_ignore_content_encoding srcache_max_expire "
         "srcache_methods srcache_request_cache_control srcache_response_cache_control srcache_store_* "
         "proxy_cache_key proxy_cache_purge cache_purge_* upload_progress_* track_uploads ssl ssl_session_timeout "
         "ssl_session_ticket_key ssl_ocsp_* ssl_stapling_* ssl_password_file ssl_certificate_cache "
@@ -174,8 +175,8 @@ REFUSED: dict[str, str] = {
     "would send other bodies to Immich than visitors do": "proxy_set_body",
     "would send requests to Immich that nobody has made": "post_action",
     "would rewrite Immich's answers": (
-        "sub_filter subs_filter xss_get more_set_headers header_filter_by_lua header_filter_by_lua_* body_filter_by_lua "
-        "body_filter_by_lua_*"
+        "sub_filter subs_filter xss_get more_set_headers header_filter_by_lua header_filter_by_lua_* "
+        "body_filter_by_lua body_filter_by_lua_*"
     ),
     "would rewrite requests before the token is verified": (
         "more_set_input_headers more_clear_input_headers rewrite_by_lua rewrite_by_lua_block rewrite_by_lua_file "
@@ -199,7 +200,7 @@ def resets(table: Iterable[Reset], version: Version, build: Container[str]) -> l
 
 
 def objections(http: Directive | None, own: Container[str]) -> list[str]:
-    """What our servers must not inherit from the block `http`, each with its place; `own` is what they set themselves."""
+    """What our servers must not inherit from the block `http`, with its places; `own` is what they set themselves."""
     found: list[str] = []
     for directive in () if http is None else http.block or ():
         if directive.is_ours or directive.name in own:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from agent.errors import RefusedError
 from agent.nginx.inheritance import RESETS, TLS_RESETS, Version, resets
+from agent.nginx.listen import Endpoint
 
 # Older versions have no ssl_reject_handshake.
 REJECTS_HANDSHAKES: Version = (1, 19, 4)
@@ -45,20 +46,15 @@ class Nginx(NamedTuple):
     build: frozenset[str] = frozenset()
 
     @property
-    def families(self) -> list[str]:
-        """The prefixes of the port in `listen`, one for each address family."""
-        return ["", "[::]:"] if self.ipv6 else [""]
-
-    @property
     def rejects_handshakes(self) -> bool:
         """Whether it can refuse a TLS handshake without showing a certificate."""
         return self.version >= REJECTS_HANDSHAKES
 
 
-def site_text(modules: Mapping[str, str], site: Site, nginx: Nginx) -> str:
-    """The site's server block."""
+def site_text(modules: Mapping[str, str], site: Site, nginx: Nginx, endpoints: Sequence[Endpoint]) -> str:
+    """The site's server block, which listens on the endpoints."""
     directive = nginx.version >= HTTP2_DIRECTIVE
-    listen = [f"listen {family}443 ssl{'' if directive else ' http2'};" for family in nginx.families]
+    listen = [f"listen {endpoint} ssl{'' if directive else ' http2'};" for endpoint in endpoints]
     return fill_template(
         modules,
         "agent/nginx/site.conf",
@@ -90,12 +86,21 @@ def _token_part(modules: Mapping[str, str], site: Site, part: str) -> str:
     return fill_template(modules, f"agent/nginx/token_{part}.conf", site=site.name, cache=token_cache(site.name))
 
 
-def unknown_names_text(modules: Mapping[str, str], nginx: Nginx, families: Sequence[str], certificate: str) -> str:
-    """The default server for the given families; `certificate`, with its key, is for an nginx that must show one."""
-    shown = [] if nginx.rejects_handshakes else [f"ssl_certificate {certificate};", f"ssl_certificate_key {certificate};"]
-    listen = [f"listen {family}443 ssl default_server;" for family in families]
+def unknown_names_text(
+    modules: Mapping[str, str], nginx: Nginx, endpoints: Sequence[Endpoint], certificate: str
+) -> str:
+    """The default server of the endpoints. `certificate`, with its key, is for an nginx that must show one."""
+    shown = (
+        [] if nginx.rejects_handshakes else [f"ssl_certificate {certificate};", f"ssl_certificate_key {certificate};"]
+    )
+    listen = [f"listen {endpoint} ssl default_server;" for endpoint in endpoints]
     tls = [*_tls(nginx, rejected=True), *shown]
     return fill_template(modules, "agent/nginx/unknown_names.conf", listen=_lines(listen), tls=_lines(tls))
+
+
+def names_hash_text(modules: Mapping[str, str], size: int) -> str:
+    """The size in bytes of a bucket in nginx's table of host names."""
+    return fill_template(modules, "agent/nginx/names_hash.conf", size=str(size))
 
 
 def token_cache(site: str) -> str:
