@@ -134,15 +134,24 @@ describe("what fails is taken back:", () => {
         "'import socket, time; s = socket.create_server((\"\", 443)); time.sleep(600)'",
     );
     await origin.listening("0.0.0.0:443");
-    const before = await files();
-    const running = await workers();
+    const before = await origin.snapshot();
     expect(await origin.refuse("nginx", nginxPayload)).toMatch(
-      /nginx goes on with its former configuration: bind\(\) to 0\.0\.0\.0:443 failed .*; everything is as before\n$/,
+      /port 443 of 0\.0\.0\.0 is held by python3 \(process \d+\), and nginx needs it; .*; nothing has been changed\n$/,
     );
-    expect(await files()).toBe(before);
-    expect(await workers()).not.toBe("");
-    expect(running).not.toBe("");
+    expect(await origin.snapshot()).toBe(before);
     await origin.run("systemctl stop owner-https");
+  });
+
+  test("an nginx that cannot start, because another program has a port that one of its servers wants", async () => {
+    const listen = "import socket, time; s = socket.create_server((chr(0)[1:], 80)); time.sleep(600)";
+    await origin.run(`systemctl stop nginx; systemd-run --quiet --unit owner-http /usr/bin/python3 -c '${listen}'`);
+    await origin.listening("0.0.0.0:80");
+    const before = await origin.snapshot();
+    expect(await origin.refuse("nginx", nginxPayload)).toMatch(
+      /nginx cannot start: port 80 of 0\.0\.0\.0 is held by python3 .* `listen 80 default_server` \(\/etc\/nginx\/sites-enabled\/default:\d+\) wants it, .*nothing has been changed\n$/,
+    );
+    expect(await origin.snapshot()).toBe(before);
+    await origin.run("systemctl stop owner-http; systemctl start nginx");
   });
 
   test("a start: nginx is stopped and disabled again", async () => {

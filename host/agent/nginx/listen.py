@@ -62,7 +62,12 @@ def read_listens(http: Directive | None) -> list[Listen]:
     return found
 
 
-def own_endpoints(listens: Iterable[Listen], *, ipv6: bool) -> list[Endpoint]:
+def foreign_listens(http: Directive | None) -> list[Listen]:
+    """Those of servers that are not ours."""
+    return [one for one in read_listens(http) if not one.directive.is_ours]
+
+
+def own_endpoints(foreign: Iterable[Listen], *, ipv6: bool) -> list[Endpoint]:
     """Where our servers listen: on every address, and on each one that another server has for itself.
 
     nginx gives a connection to the servers that name its address, and looks at those for every address only where
@@ -70,7 +75,7 @@ def own_endpoints(listens: Iterable[Listen], *, ipv6: bool) -> list[Endpoint]:
 
     Raises RefusedError where another server's address cannot be shared.
     """
-    others = [one for one in listens if one.endpoint.port == HTTPS_PORT and not one.directive.is_ours]
+    others = [one for one in foreign if one.endpoint.port == HTTPS_PORT]
     # Such a listener of another server has IPv4's connections as well, so nginx could not bind ours.
     is_dual = any(one.endpoint.address == IPV6 and "ipv6only=off" in one.options for one in others)
     every = [Endpoint(address, HTTPS_PORT) for address in (WILDCARDS if ipv6 else (IPV4,))]
@@ -84,16 +89,12 @@ def own_endpoints(listens: Iterable[Listen], *, ipv6: bool) -> list[Endpoint]:
     return own
 
 
-def foreign_defaults(listens: Iterable[Listen]) -> dict[Endpoint, str]:
+def foreign_defaults(foreign: Iterable[Listen]) -> dict[Endpoint, str]:
     """The files with a default server that is not ours, by the address on port 443.
 
     nginx does not start with two default servers for one address, so theirs stays and ours is left out.
     """
-    return {
-        one.endpoint: one.directive.file
-        for one in listens
-        if one.endpoint.port == HTTPS_PORT and one.is_default and not one.directive.is_ours
-    }
+    return {one.endpoint: one.directive.file for one in foreign if one.endpoint.port == HTTPS_PORT and one.is_default}
 
 
 def cannot_reload(bound: Iterable[Endpoint], wanted: Iterable[Endpoint]) -> bool:

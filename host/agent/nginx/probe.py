@@ -16,7 +16,7 @@ PATIENCE = 3.0
 
 
 def serves(site: str, fingerprint: str, addresses: Sequence[str]) -> bool:
-    """Whether nginx shows the certificate with this SHA-256 fingerprint for the site at one of this host's addresses."""
+    """Whether nginx shows the certificate with this SHA-256 fingerprint for the site at one of the addresses."""
     return any(_shown(site, address) == fingerprint for address in addresses)
 
 

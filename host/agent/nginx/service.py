@@ -143,18 +143,18 @@ def _start() -> None:
 def _stop() -> None:
     """Stops nginx at once: the unit's own stop would wait for all connections to end, while nothing listens."""
     end = _log_end()
-    os.kill(int(_master()), signal.SIGTERM)
+    os.kill(int(master()), signal.SIGTERM)
     _until(lambda: not is_active(), "nginx does not stop", end)
 
 
 def _bound() -> list[Endpoint]:
     """The sockets on which nginx listens now."""
-    master = _master()
+    own = master()
     listeners.cache_clear()
     return [
         Endpoint(IPV6 if one.address == "*" else str(ipaddress.ip_address(one.address)), one.port)
         for one in listeners()
-        if f"pid={master}," in one.programs
+        if f"pid={own}," in one.programs
     ]
 
 
@@ -208,7 +208,7 @@ def _until(done: Callable[[], bool], failure: str, log_end: int) -> None:
 
 def _workers() -> set[int]:
     """The workers that accept connections. Those that are shutting down have another title."""
-    master = _master()
+    main = master()
     workers: set[int] = set()
     for folder in Path("/proc").iterdir():
         if not folder.name.isdigit():
@@ -219,13 +219,13 @@ def _workers() -> set[int]:
         except OSError:
             # The process has exited meanwhile.
             continue
-        if parent == master and title == b"nginx: worker process":
+        if parent == main and title == b"nginx: worker process":
             workers.add(int(folder.name))
     return workers
 
 
-def _master() -> str:
-    """nginx's main process; "0" if it does not run."""
+def master() -> str:
+    """The id of nginx's main process; "0" if it does not run."""
     return run(["systemctl", "show", "--property=MainPID", "--value", "nginx"]).stdout.strip()
 
 

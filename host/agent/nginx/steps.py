@@ -41,10 +41,11 @@ from agent.nginx.listen import (
     IPV6,
     Endpoint,
     foreign_defaults,
+    foreign_listens,
     own_endpoints,
-    read_listens,
 )
 from agent.nginx.names_hash import bucket_size
+from agent.nginx.ports import refuse_taken
 from agent.nginx.text import Site, names_hash_text, site_text, token_cache, unknown_names_text
 from agent.site import SHARES, check_upstream, require_different
 from agent.system import is_installed, run
@@ -119,7 +120,9 @@ def apply(task: Task) -> Answer:
     # Restore the ranges first: `nginx -T` prints nothing if a file is missing.
     with files_replaced(repairs):
         service.refuse_broken([str(Store(site.name).folder) for site in sites])
-        plan = plan_sites(task.modules, sites, _configuration())
+        configuration = _configuration()
+        plan = plan_sites(task.modules, sites, configuration)
+        refuse_taken(plan.endpoints, foreign_listens(http_block(configuration)))
         if applications:
             installation.install(task.modules)
         with opening.tokens_admitted(applications, kept):
@@ -206,7 +209,7 @@ def plan_sites(modules: Mapping[str, str], sites: Sequence[Site], configuration:
     nginx = service.capabilities()
     place = layout()
     http = http_block(configuration)
-    listens = read_listens(http)
+    listens = foreign_listens(http)
     endpoints = own_endpoints(listens, ipv6=nginx.ipv6)
     foreign = foreign_defaults(listens)
     unclaimed = [endpoint for endpoint in endpoints if endpoint not in foreign]
