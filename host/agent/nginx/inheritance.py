@@ -157,8 +157,8 @@ HARMLESS: dict[str, str] = {
         "xss_callback_arg xss_check_status xss_input_types xss_output_type xss_override_status srcache_buffer "
         "srcache_default_expire srcache_fetch_skip srcache_header_buffer_size srcache_ignore_content_encoding "
         "srcache_max_expire srcache_methods srcache_request_cache_control srcache_response_cache_control "
-        "srcache_store_* proxy_cache_key proxy_cache_purge cache_purge_* upload_progress_* track_uploads ssl ssl_session_timeout "
-        "ssl_session_ticket_key ssl_ocsp_* ssl_stapling_* ssl_password_file ssl_certificate_cache "
+        "srcache_store_* proxy_cache_key proxy_cache_purge cache_purge_* upload_progress_* track_uploads ssl "
+        "ssl_session_timeout ssl_session_ticket_key ssl_ocsp_* ssl_stapling_* ssl_password_file ssl_certificate_cache "
         "ssl_certificate_compression ssl_ech_file"
     ),
     "It chooses words, names and ports in answers and redirects, and our servers redirect nowhere.": (
