@@ -6,6 +6,7 @@ from pathlib import Path
 
 from agent import changes
 from agent.errors import HostError
+from agent.nginx import default_site
 from agent.system import is_installed, run
 
 LISTS = Path("/var/lib/apt/lists")
@@ -63,6 +64,8 @@ def start_held() -> None:
     """Starts the services that `install` held back, now and at every boot."""
     for service in (f"{package}.service" for package in LISTENING):
         if (MASKS / service).is_symlink():
+            if service == "nginx.service":
+                default_site.put_aside()
             run(["systemctl", "unmask", "--runtime", service])
             # The package could not enable its service while it was masked.
             run(["systemctl", "enable", service])

@@ -44,7 +44,7 @@ class SiteExamination:
     def files(self) -> str:
         """nginx's files for the site are those of the deployment."""
         service.require()
-        plan = nginx.plan_sites(self._modules, [self.site])
+        plan = nginx.plan_sites(self._modules, [self.site], service.configuration())
         changed = [*files_to_change(plan.files), *links_to_change(plan.links)]
         if changed:
             raise HostError(f"{', '.join(str(path) for path in changed)} differ from what was deployed")
@@ -53,7 +53,7 @@ class SiteExamination:
     def guard(self) -> str:
         """nginx refuses clients without a certificate, and unknown names."""
         service.require()
-        nginx.prove(nginx.plan_sites(self._modules, [self.site]))
+        nginx.prove(nginx.plan_sites(self._modules, [self.site], service.configuration()))
         return "turns away whoever has no certificate, and unknown names"
 
     def certificate(self) -> str:

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { newKey, selfSigned } from "../../dev/sandbox/certificates/x509.ts";
 import { ReleaseUnavailable } from "../../dev/sandbox/host/layer.ts";
 import { prepareTestHosts } from "../support/host.ts";
+import { unknownDirectives } from "./support/directives.ts";
 import { ONLY_SSH, reach, SSH_AND_HTTPS, undone } from "./firewall-support.ts";
 import {
   certificatesPayload,
@@ -102,6 +103,10 @@ describe.skipIf(missing !== undefined)("Debian 13", () => {
     await origin.apply("certificates", { ...certificates, firewall: line(4) });
     await origin.apply("nginx", nginxPayload);
     expect(await origin.snapshot()).toBe(before);
+  });
+
+  test("Debian 13: each directive of nginx's http block is known to the host agent", async () => {
+    expect(await unknownDirectives(origin.host)).toEqual([]);
   });
 
   test.each(["ipv4", "ipv6"] as const)(

@@ -60,3 +60,11 @@ test("nginx, ufw and nftables are installed, and no port is open at any moment",
   });
   expect((await host.step("firewall", PAYLOAD)).said).toBe(LINE(1));
 });
+
+test("Debian's default site of an nginx that the step has installed takes no port, and comes back in the end", async () => {
+  const site = async () => (await host.inside("ls -l /etc/nginx/sites-enabled; ss -Hltn sport = 80")).stdout;
+  expect(await site()).not.toMatch(/default|:80/);
+  expect((await host.step("firewall-remove", PAYLOAD)).code).toBe(0);
+  expect(await site()).toMatch(/default -> \/etc\/nginx\/sites-available\/default\n.*:80/s);
+  expect((await host.inside("ls /var/lib/immich-access")).code).not.toBe(0);
+});

@@ -207,11 +207,13 @@ describe("visitors of public shares", () => {
     const { headers } = await seen("/share/KEY", {
       headers: {
         ...Object.fromEntries(access.map((name) => [name, "made up"])),
+        cookie: "CF_Authorization=a.b.c; password=1",
         ...MADE_UP,
       },
     });
     expect(headers).toMatchObject({
       host: SHARES,
+      cookie: "password=1",
       "x-real-ip": "192.0.2.7",
       "x-forwarded-for": "192.0.2.7",
       "x-forwarded-proto": "https",

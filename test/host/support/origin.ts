@@ -118,6 +118,8 @@ export class Origin {
   public readonly host: TestHost;
   /** Requests that have reached the stand-in, websockets not counted. */
   public requests = 0;
+  /** Headers of the last websocket that has reached the stand-in. */
+  public upgrade: http.IncomingHttpHeaders = {};
   /** Bytes of request bodies that have reached the stand-in. */
   public received = 0;
   private readonly folder: string;
@@ -139,7 +141,10 @@ export class Origin {
       });
     });
     const sockets = new WebSocketServer({ server: this.upstream });
-    sockets.on("connection", (socket) => socket.on("message", (data, binary) => socket.send(data, { binary })));
+    sockets.on("connection", (socket, request) => {
+      this.upgrade = request.headers;
+      socket.on("message", (data, binary) => socket.send(data, { binary }));
+    });
   }
 
   /** Boots the host and puts its firewall up. */
@@ -177,10 +182,11 @@ export class Origin {
     return stdout.trim();
   }
 
-  /** Has nginx take its configuration anew; from then on no worker with the former one takes connections. */
-  public async reloadNginx(): Promise<void> {
+  /** Has nginx take its configuration, as the command changes it; from then on no worker with the former one serves. */
+  public async reloadNginx(change = "true"): Promise<void> {
     await this.run(
-      "workers() { pgrep -f '^nginx: worker process$'; }; before=$(workers); systemctl reload nginx && " +
+      `${change} && ` +
+        "workers() { pgrep -f '^nginx: worker process$'; }; before=$(workers); systemctl reload nginx && " +
         'until now=$(workers) && ! echo "$now" | grep -qxF "$before"; do sleep 0.05; done',
     );
   }
