@@ -126,7 +126,8 @@ class _Examination:
         ports = " and ".join(str(port) for port in sorted(doors.host_ports))
         home = sorted({str(network) for network, _ in doors.home})
         others = f" and {', '.join(home)}" if home else ""
-        return f"the table in force closes port {ports} to all but this host, its containers{others}"
+        unused = "" if not home or guard.answers_beyond_loopback(doors) else ", but it answers on loopback alone"
+        return f"the table in force closes port {ports} to all but this host, its containers{others}{unused}"
 
     def _nginx(self) -> str:
         service.require()

@@ -120,6 +120,31 @@ test("a home network reaches a container by its published port, and not by the c
   expect(await around.stranger()).toEqual(SILENT);
 });
 
+test("the doctor says when the port answers nobody there", async () => {
+  const { ipv4 } = around.lanNetworks;
+  const site = { hostname: PAYLOAD.hostname, serves: "immich", upstream: PAYLOAD.upstream };
+  const doctor = {
+    ...PAYLOAD,
+    homeNetworks: [ipv4],
+    sites: [{ ...site, tokenCheck: false, audience: null }],
+  };
+  const says = async () => {
+    const { answer } = await host.step("doctor", doctor);
+    return (answer as { checks: Record<string, { says: string }> }).checks["port-guard"]?.says;
+  };
+  await deploy([ipv4]);
+  const closed = `the table in force closes port 2283 to all but this host, its containers and ${ipv4}`;
+  expect(await says()).toBe(closed);
+  await around.on("systemctl stop docker; iptables -t nat -F; ip6tables -t nat -F");
+  await around.on(
+    "systemctl stop docker; for one in $(ss -Hltnp sport = 2283 | grep -o 'pid=[0-9]*' | cut -d= -f2); do kill $one; done; " +
+      "systemd-run -q --unit local-2283 /usr/bin/python3 -m http.server -d /run -b 127.0.0.1 2283; " +
+      "until ss -Hltn sport = 2283 | grep -q .; do sleep 0.1; done",
+  );
+  await deploy([ipv4]);
+  expect(await says()).toBe(`${closed}, but it answers on loopback alone`);
+});
+
 test("removal takes the rules away", async () => {
   await host.step("firewall-remove", PAYLOAD);
   expect(await rules()).toEqual([]);

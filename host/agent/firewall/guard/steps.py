@@ -1,5 +1,6 @@
 """Puts the guard in force, renews what it knows of the host, and removes it."""
 
+import ipaddress
 import socket
 import struct
 from collections.abc import Generator, Mapping
@@ -10,6 +11,7 @@ from typing import NamedTuple
 from agent.errors import HostError, RefusedError
 from agent.files import File, files_replaced, files_to_change, read, write
 from agent.firewall import former_docker_user
+from agent.firewall.connection import listeners
 from agent.firewall.guard import publications, table
 from agent.firewall.guard.bridges import find_bridges
 from agent.firewall.guard.doors import Doors, find_doors, own_port
@@ -122,6 +124,13 @@ def require(guard: Guard) -> None:
         raise HostError("the table that closes Immich's port does not fit the ports and bridges that the host has now")
     if run(["systemctl", "is-enabled", "--quiet", UNIT], check=False).returncode != 0:
         raise HostError(f"{UNIT} is not enabled, so the table will be missing after a reboot")
+
+
+def answers_beyond_loopback(doors: Doors) -> bool:
+    """Whether any of the ports for home networks answers on another address than loopback."""
+    addresses = [one.address for one in listeners() if one.port in doors.host_ports]
+    forwarded = [one.address or "0.0.0.0" for one in publications.published() if one.port in doors.host_ports]
+    return any(text == "*" or not ipaddress.ip_address(text).is_loopback for text in (*addresses, *forwarded))
 
 
 def remove() -> None:
