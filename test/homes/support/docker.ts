@@ -18,23 +18,27 @@ export const OTHER = { name: "blog", port: 8000 };
 /** A way from one place to another that has to go on. */
 export const KEPT = ["container to container", "container to the internet", "host to Immich's port"] as const;
 
-const IMAGE = "immich-access-test";
+/** The image of all containers, which has busybox's web server. */
+export const IMAGE = "localhost/immich-access-test";
 const PING = "/api/server/ping";
 /** A server on the internet, which strangers run. */
 export const INTERNET_PORT = 8000;
-const INTERNET = `http://${STRANGER.ipv4}:${INTERNET_PORT}/`;
+export const INTERNET = `http://${STRANGER.ipv4}:${INTERNET_PORT}/`;
 /** How many containers a network gets in a test, at most. */
 const CONTAINERS = 4;
 
-const MAKE_IMAGE = `set -e
+/** A shell script that makes the image on a host, without any registry. */
+export const makeImage = (engine: "docker" | "podman"): string => `set -e
 root=$(mktemp -d)
 mkdir -p $root/bin $root/tmp $root/www/api/server
 cp /bin/busybox $root/bin/
-for applet in sh httpd wget; do ln -s busybox $root/bin/$applet; done
+for applet in sh httpd; do ln -s busybox $root/bin/$applet; done
 printf '{"res":"pong"}' >$root/www${PING}
-echo another service >$root/www/index.html
-tar -C $root -c . | docker import - ${IMAGE}
+tar -C $root -c . | ${engine} import - ${IMAGE}
 rm -r $root`;
+
+/** The command of a container that answers a ping as Immich does. */
+export const serving = (port: number): string => `httpd -f -p ${port} -h /www`;
 
 /** How a container is started. */
 export interface Container {
@@ -60,7 +64,7 @@ export class Docker {
     const docker = new Docker(host);
     await docker.sh("mkdir -p /etc/docker; cat >/etc/docker/daemon.json", JSON.stringify(options));
     await docker.sh("systemctl enable -q containerd docker.socket docker 2>/dev/null; systemctl start docker");
-    await docker.sh(MAKE_IMAGE);
+    await docker.sh(makeImage("docker"));
     return docker;
   }
 
@@ -75,7 +79,7 @@ export class Docker {
     const published = publish.map((one) => `-p ${one}`).join(" ");
     await this.sh(
       `docker rm -f ${name} >/dev/null 2>&1; docker run -d --init --restart always --name ${name} --network ${network} ` +
-        `${published} ${IMAGE} httpd -f -p ${port} -h /www`,
+        `${published} ${IMAGE} ${serving(port)}`,
     );
     this.containers.set(name, container);
     await this.ready(name);
@@ -94,7 +98,7 @@ export class Docker {
     const [former] = await this.addresses(IMMICH.name);
     await this.sh(`docker rm -f ${IMMICH.name}`);
     // Takes the address that has become free.
-    await this.sh(`docker run -d --init --network ${container.network ?? "bridge"} ${IMAGE} httpd -f -p 80`);
+    await this.sh(`docker run -d --init --network ${container.network ?? "bridge"} ${IMAGE} ${serving(80)}`);
     await this.run(IMMICH.name, { ...container, publish: publish ?? container.publish });
     if ((await this.addresses(IMMICH.name))[0] === former)
       throw new Error(`the container has kept its address ${former}`);
