@@ -277,15 +277,15 @@ export class Origin {
     await this.run(`until ss -Hltn 'src = ${endpoint}' | grep -q .; do sleep 0.05; done`);
   }
 
-  /** Passes bytes from sockets in the host's or the edge's network to sockets elsewhere, until the next reboot. */
+  /** Passes bytes from sockets in the host's or the edge's network to sockets elsewhere, from now to the next reboot. */
   public async relay(place: "host" | "edge", routes: object[]): Promise<void> {
     const program = join(import.meta.dirname, "relay.ts");
     const space = `ia${this.host.number}-${place}`;
     const relay = spawn("ip", ["netns", "exec", space, process.execPath, program, JSON.stringify(routes)], {
-      stdio: ["pipe", "ignore", "inherit"],
+      stdio: ["pipe", "pipe", "inherit"],
     });
-    await once(relay, "spawn");
     this.relays.push(relay);
+    await once(relay.stdout, "data");
   }
 }
 
