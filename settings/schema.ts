@@ -18,7 +18,8 @@ import {
   uniqueList,
   problemUnless,
 } from "./fields.ts";
-import { isHostname, rangeProblem, unreachableReason } from "./network.ts";
+import { isHostname, rangeProblem, rangesProblem, unreachableReason } from "./network.ts";
+import { networkProblem, openingProblem } from "./openings.ts";
 import { privateKeyProblem } from "./ssh.ts";
 
 declare module "zod" {
@@ -78,6 +79,19 @@ const hostShape = {
   )
     .refine((list) => list.length > 0, "needs at least one public address of the host")
     .meta({ fix: "--path 'originAddresses[0]' <public address of the host>" }),
+  sshFrom: uniqueList(
+    text((value) => {
+      const problem = networkProblem(value);
+      return problem && `has ${value}, which ${problem}`;
+    }),
+  ).meta({ fix: "--path 'sshFrom[0]' 192.168.1.0/24   # or: pulumi config rm sshFrom" }),
+  keepOpen: uniqueList(
+    text((value) => {
+      const problem = openingProblem(value);
+      return problem && `has «${value}», which ${problem}`;
+    }),
+  ).meta({ fix: "--path 'keepOpen[0]' '8123/tcp from 192.168.1.0/24'" }),
+  closeOthers: flag.meta({ fix: "closeOthers true" }),
 };
 
 /** The message for an invalid entry of `moreSites` or `moreHosts`. */
@@ -105,6 +119,9 @@ const moreHost = z.strictObject(
     sshPort: hostShape.sshPort.default(22),
     sshUser: hostShape.sshUser.default("root"),
     immichUpstream: siteShape.immichUpstream.default("127.0.0.1:2283"),
+    sshFrom: hostShape.sshFrom.default([]),
+    keepOpen: hostShape.keepOpen.default([]),
+    closeOthers: hostShape.closeOthers.default(false),
   },
   { error: partError("host") },
 );
@@ -191,6 +208,10 @@ export const settingsSchema = z.strictObject({
         list.length === 0 || [4, 6].every((version) => list.some((cidr) => isIP(cidr.split("/")[0] ?? "") === version)),
       "needs both IPv4 and IPv6 ranges, or none at all",
     )
+    .superRefine((list, context) => {
+      const problem = list.some((cidr) => rangeProblem(cidr) !== undefined) ? undefined : rangesProblem(list);
+      if (problem !== undefined) context.addIssue({ code: "custom", message: problem });
+    })
     .meta({ fix: "--path 'ipRanges[0]' <range>   # or: pulumi config rm ipRanges" }),
 });
 

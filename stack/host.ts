@@ -53,6 +53,9 @@ export class Host implements HostState {
       })),
       ranges,
       dockerPublishedPort: settings.dockerPublishedPort,
+      sshFrom: identity.own.sshFrom,
+      keepOpen: identity.own.keepOpen,
+      closeOthers: identity.own.closeOthers,
       confirmSeconds: settings.confirmSeconds,
     });
     this.resources = [answered(this.firewall, this.firewall.change)];

@@ -89,6 +89,8 @@ export function subjectsOf(settings: SettingsValues, outputs: Outputs | undefine
       payload: {
         sshPort: host.sshPort,
         dockerPublishedPort: settings.dockerPublishedPort,
+        sshFrom: host.sshFrom,
+        keepOpen: host.keepOpen,
         confirmSeconds: settings.confirmSeconds,
         sites: served,
       },

@@ -14,8 +14,12 @@ const fingerprint = z.string().regex(/^[0-9a-f]{64}$/);
 const firewallAnswer = {
   /** Number of the change in force. Every change has another one, so that each gets its confirmation. */
   change: z.int(),
-  /** Ports of sshd, which are open to everyone. */
+  /** Ports of sshd, which stay open. */
   sshPorts: z.array(z.int()),
+  /** Networks that the program's own rules for SSH let in; empty if the owner's rules are enough. */
+  sshNetworks: z.array(text),
+  /** The owner's rule of `ufw limit` by which SSH comes in; null if there is none. */
+  sshLimit: text.nullable(),
   /** How many ranges of Cloudflare reach port 443; IPv6 is null if the kernel has none. */
   ranges: z.strictObject({ ipv4: z.int(), ipv6: z.int().nullable() }),
 };

@@ -22,6 +22,12 @@ export interface HostFirewallArgs {
    * before Docker starts and deleted with this resource.
    */
   dockerPublishedPort: FirewallPayload["dockerPublishedPort"];
+  /** Networks that a rule of this program's for SSH lets in; anywhere if empty. None is added if the owner's own do. */
+  sshFrom: FirewallPayload["sshFrom"];
+  /** What stays open besides SSH and port 443, in ufw's words. Deleted with this resource. */
+  keepOpen: FirewallPayload["keepOpen"];
+  /** Whether to shut what else the host serves when its firewall is turned on. Otherwise the step stops before that. */
+  closeOthers: boolean;
   /** Seconds after which a change is rolled back unless a new SSH connection has confirmed it. */
   confirmSeconds: number;
 }
@@ -39,7 +45,7 @@ export class HostFirewall extends pulumi.ComponentResource {
 
   public constructor(name: string, args: HostFirewallArgs, opts?: pulumi.ComponentResourceOptions) {
     super("immich-access:index:HostFirewall", name, {}, opts);
-    const { connection, owner, sites, ranges, dockerPublishedPort, confirmSeconds } = args;
+    const { connection, ranges, ...settings } = args;
     // Sorted, because the API may return the ranges in any order.
     const sorted = (list: pulumi.Input<string[]>) => pulumi.output(list).apply((cidrs) => [...cidrs].sort());
     const answer = hostStep(
@@ -47,12 +53,9 @@ export class HostFirewall extends pulumi.ComponentResource {
       "firewall",
       connection,
       {
-        owner,
-        sites,
+        ...settings,
         ranges: { ipv4: sorted(ranges.ipv4), ipv6: sorted(ranges.ipv6) },
         sshPort: connection.port,
-        dockerPublishedPort,
-        confirmSeconds,
       },
       { parent: this },
       "firewall-remove",

@@ -38,6 +38,10 @@ const firewallSettings = {
   sshPort: port,
   /** What to do if Docker publishes an upstream's port to everyone. */
   dockerPublishedPort: z.enum(["refuse", "drop"]),
+  /** Networks that a rule of the program's for SSH lets in; empty means anywhere. */
+  sshFrom: z.array(text),
+  /** What stays open besides SSH and 443, in ufw's words. */
+  keepOpen: z.array(text),
   /** Seconds after which a change undoes itself unless a new SSH connection confirms it. */
   confirmSeconds: z.int().min(2).max(3600),
 };
@@ -48,6 +52,8 @@ export const firewallPayload = z.strictObject({
   sites: z.array(reachedSite).min(1),
   ranges,
   ...firewallSettings,
+  /** Whether to shut what else the host serves when its firewall is turned on; false stops before that. */
+  closeOthers: z.boolean(),
 });
 
 /** The step `certificates`. */

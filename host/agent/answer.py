@@ -8,20 +8,30 @@ import socket
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from agent.display import displayable_facts
+
 if TYPE_CHECKING:
     from agent.certificates.x509 import Certificate
+    from agent.firewall.plan import SshEntrance
     from agent.ranges import Ranges
 
 
 def line(step: str, revision: int, facts: Mapping[str, object]) -> str:
     """The answer as one line of JSON, which the program reads."""
-    return json.dumps({"step": step, "revision": revision, "host": socket.gethostname() or "localhost", **facts})
+    fields = {"step": step, "revision": revision, "host": socket.gethostname() or "localhost", **facts}
+    return json.dumps(displayable_facts(fields))
 
 
-def firewall(change: int, ssh_ports: Sequence[int], ranges: "Ranges", ipv6: bool) -> dict[str, object]:
+def firewall(change: int, ssh: "SshEntrance", ranges: "Ranges", ipv6: bool) -> dict[str, object]:
     """Of the step `firewall`; `ipv6` is whether the kernel has it."""
     count = {"ipv4": len(ranges.ipv4), "ipv6": len(ranges.ipv6) if ipv6 else None}
-    return {"change": change, "sshPorts": list(ssh_ports), "ranges": count}
+    return {
+        "change": change,
+        "sshPorts": list(ssh.ports),
+        "sshNetworks": list(ssh.networks),
+        "sshLimit": ssh.limit or None,
+        "ranges": count,
+    }
 
 
 def firewall_removal(open_for: Sequence[str]) -> dict[str, object]:

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 from agent import answer, changes, contract
+from agent.display import displayable
 from agent.errors import HostError, RefusedError
 from agent.lock import lock_held
 from agent.task import Answer, Task
@@ -67,15 +68,18 @@ def main(name: str, request: Mapping[str, Any]) -> int:
             result = apply(Task(payload, request.get("modules", {})))
     except HostError as error:
         unchanged = isinstance(error, RefusedError) and not changes.any_made()
-        print(f"immich-access: {error}{'; nothing has been changed' if unchanged else ''}", file=sys.stderr)
+        print(
+            f"immich-access: {displayable(str(error))}{'; nothing has been changed' if unchanged else ''}",
+            file=sys.stderr,
+        )
         return 1
     except OSError as error:
         # Print one line instead of a stack trace. A full disk is the likely cause, so it gets a remedy.
         hint = "; free some space and run `pulumi up` again" if error.errno == errno.ENOSPC else ""
-        print(f"immich-access: {name}: {error}{hint}", file=sys.stderr)
+        print(f"immich-access: {name}: {displayable(str(error))}{hint}", file=sys.stderr)
         return 1
     if result.says:
-        print(result.says, file=sys.stderr if step.remote else sys.stdout)
+        print(displayable(result.says, keep="\n"), file=sys.stderr if step.remote else sys.stdout)
     if step.remote:
         print(answer.line(name, request["revision"], result.facts))
     return 0

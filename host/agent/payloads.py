@@ -22,7 +22,10 @@ class FirewallPayload(TypedDict):
     ranges: FirewallPayloadRanges
     sshPort: int
     dockerPublishedPort: Literal["refuse", "drop"]
+    sshFrom: list[str]
+    keepOpen: list[str]
     confirmSeconds: int
+    closeOthers: bool
 
 
 class FirewallRemovePayloadSite(TypedDict):
@@ -42,7 +45,10 @@ class FirewallRemovePayload(TypedDict):
     ranges: FirewallRemovePayloadRanges
     sshPort: int
     dockerPublishedPort: Literal["refuse", "drop"]
+    sshFrom: list[str]
+    keepOpen: list[str]
     confirmSeconds: int
+    closeOthers: bool
 
 
 class CertificatesPayloadSite(TypedDict):
@@ -88,6 +94,8 @@ class DoctorPayloadSite(TypedDict):
 class DoctorPayload(TypedDict):
     sshPort: int
     dockerPublishedPort: Literal["refuse", "drop"]
+    sshFrom: list[str]
+    keepOpen: list[str]
     confirmSeconds: int
     sites: list[DoctorPayloadSite]
 

@@ -15,8 +15,9 @@ from agent.errors import HostError
 from agent.firewall import ufw
 from agent.firewall.connection import listeners
 from agent.firewall.docker import publication_problem, published_ports
-from agent.firewall.plan import outside_interfaces, ssh_ports
+from agent.firewall.plan import outside_interfaces
 from agent.firewall.rules import HTTPS_PORT, find_openings
+from agent.firewall.ssh_access import ssh_ports
 from agent.immich import require_immich
 from agent.nginx import service
 from agent.nginx.defaults import foreign_sites

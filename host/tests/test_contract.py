@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from agent import answer, contract
 from agent.certificates.x509 import Certificate
 from agent.errors import RefusedError
+from agent.firewall.plan import SshEntrance
 from agent.ranges import Ranges
 
 HOST = Path(__file__).parent.parent
@@ -22,7 +23,10 @@ CHECKS = {"nginx": answer.check("ok", "runs"), "docker": answer.check("unknown",
 
 # What each step answers, by its functions
 SAMPLES: dict[str, list[dict[str, object]]] = {
-    "firewall": [answer.firewall(3, [22, 2222], RANGES, ipv6=True), answer.firewall(3, [22], RANGES, ipv6=False)],
+    "firewall": [
+        answer.firewall(3, SshEntrance([22, 2222], ["0.0.0.0/0", "::/0"]), RANGES, ipv6=True),
+        answer.firewall(3, SshEntrance([22], limit="limit 22/tcp"), RANGES, ipv6=False),
+    ],
     "firewall-remove": [answer.firewall_removal(["photos.example.com"]), answer.firewall_removal([])],
     "certificates": [
         answer.certificates(3, [answer.certificate_set("photos.example.com", CERTIFICATE, [CERTIFICATE, CERTIFICATE])])
@@ -119,6 +123,9 @@ class Payloads(unittest.TestCase):
             "ranges": RANGES._asdict(),
             "sshPort": 22,
             "dockerPublishedPort": "refuse",
+            "sshFrom": [],
+            "keepOpen": [],
+            "closeOthers": True,
             "confirmSeconds": 120,
         }
         schema = PAYLOADS["firewall"]

@@ -21,6 +21,9 @@ def payload(*sites: "FirewallPayloadSite") -> "FirewallPayload":
         "ranges": {"ipv4": ["173.245.48.0/20"], "ipv6": ["2400:cb00::/32"]},
         "sshPort": 22,
         "dockerPublishedPort": "refuse",
+        "sshFrom": [],
+        "keepOpen": [],
+        "closeOthers": True,
         "confirmSeconds": 120,
     }
 

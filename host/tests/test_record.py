@@ -7,6 +7,7 @@ from unittest import mock
 from agent.errors import RefusedError
 from agent.files import File
 from agent.firewall import record
+from agent.firewall.openings import parse_opening
 from agent.firewall.record import Change
 from agent.firewall.record_version_1 import served_by
 from agent.firewall.request import Needs, Request
@@ -14,7 +15,9 @@ from agent.ranges import Ranges
 
 OWNER = "immich-access/home/zone/"
 NEEDS = {"photos.example.com": Needs("immich", 22, 2283, None, OWNER)}
-REQUEST = Request(22, NEEDS, Ranges(["173.245.48.0/20"], ["2400:cb00::/32"]), 120)
+RANGES = Ranges(["173.245.48.0/20"], ["2400:cb00::/32"])
+REQUEST = Request(22, NEEDS, RANGES, 120, ["192.168.1.0/24"], [parse_opening("8123/tcp from 192.168.1.0/24")])
+EARLIER_REQUEST = Request(22, NEEDS, RANGES, 120, [], [])
 
 # As version 0.1.0 has left them
 SITES_1 = {"photos.example.com": [22, 2283, 2283, OWNER], "album.example.com": [2222, None, None]}
@@ -30,6 +33,27 @@ CHANGE_1 = {
     },
     "ssh_ports": [22],
     "undone": True,
+}
+
+CHANGE_2 = {
+    "version": 2,
+    "number": 5,
+    "request": {
+        "sshPort": 22,
+        "sites": {
+            "photos.example.com": {
+                "serves": "immich",
+                "sshPort": 22,
+                "upstreamPort": 2283,
+                "droppedPort": None,
+                "owner": OWNER,
+            }
+        },
+        "ranges": RANGES._asdict(),
+        "confirmSeconds": 120,
+    },
+    "sshPorts": [2222],
+    "undone": False,
 }
 
 
@@ -55,7 +79,7 @@ class Records(unittest.TestCase):
     def test_have_names_for_their_fields_and_a_version(self) -> None:
         kept = json.loads(self._content(record.sites_file(NEEDS)[record.SITES]))
         fields = {"serves": "immich", "sshPort": 22, "upstreamPort": 2283, "droppedPort": None, "owner": OWNER}
-        self.assertEqual(kept, {"version": 2, "sites": {"photos.example.com": fields}})
+        self.assertEqual(kept, {"version": 3, "sites": {"photos.example.com": fields}})
 
     def test_of_version_1_are_read(self) -> None:
         record.SITES.write_text(json.dumps(SITES_1))
@@ -67,10 +91,14 @@ class Records(unittest.TestCase):
             },
         )
         record.CHANGE.write_text(json.dumps(CHANGE_1))
-        self.assertEqual(record.read_change(), Change(4, REQUEST, [22], undone=True))
+        self.assertEqual(record.read_change(), Change(4, EARLIER_REQUEST, [22], undone=True))
+
+    def test_of_version_2_are_read(self) -> None:
+        record.CHANGE.write_text(json.dumps(CHANGE_2))
+        self.assertEqual(record.read_change(), Change(5, EARLIER_REQUEST, [2222]))
 
     def test_of_a_newer_version_are_refused(self) -> None:
-        record.SITES.write_text(json.dumps({"version": 3, "sites": {}}))
+        record.SITES.write_text(json.dumps({"version": 4, "sites": {}}))
         with self.assertRaisesRegex(RefusedError, "newer version"):
             record.read_sites()
 

@@ -157,16 +157,6 @@ describe("left as it was when the disk is full", () => {
   });
 });
 
-test("a user's own rule for SSH is enough", async () => {
-  await host.inside("ufw limit 22/tcp");
-  expect((await host.step("firewall", PAYLOAD)).said).toBe(LINE(1));
-  expect((await host.inside("cat /etc/ufw/user.rules /etc/ufw/user6.rules | grep -c 'tuple.* 22 '")).stdout).toBe(
-    "2\n",
-  );
-  expect(await reach((command) => host.fromStranger(command))).toEqual(ONLY_SSH);
-  await host.step("firewall-remove", PAYLOAD);
-});
-
 test("a kernel without IPv6 gets IPv4 rules, and the line says so", async () => {
   await host.inside("ufw --force disable; mount -t tmpfs none /proc/sys/net");
   expect((await host.step("firewall", PAYLOAD)).said).toMatch(

@@ -27,8 +27,11 @@ type IpVersion = "v4" | "v6";
 
 const ADDRESSES: Readonly<Record<IpVersion, string>> = { v4: "198.51.100.10", v6: "2001:db8:77::10" };
 
-export const LINE = (change: number, sshPort: number | string = 22) =>
-  `firewall change ${change}: port 443 is open to 3 IPv4 and 2 IPv6 ranges of Cloudflare, SSH on port ${sshPort} to everyone\n`;
+export const LINE = (change: number, sshPort: number | string = 22, ssh = "to everyone") =>
+  `firewall change ${change}: port 443 is open to 3 IPv4 and 2 IPv6 ranges of Cloudflare, SSH on port ${sshPort} ${ssh}\n`;
+
+/** What the line says of SSH where no rule of ours is needed. */
+export const BY_OWN_RULES = "as your own rules say";
 
 /** Confirms as the certificates step (`final` false) and the nginx step do, from a new connection. */
 export const confirm = (host: TestHost, final: boolean, way?: SshOptions): Promise<CommandResult> =>

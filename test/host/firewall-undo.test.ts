@@ -11,6 +11,7 @@ import {
   reach,
   SSH_AND_HTTPS,
   undone,
+  withFullDisk,
 } from "./firewall-support.ts";
 
 let host: TestHost;
@@ -104,4 +105,48 @@ test("a reboot within the window does not make an unconfirmed change permanent",
   await undone(host);
   expect(await state()).toBe(before);
   expect(await fromEdge()).toEqual(SSH_AND_HTTPS);
+});
+
+/** Ranges in which the edge of the sandbox is not. */
+const ELSEWHERE = { ipv4: ["103.21.244.0/22"], ipv6: ["2606:4700::/32"] };
+
+test.each([
+  ["rules", "/etc/ufw", "true"],
+  ["records", "/var/lib/immich-access", "true"],
+  ["defaults, with which ufw has to be started anew", "/etc/default", "sed -i s/^IPV6=.*/IPV6=no/ /etc/default/ufw"],
+])(
+  "a full disk below the %s does not stop the undo: the kernel's rules come first, and the files when there is space",
+  async (_what, folder, prepare) => {
+    await host.inside(prepare);
+    const before = await state();
+    const edge = await fromEdge();
+    expect((await host.step("firewall", { ...HURRIED, confirmSeconds: 25, ranges: ELSEWHERE })).code).toBe(0);
+    expect(await fromEdge()).toEqual(ONLY_SSH);
+    await withFullDisk(host, folder, 0, async () => {
+      await expect.poll(fromEdge, { timeout: 90_000 }).toMatchObject({ "443-v4": "open" });
+      expect((await host.inside("ls /var/lib/immich-access")).stdout).toContain("firewall-armed.json");
+      // Tried again, and no connection can confirm what is not in force.
+      await expect
+        .poll(() => host.journal("immich-access-undo"), { timeout: 90_000 })
+        .toMatch(/No space left on device[^]*No space left on device/);
+    });
+    await undone(host);
+    expect(await state()).toBe(before);
+    expect(await fromEdge()).toEqual(edge);
+    // The next run begins from there.
+    expect((await host.step("firewall", PAYLOAD)).code).toBe(0);
+    expect(await confirm(host, true)).toMatchObject({ code: 0 });
+    expect(await fromEdge()).toEqual(SSH_AND_HTTPS);
+  },
+);
+
+test("a connection that comes while the undo cannot end makes the change again", async () => {
+  expect((await host.step("firewall", { ...HURRIED, confirmSeconds: 25, ranges: ELSEWHERE })).code).toBe(0);
+  await withFullDisk(host, "/etc/ufw", 0, async () => {
+    await expect.poll(fromEdge, { timeout: 90_000 }).toMatchObject({ "443-v4": "open" });
+    expect((await confirm(host, true)).code).toBe(1);
+    expect(await fromEdge()).toMatchObject({ "443-v4": "silent" });
+  });
+  expect(await confirm(host, true)).toMatchObject({ code: 0 });
+  expect(await fromEdge()).toEqual(ONLY_SSH);
 });

@@ -181,6 +181,9 @@ describe("the host's steps", () => {
       sites: [{ hostname: "photos.example.com", serves: "immich", upstreamPort: 2283 }],
       sshPort: 22,
       dockerPublishedPort: "refuse",
+      sshFrom: [],
+      keepOpen: [],
+      closeOthers: false,
       confirmSeconds: 120,
     });
     expect(payload("certificates-command")).toEqual({

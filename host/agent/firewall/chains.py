@@ -8,11 +8,13 @@ import socket
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from agent.firewall.rules import ANYWHERE, Rule
+from agent.firewall.rules import ANYWHERE, Rule, Visit
 
 # Match extensions that restrict nobody, and those that only limit the rate. Any other extension narrows the rule.
 TRANSPARENT = {"tcp", "multiport", "comment", "conntrack", "state"}
 LIMITING = {"limit", "hashlimit", "connlimit"}
+# Routing headers of IPv6, which ufw's own before6.rules drop: no client of SSH sends any.
+SELDOM = {"rt"}
 
 # Long names of options, which iptables never prints but administrators write.
 SHORT = {
@@ -77,14 +79,19 @@ def find_opening(
     return None
 
 
-def find_denial(chain: Sequence[Entry], port: int) -> Entry | None:
-    """The first rule that denies a port to everyone, unless an earlier one accepts it."""
+def find_verdict(chain: Sequence[Entry], visit: Visit) -> Entry | None:
+    """The first rule of a chain that accepts or denies a connection and its like, whatever else they are.
+
+    None if there is none, or if a rule that denies only some of them comes before one that accepts them all. Jumps are
+    not followed.
+    """
+    denies_some = False
     for entry in chain:
-        if entry.rule.matches_port(port) and entry.rule.covers_everyone and not entry.others:
-            if entry.target == "ACCEPT":
-                return None
-            if entry.target in ("DROP", "REJECT"):
-                return entry
+        if entry.target not in ("ACCEPT", "DROP", "REJECT") or not entry.rule.matches(visit):
+            continue
+        if not entry.others:
+            return None if denies_some and entry.target == "ACCEPT" else entry
+        denies_some = denies_some or (entry.target != "ACCEPT" and not entry.others <= SELDOM)
     return None
 
 

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from agent.firewall.rules import Visit
 from agent.system import run
 
 
@@ -40,9 +41,24 @@ class Connection(NamedTuple):
     """The two ends of an SSH connection, as the host sees them."""
 
     client: str
+    # The host's own address and port
+    address: str
     port: int
 
+    @property
+    def is_local(self) -> bool:
+        """Whether it comes from the host itself: through a tunnel or another program's forwarding."""
+        return ipaddress.ip_address(self.client).is_loopback or self.client == self.address
 
+    @property
+    def visit(self) -> Visit:
+        """What the firewall sees of it, and of the next one from the same address."""
+        route = run(["ip", "-o", "route", "get", self.client], check=False).stdout.split()
+        interface = route[route.index("dev") + 1] if "dev" in route[:-1] else ""
+        return Visit(self.client, self.address, interface, self.port)
+
+
+@functools.cache
 def this_connection() -> Connection | None:
     """The SSH connection through which the agent runs, or None where it was not started over SSH.
 
@@ -55,9 +71,17 @@ def this_connection() -> Connection | None:
             continue
         for entry in environment:
             words = entry.decode(errors="replace").removeprefix("SSH_CONNECTION=").split()
-            if entry.startswith(b"SSH_CONNECTION=") and len(words) == 4 and words[3].isdigit():
-                return Connection(words[0], int(words[3]))
+            # sshd writes UNKNOWN where it was handed another kind of socket.
+            if entry.startswith(b"SSH_CONNECTION=") and len(words) == 4 and "UNKNOWN" not in words:
+                return Connection(_address(words[0]), _address(words[2]), int(words[3]))
     return None
+
+
+def _address(text: str) -> str:
+    """An address without its zone (fe80::1%eth0), and in IPv4's form if it is one in IPv6's (::ffff:192.0.2.1)."""
+    address = ipaddress.ip_address(text.partition("%")[0])
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return str(mapped or address)
 
 
 def opened_at() -> float:

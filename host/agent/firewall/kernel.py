@@ -7,7 +7,9 @@ from pathlib import Path
 
 from agent import changes
 from agent.errors import HostError
-from agent.firewall.ufw import CONFIGURATION, DEFAULTS, USER_RULES, Files, value
+from agent.firewall.chains import parse_entries
+from agent.firewall.rules import ANYWHERE
+from agent.firewall.ufw import CONFIGURATION, DEFAULTS, USER_RULES, Files, folder_with, value
 from agent.system import run
 
 UFW_INIT = "/lib/ufw/ufw-init"
@@ -37,7 +39,7 @@ def in_force(files: Files) -> bool:
 
 
 def apply(files: Files, ssh_ports: Collection[int]) -> None:
-    """Makes the kernel filter as these files say. They must be in place.
+    """Makes the kernel filter as these files say, whether or not they are in place.
 
     If only rules differ, they change in one transaction per IP version. Otherwise ufw is restarted behind a guard that
     accepts no new connections but SSH. Raises HostError if the kernel still differs afterwards.
@@ -53,7 +55,7 @@ def apply(files: Files, ssh_ports: Collection[int]) -> None:
             if _user_rules_differ(files, version):
                 restore(version, _user_rules(files, version))
     else:
-        _start_ufw(ssh_ports)
+        _start_ufw(files, ssh_ports)
     if not in_force(files):
         raise HostError("the kernel's rules are not what ufw's files say, though they have just been loaded")
 
@@ -156,21 +158,22 @@ def _change(command: Sequence[str], rules: str = "") -> None:
     run(command, text=rules)
 
 
-def _start_ufw(ssh_ports: Collection[int]) -> None:
+def _start_ufw(files: Files, ssh_ports: Collection[int]) -> None:
     """Rebuilds ufw's chains. Fails closed: after an error the guard stays and accepts only SSH."""
     _remove_guard()
     for version in versions():
-        restore(version, _guard_rules(version, ssh_ports))
+        restore(version, _guard_rules(files, version, ssh_ports))
     if any(_ufw_chains(listing, version) for version, listing in _listings()):
         _change([UFW_INIT, "force-stop"])
         # ufw's start skips chains that exist, even if nothing jumps to them, so delete the rest.
         for version, listing in _listings():
             restore(version, _chain_removal(listing, version))
-    _change([UFW_INIT, "start"])
+    with folder_with(files) as folder:
+        _change([UFW_INIT, *([] if folder is None else ["--datadir", str(folder)]), "start"])
     _remove_guard()
 
 
-def _guard_rules(version: int, ssh_ports: Collection[int]) -> str:
+def _guard_rules(files: Files, version: int, ssh_ports: Collection[int]) -> str:
     icmp = "icmp" if version == 4 else "ipv6-icmp"
     return "\n".join(
         [
@@ -179,12 +182,30 @@ def _guard_rules(version: int, ssh_ports: Collection[int]) -> str:
             f"-A {GUARD} -i lo -j ACCEPT",
             f"-A {GUARD} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
             f"-A {GUARD} -p {icmp} -j ACCEPT",
-            *(f"-A {GUARD} -p tcp --dport {port} -j ACCEPT" for port in sorted(ssh_ports)),
+            *(
+                f"-A {GUARD} -s {source} -p tcp --dport {port} -j ACCEPT"
+                for port in sorted(ssh_ports)
+                for source in _ssh_sources(files, version, port)
+            ),
             f"-A {GUARD} -j DROP",
             f"-I INPUT 1 -j {GUARD}",
             "COMMIT\n",
         ]
     )
+
+
+def _ssh_sources(files: Files, version: int, port: int) -> list[str]:
+    """The networks from which ufw's files let SSH in on a port; anywhere if they do not say."""
+    rules = _user_rules(files, version).splitlines() if _is_managed(files, version) else []
+    entries = [
+        entry
+        for entry in parse_entries(rules, TOOL[version])
+        if entry.chain == f"{PREFIX[version]}-user-input"
+        and entry.target in ("ACCEPT", f"{PREFIX[version]}-user-limit")
+    ]
+    return list(dict.fromkeys(one.rule.source for one in entries if one.rule.matches_port(port))) or [
+        ANYWHERE[version == 6]
+    ]
 
 
 def _remove_guard() -> None:

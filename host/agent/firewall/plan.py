@@ -8,9 +8,8 @@ from typing import NamedTuple
 from agent.errors import RefusedError
 from agent.firewall import kernel
 from agent.firewall.bypass import refuse_bypasses
-from agent.firewall.connection import listeners, this_connection
-from agent.firewall.record import read_change
-from agent.firewall.rules import CLOUDFLARE, HTTPS_PORT, SSH, Rule, arrange_rules, check_rules, find_decisive_rule
+from agent.firewall.rules import CLOUDFLARE, HTTPS_PORT, SSH, Rule, arrange_rules, check_rules
+from agent.firewall.ssh_access import Rules, SshAccess, SshPorts
 from agent.firewall.ufw import (
     CONFIGURATION,
     DEFAULTS,
@@ -26,6 +25,16 @@ from agent.ranges import Ranges
 from agent.system import run
 
 
+class SshEntrance(NamedTuple):
+    """How SSH gets in."""
+
+    ports: Sequence[int] = ()
+    # The networks that our own rules let in; empty if the owner's rules do
+    networks: Sequence[str] = ()
+    # The owner's rule of `ufw limit` by which this connection came, as ufw names it; empty if there is none
+    limit: str = ""
+
+
 class Plan(NamedTuple):
     """ufw's files as they are and as they should be."""
 
@@ -33,36 +42,13 @@ class Plan(NamedTuple):
     wanted: Files
     # The IP versions that ufw filters.
     versions: list[int]
+    ssh: SshEntrance = SshEntrance()
 
 
-def ssh_ports(asked: int, others: Collection[int] = ()) -> list[int]:
-    """The ports on which SSH must stay open: this connection's, and the `asked` one if something listens there.
-
-    `asked` is the port that the client dials. A router may forward it to another port of the host, which only the
-    connection shows. `others` are the SSH ports of the host's other sites; they count if something listens there.
-    Raises HostError when nothing listens on this connection's port or on `asked`.
-    """
-    listening = {listener.port for listener in listeners()}
-    connection = this_connection()
-    ports = {asked, asked if connection is None else connection.port} & listening
-    if not ports:
-        raise RefusedError(
-            f"nothing listens on port {asked} of this host, so enabling the firewall would lock you out; "
-            "set sshPort to the port of sshd"
-        )
-    return sorted(ports | {*others} & listening)
-
-
-def open_ssh_ports() -> set[int]:
-    """The ports on which sshd listens, and those that the last change kept open."""
-    sshd = {listener.port for listener in listeners() if '"sshd"' in listener.programs}
-    return sshd | set(read_change().ssh_ports)
-
-
-def plan_firewall(ranges: Ranges, ports: Collection[int], closed: Collection[int]) -> Plan:
+def plan_firewall(ranges: Ranges, ports: SshPorts, ssh_from: Sequence[str], closed: Collection[int]) -> Plan:
     """ufw's files with ufw enabled, incoming traffic denied by default, and SSH and the ranges allowed.
 
-    Raises HostError when other rules would open one of the `closed` ports or block SSH.
+    Raises RefusedError when other rules would open one of the `closed` ports or block SSH.
     """
     former = _require_complete(current())
     settings = [Setting(CONFIGURATION, "ENABLED", "yes")] if value(former, CONFIGURATION, "ENABLED") != "yes" else []
@@ -71,37 +57,50 @@ def plan_firewall(ranges: Ranges, ports: Collection[int], closed: Collection[int
     if value(former, DEFAULTS, "DEFAULT_INPUT_POLICY") == "accept":
         settings.append(Setting(DEFAULTS, "DEFAULT_INPUT_POLICY", '"DROP"'))
     outside = outside_interfaces()
-    connection = this_connection()
-    client = None if connection is None else connection.client
-    refuse_bypasses(kernel.versions(), ports, closed, outside)
+    refuse_bypasses(kernel.versions(), closed, outside)
+    access = SshAccess(ports, ssh_from, former)
+    entrances: list[SshEntrance] = []
 
-    def choose(ufw: Ufw, version: int, existing: Sequence[Rule]) -> list[Rule]:
-        wanted = [*_ssh_rules(ufw, version, ports, existing), *_range_rules(ufw, version, ranges)]
-        rules = arrange_rules(existing, wanted)
-        check_rules(rules, ports, closed, outside, client)
-        return rules
+    def choose(ufw: Ufw, existing: Rules) -> dict[int, list[Rule]]:
+        ssh = access.rules(ufw, existing)
+        chosen = {
+            version: arrange_rules(rules, [*ssh[version], *_range_rules(ufw, version, ranges)])
+            for version, rules in existing.items()
+        }
+        entrance = access.check(chosen)
+        networks = dict.fromkeys(rule.source for rules in ssh.values() for rule in rules)
+        limit = entrance.name if entrance is not None and entrance.action == "limit" else ""
+        entrances.append(SshEntrance(ports.all, list(networks), limit))
+        for rules in chosen.values():
+            check_rules(rules, closed, outside)
+        return chosen
 
-    return _plan(former, settings, choose)
+    plan = _plan(former, settings, choose)
+    return plan._replace(ssh=entrances[0])
 
 
 def plan_ranges(ranges: Ranges | None) -> Plan:
     """ufw's files with these ranges, or none, in place of the former ones; all else stays."""
 
-    def choose(ufw: Ufw, version: int, existing: Sequence[Rule]) -> list[Rule]:
-        kept = [rule for rule in existing if rule.comment == SSH]
-        return arrange_rules(existing, kept if ranges is None else [*kept, *_range_rules(ufw, version, ranges)])
+    def choose(ufw: Ufw, existing: Rules) -> dict[int, list[Rule]]:
+        kept = {version: [rule for rule in rules if rule.comment == SSH] for version, rules in existing.items()}
+        wanted = {
+            version: [*kept[version], *([] if ranges is None else _range_rules(ufw, version, ranges))]
+            for version in existing
+        }
+        return {version: arrange_rules(rules, wanted[version]) for version, rules in existing.items()}
 
     return _plan(_require_complete(current()), [], choose)
 
 
-def _plan(former: Files, settings: Sequence[Setting], choose: Callable[[Ufw, int, Sequence[Rule]], list[Rule]]) -> Plan:
+def _plan(former: Files, settings: Sequence[Setting], choose: Callable[[Ufw, Rules], dict[int, list[Rule]]]) -> Plan:
     with ufw_on_copy(settings) as ufw:
         versions = ufw.versions()
-        for version in versions:
-            existing = ufw.rules(version)
-            rules = choose(ufw, version, existing)
+        existing = {version: ufw.rules(version) for version in versions}
+        chosen = choose(ufw, existing)
+        for version, rules in chosen.items():
             # The files also hold the logging rules, which depend on the default policy.
-            if rules != existing or any(setting.path == DEFAULTS for setting in settings):
+            if rules != existing[version] or any(setting.path == DEFAULTS for setting in settings):
                 ufw.set_rules(version, rules)
         wanted = ufw.files()
     for path in USER_RULES.values():
@@ -111,17 +110,6 @@ def _plan(former: Files, settings: Sequence[Setting], choose: Callable[[Ufw, int
                 "compare `ufw status` with that file"
             )
     return Plan(former, wanted, versions)
-
-
-def _ssh_rules(ufw: Ufw, version: int, ports: Collection[int], existing: Sequence[Rule]) -> list[Rule]:
-    """Our SSH rules. None is added where the user's own rule allows everyone."""
-    wanted: list[Rule] = []
-    for port in sorted(ports):
-        rule = ufw.rule(version, port, "0.0.0.0/0", SSH)
-        other = find_decisive_rule([rule for rule in existing if not rule.is_ours], port)
-        if rule in existing or other is None or not other.lets_in:
-            wanted.append(rule)
-    return wanted
 
 
 def _range_rules(ufw: Ufw, version: int, ranges: Ranges) -> list[Rule]:

@@ -1,6 +1,7 @@
 """What the host remembers about the firewall, in /var/lib/immich-access/.
 
-Every file has a version. agent.firewall.record_version_1 reads version 1; writes always use the current version.
+Every file has a version. agent.firewall.record_version_1 and record_version_2 read the earlier ones; writes always use
+the current version.
 """
 
 import json
@@ -10,7 +11,8 @@ from typing import Any, NamedTuple
 
 from agent.errors import RefusedError
 from agent.files import File, read, write
-from agent.firewall import record_version_1 as version_1
+from agent.firewall import record_version_1 as version_1, record_version_2 as version_2
+from agent.firewall.openings import parse_opening
 from agent.firewall.request import Needs, Request, parse_ranges
 from agent.firewall.ufw import Files
 from agent.ranges import Ranges
@@ -22,7 +24,7 @@ ARMED = FOLDER / "firewall-armed.json"
 RANGES = FOLDER / "ranges.json"
 SITES = FOLDER / "firewall-sites.json"
 
-VERSION = 2
+VERSION = 3
 
 
 class Change(NamedTuple):
@@ -50,11 +52,13 @@ def read_change() -> Change:
     fields, version = _read(CHANGE)
     if fields is None:
         return Change()
-    request = fields["request"] if version == VERSION else version_1.request_fields(fields["payload"])
+    request = version_1.request_fields(fields["payload"]) if version == 1 else fields["request"]
+    if version < 3:
+        request = version_2.request_fields(request)
     return Change(
         fields["number"],
         None if request is None else _request(request),
-        fields["sshPorts" if version == VERSION else "ssh_ports"],
+        fields["ssh_ports" if version == 1 else "sshPorts"],
         fields["undone"],
     )
 
@@ -110,7 +114,7 @@ def read_sites() -> dict[str, Needs]:
     fields, version = _read(SITES)
     if fields is None:
         return {}
-    sites = fields["sites"] if version == VERSION else version_1.sites_fields(fields)
+    sites = version_1.sites_fields(fields) if version == 1 else fields["sites"]
     return {name: _needs(needs) for name, needs in sites.items()}
 
 
@@ -191,7 +195,8 @@ def _needs_fields(needs: Needs) -> dict[str, object]:
 def _request(fields: Mapping[str, Any]) -> Request:
     needs = {name: _needs(one) for name, one in fields["sites"].items()}
     ranges = parse_ranges(fields["ranges"]["ipv4"], fields["ranges"]["ipv6"])
-    return Request(fields["sshPort"], needs, ranges, fields["confirmSeconds"])
+    kept = [parse_opening(text) for text in fields["keepOpen"]]
+    return Request(fields["sshPort"], needs, ranges, fields["confirmSeconds"], fields["sshFrom"], kept)
 
 
 def _request_fields(request: Request) -> dict[str, object]:
@@ -200,4 +205,6 @@ def _request_fields(request: Request) -> dict[str, object]:
         "sites": {name: _needs_fields(needs) for name, needs in request.needs.items()},
         "ranges": request.ranges._asdict(),
         "confirmSeconds": request.confirm_seconds,
+        "sshFrom": list(request.ssh_from),
+        "keepOpen": [opening.text for opening in request.keep_open],
     }

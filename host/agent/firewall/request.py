@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from agent.firewall.openings import Opening, parse_networks, parse_opening
+from agent.firewall.ssh_access import own_ssh_port
 from agent.ranges import Ranges, check_ranges
 from agent.site import require_different
 
@@ -37,6 +39,10 @@ class Request(NamedTuple):
     needs: Mapping[str, Needs]
     ranges: Ranges
     confirm_seconds: int
+    # The networks that a rule of ours for SSH lets in; anywhere if empty
+    ssh_from: Sequence[str] = ()
+    # What stays open besides SSH and 443
+    keep_open: Sequence[Opening] = ()
 
 
 def parse_request(payload: "FirewallPayload") -> Request:
@@ -47,7 +53,14 @@ def parse_request(payload: "FirewallPayload") -> Request:
 
 def request_for(payload: "FirewallPayload | DoctorPayload", needs: Mapping[str, Needs], ranges: Ranges) -> Request:
     """The request of a payload with these requirements and ranges."""
-    return Request(payload["sshPort"], needs, ranges, payload["confirmSeconds"])
+    return Request(
+        payload["sshPort"],
+        needs,
+        ranges,
+        payload["confirmSeconds"],
+        parse_networks(payload["sshFrom"]),
+        [parse_opening(text) for text in payload["keepOpen"]],
+    )
 
 
 def parse_needs(payload: "FirewallPayload | DoctorPayload", owner: str | None) -> dict[str, Needs]:
@@ -57,7 +70,7 @@ def parse_needs(payload: "FirewallPayload | DoctorPayload", owner: str | None) -
     return {
         site["hostname"]: Needs(
             site["serves"],
-            payload["sshPort"],
+            own_ssh_port(payload["sshPort"]),
             site["upstreamPort"],
             site["upstreamPort"] if drops else None,
             owner,

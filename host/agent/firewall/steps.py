@@ -1,6 +1,6 @@
 """The firewall's steps."""
 
-from collections.abc import Collection, Generator, Mapping
+from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -9,9 +9,11 @@ from agent.errors import HostError, RefusedError
 from agent.files import files_replaced, files_to_change, read
 from agent.firewall import confirmation, docker_user, installation, kernel, record, ufw
 from agent.firewall.docker import refuse_published
-from agent.firewall.plan import Plan, open_ssh_ports, plan_ranges, ssh_ports
+from agent.firewall.plan import Plan, SshEntrance, plan_ranges
 from agent.firewall.record_version_1 import served_by
 from agent.firewall.request import Needs, parse_ranges, parse_request, upstreams
+from agent.firewall.rules import ANYWHERE
+from agent.firewall.ssh_access import open_ssh_ports, ssh_ports
 from agent.nginx import real_ip
 from agent.nginx.layout import LAYOUTS, enabled_sites
 from agent.ranges import Ranges, check_update
@@ -38,12 +40,12 @@ def firewall(task: Task) -> Answer:
     if absent:
         packages.install(absent)
     with ufw.locked():
-        plan, ports = confirmation.plan_for(wanted)
+        plan = confirmation.plan_for(wanted)
         installation.install(task.modules)
         with (
             files_replaced(files_to_change(record.sites_file(sites))),
             docker_user.docker_rules_applied(dropped),
-            confirmation.applied_with_undo(plan, wanted, ports) as number,
+            confirmation.applied_with_undo(plan, wanted) as number,
             files_replaced(files_to_change(record.ranges_file(wanted.ranges))),
         ):
             packages.start_held()
@@ -51,7 +53,7 @@ def firewall(task: Task) -> Answer:
             installation.activate(docker_user=bool(dropped))
     has_ipv6 = 6 in plan.versions
     return Answer(
-        _line(number, wanted.ranges, ports, has_ipv6), answer.firewall(number, ports, wanted.ranges, has_ipv6)
+        _line(number, wanted.ranges, plan.ssh, has_ipv6), answer.firewall(number, plan.ssh, wanted.ranges, has_ipv6)
     )
 
 
@@ -94,7 +96,7 @@ def close_firewall() -> Answer:
         return Answer(said, answer.firewall_removal(open_for))
     confirmation.disarm()
     if is_installed("ufw") and all(file is not None for file in ufw.current().values()):
-        with ufw.locked(), _plan_applied(plan_ranges(None), open_ssh_ports()):
+        with ufw.locked(), _plan_applied(plan_ranges(None), open_ssh_ports(record.read_change().ssh_ports)):
             pass
     installation.remove()
     if is_installed("iptables"):
@@ -113,7 +115,8 @@ def refresh(task: Task) -> Answer:
         plan = plan_ranges(ranges)
         if ufw.value(plan.former, ufw.CONFIGURATION, "ENABLED") != "yes":
             raise HostError("ufw is disabled, so everyone reaches this host; run `ufw enable` on it")
-        with _plan_applied(plan, open_ssh_ports()), files_replaced(files_to_change(record.ranges_file(ranges))):
+        ports = open_ssh_ports(record.read_change().ssh_ports)
+        with _plan_applied(plan, ports), files_replaced(files_to_change(record.ranges_file(ranges))):
             real_ip.install(ranges.ipv4, ranges.ipv6)
     return Answer(f"Cloudflare has {len(ranges.ipv4)} IPv4 and {len(ranges.ipv6)} IPv6 ranges")
 
@@ -130,11 +133,18 @@ def _plan_applied(plan: Plan, ports: Collection[int]) -> Generator[None, None, N
         raise
 
 
-def _line(number: int, ranges: Ranges, ports: list[int], has_ipv6: bool) -> str:
-    ssh = " and ".join(str(port) for port in ports)
+def _line(number: int, ranges: Ranges, ssh: SshEntrance, has_ipv6: bool) -> str:
+    ports = " and ".join(str(port) for port in ssh.ports)
     ipv6 = f" and {len(ranges.ipv6)} IPv6" if has_ipv6 else ""
     rest = "" if has_ipv6 else "; the kernel has no IPv6"
+    limit = f"; your rule `{ssh.limit}` lets in 5 connections within 30 s from an address" if ssh.limit else ""
     return (
         f"firewall change {number}: port 443 is open to {len(ranges.ipv4)} IPv4{ipv6} ranges of Cloudflare, "
-        f"SSH on port {ssh} to everyone{rest}"
+        f"SSH on port {ports} {_whom(ssh.networks)}{limit}{rest}"
     )
+
+
+def _whom(networks: Sequence[str]) -> str:
+    if not networks:
+        return "as your own rules say"
+    return "to everyone" if ANYWHERE[0] in networks or ANYWHERE[1] in networks else f"to {' and '.join(networks)}"

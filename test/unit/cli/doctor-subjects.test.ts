@@ -55,6 +55,8 @@ describe("what there is to look at", () => {
     expect(hosts[0]?.payload).toEqual({
       sshPort: 22,
       dockerPublishedPort: "refuse",
+      sshFrom: [],
+      keepOpen: [],
       confirmSeconds: 120,
       sites: [
         {
