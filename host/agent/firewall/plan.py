@@ -8,7 +8,7 @@ from typing import NamedTuple
 from agent.errors import RefusedError
 from agent.firewall import kernel
 from agent.firewall.bypass import refuse_bypasses
-from agent.firewall.connection import listeners, this_connection
+from agent.firewall.connection import this_connection
 from agent.firewall.record import read_change
 from agent.firewall.rules import CLOUDFLARE, HTTPS_PORT, SSH, Rule, arrange_rules, check_rules, find_decisive_rule
 from agent.firewall.ufw import (
@@ -22,6 +22,7 @@ from agent.firewall.ufw import (
     ufw_on_copy,
     value,
 )
+from agent.listeners.sockets import listeners
 from agent.ranges import Ranges
 from agent.system import run
 
@@ -55,7 +56,7 @@ def ssh_ports(asked: int, others: Collection[int] = ()) -> list[int]:
 
 def open_ssh_ports() -> set[int]:
     """The ports on which sshd listens, and those that the last change kept open."""
-    sshd = {listener.port for listener in listeners() if '"sshd"' in listener.programs}
+    sshd = {listener.port for listener in listeners() if "sshd" in listener.programs}
     return sshd | set(read_change().ssh_ports)
 
 
