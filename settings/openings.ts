@@ -35,7 +35,8 @@ export function openingProblem(text: string): string | undefined {
   if (ports === undefined) return "is not in ufw's words, like 8123/tcp from 192.168.1.0/24 or 51820/udp";
   const spans = ports.split(",").map((part) => part.split(":").map(Number));
   if (spans.flat().some((port) => port > 65535)) return "has a port above 65535";
-  if (spans.some(([first = 0, last = Infinity]) => first >= last)) return "has a span of ports that ends where it begins";
+  if (spans.some(([first = 0, last = Infinity]) => first >= last))
+    return "has a span of ports that ends where it begins";
   if (spans.flat().length > MOST_PORTS) return `has more than ${MOST_PORTS.toString()} ports`;
   if (protocol === undefined && /[,:]/.test(ports)) return "needs a protocol, /tcp or /udp, for several ports";
   const problem = network === undefined ? undefined : networkProblem(network);

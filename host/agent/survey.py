@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 from agent import answer
 from agent.errors import HostError
 from agent.firewall import ufw
-from agent.firewall.connection import listeners
-from agent.firewall.docker import publication_problem, published_ports
+from agent.firewall.docker import publication_problem
 from agent.firewall.plan import outside_interfaces
 from agent.firewall.rules import HTTPS_PORT, find_openings
 from agent.firewall.ssh_access import ssh_ports
 from agent.immich import require_immich
+from agent.listeners.publications import published_ports
+from agent.listeners.sockets import DOCKER_PROXY, listeners
 from agent.nginx import service
 from agent.nginx.defaults import foreign_sites
 from agent.site import IMMICH
@@ -66,8 +67,8 @@ def _addresses() -> list[str]:
 def _immich() -> list[str]:
     """The endpoints where Immich answers, the usual port first. Tries only ports that could be Immich's."""
     listening = [listener for listener in listeners() if listener.address != "127.0.0.53"]
-    proxied = {listener.port for listener in listening if "docker-proxy" in listener.programs}
-    passed_on = {item.port for item in published_ports() if item.container_port in CONTAINER_PORTS}
+    proxied = {listener.port for listener in listening if DOCKER_PROXY in listener.programs}
+    passed_on = {item.port for item in published_ports() if item.target_port in CONTAINER_PORTS}
     found: list[str] = []
     for port in sorted({IMMICH_PORT, *proxied, *passed_on}, key=lambda port: (port != IMMICH_PORT, port)):
         own = [listener.address for listener in listening if listener.port == port and not listener.is_everywhere]

@@ -1,8 +1,9 @@
 import unittest
 from collections.abc import Sequence
 
-from agent.firewall.connection import Listener
-from agent.firewall.docker import find_exposure, parse_publications
+from agent.firewall.docker import find_exposure
+from agent.listeners.publications import parse_publications
+from agent.listeners.sockets import Listener
 
 # As dockerd 20 to 28 makes them; br-1 stands for the bridge of the compose project.
 EVERYWHERE = "-A DOCKER ! -i br-1 -p tcp -m tcp --dport 2283 -j DNAT --to-destination 172.18.0.2:2283"
@@ -18,7 +19,7 @@ HOOKS = [
 ]
 
 
-PROXY = Listener("0.0.0.0", 2283, 'users:(("docker-proxy",pid=7,fd=4))')
+PROXY = Listener("0.0.0.0", 2283, ("docker-proxy",))
 
 
 def port(rules: list[str], listening: list[Listener] | None = None, dropped: Sequence[int] = ()) -> int | None:
@@ -33,7 +34,7 @@ class Exposed(unittest.TestCase):
     def test_accepts_what_stays_on_the_host(self) -> None:
         self.assertIsNone(port([LOCAL, OTHER_CONTAINER]))
         self.assertIsNone(port([LOCAL], [PROXY._replace(address="127.0.0.1")]))
-        self.assertIsNone(port([], [Listener("0.0.0.0", 2283, "node")]))
+        self.assertIsNone(port([], [Listener("0.0.0.0", 2283, ("node",))]))
 
     def test_finds_what_goes_past_the_firewall(self) -> None:
         self.assertEqual(port([EVERYWHERE]), 2283)
@@ -50,10 +51,6 @@ class Exposed(unittest.TestCase):
     def test_without_dnat_there_is_no_docker_user(self) -> None:
         self.assertEqual(port([], [PROXY], [2283]), 2283)
         self.assertEqual(port([LOCAL], [PROXY], [2283]), 2283)
-
-    def test_knows_the_containers_port_and_the_ip_version(self) -> None:
-        found = parse_publications([EVERYWHERE_6.replace("2]:2283", "2]:3001")], 6)[0]
-        self.assertEqual((found.container_port, found.is_local, found.version), (3001, False, 6))
 
 
 if __name__ == "__main__":

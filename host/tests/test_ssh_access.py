@@ -7,10 +7,11 @@ from agent.errors import RefusedError
 from agent.files import File
 from agent.firewall import connection, ssh_access
 from agent.firewall.chains import parse_entries
-from agent.firewall.connection import Connection, Listener
+from agent.firewall.connection import Connection
 from agent.firewall.rules import SSH, Rule
 from agent.firewall.ssh_access import SshAccess, SshPorts, ssh_ports
 from agent.firewall.ufw import CONFIGURATION, Files, Ufw
+from agent.listeners.sockets import Listener
 from tests.test_rules import rule
 
 ACTIVE: Files = {CONFIGURATION: File(b"ENABLED=yes\n")}
@@ -162,7 +163,7 @@ class Access(unittest.TestCase):
 
 class Ports(unittest.TestCase):
     def ports(self, asked: int, connection: Connection | None, *listening: int, others: Sequence[int] = ()) -> SshPorts:
-        found = [Listener("0.0.0.0", port, "") for port in listening]
+        found = [Listener("0.0.0.0", port, ("sshd",)) for port in listening]
         with (
             mock.patch.object(ssh_access, "listeners", lambda: found),
             mock.patch.object(ssh_access, "this_connection", lambda: connection),

@@ -78,7 +78,9 @@ test("a ufw at work is waited for all the same, even where a user has locked wha
 });
 
 test("the name of a lock's holder is printed without the characters that a terminal obeys", async () => {
-  await host.inside("cat >/run/write.py", { input: HOLD.replace("open(sys.argv[1])", 'open(sys.argv[1], "r+")').replace("LOCK_SH", "LOCK_EX") });
+  await host.inside("cat >/run/write.py", {
+    input: HOLD.replace("open(sys.argv[1])", 'open(sys.argv[1], "r+")').replace("LOCK_SH", "LOCK_EX"),
+  });
   await host.inside("systemd-run -q --unit writer /usr/bin/python3 -u /run/write.py /run/ufw.lock");
   await host.inside("until journalctl -q -o cat -u writer | grep -q held; do sleep 0.2; done");
   const { said } = await host.step("firewall", changed(3));
@@ -88,7 +90,8 @@ test("the name of a lock's holder is printed without the characters that a termi
 
 test("no lock or file that the steps use can be opened or made by another user", async () => {
   expect((await host.step("firewall", changed(4))).code).toBe(0);
-  const locks = "/run/immich-access.lock /run/ufw.lock /run/xtables.lock /var/lib/dpkg/lock /var/lib/dpkg/lock-frontend";
+  const locks =
+    "/run/immich-access.lock /run/ufw.lock /run/xtables.lock /var/lib/dpkg/lock /var/lib/dpkg/lock-frontend";
   const more = "/var/lib/apt/lists/lock /var/cache/apt/archives/lock";
   const readable = `for file in ${locks} ${more}; do [ ! -e $file ] || ! su -s /bin/sh nosudo -c "test -r $file" || echo $file; done`;
   expect((await host.inside(readable)).stdout).toBe("");

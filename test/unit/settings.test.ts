@@ -89,8 +89,16 @@ describe("loadSettings", () => {
     ["minTlsVersion", "1.4", /must be one of/],
     ["ipRanges", '["0.0.0.0/0","2400:cb00::/32"]', /wider than/],
     ["ipRanges", '["173.245.48.0/20"]', /both IPv4 and IPv6/],
-    ["ipRanges", '["108.0.0.0/8","104.16.0.0/13","2400:cb00::/32"]', /has more IPv4 addresses than Cloudflare can have/],
-    ["ipRanges", '["173.245.48.0/20","2400::/20","2a06:98c0::/29"]', /has more IPv6 addresses than Cloudflare can have/],
+    [
+      "ipRanges",
+      '["108.0.0.0/8","104.16.0.0/13","2400:cb00::/32"]',
+      /has more IPv4 addresses than Cloudflare can have/,
+    ],
+    [
+      "ipRanges",
+      '["173.245.48.0/20","2400::/20","2a06:98c0::/29"]',
+      /has more IPv6 addresses than Cloudflare can have/,
+    ],
     ["sshFrom", '["192.168.1.5/24"]', /has 192.168.1.5\/24, which has bits set behind the first 24/],
     ["sshFrom", '["home"]', /has home, which is not a network/],
     ["keepOpen", '["8123/tcp from 192.168.1.5/24"]', /has «8123.*», which is for 192.168.1.5\/24, which has bits set/],

@@ -1,4 +1,4 @@
-"""The SSH connection through which the agent runs, and the ports on which the host listens."""
+"""The SSH connection through which the agent runs."""
 
 import functools
 import ipaddress
@@ -9,32 +9,6 @@ from typing import NamedTuple
 
 from agent.firewall.rules import Visit
 from agent.system import run
-
-
-class Listener(NamedTuple):
-    """A TCP socket that waits for connections."""
-
-    address: str
-    port: int
-    # The programs that hold it, as far as known.
-    programs: str
-
-    @property
-    def is_everywhere(self) -> bool:
-        """Whether it accepts connections to every address of the host."""
-        return self.address == "*" or ipaddress.ip_address(self.address).is_unspecified
-
-
-@functools.cache
-def listeners() -> list[Listener]:
-    """The host's listening TCP sockets, of both IP versions, read once per step."""
-    found: list[Listener] = []
-    for line in run(["ss", "-Hltnp"]).stdout.splitlines():
-        words = line.split(None, 5)
-        address, _, port = words[3].rpartition(":")
-        # An address may name its interface: 127.0.0.53%lo.
-        found.append(Listener(address.strip("[]").split("%")[0], int(port), words[5] if len(words) > 5 else ""))
-    return found
 
 
 class Connection(NamedTuple):

@@ -11,9 +11,10 @@ from agent.errors import RefusedError
 from agent.firewall import kernel
 from agent.firewall.bypass import frame_entries
 from agent.firewall.chains import Entry, by_chain, find_verdict as find_entry, parse_entries
-from agent.firewall.connection import listeners, this_connection
+from agent.firewall.connection import this_connection
 from agent.firewall.rules import ANYWHERE, SSH, Rule, Visit, find_decisive_rule, find_verdict, remedy
 from agent.firewall.ufw import CONFIGURATION, Files, Ufw, value
+from agent.listeners.sockets import listeners
 
 # A client that no owner has in mind: TEST-NET-1 (RFC 5737) and the documentation prefix (RFC 3849).
 STRANGERS = {4: "192.0.2.1", 6: "2001:db8::1"}
@@ -62,7 +63,7 @@ def own_ssh_port(asked: int) -> int:
 
 def open_ssh_ports(recorded: Collection[int]) -> set[int]:
     """The ports on which sshd listens, and those that the last change kept open."""
-    return {listener.port for listener in listeners() if '"sshd"' in listener.programs} | set(recorded)
+    return {listener.port for listener in listeners() if "sshd" in listener.programs} | set(recorded)
 
 
 class SshAccess:
