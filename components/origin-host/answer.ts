@@ -62,6 +62,8 @@ const nginxAnswer = {
 const firewallRemovalAnswer = {
   /** Sites of other stacks, for which port 443 stays open. */
   openFor: z.array(hostname),
+  /** What of the firewall is not as it was before the deployment, and why. */
+  stays: z.array(text),
 };
 
 const siteRemovalAnswer = {

@@ -34,9 +34,9 @@ def firewall(change: int, ssh: "SshEntrance", ranges: "Ranges", ipv6: bool) -> d
     }
 
 
-def firewall_removal(open_for: Sequence[str]) -> dict[str, object]:
+def firewall_removal(open_for: Sequence[str], stays: Sequence[str]) -> dict[str, object]:
     """Of the step `firewall-remove`."""
-    return {"openFor": list(open_for)}
+    return {"openFor": list(open_for), "stays": list(stays)}
 
 
 def certificates(change: int, sites: Sequence[Mapping[str, object]]) -> dict[str, object]:

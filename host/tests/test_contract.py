@@ -27,7 +27,10 @@ SAMPLES: dict[str, list[dict[str, object]]] = {
         answer.firewall(3, SshEntrance([22, 2222], ["0.0.0.0/0", "::/0"]), RANGES, ipv6=True),
         answer.firewall(3, SshEntrance([22], limit="limit 22/tcp"), RANGES, ipv6=False),
     ],
-    "firewall-remove": [answer.firewall_removal(["photos.example.com"]), answer.firewall_removal([])],
+    "firewall-remove": [
+        answer.firewall_removal(["photos.example.com"], []),
+        answer.firewall_removal([], ["ufw stays on"]),
+    ],
     "certificates": [
         answer.certificates(3, [answer.certificate_set("photos.example.com", CERTIFICATE, [CERTIFICATE, CERTIFICATE])])
     ],

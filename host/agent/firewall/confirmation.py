@@ -8,6 +8,7 @@ from agent.files import files_replaced, files_to_change
 from agent.firewall import kernel, record, ufw
 from agent.firewall.connection import boot_id, opened_at, since_boot
 from agent.firewall.installation import UNDO
+from agent.firewall.original import is_on, original_with
 from agent.firewall.plan import Plan, plan_firewall
 from agent.firewall.record import Armed, Change
 from agent.firewall.request import Request
@@ -25,7 +26,8 @@ def plan_for(request: Request) -> Plan:
     sites = record.sites_with(request)
     closed = {HTTPS_PORT} | {needs.upstream_port for needs in sites.values() if needs.upstream_port is not None}
     others = {needs.ssh_port for name, needs in sites.items() if name not in request.needs}
-    return plan_firewall(request.ranges, ssh_ports(request.ssh_port, others - closed), request.ssh_from, closed)
+    ports = ssh_ports(request.ssh_port, others - closed)
+    return plan_firewall(request.ranges, ports, request.ssh_from, request.keep_open, closed)
 
 
 @contextmanager
@@ -41,17 +43,21 @@ def applied_with_undo(plan: Plan, request: Request) -> Generator[int, None, None
         return
     number = former.number + 1
     armed = record.read_armed()
+    original = record.read_original()
+    policies = None if is_on(plan.former) else kernel.policies()
     # If an earlier change is still unconfirmed, the undo restores the last confirmed files.
     before = plan.former if armed is None else armed.former
     try:
-        record.write_armed(Armed(request.confirm_seconds, before, boot_id(), since_boot()))
+        kept = (original, policies) if armed is None else (armed.original, armed.policies)
+        record.write_armed(Armed(request.confirm_seconds, before, boot_id(), since_boot(), *kept))
         record.write_change(Change(number, request, ports))
         _start_undo_service()
-        with files_replaced(files_to_change(plan.wanted)):
+        recorded = record.original_file(original_with(plan.former, plan.wanted))
+        with files_replaced(files_to_change({**recorded, **plan.wanted})):
             kernel.apply(plan.wanted, ports)
             yield number
     except BaseException:
-        kernel.apply(plan.former, ports)
+        kernel.apply(plan.former, ports, policies)
         if files_to_change(plan.former):
             # A full disk, for one: the undo service goes on trying.
             raise
@@ -118,9 +124,9 @@ def undo(_task: Task) -> Answer:
     if armed is None:
         return Answer("no change of the firewall waits for its confirmation")
     with ufw.locked():
-        kernel.apply(armed.former, change.ssh_ports)
+        kernel.apply(armed.former, change.ssh_ports, armed.policies)
         try:
-            with files_replaced(files_to_change(armed.former)):
+            with files_replaced(files_to_change({**armed.former, **record.original_file(armed.original)})):
                 record.write_change(change._replace(undone=True))
         except OSError as error:
             raise HostError(

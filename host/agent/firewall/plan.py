@@ -8,7 +8,8 @@ from typing import NamedTuple
 from agent.errors import RefusedError
 from agent.firewall import kernel
 from agent.firewall.bypass import refuse_bypasses
-from agent.firewall.rules import CLOUDFLARE, HTTPS_PORT, SSH, Rule, arrange_rules, check_rules
+from agent.firewall.openings import Opening
+from agent.firewall.rules import CLOUDFLARE, HTTPS_PORT, KEPT, OURS, SSH, Rule, arrange_rules, check_rules
 from agent.firewall.ssh_access import Rules, SshAccess, SshPorts
 from agent.firewall.ufw import (
     CONFIGURATION,
@@ -45,26 +46,36 @@ class Plan(NamedTuple):
     ssh: SshEntrance = SshEntrance()
 
 
-def plan_firewall(ranges: Ranges, ports: SshPorts, ssh_from: Sequence[str], closed: Collection[int]) -> Plan:
-    """ufw's files with ufw enabled, incoming traffic denied by default, and SSH and the ranges allowed.
+def plan_firewall(
+    ranges: Ranges, ports: SshPorts, ssh_from: Sequence[str], kept: Sequence[Opening], closed: Collection[int]
+) -> Plan:
+    """ufw's files with ufw enabled, incoming traffic denied by default, and SSH, the ranges and `kept` allowed.
 
     Raises RefusedError when other rules would open one of the `closed` ports or block SSH.
     """
     former = _require_complete(current())
-    settings = [Setting(CONFIGURATION, "ENABLED", "yes")] if value(former, CONFIGURATION, "ENABLED") != "yes" else []
+    settings: list[Setting] = []
+    if value(former, CONFIGURATION, "ENABLED") != "yes":
+        settings.append(Setting(CONFIGURATION, "ENABLED", "yes"))
+        if kernel.forwards() and value(former, DEFAULTS, "DEFAULT_FORWARD_POLICY") != "accept":
+            # A host that routes for others goes on doing so.
+            settings.append(Setting(DEFAULTS, "DEFAULT_FORWARD_POLICY", '"ACCEPT"'))
     if kernel.has_ipv6() and value(former, DEFAULTS, "IPV6") != "yes":
         settings.append(Setting(DEFAULTS, "IPV6", "yes"))
     if value(former, DEFAULTS, "DEFAULT_INPUT_POLICY") == "accept":
         settings.append(Setting(DEFAULTS, "DEFAULT_INPUT_POLICY", '"DROP"'))
     outside = outside_interfaces()
     refuse_bypasses(kernel.versions(), closed, outside)
+    kernel.refuse_entangled()
     access = SshAccess(ports, ssh_from, former)
     entrances: list[SshEntrance] = []
 
     def choose(ufw: Ufw, existing: Rules) -> dict[int, list[Rule]]:
         ssh = access.rules(ufw, existing)
         chosen = {
-            version: arrange_rules(rules, [*ssh[version], *_range_rules(ufw, version, ranges)])
+            version: arrange_rules(
+                rules, [*ssh[version], *_range_rules(ufw, version, ranges), *_kept_rules(ufw, version, kept)]
+            )
             for version, rules in existing.items()
         }
         entrance = access.check(chosen)
@@ -79,18 +90,32 @@ def plan_firewall(ranges: Ranges, ports: SshPorts, ssh_from: Sequence[str], clos
     return plan._replace(ssh=entrances[0])
 
 
-def plan_ranges(ranges: Ranges | None) -> Plan:
-    """ufw's files with these ranges, or none, in place of the former ones; all else stays."""
+def plan_ranges(ranges: Ranges) -> Plan:
+    """ufw's files with these ranges in place of the former ones; all else stays."""
 
     def choose(ufw: Ufw, existing: Rules) -> dict[int, list[Rule]]:
-        kept = {version: [rule for rule in rules if rule.comment == SSH] for version, rules in existing.items()}
-        wanted = {
-            version: [*kept[version], *([] if ranges is None else _range_rules(ufw, version, ranges))]
-            for version in existing
+        others = {
+            version: [rule for rule in rules if rule.is_ours and rule.comment != CLOUDFLARE]
+            for version, rules in existing.items()
         }
-        return {version: arrange_rules(rules, wanted[version]) for version, rules in existing.items()}
+        return {
+            version: arrange_rules(rules, [*others[version], *_range_rules(ufw, version, ranges)])
+            for version, rules in existing.items()
+        }
 
     return _plan(_require_complete(current()), [], choose)
+
+
+def plan_removal(settings: Sequence[Setting], keep_ssh: bool) -> Plan:
+    """ufw's files with these settings and without our rules, except those for SSH if they are to stay."""
+
+    def choose(_ufw: Ufw, existing: Rules) -> dict[int, list[Rule]]:
+        return {
+            version: [rule for rule in rules if not rule.is_ours or (keep_ssh and rule.comment == SSH)]
+            for version, rules in existing.items()
+        }
+
+    return _plan(_require_complete(current()), settings, choose)
 
 
 def _plan(former: Files, settings: Sequence[Setting], choose: Callable[[Ufw, Rules], dict[int, list[Rule]]]) -> Plan:
@@ -104,7 +129,7 @@ def _plan(former: Files, settings: Sequence[Setting], choose: Callable[[Ufw, Rul
                 ufw.set_rules(version, rules)
         wanted = ufw.files()
     for path in USER_RULES.values():
-        if _foreign_rules(former, path) != _foreign_rules(wanted, path):
+        if foreign_rules(former, path) != foreign_rules(wanted, path):
             raise RefusedError(
                 f"ufw itself would change rules in {path} that are not ours, as the next `ufw allow` would; "
                 "compare `ufw status` with that file"
@@ -117,6 +142,14 @@ def _range_rules(ufw: Ufw, version: int, ranges: Ranges) -> list[Rule]:
     return [ufw.rule(version, HTTPS_PORT, source, CLOUDFLARE) for source in sources]
 
 
+def _kept_rules(ufw: Ufw, version: int, kept: Sequence[Opening]) -> list[Rule]:
+    return [
+        ufw.rule(version, opening.ports, source, KEPT, opening.protocol)
+        for opening in kept
+        for source in opening.sources(version)
+    ]
+
+
 def _require_complete(files: Files) -> Files:
     absent = [str(path) for path, file in files.items() if file is None]
     if absent:
@@ -126,11 +159,11 @@ def _require_complete(files: Files) -> Files:
     return files
 
 
-def _foreign_rules(files: Files, path: Path) -> list[str]:
+def foreign_rules(files: Files, path: Path) -> list[str]:
     """The rules of a file that are not ours, as text."""
     file = files[path]
     text = "" if file is None else file.content.decode(errors="surrogateescape")
-    ours = tuple(f" comment={comment.encode().hex()}" for comment in (CLOUDFLARE, SSH))
+    ours = tuple(f" comment={comment.encode().hex()}" for comment in OURS)
     rules = re.findall(r"^### tuple ###.*\n(?:-A .*\n)*", text, re.MULTILINE)
     return [rule for rule in rules if not rule.partition("\n")[0].endswith(ours)]
 

@@ -10,6 +10,8 @@ from agent.ranges import WIDEST
 # Rules with these comments are ours, and only those.
 CLOUDFLARE = "immich-access: Cloudflare"
 SSH = "immich-access: SSH"
+KEPT = "immich-access: kept open"
+OURS = (CLOUDFLARE, SSH, KEPT)
 
 HTTPS_PORT = 443
 
@@ -17,7 +19,7 @@ ANYWHERE = ("0.0.0.0/0", "::/0")
 
 
 class Visit(NamedTuple):
-    """A new TCP connection to the host, as its rules see it."""
+    """A new connection to the host, or the first packet of UDP, as its rules see it."""
 
     # Where it comes from
     client: str
@@ -26,6 +28,7 @@ class Visit(NamedTuple):
     # The interface by which it comes; empty if unknown
     interface: str
     port: int
+    protocol: str = "tcp"
 
     @property
     def version(self) -> int:
@@ -54,16 +57,16 @@ class Rule(NamedTuple):
     @property
     def is_ours(self) -> bool:
         """Whether this program created the rule."""
-        return self.comment in (CLOUDFLARE, SSH)
+        return self.comment in OURS
 
     @property
     def lets_in(self) -> bool:
         """Whether it allows what matches, perhaps at a limited rate."""
         return self.action in ("allow", "limit")
 
-    def matches_port(self, port: int) -> bool:
-        """Whether the rule applies to new TCP connections to a port of the host."""
-        if not self.incoming or self.protocol not in ("any", "tcp"):
+    def matches_port(self, port: int, protocol: str = "tcp") -> bool:
+        """Whether the rule applies to new connections to a port of the host."""
+        if not self.incoming or self.protocol not in ("any", protocol):
             return False
         if self.ports == "any":
             return True
@@ -86,7 +89,7 @@ class Rule(NamedTuple):
         False for a rule of one interface if the connection's own is unknown.
         """
         return (
-            self.matches_port(visit.port)
+            self.matches_port(visit.port, visit.protocol)
             and ipaddress.ip_address(visit.client) in ipaddress.ip_network(self.source, strict=False)
             and ipaddress.ip_address(visit.destination) in ipaddress.ip_network(self.destination, strict=False)
             and self.source_ports == "any"
@@ -131,10 +134,10 @@ def find_verdict(rules: Sequence[Rule], visit: Visit) -> Rule | None:
 
 
 def find_openings(rules: Sequence[Rule], port: int, outside: Collection[str]) -> list[Rule]:
-    """The rules, except ours, that open a port to the internet; see `reaches_strangers`."""
+    """The rules, except those for Cloudflare and SSH, that open a port to the internet; see `reaches_strangers`."""
     found: list[Rule] = []
     for rule in rules:
-        if not rule.matches_port(port) or rule.is_ours:
+        if not rule.matches_port(port) or rule.comment in (CLOUDFLARE, SSH):
             continue
         if rule.lets_in and rule.reaches_strangers(outside):
             found.append(rule)

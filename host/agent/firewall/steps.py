@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from agent import answer, packages
 from agent.errors import HostError, RefusedError
 from agent.files import files_replaced, files_to_change, read
-from agent.firewall import confirmation, docker_user, installation, kernel, record, ufw
+from agent.firewall import closing, confirmation, docker_user, installation, kernel, record, ufw
 from agent.firewall.docker import refuse_published
-from agent.firewall.plan import Plan, SshEntrance, plan_ranges
+from agent.firewall.original import restore_boot, returned
+from agent.firewall.plan import Plan, SshEntrance, plan_ranges, plan_removal
 from agent.firewall.record_version_1 import served_by
-from agent.firewall.request import Needs, parse_ranges, parse_request, upstreams
-from agent.firewall.rules import ANYWHERE
+from agent.firewall.request import Needs, Request, parse_ranges, parse_request, upstreams
+from agent.firewall.rules import ANYWHERE, SSH
 from agent.firewall.ssh_access import open_ssh_ports, ssh_ports
 from agent.nginx import real_ip
 from agent.nginx.layout import LAYOUTS, enabled_sites
@@ -33,10 +34,11 @@ def firewall(task: Task) -> Answer:
     _refuse_other_service(wanted.needs)
     sites = record.sites_with(wanted)
     dropped = docker_user.ports_to_drop(sites.values())
-    ssh_ports(wanted.ssh_port)
+    _refuse_silent_closing(payload["closeOthers"], wanted, sites)
     for serves, port in upstreams(wanted.needs):
         refuse_published(serves, port, dropped)
     absent = packages.missing(PROGRAMS)
+    packages.refuse_conflicts(absent)
     if absent:
         packages.install(absent)
     with ufw.locked():
@@ -55,6 +57,16 @@ def firewall(task: Task) -> Answer:
     return Answer(
         _line(number, wanted.ranges, plan.ssh, has_ipv6), answer.firewall(number, plan.ssh, wanted.ranges, has_ipv6)
     )
+
+
+def _refuse_silent_closing(agreed: bool, wanted: Request, sites: Mapping[str, Needs]) -> None:
+    """Refuses to shut what the host serves, unless its owner has said so."""
+    ports = ssh_ports(wanted.ssh_port, {needs.ssh_port for needs in sites.values()})
+    if agreed:
+        return
+    upstreams_here = {needs.upstream_port for needs in sites.values() if needs.upstream_port is not None}
+    networks = closing.host_networks()
+    closing.refuse_closing(closing.services_to_shut(ports.all, upstreams_here, wanted.keep_open, networks), networks)
 
 
 def _refuse_other_service(wanted: Mapping[str, Needs]) -> None:
@@ -82,9 +94,10 @@ def _served_before(name: str) -> str | None:
 
 
 def close_firewall() -> Answer:
-    """Closes port 443 and removes what the firewall step installed; ufw stays enabled and allows SSH.
+    """Removes what the firewall step installed, and gives back what ufw was before.
 
-    If another stack still has sites on the host, only what the deleted sites required is removed.
+    ufw is turned off if the program has turned it on and nobody has used it since. If another stack still has sites on
+    the host, only what the deleted sites required is removed.
     """
     sites = record.read_sites()
     if sites:
@@ -93,17 +106,38 @@ def close_firewall() -> Answer:
         installation.activate(docker_user=bool(dropped))
         open_for = sorted(sites)
         said = f"port 443 stays open to Cloudflare for {' and '.join(open_for)}"
-        return Answer(said, answer.firewall_removal(open_for))
+        return Answer(said, answer.firewall_removal(open_for, []))
     confirmation.disarm()
+    stays: Sequence[str] = []
     if is_installed("ufw") and all(file is not None for file in ufw.current().values()):
-        with ufw.locked(), _plan_applied(plan_ranges(None), open_ssh_ports(record.read_change().ssh_ports)):
-            pass
+        with ufw.locked():
+            stays = _give_back()
     installation.remove()
     if is_installed("iptables"):
         docker_user.apply_docker_rules([])
     real_ip.remove()
     record.forget()
-    return Answer("port 443 is shut; ufw stays as it is otherwise, with SSH let in", answer.firewall_removal([]))
+    said = "; ".join(["the firewall's rules of this program are gone", *stays])
+    return Answer(said, answer.firewall_removal([], stays))
+
+
+def _give_back() -> Sequence[str]:
+    """Removes our rules from ufw and gives back its state; returns what stays, for people. Needs ufw's lock."""
+    back = returned()
+    opens = any(setting.name == "DEFAULT_INPUT_POLICY" for setting in back.settings)
+    keep_ssh = back.stays_on and not opens
+    plan = plan_removal(back.settings, keep_ssh)
+    original = record.read_original()
+    policies = None if original is None or back.stays_on else original.policies
+    with _plan_applied(plan, open_ssh_ports(record.read_change().ssh_ports), policies):
+        restore_boot(None if back.stays_on else original)
+    has_ssh = keep_ssh and any(SSH.encode().hex() in text for text in _user_rules(plan))
+    return [*back.stays, *(["so does its rule for SSH, by which you may come in"] if has_ssh else [])]
+
+
+def _user_rules(plan: Plan) -> list[str]:
+    files = [plan.wanted[path] for path in ufw.USER_RULES.values()]
+    return ["" if file is None else file.content.decode(errors="replace") for file in files]
 
 
 def refresh(task: Task) -> Answer:
@@ -122,11 +156,13 @@ def refresh(task: Task) -> Answer:
 
 
 @contextmanager
-def _plan_applied(plan: Plan, ports: Collection[int]) -> Generator[None, None, None]:
+def _plan_applied(
+    plan: Plan, ports: Collection[int], policies: kernel.Policies | None = None
+) -> Generator[None, None, None]:
     """Applies a plan that cannot lock anyone out of SSH, so without an undo. Rolls back if the body raises."""
     try:
         with files_replaced(files_to_change(plan.wanted)):
-            kernel.apply(plan.wanted, ports)
+            kernel.apply(plan.wanted, ports, policies)
             yield
     except BaseException:
         kernel.apply(plan.former, ports)
