@@ -3,6 +3,7 @@
 
 import { z } from "zod";
 import type { StepName } from "./payload.ts";
+import { printable } from "./printable.ts";
 
 const hostname = z.string();
 const text = z.string();
@@ -110,6 +111,19 @@ const surveyAnswer = {
   openings: z.array(z.strictObject({ rule: text, port: z.int(), delete: text })),
   /** Files of nginx with another server for the host name. */
   sites: z.array(z.string()),
+  /** What the host's firewall would shut when it is turned on; empty if it is on already. */
+  closing: z.array(
+    z.strictObject({
+      /** Port and protocol, `8123/tcp`: in ufw's words, open to everyone. */
+      service: text,
+      /** The program, unit or container. */
+      holder: text,
+      /** Who reaches it today: `everyone`, or networks of the host's own. */
+      reachedBy: z.array(text),
+      /** In ufw's words, what keeps it open to the networks at home; empty if it is of use only to everyone. */
+      home: z.array(text),
+    }),
+  ),
 };
 
 const envelope = <S extends StepName, T extends z.core.$ZodLooseShape>(step: S, shape: T) =>
@@ -153,7 +167,7 @@ export function readAnswer<S extends StepName>(step: S, stdout: string): Answer<
   throw new NoAnswerError(
     line.startsWith("{")
       ? `the step ${step} has answered in another form than this program's (${wrong.join("; ")})`
-      : `the login has ended well, but the step ${step} has not run: it has printed ${line === "" ? "nothing" : JSON.stringify(line.slice(0, 120))} in place of its answer`,
+      : `the login has ended well, but the step ${step} has not run: it has printed ${line === "" ? "nothing" : JSON.stringify(printable(line).slice(0, 120))} in place of its answer`,
   );
 }
 

@@ -119,7 +119,12 @@ export const doctorPayload = z.strictObject({
 });
 
 /** The step `survey`. */
-export const surveyPayload = z.strictObject({ hostname, sshPort: port });
+export const surveyPayload = z.strictObject({
+  hostname,
+  sshPort: port,
+  /** What is to stay open, in ufw's words, and so needs no question. */
+  keepOpen: z.array(text),
+});
 
 /** What each step is told, by the step's name. */
 export const PAYLOADS = {

@@ -109,18 +109,29 @@ def opening(rule: str, port: int, delete: str) -> dict[str, object]:
     return {"rule": rule, "port": port, "delete": delete}
 
 
+def closing_service(service: str, holder: str, reached_by: Sequence[str], home: Sequence[str]) -> dict[str, object]:
+    """Something that the firewall would shut; `home` are the openings for the networks at home."""
+    return {"service": service, "holder": holder, "reachedBy": list(reached_by), "home": list(home)}
+
+
 def survey(
     addresses: Sequence[str],
     immich: Sequence[str],
     publications: Sequence[Mapping[str, Any]],
     openings: Sequence[Mapping[str, Any]],
     sites: Sequence[str],
+    *,
+    closing: Sequence[Mapping[str, Any]],
 ) -> dict[str, object]:
-    """Of the step `survey`; `publications` are those of `publication`, `openings` those of `opening`."""
+    """Of the step `survey`; `publications` are those of `publication`, `openings` those of `opening`.
+
+    `closing` are those of `closing_service`.
+    """
     return {
         "addresses": list(addresses),
         "immich": list(immich),
         "published": list(publications),
         "openings": list(openings),
         "sites": list(sites),
+        "closing": list(closing),
     }

@@ -1,6 +1,7 @@
 """Makes text safe to show: names of processes, files and containers are chosen by whoever made them."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 
 def displayable(text: str, keep: str = "") -> str:
@@ -12,12 +13,13 @@ def displayable(text: str, keep: str = "") -> str:
     return "".join(one for one in text if one.isprintable() or one in keep)
 
 
-def displayable_facts(value: object) -> object:
+def displayable_facts(value: Any) -> Any:
     """The same for every text in a value of JSON, but with line breaks, which certificates have."""
     if isinstance(value, str):
         return displayable(value, keep="\n")
     if isinstance(value, Mapping):
-        return {displayable(str(name)): displayable_facts(item) for name, item in value.items()}
+        fields = cast("Mapping[str, Any]", value)
+        return {displayable(name): displayable_facts(item) for name, item in fields.items()}
     if isinstance(value, Sequence):
-        return [displayable_facts(item) for item in value]
+        return [displayable_facts(item) for item in cast("Sequence[Any]", value)]
     return value

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from agent import answer, changes, contract
 from agent.display import displayable
 from agent.errors import HostError, RefusedError
+from agent.firewall.connection import forget_attempts
 from agent.lock import lock_held
 from agent.task import Answer, Task
 
@@ -63,6 +64,8 @@ def main(name: str, request: Mapping[str, Any]) -> int:
             raise HostError("the host agent needs root")
         apply = load_step(name)
         step = STEPS[name]
+        if step.remote:
+            forget_attempts()
         payload = contract.payload_of(name, request) if step.remote else request.get("payload")
         with lock_held(name) if step.locked else nullcontext():
             result = apply(Task(payload, request.get("modules", {})))

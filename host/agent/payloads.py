@@ -103,3 +103,4 @@ class DoctorPayload(TypedDict):
 class SurveyPayload(TypedDict):
     hostname: str
     sshPort: int
+    keepOpen: list[str]

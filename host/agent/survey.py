@@ -7,13 +7,14 @@ nginx with the same host name.
 
 import contextlib
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from agent import answer
 from agent.errors import HostError
-from agent.firewall import ufw
+from agent.firewall import closing, ufw
 from agent.firewall.docker import publication_problem
+from agent.firewall.openings import Opening, parse_opening
 from agent.firewall.plan import outside_interfaces
 from agent.firewall.rules import HTTPS_PORT, find_openings
 from agent.firewall.ssh_access import ssh_ports
@@ -37,7 +38,8 @@ CONTAINER_PORTS = (IMMICH_PORT, 3001)
 def survey(task: Task) -> Answer:
     """Examines the host. Raises HostError where the settings cannot be right."""
     payload: SurveyPayload = task.payload
-    ssh_ports(payload["sshPort"])
+    ssh = ssh_ports(payload["sshPort"])
+    kept = [parse_opening(text) for text in payload["keepOpen"]]
     immich = _immich()
     ports = [int(endpoint.rpartition(":")[2]) for endpoint in immich]
     problems = [problem for port in ports if (problem := publication_problem(IMMICH, port, [])) is not None]
@@ -47,8 +49,23 @@ def survey(task: Task) -> Answer:
         publications=[answer.publication(one.problem, one.remedy) for one in problems],
         openings=_openings({HTTPS_PORT, *ports}),
         sites=foreign_sites(service.configuration(), payload["hostname"]) if is_installed("nginx") else [],
+        closing=_closing(ssh.all, ports, kept),
     )
     return Answer("", facts)
+
+
+def _closing(ssh: Collection[int], immich: Collection[int], kept: Sequence[Opening]) -> list[dict[str, object]]:
+    """What the firewall would shut."""
+    networks = closing.host_networks()
+    return [
+        answer.closing_service(
+            f"{one.port}/{one.protocol}",
+            one.holder,
+            one.reached_by,
+            closing.home_openings(one, networks),
+        )
+        for one in closing.services_to_shut(ssh, immich, kept, networks)
+    ]
 
 
 def _addresses() -> list[str]:

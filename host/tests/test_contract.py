@@ -64,6 +64,10 @@ SAMPLES: dict[str, list[dict[str, object]]] = {
             publications=[answer.publication("Docker publishes Immich", "write a line")],
             openings=[answer.opening("allow 443", 443, "ufw delete allow 443")],
             sites=["/etc/nginx/sites-enabled/photos"],
+            closing=[
+                answer.closing_service("8123/tcp", "python3", ["everyone"], ["8123/tcp from 192.168.1.0/24"]),
+                answer.closing_service("51820/udp", "WireGuard wg0", ["everyone"], []),
+            ],
         )
     ],
 }

@@ -3,16 +3,17 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 from unittest import mock
 
+from tests.test_rules import rule
+
 from agent.errors import RefusedError
 from agent.files import File
 from agent.firewall import connection, ssh_access
-from agent.firewall.chains import parse_entries
+from agent.firewall.chains import Entry, parse_entries
 from agent.firewall.connection import Connection
 from agent.firewall.rules import SSH, Rule
 from agent.firewall.ssh_access import SshAccess, SshPorts, ssh_ports
 from agent.firewall.ufw import CONFIGURATION, Files, Ufw
 from agent.listeners.sockets import Listener
-from tests.test_rules import rule
 
 ACTIVE: Files = {CONFIGURATION: File(b"ENABLED=yes\n")}
 INACTIVE: Files = {CONFIGURATION: File(b"ENABLED=no\n")}
@@ -29,17 +30,16 @@ class Access(unittest.TestCase):
         self.connection: Connection | None = Connection("10.8.0.7", "10.8.0.1", 22)
         self.listing: list[str] = ["-P INPUT ACCEPT"]
         self.frames: list[str] = []
-        for name, value in (
-            ("this_connection", lambda: self.connection),
-            (
-                "frame_entries",
-                lambda version: parse_entries(self.frames if version == 4 else [], "iptables"),
-            ),
-        ):
-            self._patch(ssh_access, name, value)
-        self._patch(ssh_access.kernel, "filter_rules", lambda _version: self.listing)
-        route = mock.Mock(stdout="10.8.0.7 dev lan0 src 10.8.0.1")
-        self._patch(connection, "run", lambda *_arguments, **_named: route)
+        self._patch(ssh_access, "this_connection", lambda: self.connection)
+        self._patch(ssh_access, "frame_entries", self._frames)
+        self._patch(ssh_access.kernel, "filter_rules", self._listing)
+        self._patch(connection, "run", mock.Mock(return_value=mock.Mock(stdout="10.8.0.7 dev lan0 src 10.8.0.1")))
+
+    def _listing(self, _version: int) -> list[str]:
+        return self.listing
+
+    def _frames(self, version: int) -> list[Entry]:
+        return parse_entries(self.frames if version == 4 else [], "iptables")
 
     def _patch(self, where: object, name: str, value: object) -> None:
         patch = mock.patch.object(where, name, value)

@@ -168,7 +168,8 @@ describe("is given back", () => {
     await undone(host);
     expect(await state()).toEqual(before);
     await withFullDisk(host, "/etc/nginx", 0, async () => {
-      expect(await host.step("firewall", PAYLOAD)).toMatchObject({ code: 1 });
+      const ranges = { ...RANGES, ipv4: ["104.16.0.0/13"] };
+      expect(await host.step("firewall", { ...PAYLOAD, ranges })).toMatchObject({ code: 1 });
     });
     expect(await state()).toEqual(before);
   });

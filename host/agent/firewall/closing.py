@@ -36,6 +36,13 @@ CLIENT_PORTS = (68, 546, 5353)
 INSIDE = ("docker", "br-", "podman", "cni", "veth", "virbr", "lxdbr", "incusbr")
 
 
+# Networks at home and of VPNs: RFC 1918, RFC 6598, RFC 4193.
+PRIVATE = [
+    ipaddress.ip_network(text)
+    for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
+]
+
+
 class Network(NamedTuple):
     """A network of the host's own."""
 
@@ -47,7 +54,8 @@ class Network(NamedTuple):
     @property
     def is_home(self) -> bool:
         """Whether it is a private network of people's devices, not of containers."""
-        return ipaddress.ip_network(self.network).is_private and not self.interface.startswith(INSIDE)
+        address = ipaddress.ip_address(self.address)
+        return any(address in block for block in PRIVATE) and not self.interface.startswith(INSIDE)
 
 
 class Service(NamedTuple):
@@ -66,16 +74,21 @@ class Service(NamedTuple):
         return self.holder.startswith((KERNEL, "WireGuard"))
 
     @property
+    def words(self) -> str:
+        """Its port in ufw's words, as they open it to everyone."""
+        return f"{self.port}/{self.protocol}"
+
+    @property
     def text(self) -> str:
         """It in one phrase."""
-        return f"{self.port}/{self.protocol} ({self.holder}, which {' and '.join(self.reached_by)} can reach)"
+        return f"{self.words} ({self.holder}, which {' and '.join(self.reached_by)} can reach)"
 
 
 def refuse_closing(found: Sequence[Service], networks: Sequence[Network]) -> None:
     """Raises RefusedError if anything would be shut, with the settings by which the owner decides."""
     if not found:
         return
-    example = openings_for(found[0], networks)[0]
+    example = next(iter(home_openings(found[0], networks)), found[0].words)
     raise RefusedError(
         f"turning on this host's firewall would shut {', '.join(service.text for service in found)}; name in keepOpen, "
         f"in ufw's words, what has to stay open (pulumi config set --path 'keepOpen[0]' '{example}'), and shut the "
@@ -83,11 +96,10 @@ def refuse_closing(found: Sequence[Service], networks: Sequence[Network]) -> Non
     )
 
 
-def openings_for(service: Service, networks: Sequence[Network]) -> list[str]:
-    """The openings, in ufw's words, that keep a service open to the networks at home; to everyone if there is none."""
-    words = f"{service.port}/{service.protocol}"
+def home_openings(service: Service, networks: Sequence[Network]) -> list[str]:
+    """The openings, in ufw's words, that keep a service open to the networks at home; empty for a tunnel."""
     homes = dict.fromkeys(one.network for one in networks if one.is_home)
-    return [words] if service.is_tunnel or not homes else [f"{words} from {home}" for home in homes]
+    return [] if service.is_tunnel else [f"{service.words} from {home}" for home in homes]
 
 
 def host_networks() -> list[Network]:
@@ -126,8 +138,8 @@ def services_to_shut(
         reached_by = _reached_by(listener, rules, networks)
         if reached_by:
             former = found.get(key)
-            everybody = dict.fromkeys([*([] if former is None else former.reached_by), *reached_by])
-            found[key] = Service(*key, listener.holder, [EVERYONE] if EVERYONE in everybody else list(everybody))
+            everybody = list(dict.fromkeys([*(former.reached_by if former else ()), *reached_by]))
+            found[key] = Service(*key, listener.holder, [EVERYONE] if EVERYONE in everybody else everybody)
     return [found[key] for key in sorted(found)]
 
 

@@ -1,5 +1,6 @@
 """The SSH connection through which the agent runs."""
 
+import contextlib
 import functools
 import ipaddress
 import os
@@ -9,6 +10,9 @@ from typing import NamedTuple
 
 from agent.firewall.rules import Visit
 from agent.system import run
+
+# The list of iptables' match `recent` without a name, which ufw's rules use: iptables-extensions(8)
+RECENT = Path("/proc/net/xt_recent/DEFAULT")
 
 
 class Connection(NamedTuple):
@@ -56,6 +60,18 @@ def _address(text: str) -> str:
     address = ipaddress.ip_address(text.partition("%")[0])
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return str(mapped or address)
+
+
+def forget_attempts() -> None:
+    """Takes this connection's address off the list by which `ufw limit` counts: its owner has just logged in.
+
+    So the program's own connections never add up to the six within 30 s that the rule refuses. Does nothing without
+    such a rule.
+    """
+    connection = this_connection()
+    if connection is not None and RECENT.exists():
+        with contextlib.suppress(OSError):
+            RECENT.write_text(f"-{connection.client}\n")
 
 
 def opened_at() -> float:

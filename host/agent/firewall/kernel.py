@@ -63,9 +63,9 @@ Policies = Mapping[str, Mapping[str, str]]
 
 def policies() -> Policies:
     """The policies of the built-in chains, by IP version and chain. ufw sets them, also when it is turned off."""
+    lines = {version: [line.split() for line in listing] for version, listing in _listings()}
     return {
-        str(version): dict(found.groups() for line in listing if (found := re.fullmatch(r"-P (\w+) (\w+)", line)))
-        for version, listing in _listings()
+        str(version): {words[1]: words[2] for words in listed if words[0] == "-P"} for version, listed in lines.items()
     }
 
 
