@@ -17,7 +17,7 @@ from agent.firewall.docker import publication_problem
 from agent.firewall.openings import Opening, parse_opening
 from agent.firewall.plan import outside_interfaces
 from agent.firewall.rules import HTTPS_PORT, find_openings
-from agent.firewall.ssh_access import ssh_ports
+from agent.firewall.ssh_access import SshPorts, ssh_ports
 from agent.immich import require_immich
 from agent.listeners.publications import published_ports
 from agent.listeners.sockets import DOCKER_PROXY, listeners
@@ -49,12 +49,12 @@ def survey(task: Task) -> Answer:
         publications=[answer.publication(one.problem, one.remedy) for one in problems],
         openings=_openings({HTTPS_PORT, *ports}),
         sites=foreign_sites(service.configuration(), payload["hostname"]) if is_installed("nginx") else [],
-        closing=_closing(ssh.all, ports, kept),
+        closing=_closing(ssh, ports, kept),
     )
     return Answer("", facts)
 
 
-def _closing(ssh: Collection[int], immich: Collection[int], kept: Sequence[Opening]) -> list[dict[str, object]]:
+def _closing(ssh: SshPorts, immich: Collection[int], kept: Sequence[Opening]) -> list[dict[str, object]]:
     """What the firewall would shut."""
     networks = closing.host_networks()
     return [
@@ -64,7 +64,7 @@ def _closing(ssh: Collection[int], immich: Collection[int], kept: Sequence[Openi
             one.reached_by,
             closing.home_openings(one, networks),
         )
-        for one in closing.services_to_shut(ssh, immich, kept, networks)
+        for one in closing.services_to_shut(ssh.all, immich, kept, networks)
     ]
 
 

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { agentCommand } from "../../components/origin-host/agent.ts";
 import { startTestHost, stepInput, type TestHost } from "../support/host.ts";
 import type { Told } from "../support/payloads.ts";
-import { ALL_OPEN, fingerprint, LINE, listen, ONLY_SSH, PAYLOAD, reach, withFullDisk } from "./firewall-support.ts";
+import { ALL_OPEN, fingerprint, listen, PAYLOAD, reach, withFullDisk } from "./firewall-support.ts";
 
 let host: TestHost;
 let untouched: string;

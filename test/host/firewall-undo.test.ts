@@ -26,10 +26,13 @@ const fromEdge = () => reach((command) => host.fromEdge(command));
 
 const HURRIED = { ...PAYLOAD, confirmSeconds: 3 };
 
-const state = async () => {
-  const files = "/etc/ufw/user.rules /etc/ufw/user6.rules /etc/ufw/ufw.conf /etc/default/ufw";
-  return (await host.inside(`cat ${files}; iptables -S ufw-user-input; ip6tables -S ufw6-user-input`)).stdout;
+const files = async () => {
+  const names = "/etc/ufw/user.rules /etc/ufw/user6.rules /etc/ufw/ufw.conf /etc/default/ufw";
+  return (await host.inside(`cat ${names}`)).stdout;
 };
+
+const state = async () =>
+  (await files()) + (await host.inside("iptables -S ufw-user-input; ip6tables -S ufw6-user-input")).stdout;
 
 test("an unconfirmed change is undone: ufw is disabled again, as it was", async () => {
   const before = await state();
@@ -52,7 +55,7 @@ test("the last confirmation makes an undone change again, and asks for another r
 test("a new connection confirms, and the change stays", async () => {
   expect(await confirm(host, true)).toMatchObject({ code: 0, stdout: "2\n" });
   expect((await host.inside("systemctl is-active immich-access-undo; ls /var/lib/immich-access")).stdout).toBe(
-    "inactive\nfirewall-change.json\nfirewall-sites.json\nranges.json\n",
+    "inactive\nfirewall-change.json\nfirewall-original.json\nfirewall-sites.json\nranges.json\n",
   );
   expect(await confirm(host, false)).toMatchObject({ code: 0, stdout: "2\n" });
 });
@@ -118,7 +121,7 @@ test.each([
   "a full disk below the %s does not stop the undo: the kernel's rules come first, and the files when there is space",
   async (_what, folder, prepare) => {
     await host.inside(prepare);
-    const before = await state();
+    const before = await files();
     const edge = await fromEdge();
     expect((await host.step("firewall", { ...HURRIED, confirmSeconds: 25, ranges: ELSEWHERE })).code).toBe(0);
     expect(await fromEdge()).toEqual(ONLY_SSH);
@@ -131,7 +134,7 @@ test.each([
         .toMatch(/No space left on device[^]*No space left on device/);
     });
     await undone(host);
-    expect(await state()).toBe(before);
+    expect(await files()).toBe(before);
     expect(await fromEdge()).toEqual(edge);
     // The next run begins from there.
     expect((await host.step("firewall", PAYLOAD)).code).toBe(0);

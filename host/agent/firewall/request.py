@@ -43,12 +43,15 @@ class Request(NamedTuple):
     ssh_from: Sequence[str] = ()
     # What stays open besides SSH and 443
     keep_open: Sequence[Opening] = ()
+    # Whether the step may shut what else the host serves; no later one asks again
+    close_others: bool = True
 
 
 def parse_request(payload: "FirewallPayload") -> Request:
     """Parses the step's payload; raises RefusedError for anything that cannot be applied."""
     ranges = parse_ranges(payload["ranges"]["ipv4"], payload["ranges"]["ipv6"])
-    return request_for(payload, parse_needs(payload, payload["owner"]), ranges)
+    request = request_for(payload, parse_needs(payload, payload["owner"]), ranges)
+    return request._replace(close_others=payload["closeOthers"])
 
 
 def request_for(payload: "FirewallPayload | DoctorPayload", needs: Mapping[str, Needs], ranges: Ranges) -> Request:

@@ -34,7 +34,7 @@ def firewall(task: Task) -> Answer:
     _refuse_other_service(wanted.needs)
     sites = record.sites_with(wanted)
     dropped = docker_user.ports_to_drop(sites.values())
-    _refuse_silent_closing(payload["closeOthers"], wanted, sites)
+    _refuse_silent_closing(wanted, sites)
     for serves, port in upstreams(wanted.needs):
         refuse_published(serves, port, dropped)
     absent = packages.missing(PROGRAMS)
@@ -59,10 +59,10 @@ def firewall(task: Task) -> Answer:
     )
 
 
-def _refuse_silent_closing(agreed: bool, wanted: Request, sites: Mapping[str, Needs]) -> None:
+def _refuse_silent_closing(wanted: Request, sites: Mapping[str, Needs]) -> None:
     """Refuses to shut what the host serves, unless its owner has said so."""
     ports = ssh_ports(wanted.ssh_port, {needs.ssh_port for needs in sites.values()})
-    if agreed:
+    if wanted.close_others:
         return
     upstreams_here = {needs.upstream_port for needs in sites.values() if needs.upstream_port is not None}
     networks = closing.host_networks()
