@@ -35,9 +35,9 @@ export interface HostFirewallArgs {
 /**
  * Prepares the host: installs nginx and ufw if they are missing, and allows only SSH and, on port 443, Cloudflare.
  *
- * SSH is allowed before ufw is enabled. A change is rolled back unless the next step's new connection confirms it.
- * After a destroy ufw stays enabled with SSH allowed: blocking is safe at any time, opening is not. Port 443 stays open
- * to Cloudflare as long as another stack has a site on the host.
+ * SSH is allowed before ufw is enabled, and no wider than the owner's rules allow it. A change is rolled back unless the
+ * next step's new connection confirms it. A destroy gives back what ufw was before: off, if it was off and nobody has
+ * used it since. Port 443 stays open to Cloudflare as long as another stack has a site on the host.
  */
 export class HostFirewall extends pulumi.ComponentResource {
   /** Number of the change in force. The next step depends on it, so that it runs and confirms the change. */

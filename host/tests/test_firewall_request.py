@@ -32,7 +32,7 @@ class ParseRequest(unittest.TestCase):
     def test_reads_a_payload(self) -> None:
         request = parse_request(payload(site("photos.example.com")))
         self.assertEqual((request.ssh_port, request.ranges.ipv6), (22, ["2400:cb00::/32"]))
-        self.assertEqual(request.needs, {"photos.example.com": Needs("immich", 22, None, None, OWNER)})
+        self.assertEqual(request.needs, {"photos.example.com": Needs("immich", 22, None, None, OWNER, [], [])})
 
     def test_drops_a_published_port_only_where_that_is_asked_for(self) -> None:
         told = payload(site("photos.example.com", 2283), site("album.example.com"))

@@ -14,10 +14,12 @@ from agent.firewall.request import Needs, Request
 from agent.ranges import Ranges
 
 OWNER = "immich-access/home/zone/"
-NEEDS = {"photos.example.com": Needs("immich", 22, 2283, None, OWNER)}
+KEPT = [parse_opening("8123/tcp from 192.168.1.0/24")]
+NEEDS = {"photos.example.com": Needs("immich", 22, 2283, None, OWNER, ["192.168.1.0/24"], KEPT)}
 RANGES = Ranges(["173.245.48.0/20"], ["2400:cb00::/32"])
-REQUEST = Request(22, NEEDS, RANGES, 120, ["192.168.1.0/24"], [parse_opening("8123/tcp from 192.168.1.0/24")])
-EARLIER_REQUEST = Request(22, NEEDS, RANGES, 120, [], [])
+REQUEST = Request(22, NEEDS, RANGES, 120)
+EARLIER_NEEDS = {"photos.example.com": Needs("immich", 22, 2283, None, OWNER, [], [])}
+EARLIER_REQUEST = Request(22, EARLIER_NEEDS, RANGES, 120)
 
 # As version 0.1.0 has left them
 SITES_1 = {"photos.example.com": [22, 2283, 2283, OWNER], "album.example.com": [2222, None, None]}
@@ -78,7 +80,15 @@ class Records(unittest.TestCase):
 
     def test_have_names_for_their_fields_and_a_version(self) -> None:
         kept = json.loads(self._content(record.sites_file(NEEDS)[record.SITES]))
-        fields = {"serves": "immich", "sshPort": 22, "upstreamPort": 2283, "droppedPort": None, "owner": OWNER}
+        fields = {
+            "serves": "immich",
+            "sshPort": 22,
+            "upstreamPort": 2283,
+            "droppedPort": None,
+            "owner": OWNER,
+            "sshFrom": ["192.168.1.0/24"],
+            "keepOpen": ["8123/tcp from 192.168.1.0/24"],
+        }
         self.assertEqual(kept, {"version": 3, "sites": {"photos.example.com": fields}})
 
     def test_of_version_1_are_read(self) -> None:
@@ -86,8 +96,8 @@ class Records(unittest.TestCase):
         self.assertEqual(
             record.read_sites(),
             {
-                "photos.example.com": Needs(None, 22, 2283, 2283, OWNER),
-                "album.example.com": Needs(None, 2222, None, None, None),
+                "photos.example.com": Needs(None, 22, 2283, 2283, OWNER, [], []),
+                "album.example.com": Needs(None, 2222, None, None, None, [], []),
             },
         )
         record.CHANGE.write_text(json.dumps(CHANGE_1))

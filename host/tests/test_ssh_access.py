@@ -11,7 +11,7 @@ from agent.firewall import connection, ssh_access
 from agent.firewall.chains import Entry, parse_entries
 from agent.firewall.connection import Connection
 from agent.firewall.rules import SSH, Rule
-from agent.firewall.ssh_access import SshAccess, SshPorts, ssh_ports
+from agent.firewall.ssh_access import SshAccess, SshNetworks, SshPorts, ssh_ports
 from agent.firewall.ufw import CONFIGURATION, Files, Ufw
 from agent.listeners.sockets import Listener
 
@@ -51,11 +51,13 @@ class Access(unittest.TestCase):
         *rules: Rule,
         six: Sequence[Rule] = (),
         networks: Sequence[str] = (),
+        others: Sequence[Sequence[str]] = (),
+        is_changed: bool = False,
         ports: SshPorts = ON_22,
         files: Files = ACTIVE,
     ) -> list[str]:
         """The sources of our rules; checks that the connection gets in with them."""
-        access = SshAccess(ports, networks, files)
+        access = SshAccess(ports, SshNetworks(networks, others, is_changed), files)
         existing: Mapping[int, Sequence[Rule]] = {4: rules, 6: six}
         ours = access.rules(cast("Ufw", _Ufw()), existing)
         foreign = {version: [one for one in listed if not one.is_ours] for version, listed in existing.items()}
@@ -104,6 +106,21 @@ class Access(unittest.TestCase):
         ours, own = rule("allow", "22", comment=SSH), rule("allow", "22", "10.8.0.0/24")
         self.assertEqual(self.added(ours, own), ["22 0.0.0.0/0", "22 ::/0"])
         self.assertEqual(self.added(ours, own, networks=["10.0.0.0/8"]), ["22 10.0.0.0/8"])
+
+    def test_stays_as_narrow_as_it_was_added(self) -> None:
+        ours = rule("allow", "22", "10.8.0.0/16", comment=SSH)
+        self.assertEqual(self.added(ours), ["22 10.8.0.0/16"])
+        self.assertEqual(self.added(ours, is_changed=True), ["22 0.0.0.0/0", "22 ::/0"])
+
+    def test_adds_up_with_what_other_stacks_say(self) -> None:
+        everyone, lan = rule("allow", "22", comment=SSH), rule("allow", "22", "10.8.0.0/16", comment=SSH)
+        # Neither shuts the other one's way in, nor is opened wider for it.
+        self.assertEqual(self.added(everyone, networks=["10.8.0.0/16"], others=[[]]), ["22 0.0.0.0/0", "22 ::/0"])
+        self.assertEqual(self.added(lan, others=[["10.8.0.0/16"]]), ["22 10.8.0.0/16"])
+        self.assertEqual(
+            self.added(networks=["10.8.0.0/16"], others=[["172.16.0.0/12"]]), ["22 10.8.0.0/16", "22 172.16.0.0/12"]
+        )
+        self.assertEqual(self.added(others=[["172.16.0.0/12"]]), ["22 0.0.0.0/0", "22 ::/0"])
 
     def test_refuses_what_would_shut_this_connection_out(self) -> None:
         with self.assertRaisesRegex(

@@ -164,3 +164,20 @@ test("a router's port that leads to sshd does not open the host's own of the sam
   expect(await stranger(443)).toBe("silent");
   await host.inside("systemctl stop web");
 });
+
+test("two stacks on a host: what one keeps open or comes in by, the other leaves alone", async () => {
+  const home = { ...PAYLOAD, owner: "home/", keepOpen: ["8123/tcp"], sshFrom: [WORKSTATION()] };
+  const away = { ...PAYLOAD, owner: "away/", hostname: "album.example.com", upstreamPort: null };
+  expect((await host.step("firewall", home)).code).toBe(0);
+  expect((await host.step("firewall", { ...away, keepOpen: ["51820/udp"] })).code).toBe(0);
+  expect(await sshRules()).toEqual([`allow ${WORKSTATION()}`]);
+  expect(await sshRules(8123)).toEqual(["allow 0.0.0.0/0", "allow ::/0"]);
+  expect(await sshRules(51820)).toEqual(["allow 0.0.0.0/0", "allow ::/0"]);
+  expect((await host.step("firewall", { ...home, sshFrom: [] })).code).toBe(0);
+  expect((await host.step("firewall", { ...away, sshFrom: [WORKSTATION()] })).code).toBe(0);
+  expect(await sshRules()).toEqual(["allow 0.0.0.0/0", "allow ::/0"]);
+  // The rule goes with the stack that wanted it.
+  expect((await host.step("firewall-remove", home)).code).toBe(0);
+  expect(await sshRules(8123)).toEqual([]);
+  expect(await sshRules(51820)).toEqual(["allow 0.0.0.0/0", "allow ::/0"]);
+});

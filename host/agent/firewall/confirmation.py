@@ -1,6 +1,6 @@
 """Commit confirmed for the firewall: a change is rolled back unless a new SSH connection confirms it."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 
 from agent.errors import HostError
@@ -11,9 +11,9 @@ from agent.firewall.installation import UNDO
 from agent.firewall.original import is_on, original_with
 from agent.firewall.plan import Plan, plan_firewall
 from agent.firewall.record import Armed, Change
-from agent.firewall.request import Request
+from agent.firewall.request import Needs, Request
 from agent.firewall.rules import HTTPS_PORT
-from agent.firewall.ssh_access import ssh_ports
+from agent.firewall.ssh_access import SshNetworks, ssh_ports
 from agent.system import run
 from agent.task import Answer, Task
 
@@ -27,7 +27,20 @@ def plan_for(request: Request) -> Plan:
     closed = {HTTPS_PORT} | {needs.upstream_port for needs in sites.values() if needs.upstream_port is not None}
     others = {needs.ssh_port for name, needs in sites.items() if name not in request.needs}
     ports = ssh_ports(request.ssh_port, others - closed)
-    return plan_firewall(request.ranges, ports, request.ssh_from, request.keep_open, closed)
+    kept = dict.fromkeys(opening for needs in sites.values() for opening in needs.keep_open)
+    return plan_firewall(request.ranges, ports, _networks(request, sites), list(kept), closed)
+
+
+def _networks(request: Request, sites: Mapping[str, Needs]) -> SshNetworks:
+    """Whom the rules for SSH let in, by this request and by the host's other sites."""
+    recorded = record.read_sites()
+    own = next(needs.ssh_from for needs in request.needs.values())
+    known = [recorded[name].ssh_from for name in request.needs if name in recorded]
+    return SshNetworks(
+        own,
+        [needs.ssh_from for name, needs in sites.items() if name not in request.needs],
+        is_changed=any(list(one) != list(own) for one in known),
+    )
 
 
 @contextmanager

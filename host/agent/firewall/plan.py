@@ -10,7 +10,7 @@ from agent.firewall import kernel
 from agent.firewall.bypass import refuse_bypasses
 from agent.firewall.openings import Opening
 from agent.firewall.rules import CLOUDFLARE, HTTPS_PORT, KEPT, OURS, SSH, Rule, arrange_rules, check_rules
-from agent.firewall.ssh_access import Rules, SshAccess, SshPorts
+from agent.firewall.ssh_access import Rules, SshAccess, SshNetworks, SshPorts
 from agent.firewall.ufw import (
     CONFIGURATION,
     DEFAULTS,
@@ -47,7 +47,7 @@ class Plan(NamedTuple):
 
 
 def plan_firewall(
-    ranges: Ranges, ports: SshPorts, ssh_from: Sequence[str], kept: Sequence[Opening], closed: Collection[int]
+    ranges: Ranges, ports: SshPorts, networks: SshNetworks, kept: Sequence[Opening], closed: Collection[int]
 ) -> Plan:
     """ufw's files with ufw enabled, incoming traffic denied by default, and SSH, the ranges and `kept` allowed.
 
@@ -67,7 +67,7 @@ def plan_firewall(
     outside = outside_interfaces()
     refuse_bypasses(kernel.versions(), closed, outside)
     kernel.refuse_entangled()
-    access = SshAccess(ports, ssh_from, former)
+    access = SshAccess(ports, networks, former)
     entrances: list[SshEntrance] = []
 
     def choose(ufw: Ufw, existing: Rules) -> dict[int, list[Rule]]:
@@ -79,9 +79,9 @@ def plan_firewall(
             for version, rules in existing.items()
         }
         entrance = access.check(chosen)
-        networks = dict.fromkeys(rule.source for rules in ssh.values() for rule in rules)
+        sources = dict.fromkeys(rule.source for rules in ssh.values() for rule in rules)
         limit = entrance.name if entrance is not None and entrance.action == "limit" else ""
-        entrances.append(SshEntrance(ports.all, list(networks), limit))
+        entrances.append(SshEntrance(ports.all, list(sources), limit))
         for rules in chosen.values():
             check_rules(rules, closed, outside)
         return chosen

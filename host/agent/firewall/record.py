@@ -164,6 +164,8 @@ def read_sites() -> dict[str, Needs]:
     if fields is None:
         return {}
     sites = version_1.sites_fields(fields) if version == 1 else fields["sites"]
+    if version < 3:
+        sites = version_2.sites_fields(sites)
     return {name: _needs(needs) for name, needs in sites.items()}
 
 
@@ -244,7 +246,15 @@ def _original_fields(original: Original) -> dict[str, object]:
 
 
 def _needs(fields: Mapping[str, Any]) -> Needs:
-    return Needs(fields["serves"], fields["sshPort"], fields["upstreamPort"], fields["droppedPort"], fields["owner"])
+    return Needs(
+        fields["serves"],
+        fields["sshPort"],
+        fields["upstreamPort"],
+        fields["droppedPort"],
+        fields["owner"],
+        fields["sshFrom"],
+        [parse_opening(text) for text in fields["keepOpen"]],
+    )
 
 
 def _needs_fields(needs: Needs) -> dict[str, object]:
@@ -254,14 +264,15 @@ def _needs_fields(needs: Needs) -> dict[str, object]:
         "upstreamPort": needs.upstream_port,
         "droppedPort": needs.dropped_port,
         "owner": needs.owner,
+        "sshFrom": list(needs.ssh_from),
+        "keepOpen": [opening.text for opening in needs.keep_open],
     }
 
 
 def _request(fields: Mapping[str, Any]) -> Request:
     needs = {name: _needs(one) for name, one in fields["sites"].items()}
     ranges = parse_ranges(fields["ranges"]["ipv4"], fields["ranges"]["ipv6"])
-    kept = [parse_opening(text) for text in fields["keepOpen"]]
-    return Request(fields["sshPort"], needs, ranges, fields["confirmSeconds"], fields["sshFrom"], kept)
+    return Request(fields["sshPort"], needs, ranges, fields["confirmSeconds"])
 
 
 def _request_fields(request: Request) -> dict[str, object]:
@@ -270,6 +281,4 @@ def _request_fields(request: Request) -> dict[str, object]:
         "sites": {name: _needs_fields(needs) for name, needs in request.needs.items()},
         "ranges": request.ranges._asdict(),
         "confirmSeconds": request.confirm_seconds,
-        "sshFrom": list(request.ssh_from),
-        "keepOpen": [opening.text for opening in request.keep_open],
     }

@@ -29,6 +29,10 @@ class Needs(NamedTuple):
     dropped_port: int | None
     # The stack and host name that deployed the site last; None if a record of version 1 does not say
     owner: str | None
+    # The networks that a rule of ours for SSH lets in; anywhere if empty
+    ssh_from: Sequence[str] = ()
+    # What stays open besides SSH and 443
+    keep_open: Sequence[Opening] = ()
 
 
 class Request(NamedTuple):
@@ -39,10 +43,6 @@ class Request(NamedTuple):
     needs: Mapping[str, Needs]
     ranges: Ranges
     confirm_seconds: int
-    # The networks that a rule of ours for SSH lets in; anywhere if empty
-    ssh_from: Sequence[str] = ()
-    # What stays open besides SSH and 443
-    keep_open: Sequence[Opening] = ()
     # Whether the step may shut what else the host serves; no later one asks again
     close_others: bool = True
 
@@ -56,20 +56,15 @@ def parse_request(payload: "FirewallPayload") -> Request:
 
 def request_for(payload: "FirewallPayload | DoctorPayload", needs: Mapping[str, Needs], ranges: Ranges) -> Request:
     """The request of a payload with these requirements and ranges."""
-    return Request(
-        payload["sshPort"],
-        needs,
-        ranges,
-        payload["confirmSeconds"],
-        parse_networks(payload["sshFrom"]),
-        [parse_opening(text) for text in payload["keepOpen"]],
-    )
+    return Request(payload["sshPort"], needs, ranges, payload["confirmSeconds"])
 
 
 def parse_needs(payload: "FirewallPayload | DoctorPayload", owner: str | None) -> dict[str, Needs]:
     """Each site's requirements of the firewall; raises RefusedError for a site that is there twice."""
     require_different([site["hostname"] for site in payload["sites"]])
     drops = payload["dockerPublishedPort"] == DROP
+    ssh_from = parse_networks(payload["sshFrom"])
+    keep_open = [parse_opening(text) for text in payload["keepOpen"]]
     return {
         site["hostname"]: Needs(
             site["serves"],
@@ -77,6 +72,8 @@ def parse_needs(payload: "FirewallPayload | DoctorPayload", owner: str | None) -
             site["upstreamPort"],
             site["upstreamPort"] if drops else None,
             owner,
+            ssh_from,
+            keep_open,
         )
         for site in payload["sites"]
     }

@@ -4,6 +4,7 @@ A rule of ours is added only where nothing of the owner's lets this connection i
 says otherwise: somebody else may have come in by it.
 """
 
+import ipaddress
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
@@ -34,6 +35,17 @@ class SshPorts(NamedTuple):
     def all(self) -> list[int]:
         """Both, sorted."""
         return sorted({*self.own, *self.others})
+
+
+class SshNetworks(NamedTuple):
+    """Whom our rules for SSH let in, where one is needed. An empty list is anywhere."""
+
+    # By this request
+    own: Sequence[str]
+    # By the host's other sites, each
+    others: Sequence[Sequence[str]] = ()
+    # Whether this request's are others than those of the last one
+    is_changed: bool = False
 
 
 def ssh_ports(asked: int, others: Collection[int] = ()) -> SshPorts:
@@ -67,9 +79,9 @@ def open_ssh_ports(recorded: Collection[int]) -> set[int]:
 
 
 class SshAccess:
-    """Decides about the rules for SSH: `ports` must stay open, and `networks` (anywhere if empty) may get in."""
+    """Decides about the rules for SSH: `ports` must stay open, and `networks` may get in."""
 
-    def __init__(self, ports: SshPorts, networks: Sequence[str], former: Files) -> None:
+    def __init__(self, ports: SshPorts, networks: SshNetworks, former: Files) -> None:
         self._ports = ports
         self._networks = networks
         connection = this_connection()
@@ -81,7 +93,9 @@ class SshAccess:
         """Our rules for SSH, by IP version; `existing` are all rules of ufw."""
         opened = [port for port in self._ports.all if _has_rule(existing, port) or self._needs_rule(existing, port)]
         return {
-            version: [ufw.rule(version, port, source, SSH) for port in opened for source in self._sources(version)]
+            version: [
+                ufw.rule(version, port, source, SSH) for port in opened for source in self._sources(existing, version)
+            ]
             for version in existing
         }
 
@@ -117,14 +131,36 @@ class SshAccess:
         rule = find_verdict(foreign.get(visit.version, []), visit)
         return rule is None or not rule.lets_in
 
-    def _sources(self, version: int) -> list[str]:
+    def _sources(self, existing: Rules, version: int) -> list[str]:
         """The networks of one IP version that our rules let in."""
-        if self._networks:
-            return [source for source in self._networks if (":" in source) == (version == 6)]
+        own, others, is_changed = self._networks
+        present = {one: [rule.source for rule in rules if rule.comment == SSH] for one, rules in existing.items()}
+        is_wide = any(source in ANYWHERE for sources in present.values() for source in sources)
+        if is_wide and any(not one for one in others):
+            # Another stack may come in by it.
+            return [ANYWHERE[version == 6]]
+        shared = [network for one in others for network in one]
+        if own or self._is_in(shared):
+            return [source for source in dict.fromkeys([*own, *shared]) if (":" in source) == (version == 6)]
+        if (
+            not is_changed
+            and not is_wide
+            and self._visit is not None
+            and self._is_in(present.get(self._visit.version, []))
+        ):
+            # As narrow as when it was added
+            return list(dict.fromkeys(present[version]))
         mirrored = None if self._visit is None else _narrow_entry(self._visit)
         if self._visit is None or mirrored is None:
             return [ANYWHERE[version == 6]]
         return [mirrored.rule.source] if version == self._visit.version else []
+
+    def _is_in(self, networks: Sequence[str]) -> bool:
+        """Whether this connection comes from one of the networks."""
+        if self._visit is None:
+            return False
+        address = ipaddress.ip_address(self._visit.client)
+        return any(address in ipaddress.ip_network(network, strict=False) for network in networks)
 
     def _check_visit(self, rules: Rules, visit: Visit) -> Rule | None:
         frame = _frame_verdict(visit)

@@ -65,8 +65,9 @@ def _refuse_silent_closing(wanted: Request, sites: Mapping[str, Needs]) -> None:
     if wanted.close_others:
         return
     upstreams_here = {needs.upstream_port for needs in sites.values() if needs.upstream_port is not None}
+    kept = [opening for needs in sites.values() for opening in needs.keep_open]
     networks = closing.host_networks()
-    closing.refuse_closing(closing.services_to_shut(ports.all, upstreams_here, wanted.keep_open, networks), networks)
+    closing.refuse_closing(closing.services_to_shut(ports.all, upstreams_here, kept, networks), networks)
 
 
 def _refuse_other_service(wanted: Mapping[str, Needs]) -> None:
