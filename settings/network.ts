@@ -41,6 +41,9 @@ const NOT_CLOUDFLARES: readonly Block[] = [
   ["fec0::/10", "site-local"],
 ];
 
+/** Cloudflare's widest ranges are /13 and /29. Anything much wider is a mistake that would open the host. */
+const WIDEST = { 4: 8, 6: 20 } as const;
+
 const family = (address: string) => (isIPv4(address) ? "ipv4" : "ipv6");
 
 /** Whether an address is in a range; an address of the other IP version never is. */
@@ -71,8 +74,7 @@ export function rangeProblem(cidr: string): string | undefined {
   const range = parseRange(cidr);
   if (!range) return "is not an address range like 173.245.48.0/20";
   const { network, version, prefix } = range;
-  // Cloudflare's widest ranges are /13 and /29. Anything much wider is a mistake that would open the host.
-  const widest = version === 4 ? 8 : 20;
+  const widest = WIDEST[version === 4 ? 4 : 6];
   if (prefix < widest) return `is wider than /${widest.toString()}, far more than Cloudflare has`;
   const excess = hostBitsProblem(range);
   if (excess !== undefined) return excess;
@@ -111,10 +113,29 @@ function parseRange(cidr: string): AddressRange | undefined {
 /** Bits of an address. */
 const sizeOf = (version: number): number => (version === 4 ? 32 : 128);
 
-function hostBitsProblem({ network, version, prefix }: AddressRange): string | undefined {
-  if ((bitsOf(network) & ((1n << BigInt(sizeOf(version) - prefix)) - 1n)) === 0n) return undefined;
+function hostBitsProblem({ network, prefix }: AddressRange): string | undefined {
+  if (!hasHostBits(network, prefix)) return undefined;
   return `has bits set behind the first ${prefix.toString()}, so it is an address and not a range`;
 }
+
+/**
+ * Why valid ranges cannot all be Cloudflare's: together they have more addresses than the widest that is taken alone,
+ * ten times as many as Cloudflare has.
+ */
+export function rangesProblem(ranges: readonly string[]): string | undefined {
+  const tooMany = ([4, 6] as const).find((version) => {
+    const bits = sizeOf(version);
+    const sizes = ranges
+      .filter((cidr) => cidr.includes(":") === (version === 6))
+      .map((cidr) => 1n << BigInt(bits - Number(cidr.split("/")[1])));
+    return sizes.reduce((sum, size) => sum + size, 0n) > 1n << BigInt(bits - WIDEST[version]);
+  });
+  return tooMany && `has more IPv${tooMany.toString()} addresses than Cloudflare can have`;
+}
+
+/** Whether an address has bits set behind the prefix of a range, so that it is no network. */
+export const hasHostBits = (address: string, prefix: number): boolean =>
+  (bitsOf(address) & ((1n << BigInt(sizeOf(isIP(address)) - prefix)) - 1n)) !== 0n;
 
 /** An address as a number. */
 function bitsOf(address: string): bigint {

@@ -18,7 +18,8 @@ import {
   uniqueList,
   problemUnless,
 } from "./fields.ts";
-import { homeNetworkProblem, isHostname, rangeProblem, unreachableReason } from "./network.ts";
+import { homeNetworkProblem, isHostname, rangeProblem, rangesProblem, unreachableReason } from "./network.ts";
+import { networkProblem, openingProblem } from "./openings.ts";
 import { privateKeyProblem } from "./ssh.ts";
 
 declare module "zod" {
@@ -84,6 +85,19 @@ const hostShape = {
       return problem && `has ${value}, which ${problem}`;
     }),
   ).meta({ fix: "--path 'homeNetworks[0]' 192.168.1.0/24" }),
+  sshFrom: uniqueList(
+    text((value) => {
+      const problem = networkProblem(value);
+      return problem && `has ${value}, which ${problem}`;
+    }),
+  ).meta({ fix: "--path 'sshFrom[0]' 192.168.1.0/24   # or: pulumi config rm sshFrom" }),
+  keepOpen: uniqueList(
+    text((value) => {
+      const problem = openingProblem(value);
+      return problem && `has «${value}», which ${problem}`;
+    }),
+  ).meta({ fix: "--path 'keepOpen[0]' '8123/tcp from 192.168.1.0/24'" }),
+  closeOthers: flag.meta({ fix: "closeOthers true" }),
 };
 
 /** The message for an invalid entry of `moreSites` or `moreHosts`. */
@@ -112,6 +126,9 @@ const moreHost = z.strictObject(
     sshUser: hostShape.sshUser.default("root"),
     homeNetworks: hostShape.homeNetworks.default([]),
     immichUpstream: siteShape.immichUpstream.default("127.0.0.1:2283"),
+    sshFrom: hostShape.sshFrom.default([]),
+    keepOpen: hostShape.keepOpen.default([]),
+    closeOthers: hostShape.closeOthers.default(false),
   },
   { error: partError("host") },
 );
@@ -198,6 +215,10 @@ export const settingsSchema = z.strictObject({
         list.length === 0 || [4, 6].every((version) => list.some((cidr) => isIP(cidr.split("/")[0] ?? "") === version)),
       "needs both IPv4 and IPv6 ranges, or none at all",
     )
+    .superRefine((list, context) => {
+      const problem = list.some((cidr) => rangeProblem(cidr) !== undefined) ? undefined : rangesProblem(list);
+      if (problem !== undefined) context.addIssue({ code: "custom", message: problem });
+    })
     .meta({ fix: "--path 'ipRanges[0]' <range>   # or: pulumi config rm ipRanges" }),
 });
 

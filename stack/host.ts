@@ -52,6 +52,9 @@ export class Host implements HostState {
       })),
       ranges,
       homeNetworks: identity.own.homeNetworks,
+      sshFrom: identity.own.sshFrom,
+      keepOpen: identity.own.keepOpen,
+      closeOthers: identity.own.closeOthers,
       confirmSeconds: settings.confirmSeconds,
     });
     this.resources = [answered(this.firewall, this.firewall.change)];

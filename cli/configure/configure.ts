@@ -9,6 +9,7 @@ import { askLogin, askToken, askZone, findTeam, lookUp, TOKEN_FLAGS, tokenAdvice
 import type { Dialogue } from "./dialogue.ts";
 import type { Record } from "./existing.ts";
 import { hostTasks, type Survey } from "./host.ts";
+import { askOpenings, openingTasks } from "./openings.ts";
 import { problemOf, problemOfEntry } from "./settings.ts";
 import { askHost, SSH_FLAGS } from "./ssh.ts";
 import type { Texts } from "./stack.ts";
@@ -82,6 +83,8 @@ export async function configure(dialogue: Dialogue, present: Texts, known: Reado
     problem: problemOf("immichUpstream"),
   });
 
+  const openings = await askOpenings(dialogue, survey, beforeList("keepOpen"));
+
   const records = (await lookUp(api.all<Record>(`/zones/${zone.zoneId}/dns_records?name=${hostname}`))).filter(
     ({ id }) => !known.has(id),
   );
@@ -123,6 +126,7 @@ export async function configure(dialogue: Dialogue, present: Texts, known: Reado
     sshHostKey: connection.sshHostKey,
     immichUpstream,
     homeNetworks: JSON.stringify(homeNetworks),
+    ...openings,
     emails: JSON.stringify(emails),
     devices: JSON.stringify(devices),
     loginProvider,
@@ -139,7 +143,7 @@ export async function configure(dialogue: Dialogue, present: Texts, known: Reado
     plain: changed(plain, present),
     secret: changed(secret, present),
     adoption: existing.adoption,
-    tasks: [...hostTasks(survey, hostname), ...existing.tasks],
+    tasks: [...hostTasks(survey, hostname), ...openingTasks(survey, { ...present, ...openings }), ...existing.tasks],
   };
 }
 

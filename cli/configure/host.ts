@@ -10,10 +10,14 @@ export type Survey = Answer<"survey">;
  *
  * @throws CommandError with a one-line reason
  */
-export async function surveyHost(connection: Connection, hostname: string): Promise<Survey> {
+export async function surveyHost(
+  connection: Connection,
+  hostname: string,
+  keepOpen: readonly string[],
+): Promise<Survey> {
   const { sshAddress, sshPort, sshUser } = connection;
   try {
-    return await askAgent(connection, "survey", { hostname, sshPort });
+    return await askAgent(connection, "survey", { hostname, sshPort, keepOpen: [...keepOpen] });
   } catch (error) {
     if (!(error instanceof Error)) throw error;
     const said = error.message;

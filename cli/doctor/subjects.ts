@@ -82,6 +82,8 @@ export function subjectsOf(settings: SettingsValues, outputs: Outputs | undefine
       payload: {
         sshPort: host.sshPort,
         homeNetworks: [...host.homeNetworks].sort(),
+        sshFrom: host.sshFrom,
+        keepOpen: host.keepOpen,
         confirmSeconds: settings.confirmSeconds,
         sites: [...immich, ...shared],
       },

@@ -18,6 +18,12 @@ export interface HostFirewallArgs {
   ranges: AddressRanges;
   /** Private networks in CIDR form that reach the sites' upstreams on this host directly, without Cloudflare. */
   homeNetworks: readonly string[];
+  /** Networks that a rule of this program's for SSH lets in; anywhere if empty. None is added if the owner's own do. */
+  sshFrom: FirewallPayload["sshFrom"];
+  /** What stays open besides SSH and port 443, in ufw's words. Deleted with this resource. */
+  keepOpen: FirewallPayload["keepOpen"];
+  /** Whether to shut what else the host serves when its firewall is turned on. Otherwise the step stops before that. */
+  closeOthers: boolean;
   /** Seconds after which a change is rolled back unless a new SSH connection has confirmed it. */
   confirmSeconds: number;
 }
@@ -29,9 +35,9 @@ export interface HostFirewallArgs {
  * The ports are closed first, in a table of nftables of our own, however Docker publishes them. Only the host itself, its
  * containers and `homeNetworks` reach them.
  *
- * SSH is allowed before ufw is enabled. A change is rolled back unless the next step's new connection confirms it.
- * After a destroy ufw stays enabled with SSH allowed: blocking is safe at any time, opening is not. Port 443 stays open
- * to Cloudflare as long as another stack has a site on the host.
+ * SSH is allowed before ufw is enabled, and no wider than the owner's rules allow it. A change is rolled back unless the
+ * next step's new connection confirms it. A destroy gives back what ufw was before: off, if it was off and nobody has
+ * used it since. Port 443 stays open to Cloudflare as long as another stack has a site on the host.
  */
 export class HostFirewall extends pulumi.ComponentResource {
   /** Number of the change in force. The next step depends on it, so that it runs and confirms the change. */
@@ -39,7 +45,7 @@ export class HostFirewall extends pulumi.ComponentResource {
 
   public constructor(name: string, args: HostFirewallArgs, opts?: pulumi.ComponentResourceOptions) {
     super("immich-access:index:HostFirewall", name, {}, opts);
-    const { connection, owner, sites, ranges, homeNetworks, confirmSeconds } = args;
+    const { connection, ranges, homeNetworks, ...settings } = args;
     // Sorted, because the API may return the ranges in any order.
     const sorted = (list: pulumi.Input<string[]>) => pulumi.output(list).apply((cidrs) => [...cidrs].sort());
     const answer = hostStep(
@@ -47,12 +53,10 @@ export class HostFirewall extends pulumi.ComponentResource {
       "firewall",
       connection,
       {
-        owner,
-        sites,
+        ...settings,
         ranges: { ipv4: sorted(ranges.ipv4), ipv6: sorted(ranges.ipv6) },
         sshPort: connection.port,
         homeNetworks: [...homeNetworks].sort(),
-        confirmSeconds,
       },
       { parent: this },
       "firewall-remove",

@@ -38,6 +38,10 @@ const firewallSettings = {
   sshPort: port,
   /** Private networks, in CIDR form, that may use the upstreams' ports of this host directly. */
   homeNetworks: z.array(text),
+  /** Networks that a rule of the program's for SSH lets in; empty means anywhere. */
+  sshFrom: z.array(text),
+  /** What stays open besides SSH and 443, in ufw's words. */
+  keepOpen: z.array(text),
   /** Seconds after which a change undoes itself unless a new SSH connection confirms it. */
   confirmSeconds: z.int().min(2).max(3600),
 };
@@ -48,6 +52,8 @@ export const firewallPayload = z.strictObject({
   sites: z.array(reachedSite).min(1),
   ranges,
   ...firewallSettings,
+  /** Whether to shut what else the host serves when its firewall is turned on; false stops before that. */
+  closeOthers: z.boolean(),
 });
 
 /** The step `certificates`. */
@@ -112,7 +118,12 @@ export const doctorPayload = z.strictObject({
 });
 
 /** The step `survey`. */
-export const surveyPayload = z.strictObject({ hostname, sshPort: port });
+export const surveyPayload = z.strictObject({
+  hostname,
+  sshPort: port,
+  /** What is to stay open, in ufw's words, and so needs no question. */
+  keepOpen: z.array(text),
+});
 
 /** What each step is told, by the step's name. */
 export const PAYLOADS = {

@@ -8,25 +8,35 @@ import socket
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from agent.display import displayable_facts
+
 if TYPE_CHECKING:
     from agent.certificates.x509 import Certificate
+    from agent.firewall.plan import SshEntrance
     from agent.ranges import Ranges
 
 
 def line(step: str, revision: int, facts: Mapping[str, object]) -> str:
     """The answer as one line of JSON, which the program reads."""
-    return json.dumps({"step": step, "revision": revision, "host": socket.gethostname() or "localhost", **facts})
+    fields = {"step": step, "revision": revision, "host": socket.gethostname() or "localhost", **facts}
+    return json.dumps(displayable_facts(fields))
 
 
-def firewall(change: int, ssh_ports: Sequence[int], ranges: "Ranges", ipv6: bool) -> dict[str, object]:
+def firewall(change: int, ssh: "SshEntrance", ranges: "Ranges", ipv6: bool) -> dict[str, object]:
     """Of the step `firewall`; `ipv6` is whether the kernel has it."""
     count = {"ipv4": len(ranges.ipv4), "ipv6": len(ranges.ipv6) if ipv6 else None}
-    return {"change": change, "sshPorts": list(ssh_ports), "ranges": count}
+    return {
+        "change": change,
+        "sshPorts": list(ssh.ports),
+        "sshNetworks": list(ssh.networks),
+        "sshLimit": ssh.limit or None,
+        "ranges": count,
+    }
 
 
-def firewall_removal(open_for: Sequence[str]) -> dict[str, object]:
+def firewall_removal(open_for: Sequence[str], stays: Sequence[str]) -> dict[str, object]:
     """Of the step `firewall-remove`."""
-    return {"openFor": list(open_for)}
+    return {"openFor": list(open_for), "stays": list(stays)}
 
 
 def certificates(change: int, sites: Sequence[Mapping[str, object]]) -> dict[str, object]:
@@ -96,18 +106,26 @@ def opening(rule: str, port: int, delete: str) -> dict[str, object]:
     return {"rule": rule, "port": port, "delete": delete}
 
 
+def closing_service(service: str, holder: str, reached_by: Sequence[str], home: Sequence[str]) -> dict[str, object]:
+    """Something that the firewall would shut; `home` are the openings for the networks at home."""
+    return {"service": service, "holder": holder, "reachedBy": list(reached_by), "home": list(home)}
+
+
 def survey(
     addresses: Sequence[str],
     networks: Sequence[str],
     immich: Sequence[str],
     openings: Sequence[Mapping[str, Any]],
     sites: Sequence[str],
+    *,
+    closing: Sequence[Mapping[str, Any]],
 ) -> dict[str, object]:
-    """Of the step `survey`; `openings` are those of `opening`."""
+    """Of the step `survey`; `openings` are those of `opening`, `closing` those of `closing_service`."""
     return {
         "addresses": list(addresses),
         "networks": list(networks),
         "immich": list(immich),
         "openings": list(openings),
         "sites": list(sites),
+        "closing": list(closing),
     }

@@ -96,13 +96,13 @@ class _Examination:
 
     def _firewall(self) -> str:
         wanted = self._require_request()
-        plan, ports = plan_for(wanted)
+        plan = plan_for(wanted)
         if ufw.value(plan.former, ufw.CONFIGURATION, "ENABLED") != "yes":
             raise HostError("ufw is disabled, so everyone reaches every port of this host")
         changed = files_to_change(plan.wanted)
         if changed:
             raise HostError(f"{', '.join(str(path) for path in changed)} differ from what was deployed")
-        ssh = " and ".join(str(port) for port in ports)
+        ssh = " and ".join(str(port) for port in plan.ssh.ports)
         return f"port 443 only from {len(wanted.ranges.ipv4)} + {len(wanted.ranges.ipv6)} ranges, SSH on port {ssh}"
 
     def _kernel(self) -> str:

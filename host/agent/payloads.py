@@ -22,7 +22,10 @@ class FirewallPayload(TypedDict):
     ranges: FirewallPayloadRanges
     sshPort: int
     homeNetworks: list[str]
+    sshFrom: list[str]
+    keepOpen: list[str]
     confirmSeconds: int
+    closeOthers: bool
 
 
 class FirewallRemovePayloadSite(TypedDict):
@@ -42,7 +45,10 @@ class FirewallRemovePayload(TypedDict):
     ranges: FirewallRemovePayloadRanges
     sshPort: int
     homeNetworks: list[str]
+    sshFrom: list[str]
+    keepOpen: list[str]
     confirmSeconds: int
+    closeOthers: bool
 
 
 class CertificatesPayloadSite(TypedDict):
@@ -87,6 +93,8 @@ class DoctorPayloadSite(TypedDict):
 class DoctorPayload(TypedDict):
     sshPort: int
     homeNetworks: list[str]
+    sshFrom: list[str]
+    keepOpen: list[str]
     confirmSeconds: int
     sites: list[DoctorPayloadSite]
 
@@ -94,3 +102,4 @@ class DoctorPayload(TypedDict):
 class SurveyPayload(TypedDict):
     hostname: str
     sshPort: int
+    keepOpen: list[str]

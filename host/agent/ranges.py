@@ -9,8 +9,10 @@ from agent.errors import HostError, RefusedError
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-# Cloudflare's own widest ranges are /13 and /29; anything much wider would open the host.
+# Cloudflare's own widest ranges are /13 and /29; anything much wider would open the host. All its ranges together have
+# less than a tenth of the addresses of one that is as wide as this, and no list may have more than that.
 WIDEST = {4: 8, 6: 20}
+BITS = {4: 32, 6: 128}
 
 # An address and a prefix length. Python's parser would also accept a netmask, a leading zero and a zone.
 RANGE = re.compile(r"[0-9a-fA-F.:]+/(?:0|[1-9][0-9]{0,2})")
@@ -47,27 +49,48 @@ class Ranges(NamedTuple):
 def check_ranges(ranges: Sequence[str], version: int) -> list[str]:
     """The ranges of one IP version in canonical form, sorted and without duplicates.
 
-    Raises HostError for an empty list, and for an entry that is malformed, of the other version, too wide, or
-    overlaps space that is not on the internet.
+    Raises RefusedError for an empty list, for one with more addresses than Cloudflare can have, and for an entry that
+    is malformed, of the other version, too wide, or overlaps space that is not on the internet.
     """
     if not ranges:
         raise RefusedError(f"the list of IPv{version} ranges is empty")
     networks = {parse_network(text.strip(), version) for text in ranges}
+    whole = 1 << BITS[version]
+    size = _size([str(network) for network in networks])
+    if size > whole >> WIDEST[version]:
+        raise RefusedError(
+            f"the {len(networks)} IPv{version} ranges have {100 * size / whole:.2g} % of all addresses, far more than "
+            "Cloudflare has"
+        )
     return [str(network) for network in sorted(networks, key=lambda net: (int(net.network_address), net.prefixlen))]
 
 
 def check_update(ranges: Ranges, former: Ranges | None) -> Ranges:
-    """Validates new ranges against the former ones; raises HostError if either list shrinks to half or less."""
+    """Validates new ranges against the former ones.
+
+    Raises HostError if a list shrinks to half or less, or grows to the double or more, by its ranges or by their
+    addresses.
+    """
     for name, new, old in (
         ("IPv4", ranges.ipv4, [] if former is None else former.ipv4),
         ("IPv6", ranges.ipv6, [] if former is None else former.ipv6),
     ):
-        if 2 * len(new) <= len(old):
+        if old and (_is_far(len(new), len(old)) or _is_far(_size(new), _size(old))):
+            share = 100 * _size(new) / _size(old)
             raise HostError(
-                f"the new list has {len(new)} {name} ranges instead of {len(old)}, which is not plausible; "
-                "the former ones stay in force; if it is right, run `pulumi up`"
+                f"the new list has {len(new)} {name} ranges instead of {len(old)}, with {share:.3g} % of their "
+                "addresses, which is not plausible; the former ones stay in force; if it is right, run `pulumi up`"
             )
     return Ranges(check_ranges(ranges.ipv4, 4), check_ranges(ranges.ipv6, 6))
+
+
+def _is_far(new: int, old: int) -> bool:
+    return 2 * new <= old or new >= 2 * old
+
+
+def _size(ranges: Sequence[str]) -> int:
+    """The number of addresses in valid ranges."""
+    return sum(ipaddress.ip_network(text).num_addresses for text in ranges)
 
 
 def parse_network(text: str, version: int) -> Network:

@@ -7,18 +7,20 @@ host name.
 
 import contextlib
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from agent import answer
 from agent.errors import HostError
-from agent.firewall import ufw
-from agent.firewall.connection import listeners
+from agent.firewall import closing, ufw
 from agent.firewall.guard.home import own_networks
-from agent.firewall.guard.publications import published
-from agent.firewall.plan import outside_interfaces, ssh_ports
+from agent.firewall.openings import Opening, parse_opening
+from agent.firewall.plan import outside_interfaces
 from agent.firewall.rules import HTTPS_PORT, find_openings
+from agent.firewall.ssh_access import SshPorts, ssh_ports
 from agent.immich import require_immich
+from agent.listeners.publications import DOCKER_PROXY, published_ports
+from agent.listeners.sockets import listeners
 from agent.nginx import service
 from agent.nginx.defaults import foreign_sites
 from agent.system import is_installed, run
@@ -35,7 +37,8 @@ CONTAINER_PORTS = (IMMICH_PORT, 3001)
 def survey(task: Task) -> Answer:
     """Examines the host. Raises HostError where the settings cannot be right."""
     payload: SurveyPayload = task.payload
-    ssh_ports(payload["sshPort"])
+    ssh = ssh_ports(payload["sshPort"])
+    kept = [parse_opening(text) for text in payload["keepOpen"]]
     immich = _immich()
     ports = [int(endpoint.rpartition(":")[2]) for endpoint in immich]
     facts = answer.survey(
@@ -44,8 +47,23 @@ def survey(task: Task) -> Answer:
         immich=immich,
         openings=_openings({HTTPS_PORT, *ports}),
         sites=foreign_sites(service.configuration(), payload["hostname"]) if is_installed("nginx") else [],
+        closing=_closing(ssh, ports, kept),
     )
     return Answer("", facts)
+
+
+def _closing(ssh: SshPorts, immich: Collection[int], kept: Sequence[Opening]) -> list[dict[str, object]]:
+    """What the firewall would shut."""
+    networks = closing.host_networks()
+    return [
+        answer.closing_service(
+            f"{one.port}/{one.protocol}",
+            one.holder,
+            one.reached_by,
+            closing.home_openings(one, networks),
+        )
+        for one in closing.services_to_shut(ssh.all, immich, kept, networks)
+    ]
 
 
 def _addresses() -> list[str]:
@@ -64,8 +82,8 @@ def _addresses() -> list[str]:
 def _immich() -> list[str]:
     """The endpoints where Immich answers, the usual port first. Tries only ports that could be Immich's."""
     listening = [listener for listener in listeners() if listener.address != "127.0.0.53"]
-    proxied = {listener.port for listener in listening if "docker-proxy" in listener.programs}
-    passed_on = {item.port for item in published() if item.target.port in CONTAINER_PORTS}
+    proxied = {listener.port for listener in listening if DOCKER_PROXY in listener.programs}
+    passed_on = {item.port for item in published_ports() if item.target_port in CONTAINER_PORTS}
     found: list[str] = []
     for port in sorted({IMMICH_PORT, *proxied, *passed_on}, key=lambda port: (port != IMMICH_PORT, port)):
         own = [listener.address for listener in listening if listener.port == port and not listener.is_everywhere]

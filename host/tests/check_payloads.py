@@ -62,6 +62,7 @@ def _survey(payload: Any) -> object:
         "_immich",
         "_addresses",
         "_openings",
+        "_closing",
         "is_installed",
         "foreign_sites",
         "service",

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from agent import answer, contract
 from agent.certificates.x509 import Certificate
 from agent.errors import RefusedError
+from agent.firewall.plan import SshEntrance
 from agent.ranges import Ranges
 
 HOST = Path(__file__).parent.parent
@@ -22,8 +23,14 @@ CHECKS = {"nginx": answer.check("ok", "runs"), "ranges": answer.check("unknown",
 
 # What each step answers, by its functions
 SAMPLES: dict[str, list[dict[str, object]]] = {
-    "firewall": [answer.firewall(3, [22, 2222], RANGES, ipv6=True), answer.firewall(3, [22], RANGES, ipv6=False)],
-    "firewall-remove": [answer.firewall_removal(["photos.example.com"]), answer.firewall_removal([])],
+    "firewall": [
+        answer.firewall(3, SshEntrance([22, 2222], ["0.0.0.0/0", "::/0"]), RANGES, ipv6=True),
+        answer.firewall(3, SshEntrance([22], limit="limit 22/tcp"), RANGES, ipv6=False),
+    ],
+    "firewall-remove": [
+        answer.firewall_removal(["photos.example.com"], []),
+        answer.firewall_removal([], ["ufw stays on"]),
+    ],
     "certificates": [
         answer.certificates(3, [answer.certificate_set("photos.example.com", CERTIFICATE, [CERTIFICATE, CERTIFICATE])])
     ],
@@ -57,6 +64,10 @@ SAMPLES: dict[str, list[dict[str, object]]] = {
             immich=["127.0.0.1:2283"],
             openings=[answer.opening("allow 443", 443, "ufw delete allow 443")],
             sites=["/etc/nginx/sites-enabled/photos"],
+            closing=[
+                answer.closing_service("8123/tcp", "python3", ["everyone"], ["8123/tcp from 192.168.1.0/24"]),
+                answer.closing_service("51820/udp", "WireGuard wg0", ["everyone"], []),
+            ],
         )
     ],
 }
@@ -119,6 +130,9 @@ class Payloads(unittest.TestCase):
             "ranges": RANGES._asdict(),
             "sshPort": 22,
             "homeNetworks": ["192.168.1.0/24"],
+            "sshFrom": ["192.168.1.0/24"],
+            "keepOpen": ["8123/tcp from 192.168.1.0/24"],
+            "closeOthers": True,
             "confirmSeconds": 120,
         }
         schema = PAYLOADS["firewall"]

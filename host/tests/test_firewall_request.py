@@ -2,6 +2,7 @@ import unittest
 from typing import TYPE_CHECKING
 
 from agent.errors import RefusedError
+from agent.firewall.openings import Opening
 from agent.firewall.request import Needs, parse_request
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ def payload(*sites: "FirewallPayloadSite") -> "FirewallPayload":
         "ranges": {"ipv4": ["173.245.48.0/20"], "ipv6": ["2400:cb00::/32"]},
         "sshPort": 22,
         "homeNetworks": ["192.168.1.0/24"],
+        "sshFrom": ["192.168.1.0/24"],
+        "keepOpen": ["8123/tcp from 192.168.1.0/24"],
+        "closeOthers": True,
         "confirmSeconds": 120,
     }
 
@@ -29,9 +33,11 @@ class ParseRequest(unittest.TestCase):
     def test_reads_a_payload(self) -> None:
         request = parse_request(payload(site("photos.example.com")))
         self.assertEqual((request.ssh_port, request.ranges.ipv6), (22, ["2400:cb00::/32"]))
-        self.assertEqual(
-            request.needs, {"photos.example.com": Needs("immich", 22, "127.0.0.1:2283", ["192.168.1.0/24"], OWNER)}
+        opening = Opening("8123", "tcp", "192.168.1.0/24")
+        needs = Needs(
+            "immich", 22, "127.0.0.1:2283", ["192.168.1.0/24"], OWNER, ["192.168.1.0/24"], [opening]
         )
+        self.assertEqual(request.needs, {"photos.example.com": needs})
 
     def test_refuses_a_request_that_cannot_be_applied(self) -> None:
         twice = payload(site("photos.example.com"), site("photos.example.com"))

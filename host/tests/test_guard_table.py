@@ -3,7 +3,6 @@ import unittest
 from pathlib import Path
 
 from agent.firewall.guard.bridges import Bridges, sort_bridges
-from agent.firewall.guard.docker_api import Container, Port, parse_container
 from agent.firewall.guard.doors import Doors
 from agent.firewall.guard.home import networks_of
 from agent.firewall.guard.publications import Endpoint
@@ -89,27 +88,6 @@ class OwnNetworks(unittest.TestCase):
             {**link("eth1"), "addr_info": [address("fd12::5/64"), address("10.1.2.3/24"), address("198.51.100.7/24")]},
         ]
         self.assertEqual(networks_of(interfaces), ["192.168.1.0/24", "fd12::/64", "10.1.2.0/24"])
-
-
-class DockerApi(unittest.TestCase):
-    def test_containers_have_addresses_and_published_tcp_ports(self) -> None:
-        item = {
-            "Ports": [
-                {"IP": "0.0.0.0", "PrivatePort": 2283, "PublicPort": 2283, "Type": "tcp"},
-                {"IP": "::", "PrivatePort": 2283, "PublicPort": 2283, "Type": "tcp"},
-                {"IP": "0.0.0.0", "PrivatePort": 53, "PublicPort": 53, "Type": "udp"},
-                {"PrivatePort": 8081, "Type": "tcp"},
-            ],
-            "NetworkSettings": {
-                "Networks": {
-                    "a": {"IPAddress": "172.18.0.2", "GlobalIPv6Address": "fd00::2"},
-                    "b": {"IPAddress": "172.19.0.2", "GlobalIPv6Address": ""},
-                }
-            },
-        }
-        ports = [Port("0.0.0.0", 2283, 2283), Port("::", 2283, 2283)]
-        self.assertEqual(parse_container(item), Container(["172.18.0.2", "fd00::2", "172.19.0.2"], ports))
-        self.assertEqual(parse_container({}), Container([], []))
 
 
 if __name__ == "__main__":

@@ -7,14 +7,23 @@ from unittest import mock
 from agent.errors import RefusedError
 from agent.files import File
 from agent.firewall import record
+from agent.firewall.openings import parse_opening
 from agent.firewall.record import Change
 from agent.firewall.record_versions import served_by
 from agent.firewall.request import Needs, Request
 from agent.ranges import Ranges
 
 OWNER = "immich-access/home/zone/"
-NEEDS = {"photos.example.com": Needs("immich", 22, "127.0.0.1:2283", [], OWNER)}
-REQUEST = Request(22, NEEDS, Ranges(["173.245.48.0/20"], ["2400:cb00::/32"]), 120)
+KEPT = [parse_opening("8123/tcp from 192.168.1.0/24")]
+NEEDS = {
+    "photos.example.com": Needs(
+        "immich", 22, "127.0.0.1:2283", ["192.168.1.0/24"], OWNER, ["192.168.1.0/24"], KEPT
+    )
+}
+RANGES = Ranges(["173.245.48.0/20"], ["2400:cb00::/32"])
+REQUEST = Request(22, NEEDS, RANGES, 120)
+EARLIER_NEEDS = {"photos.example.com": Needs("immich", 22, "127.0.0.1:2283", [], OWNER, [], [])}
+EARLIER_REQUEST = Request(22, EARLIER_NEEDS, RANGES, 120)
 
 # As version 0.1.0 has left them
 SITES_1 = {"photos.example.com": [22, 2283, 2283, OWNER], "album.example.com": [2222, None, None]}
@@ -80,8 +89,10 @@ class Records(unittest.TestCase):
             "serves": "immich",
             "sshPort": 22,
             "upstream": "127.0.0.1:2283",
-            "homeNetworks": [],
+            "homeNetworks": ["192.168.1.0/24"],
             "owner": OWNER,
+            "sshFrom": ["192.168.1.0/24"],
+            "keepOpen": ["8123/tcp from 192.168.1.0/24"],
         }
         self.assertEqual(kept, {"version": 3, "sites": {"photos.example.com": fields}})
 
@@ -90,18 +101,19 @@ class Records(unittest.TestCase):
         self.assertEqual(
             record.read_sites(),
             {
-                "photos.example.com": Needs(None, 22, "127.0.0.1:2283", [], OWNER),
-                "album.example.com": Needs(None, 2222, None, [], None),
+                "photos.example.com": Needs(None, 22, "127.0.0.1:2283", [], OWNER, [], []),
+                "album.example.com": Needs(None, 2222, None, [], None, [], []),
             },
         )
         record.CHANGE.write_text(json.dumps(CHANGE_1))
-        self.assertEqual(record.read_change(), Change(4, REQUEST, [22], undone=True))
+        self.assertEqual(record.read_change(), Change(4, EARLIER_REQUEST, [22], undone=True))
 
     def test_records_of_version_2_are_read(self) -> None:
         record.SITES.write_text(json.dumps(SITES_2))
-        self.assertEqual(record.read_sites(), {**NEEDS, "album.example.com": Needs("immich", 2222, None, [], OWNER)})
+        album = Needs("immich", 2222, None, [], OWNER, [], [])
+        self.assertEqual(record.read_sites(), {**EARLIER_NEEDS, "album.example.com": album})
         record.CHANGE.write_text(json.dumps(CHANGE_2))
-        self.assertEqual(record.read_change(), Change(4, REQUEST, [22], undone=True))
+        self.assertEqual(record.read_change(), Change(4, EARLIER_REQUEST, [22], undone=True))
         record.CHANGE.write_text(json.dumps({**CHANGE_2, "request": None}))
         self.assertEqual(record.read_change(), Change(4, None, [22], undone=True))
 

@@ -116,6 +116,8 @@ test("configure asks on a terminal, shows no secret, and can be left at any ques
   await asked.answer("User there", ENTER);
   await asked.answer("File with the private key", keyFile + ENTER);
   await asked.answer("Address of Immich", ENTER);
+  // Debian's own page; the network of the sandbox's workstation is the first choice.
+  await asked.answer("80/tcp: nginx", ENTER);
   await asked.answer("Public addresses", ENTER);
   await asked.answer("Home networks that reach Immich", homeNetwork() + ENTER);
   await asked.answer("Email addresses", `anna@example.com, ben@example.com${ENTER}`);
@@ -130,6 +132,11 @@ test("configure asks on a terminal, shows no secret, and can be left at any ques
     [`${NAMESPACE}teamDomain`]: DEV.teamDomain,
     [`${NAMESPACE}sshHostKey`]: sshTarget.hostKey,
     [`${NAMESPACE}emails`]: ["anna@example.com", "ben@example.com"],
+    [`${NAMESPACE}keepOpen`]: [
+      expect.stringMatching(/^80\/tcp from 10\.77\./),
+      expect.stringMatching(/^80\/tcp from fd77:/),
+    ],
+    [`${NAMESPACE}closeOthers`]: "true",
     [`${NAMESPACE}originAddresses`]: ["198.51.100.10", "2001:db8:77::10"],
     [`${NAMESPACE}homeNetworks`]: [homeNetwork()],
     [`${NAMESPACE}apiToken`]: { secure: expect.any(String) as string },

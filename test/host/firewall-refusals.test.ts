@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { agentCommand } from "../../components/origin-host/agent.ts";
 import { startTestHost, stepInput, type TestHost } from "../support/host.ts";
 import type { Told } from "../support/payloads.ts";
-import { ALL_OPEN, fingerprint, LINE, listen, ONLY_SSH, PAYLOAD, reach, withFullDisk } from "./firewall-support.ts";
+import { ALL_OPEN, fingerprint, listen, PAYLOAD, reach, withFullDisk } from "./firewall-support.ts";
 
 let host: TestHost;
 let untouched: string;
@@ -136,16 +136,6 @@ describe("a full disk", () => {
     });
     expect(await reach((command) => host.fromStranger(command))).toEqual(ALL_OPEN);
   });
-});
-
-test("a user's own rule for SSH is enough", async () => {
-  await host.inside("ufw limit 22/tcp");
-  expect((await host.step("firewall", PAYLOAD)).said).toBe(LINE(1));
-  expect((await host.inside("cat /etc/ufw/user.rules /etc/ufw/user6.rules | grep -c 'tuple.* 22 '")).stdout).toBe(
-    "2\n",
-  );
-  expect(await reach((command) => host.fromStranger(command))).toEqual(ONLY_SSH);
-  await host.step("firewall-remove", PAYLOAD);
 });
 
 test("a kernel without IPv6 gets IPv4 rules, and the message says so", async () => {

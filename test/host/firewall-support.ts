@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import type { SshOptions } from "../../dev/sandbox/host/host.ts";
 import { commandAt } from "../../dev/sandbox/network/network.ts";
+import { run } from "../../dev/sandbox/run.ts";
 import type { CommandResult } from "../../dev/sandbox/sandbox.ts";
 import type { TestHost } from "../support/host.ts";
 import { PYTHON } from "../support/python.ts";
@@ -27,8 +28,11 @@ type IpVersion = "v4" | "v6";
 
 const ADDRESSES: Readonly<Record<IpVersion, string>> = { v4: "198.51.100.10", v6: "2001:db8:77::10" };
 
-export const LINE = (change: number, sshPort: number | string = 22) =>
-  `firewall change ${change}: port 443 is open to 3 IPv4 and 2 IPv6 ranges of Cloudflare, SSH on port ${sshPort} to everyone\n`;
+export const LINE = (change: number, sshPort: number | string = 22, ssh = "to everyone") =>
+  `firewall change ${change}: port 443 is open to 3 IPv4 and 2 IPv6 ranges of Cloudflare, SSH on port ${sshPort} ${ssh}\n`;
+
+/** What the line says of SSH where no rule of ours is needed. */
+export const BY_OWN_RULES = "as your own rules say";
 
 /** Confirms as the certificates step (`final` false) and the nginx step do, from a new connection. */
 export const confirm = (host: TestHost, final: boolean, way?: SshOptions): Promise<CommandResult> =>
@@ -54,10 +58,14 @@ export async function listen(host: TestHost): Promise<void> {
 
 const KNOCK = join(import.meta.dirname, "support/knock.py");
 
+/** The same as `reach` from a place in the host's own network. */
+export const reachFromLan = (host: TestHost, ports: readonly number[]): Promise<Record<string, string>> =>
+  reach((command) => run(["sh", "-c", command]), ports, { v4: host.address, v6: `fd77:${host.number}::2` });
+
 /** Places where an IP version's packets for a port go, by names that tell both. */
-const ways = (ports: readonly number[], versions: readonly IpVersion[]) =>
+const ways = (ports: readonly number[], versions: readonly IpVersion[], addresses = ADDRESSES) =>
   Object.fromEntries(
-    versions.flatMap((version) => ports.map((port) => [`${port}-${version}`, [ADDRESSES[version], port]])),
+    versions.flatMap((version) => ports.map((port) => [`${port}-${version}`, [addresses[version], port]])),
   );
 
 /**
@@ -67,9 +75,10 @@ const ways = (ports: readonly number[], versions: readonly IpVersion[]) =>
 export async function reach(
   from: (command: string) => Promise<CommandResult>,
   ports: readonly number[] = [22, 80, 443, 2283],
+  addresses = ADDRESSES,
 ): Promise<Record<string, string>> {
   const { code, stdout, stderr } = await from(
-    `${PYTHON} -IB '${KNOCK}' once '${JSON.stringify(ways(ports, ["v4", "v6"]))}'`,
+    `${PYTHON} -IB '${KNOCK}' once '${JSON.stringify(ways(ports, ["v4", "v6"], addresses))}'`,
   );
   if (code !== 0) throw new Error(`nobody knocked: ${stderr}`);
   return JSON.parse(stdout) as Record<string, string>;

@@ -44,8 +44,65 @@ test("packages that cannot be installed are reported in one line, and nothing el
   expect((await host.inside("ls /run/systemd/system /usr/local/lib")).stdout).not.toMatch(/nginx|ufw|immich-access/);
 });
 
+const REPOSITORY = "echo 'deb [trusted=yes] file:/opt/repository ./' >/etc/apt/sources.list";
+
+/** Installs a package of no content, which starts the unit of its name if it has one. */
+async function install(name: string, fields = ""): Promise<void> {
+  const control = `Package: ${name}\nVersion: 1\nArchitecture: all\nMaintainer: nobody <nobody@example.com>\n${fields}Description: ${name}\n`;
+  await host.inside(`mkdir -p /opt/${name}/DEBIAN && cat >/opt/${name}/DEBIAN/control`, { input: control });
+  const { code, stderr } = await host.inside(`cd /opt && dpkg-deb -b ${name} >/dev/null && dpkg -i ${name}.deb`);
+  expect({ code, stderr }).toMatchObject({ code: 0 });
+}
+
+const installed = async () => (await host.inside("dpkg-query -W -f '${Package} ${db:Status-Status}\\n' | sort")).stdout;
+
+/** The step, which must refuse the host in one line and leave its packages alone. */
+async function refusal(): Promise<string> {
+  const before = await installed();
+  const answer = await host.step("firewall", PAYLOAD);
+  expect(answer).toMatchObject({ code: 1, answer: "" });
+  expect(answer.said).toMatch(/^immich-access: [^\n]+; nothing has been changed\n$/);
+  expect(await installed()).toBe(before);
+  return answer.said;
+}
+
+test("a package of the owner's is not removed to make room: its name and the way out are one line", async () => {
+  await host.inside(REPOSITORY);
+  await install("netfilter-persistent");
+  await install("iptables-persistent", "Depends: netfilter-persistent\n");
+  expect(await refusal()).toMatch(
+    /apt-get would remove iptables-persistent and netfilter-persistent to install nginx and ufw and nftables; move its rules .* `apt-get remove iptables-persistent netfilter-persistent`; then run/,
+  );
+  await host.inside("dpkg --purge iptables-persistent netfilter-persistent");
+  await install("webfront", "Conflicts: nginx\n");
+  expect(await refusal()).toContain(
+    "apt-get would remove webfront to install nginx and ufw and nftables; if you can do without, run `apt-get remove webfront` on",
+  );
+  await host.inside("dpkg --purge webfront");
+});
+
+test.each(["firewalld", "netfilter-persistent"])("another firewall, %s, is named", async (name) => {
+  const unit =
+    "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n";
+  await host.inside(`cat >/etc/systemd/system/${name}.service && systemctl daemon-reload`, { input: unit });
+  for (const verb of ["start", "enable"]) {
+    await host.inside(`systemctl ${verb} ${name}`);
+    expect(await refusal()).toContain(`${name}.service sets this host's firewall, and ufw would fight with it; move`);
+    await host.inside(`systemctl disable --now ${name}`);
+  }
+  await host.inside(`rm /etc/systemd/system/${name}.service; systemctl daemon-reload`);
+});
+
+test("an nginx that is not the distribution's is named, with its file and port", async () => {
+  await host.inside("mkdir -p /opt/nginx/sbin; cp /usr/bin/python3 /opt/nginx/sbin/nginx");
+  await host.inside("systemd-run -q --unit other-nginx /opt/nginx/sbin/nginx -m http.server -d /run -b :: 8443");
+  await host.inside("until ss -Hltn sport = 8443 | grep -q .; do sleep 0.1; done");
+  expect(await refusal()).toContain("another nginx runs on this host (/opt/nginx/sbin/nginx, on port 8443), and");
+  await host.inside("systemctl stop other-nginx");
+});
+
 test("nginx, ufw and nftables are installed, and no port is open at any moment", async () => {
-  await host.inside("echo 'deb [trusted=yes] file:/opt/repository ./' >/etc/apt/sources.list");
+  await host.inside(REPOSITORY);
   const stop = strangerTries(host, { shut: [80] });
   const answer = await host.step("firewall", PAYLOAD);
   expect(await stop()).toBe("");

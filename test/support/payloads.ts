@@ -9,6 +9,9 @@ const DEFAULTS: Told = {
   owner: "immich-access/test/zone/",
   after: "the step before",
   homeNetworks: [],
+  sshFrom: [],
+  keepOpen: [],
+  closeOthers: true,
   teamDomain: null,
   audience: null,
 };

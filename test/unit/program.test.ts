@@ -181,6 +181,9 @@ describe("the host's steps", () => {
       sites: [{ hostname: "photos.example.com", serves: "immich", upstream: "127.0.0.1:2283" }],
       sshPort: 22,
       homeNetworks: [],
+      sshFrom: [],
+      keepOpen: [],
+      closeOthers: false,
       confirmSeconds: 120,
     });
     expect(payload("certificates-command")).toEqual({

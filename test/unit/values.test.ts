@@ -6,12 +6,13 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { homeNetworkProblem, isHostname, parseEndpoint, rangeProblem } from "../../settings/network.ts";
+import { networkProblem, openingProblem } from "../../settings/openings.ts";
 import { settingsSchema } from "../../settings/schema.ts";
 import { PYTHON } from "../support/python.ts";
 
 const host = join(import.meta.dirname, "../../host");
 
-type Kind = "hostname" | "endpoint" | "range4" | "range6" | "home" | "port";
+type Kind = "hostname" | "endpoint" | "range4" | "range6" | "home" | "network" | "opening" | "port";
 type Verdicts = Readonly<Record<"accepted" | "refused", readonly unknown[]>>;
 
 /** The table that the agent's tests run as well (host/tests/test_values.py). */
@@ -27,6 +28,8 @@ const JUDGES: Readonly<Record<Kind, (value: string) => boolean>> = {
   range4: range(false),
   range6: range(true),
   home: (value) => homeNetworkProblem(value) === undefined,
+  network: (value) => networkProblem(value) === undefined,
+  opening: (value) => openingProblem(value) === undefined,
   port: (value) => settingsSchema.shape.sshPort.safeParse(value).success,
 };
 
@@ -133,6 +136,13 @@ const VALUES: Readonly<Record<Kind, fc.Arbitrary<unknown>>> = {
   range4: near("range4", fc.oneof(ranges4, blocks4, around(fc.ipV4(), 32))),
   range6: near("range6", fc.oneof(ranges6, ranges6, around(fc.ipV6(), 128))),
   home: near("home", fc.oneof(homes, homes, around(fc.ipV4(), 32))),
+  network: near("network", fc.oneof(ranges4, ranges6, fc.ipV4())),
+  opening: near(
+    "opening",
+    fc
+      .tuple(ports, fc.constantFrom("", "/tcp", "/udp"), fc.oneof(ranges4, ranges6))
+      .map(([port, protocol, network]) => `${port.toString()}${protocol} from ${network}`),
+  ),
   port: fc.oneof(ports, ports.map(String), fc.constantFrom(null, true, 22.5, 1e30)),
 };
 

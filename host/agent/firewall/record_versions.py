@@ -61,4 +61,6 @@ def _of_version_2(needs: Mapping[str, Any]) -> dict[str, Any]:
         **{name: needs[name] for name in ("serves", "sshPort", "owner")},
         "upstream": None if port is None else f"127.0.0.1:{port}",
         "homeNetworks": [],
+        "sshFrom": [],
+        "keepOpen": [],
     }

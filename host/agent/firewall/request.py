@@ -1,8 +1,10 @@
 """The firewall step's request."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from agent.firewall.openings import Opening, parse_networks, parse_opening
+from agent.firewall.ssh_access import own_ssh_port
 from agent.ranges import Ranges, check_ranges, parse_home_network
 from agent.site import check_upstream, require_different
 
@@ -24,6 +26,10 @@ class Needs(NamedTuple):
     home_networks: Sequence[str]
     # The stack and host name that deployed the site last; None if a record of version 1 does not say
     owner: str | None
+    # The networks that a rule of ours for SSH lets in; anywhere if empty
+    ssh_from: Sequence[str] = ()
+    # What stays open besides SSH and 443
+    keep_open: Sequence[Opening] = ()
 
 
 class Request(NamedTuple):
@@ -34,12 +40,15 @@ class Request(NamedTuple):
     needs: Mapping[str, Needs]
     ranges: Ranges
     confirm_seconds: int
+    # Whether the step may shut what else the host serves; no later one asks again
+    close_others: bool = True
 
 
 def parse_request(payload: "FirewallPayload") -> Request:
     """Parses the step's payload; raises RefusedError for anything that cannot be applied."""
     ranges = parse_ranges(payload["ranges"]["ipv4"], payload["ranges"]["ipv6"])
-    return request_for(payload, parse_needs(payload, payload["owner"]), ranges)
+    request = request_for(payload, parse_needs(payload, payload["owner"]), ranges)
+    return request._replace(close_others=payload["closeOthers"])
 
 
 def request_for(payload: "FirewallPayload | DoctorPayload", needs: Mapping[str, Needs], ranges: Ranges) -> Request:
@@ -51,16 +60,25 @@ def parse_needs(payload: "FirewallPayload | DoctorPayload", owner: str | None) -
     """Each site's requirements of the firewall; raises RefusedError for a site that is there twice."""
     require_different([site["hostname"] for site in payload["sites"]])
     home = [str(parse_home_network(text)) for text in payload["homeNetworks"]]
+    ssh_from = parse_networks(payload["sshFrom"])
+    keep_open = [parse_opening(text) for text in payload["keepOpen"]]
     return {
         site["hostname"]: Needs(
             site["serves"],
-            payload["sshPort"],
+            own_ssh_port(payload["sshPort"]),
             check_upstream(site["upstream"]),
             home,
             owner,
+            ssh_from,
+            keep_open,
         )
         for site in payload["sites"]
     }
+
+
+def kept_open(sites: Iterable[Needs]) -> list[Opening]:
+    """What stays open for any of these sites, once each."""
+    return list(dict.fromkeys(opening for needs in sites for opening in needs.keep_open))
 
 
 def parse_ranges(ipv4: Sequence[str], ipv6: Sequence[str]) -> Ranges:

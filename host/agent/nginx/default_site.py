@@ -9,7 +9,7 @@ from hashlib import md5
 from pathlib import Path
 
 from agent.files import File, read, write, write_link
-from agent.firewall.connection import listeners
+from agent.listeners.sockets import listeners
 from agent.nginx import service
 from agent.nginx.layout import CONFIGURATION
 from agent.system import is_installed, run

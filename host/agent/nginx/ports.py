@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 
 from agent.errors import RefusedError
-from agent.firewall.connection import Listener, listeners
+from agent.listeners.sockets import Listener, listeners
 from agent.nginx import service
 from agent.nginx.listen import HTTPS_PORT, WILDCARDS, Endpoint, Listen
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from agent.errors import HostError, RefusedError
-from agent.firewall.connection import listeners
+from agent.listeners.sockets import listeners
 from agent.nginx.configuration import http_block
 from agent.nginx.layout import OWN, PREFIX
 from agent.nginx.listen import IPV6, Endpoint, cannot_reload, read_listens

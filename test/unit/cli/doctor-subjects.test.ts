@@ -55,6 +55,8 @@ describe("subjects", () => {
     expect(hosts[0]?.payload).toEqual({
       sshPort: 22,
       homeNetworks: [],
+      sshFrom: [],
+      keepOpen: [],
       confirmSeconds: 120,
       sites: [
         {

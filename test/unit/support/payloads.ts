@@ -43,7 +43,7 @@ const CONFIGURATIONS: readonly Readonly<Record<string, string>>[] = [
 
 /** Every payload that the program and its tools send in these configurations. */
 export async function allPayloads(): Promise<ToldStep[]> {
-  const told: ToldStep[] = [["survey", { hostname: "photos.example.com", sshPort: 22 }]];
+  const told: ToldStep[] = [["survey", { hostname: "photos.example.com", sshPort: 22, keepOpen: ["51820/udp"] }]];
   for (const changes of CONFIGURATIONS) {
     await run(changes);
     for (const command of ofType("Command")) {

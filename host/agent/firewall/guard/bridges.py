@@ -6,8 +6,8 @@ import re
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
-from agent.firewall.guard import docker_api
 from agent.firewall.plan import outside_interfaces
+from agent.listeners import engines
 from agent.system import run
 
 # What container engines call their bridges. The table has these names itself.
@@ -27,7 +27,7 @@ class Bridges(NamedTuple):
 def find_bridges() -> Bridges:
     """The host's bridges as they are now."""
     links = json.loads(run(["ip", "-j", "-d", "link", "show"]).stdout)
-    return sort_bridges(links, outside_interfaces(), docker_api.bridges())
+    return sort_bridges(links, outside_interfaces(), engines.bridges())
 
 
 def sort_bridges(links: Sequence[dict[str, Any]], default_routes: Collection[str], dockers: Collection[str]) -> Bridges:

@@ -7,10 +7,10 @@ import socket
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from agent.firewall.guard import docker_api
 from agent.firewall.guard.publications import Endpoint, Publication, published
 from agent.firewall.request import Needs
 from agent.firewall.rules import HTTPS_PORT
+from agent.listeners import engines
 from agent.ranges import Network
 from agent.site import SHARES, split_endpoint
 from agent.system import run
@@ -74,8 +74,8 @@ def own_port(upstream: str | None) -> int | None:
 
 
 def groups() -> list[list[str]]:
-    """The addresses of each container, as far as Docker tells."""
-    return [container.addresses for container in docker_api.containers()]
+    """The addresses of each container, as far as its engine tells."""
+    return [container.addresses for container in engines.containers() if container.addresses]
 
 
 def _ways_to(

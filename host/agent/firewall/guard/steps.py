@@ -11,14 +11,15 @@ from typing import NamedTuple
 from agent.errors import HostError, RefusedError
 from agent.files import File, files_replaced, files_to_change, read, write
 from agent.firewall import former_docker_user
-from agent.firewall.connection import listeners
 from agent.firewall.guard import publications, table
 from agent.firewall.guard.bridges import find_bridges
 from agent.firewall.guard.doors import Doors, find_doors, own_port
 from agent.firewall.installation import FOLDER, GUARD as UNIT
-from agent.firewall.plan import open_ssh_ports
 from agent.firewall.request import Needs
 from agent.firewall.rules import HTTPS_PORT
+from agent.firewall.ssh_access import open_ssh_ports
+from agent.listeners.publications import forget
+from agent.listeners.sockets import listeners
 from agent.system import is_installed, run
 
 FILE = Path("/etc/immich-access/guard.nft")
@@ -43,7 +44,7 @@ def plan_guard(modules: Mapping[str, str], sites: Mapping[str, Needs]) -> Guard:
 
 def replan_guard(modules: Mapping[str, str], sites: Mapping[str, Needs]) -> Guard:
     """The same, with what nft can tell since it was installed."""
-    publications.published.cache_clear()
+    forget()
     return plan_guard(modules, sites)
 
 
