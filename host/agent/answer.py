@@ -94,6 +94,11 @@ def publication(problem: str, remedy: str) -> dict[str, str]:
     return {"problem": problem, "remedy": remedy}
 
 
+def refusal(problem: str, remedy: str) -> dict[str, str]:
+    """Why the first `up` would stop, and what mends that."""
+    return {"problem": problem, "remedy": remedy}
+
+
 def opening(rule: str, port: int, delete: str) -> dict[str, object]:
     """A rule of ufw that opens a port to everyone."""
     return {"rule": rule, "port": port, "delete": delete}
@@ -105,12 +110,17 @@ def survey(
     publications: Sequence[Mapping[str, Any]],
     openings: Sequence[Mapping[str, Any]],
     sites: Sequence[str],
+    *,
+    refusals: Sequence[Mapping[str, str]],
+    unclear: Sequence[str],
 ) -> dict[str, object]:
-    """Of the step `survey`; `publications` are those of `publication`, `openings` those of `opening`."""
+    """Of the step `survey`; its parts are those of `publication`, `opening` and `refusal`."""
     return {
         "addresses": list(addresses),
         "immich": list(immich),
         "published": list(publications),
         "openings": list(openings),
         "sites": list(sites),
+        "refusals": list(refusals),
+        "unclear": list(unclear),
     }

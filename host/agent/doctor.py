@@ -18,16 +18,20 @@ from agent.access import client, installation as access
 from agent.errors import HostError
 from agent.files import files_to_change
 from agent.firewall import docker_user, installation, kernel, record, ufw
+from agent.firewall.ahead import find_obstacles
 from agent.firewall.confirmation import plan_for
 from agent.firewall.docker import refuse_published
 from agent.firewall.request import Request, parse_needs, request_for, upstreams
 from agent.lock import LOCK
 from agent.nginx import service, steps as nginx
 from agent.nginx.layout import RANGES
+from agent.port_holder import find_holder
 from agent.ranges import Ranges
 from agent.site_doctor import SiteExamination, read_text
 from agent.system import last_line, run
 from agent.task import Answer, Task
+from agent.ways_in.look import look_now
+from agent.ways_in.upstreams import Upstream
 
 if TYPE_CHECKING:
     from agent.payloads import DoctorPayload
@@ -73,6 +77,9 @@ class _Examination:
             "firewall-kernel": self._kernel,
             "firewall-change": self._change,
             "docker": self._docker,
+            "filter": self._filter,
+            "port": self._port,
+            "ways-in": self._ways_in,
             "nginx": self._nginx,
             "token-check": self._token_check,
             "ranges": self._ranges,
@@ -127,6 +134,29 @@ class _Examination:
             ports = " and ".join(str(port) for port in dropped)
             raise HostError(f"the rule for port {ports} is not the first in Docker's chain {docker_user.CHAIN}")
         return "Docker publishes nothing past nginx" if self._upstreams else "Immich runs on another host"
+
+    def _filter(self) -> str:
+        found = find_obstacles(self._require_request().ranges)
+        if found:
+            raise HostError("; ".join(f"{one.problem}: {one.remedy}" for one in found))
+        return "no rule ahead of ufw's keeps Cloudflare out of port 443"
+
+    def _port(self) -> str:
+        holder = find_holder()
+        if holder is not None:
+            raise HostError(f"{holder.problem}: {holder.remedy}")
+        return "nobody but nginx has port 443"
+
+    def _ways_in(self) -> str:
+        upstreams = [Upstream(one.site.serves, one.site.upstream) for one in self._sites]
+        sites = record.read_sites() if self._request is None else record.sites_with(self._request)
+        found = look_now(sites, upstreams)
+        if found.ways:
+            raise HostError("; ".join(f"{way.problem}: {way.remedy}" for way in found.ways))
+        if found.unclear:
+            raise _UnknownError("; ".join(found.unclear))
+        silent = f"; not asked: {', '.join(found.silent)}" if found.silent else ""
+        return f"asked {found.asked} ports that others can reach, and none leads past nginx's guard{silent}"
 
     def _nginx(self) -> str:
         service.require()

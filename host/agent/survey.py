@@ -1,29 +1,34 @@
 """The step `survey`: examines a host before the first deployment, to propose settings. It is read-only.
 
 Its answer has the host's own `addresses`; where Immich answers (`immich`); how Docker publishes it to everyone
-(`published`); which rules let strangers in (`openings`, each with the command that deletes it); and other `sites` of
-nginx with the same host name.
+(`published`); which rules let strangers in (`openings`, each with the command that deletes it); other `sites` of
+nginx with the same host name; why the first `up` would stop (`refusals`): another program on port 443, what filters
+ahead of ufw, a way to Immich past our server; and why it cannot be told whether there are more of these (`unclear`).
 """
 
 import contextlib
-import json
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from agent import answer
 from agent.errors import HostError
-from agent.firewall import ufw
+from agent.firewall import record, ufw
+from agent.firewall.ahead import KNOWN, find_obstacles
 from agent.firewall.docker import publication_problem
-from agent.firewall.plan import outside_interfaces, ssh_ports
+from agent.firewall.plan import ssh_ports
 from agent.firewall.rules import HTTPS_PORT, find_openings
 from agent.immich import require_immich
+from agent.listeners.addresses import outside_addresses, outside_interfaces
 from agent.listeners.publications import published_ports
 from agent.listeners.sockets import DOCKER_PROXY, listeners
 from agent.nginx import service
 from agent.nginx.defaults import foreign_sites
+from agent.port_holder import find_holder
 from agent.site import IMMICH
-from agent.system import is_installed, run
+from agent.system import is_installed
 from agent.task import Answer, Task
+from agent.ways_in.look import look_before_first
+from agent.ways_in.upstreams import Upstream
 
 if TYPE_CHECKING:
     from agent.payloads import SurveyPayload
@@ -40,27 +45,21 @@ def survey(task: Task) -> Answer:
     immich = _immich()
     ports = [int(endpoint.rpartition(":")[2]) for endpoint in immich]
     problems = [problem for port in ports if (problem := publication_problem(IMMICH, port, [])) is not None]
+    dump = service.configuration() if is_installed("nginx") else ""
+    holders = [holder] if (holder := find_holder(dump)) is not None else []
+    obstacles = find_obstacles(record.read_ranges() or KNOWN)
+    # The firewall step closes Immich's own ports, or refuses what opens them.
+    found = look_before_first(payload["hostname"], [Upstream(IMMICH, endpoint) for endpoint in immich], ports)
     facts = answer.survey(
-        addresses=_addresses(),
+        addresses=outside_addresses(outside_interfaces()),
         immich=immich,
         publications=[answer.publication(one.problem, one.remedy) for one in problems],
         openings=_openings({HTTPS_PORT, *ports}),
-        sites=foreign_sites(service.configuration(), payload["hostname"]) if is_installed("nginx") else [],
+        sites=foreign_sites(dump, payload["hostname"]),
+        refusals=[answer.refusal(one.problem, one.remedy) for one in (*holders, *obstacles, *found.ways)],
+        unclear=found.unclear,
     )
     return Answer("", facts)
-
-
-def _addresses() -> list[str]:
-    """The host's permanent addresses on the interfaces that lead to the internet."""
-    shown = run(["ip", "-j", "address", "show", "scope", "global"]).stdout
-    return [
-        address["local"]
-        for interface in json.loads(shown)
-        if interface.get("ifname") in outside_interfaces()
-        for address in interface.get("addr_info", [])
-        # For an address of another scope `ip` prints an empty object.
-        if "local" in address and not address.get("temporary") and not address.get("deprecated")
-    ]
 
 
 def _immich() -> list[str]:

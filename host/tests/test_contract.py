@@ -57,6 +57,8 @@ SAMPLES: dict[str, list[dict[str, object]]] = {
             publications=[answer.publication("Docker publishes Immich", "write a line")],
             openings=[answer.opening("allow 443", 443, "ufw delete allow 443")],
             sites=["/etc/nginx/sites-enabled/photos"],
+            refusals=[answer.refusal("caddy has port 443", "stop it")],
+            unclear=["Immich does not answer"],
         )
     ],
 }

@@ -13,7 +13,7 @@ import { run } from "../run.ts";
 /** What a small Debian server has, with what the host agent would install, so that tests need no package archive. */
 const PACKAGES = [
   ..."systemd systemd-sysv dbus openssh-server cron sudo python3 ca-certificates openssl".split(" "),
-  ..."iproute2 iptables procps passwd curl ufw nginx-light".split(" "),
+  ..."iproute2 iptables nftables procps passwd curl ufw nginx-light".split(" "),
 ];
 
 const DAY = 24 * 3600 * 1000;

@@ -22,9 +22,9 @@ from agent.firewall.ufw import (
     ufw_on_copy,
     value,
 )
+from agent.listeners.addresses import outside_interfaces
 from agent.listeners.sockets import listeners
 from agent.ranges import Ranges
-from agent.system import run
 
 
 class Plan(NamedTuple):
@@ -146,13 +146,3 @@ def _foreign_rules(files: Files, path: Path) -> list[str]:
     ours = tuple(f" comment={comment.encode().hex()}" for comment in (CLOUDFLARE, SSH))
     rules = re.findall(r"^### tuple ###.*\n(?:-A .*\n)*", text, re.MULTILINE)
     return [rule for rule in rules if not rule.partition("\n")[0].endswith(ours)]
-
-
-def outside_interfaces() -> set[str]:
-    """The interfaces that lead to the internet."""
-    routes = [
-        line.split()
-        for family in ("-4", "-6")
-        for line in run(["ip", family, "-o", "route", "show", "default"], check=False).stdout.splitlines()
-    ]
-    return {words[words.index("dev") + 1] for words in routes if "dev" in words}

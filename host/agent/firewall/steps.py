@@ -8,15 +8,18 @@ from agent import answer, packages
 from agent.errors import HostError, RefusedError
 from agent.files import files_replaced, files_to_change, read
 from agent.firewall import confirmation, docker_user, installation, kernel, record, ufw
+from agent.firewall.ahead import refuse_obstacles
 from agent.firewall.docker import refuse_published
 from agent.firewall.plan import Plan, open_ssh_ports, plan_ranges, ssh_ports
 from agent.firewall.record_version_1 import served_by
 from agent.firewall.request import Needs, parse_ranges, parse_request, upstreams
 from agent.nginx import real_ip
 from agent.nginx.layout import LAYOUTS, enabled_sites
+from agent.port_holder import refuse_holder
 from agent.ranges import Ranges, check_update
 from agent.system import is_installed
 from agent.task import Answer, Task
+from agent.ways_in.look import look_ahead, look_now, refuse_ways_in, untold
 
 if TYPE_CHECKING:
     from agent.payloads import FirewallPayload
@@ -34,6 +37,10 @@ def firewall(task: Task) -> Answer:
     ssh_ports(wanted.ssh_port)
     for serves, port in upstreams(wanted.needs):
         refuse_published(serves, port, dropped)
+    refuse_holder()
+    refuse_obstacles(wanted.ranges)
+    found = look_ahead(sites, wanted.ranges)
+    refuse_ways_in(found)
     absent = packages.missing(PROGRAMS)
     if absent:
         packages.install(absent)
@@ -51,7 +58,8 @@ def firewall(task: Task) -> Answer:
             installation.activate(docker_user=bool(dropped))
     has_ipv6 = 6 in plan.versions
     return Answer(
-        _line(number, wanted.ranges, ports, has_ipv6), answer.firewall(number, ports, wanted.ranges, has_ipv6)
+        _line(number, wanted.ranges, ports, has_ipv6) + untold(found),
+        answer.firewall(number, ports, wanted.ranges, has_ipv6),
     )
 
 
@@ -115,7 +123,12 @@ def refresh(task: Task) -> Answer:
             raise HostError("ufw is disabled, so everyone reaches this host; run `ufw enable` on it")
         with _plan_applied(plan, open_ssh_ports()), files_replaced(files_to_change(record.ranges_file(ranges))):
             real_ip.install(ranges.ipv4, ranges.ipv6)
-    return Answer(f"Cloudflare has {len(ranges.ipv4)} IPv4 and {len(ranges.ipv6)} IPv6 ranges")
+    says = f"Cloudflare has {len(ranges.ipv4)} IPv4 and {len(ranges.ipv6)} IPv6 ranges"
+    # Last: whatever it finds, the ranges are current.
+    found = look_now(record.read_sites())
+    if found.ways:
+        raise HostError("; ".join(f"{way.problem}: {way.remedy}" for way in found.ways))
+    return Answer(says + untold(found))
 
 
 @contextmanager
