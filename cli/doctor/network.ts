@@ -2,6 +2,8 @@
 
 import https from "node:https";
 import net from "node:net";
+import { networkInterfaces } from "node:os";
+import { sameEndpoint } from "../../settings/network.ts";
 
 /**
  * Sends connections for one host and port to another, as curl's --connect-to does. In `from` an empty port means any,
@@ -33,6 +35,13 @@ export interface Network {
 export function destination({ detours }: Network, host: string, port: number): { host: string; port: number } {
   const detour = detours.find(({ from }) => from.host === host && (from.port === undefined || from.port === port));
   return detour ? { host: detour.to.host, port: detour.to.port ?? port } : { host, port };
+}
+
+/** Whether an address, or `localhost`, is this machine's own. */
+export function isThisMachine(host: string): boolean {
+  const own = ["localhost", ...Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map((one) => one.address))];
+  const endpoint = (text: string) => (net.isIPv6(text) ? `[${text.split("%")[0] ?? ""}]:1` : `${text}:1`);
+  return own.some((address) => sameEndpoint(endpoint(address), endpoint(host)));
 }
 
 /** The response to a request. */

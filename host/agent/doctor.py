@@ -106,17 +106,17 @@ class _Examination:
         wanted = self._require_request()
         plan, ports = plan_for(wanted)
         if ufw.value(plan.former, ufw.CONFIGURATION, "ENABLED") != "yes":
-            raise HostError("ufw is disabled, so everyone reaches every port of this host")
+            raise HostError("ufw is disabled, so it keeps nobody from this host's ports")
         changed = files_to_change(plan.wanted)
         if changed:
             raise HostError(f"{', '.join(str(path) for path in changed)} differ from what was deployed")
         ssh = " and ".join(str(port) for port in ports)
-        return f"port 443 only from {len(wanted.ranges.ipv4)} + {len(wanted.ranges.ipv6)} ranges, SSH on port {ssh}"
+        return f"ufw opens port 443 to {len(wanted.ranges.ipv4)} + {len(wanted.ranges.ipv6)} ranges, and SSH on port {ssh}"
 
     def _kernel(self) -> str:
         if not kernel.in_force(ufw.current()):
             raise HostError("the kernel's rules are not those in ufw's files")
-        return "the kernel filters as ufw's files say"
+        return "the kernel has the rules of ufw's files"
 
     def _change(self) -> str:
         if record.read_armed() is not None:
@@ -169,7 +169,7 @@ class _Examination:
             raise HostError("nginx does not start at boot")
         if service.is_unfinished():
             raise HostError("nginx may not have loaded the last change of its files")
-        return "runs, also after a reboot"
+        return "runs, and is enabled at boot"
 
     def _token_check(self) -> str:
         names = [one.site.name for one in self._sites if one.site.token_check]
@@ -192,7 +192,7 @@ class _Examination:
         if run(["systemctl", "is-failed", "--quiet", access.REFRESH], check=False).returncode == 0:
             raise HostError(f"the last refresh of Access's keys failed: {_last_words(access.REFRESH)}")
         signed = "this site" if len(names) == 1 else "each site"
-        return f"admits what Access has signed for {signed}, by {known[names[0]]['keys']} keys"
+        return f"the verifier has {known[names[0]]['keys']} keys of Access and the application of {signed}"
 
     def _locked_out(self, known: Mapping[str, Any] | None, name: str) -> str | None:
         """Why the verifier would reject a site's visitors, judged by its status; None if it admits them."""
@@ -207,7 +207,7 @@ class _Examination:
         recorded = self._require_request().ranges
         if _nginx_ranges() != recorded:
             raise HostError(f"{RANGES} has other ranges than the firewall")
-        return f"{len(recorded.ipv4)} + {len(recorded.ipv6)} ranges in ufw and nginx"
+        return f"nginx's file has the {len(recorded.ipv4)} + {len(recorded.ipv6)} ranges that the firewall was given last"
 
     def _timer(self) -> str:
         for verb, trouble in (("is-enabled", "is not enabled"), ("is-active", "does not run")):
@@ -218,13 +218,13 @@ class _Examination:
         since = time.time() - STAMP.stat().st_mtime
         if since > OVERDUE_SECONDS:
             raise HostError(f"the last refresh was {int(since / 86400)} days ago")
-        return f"last due {int(since / 3600)} h ago"
+        return f"enabled, and started last {int(since / 3600)} h ago"
 
     def _agent(self) -> str:
         changed = files_to_change(installation.wanted_files(self._modules))
         if changed:
             raise HostError(f"{len(changed)} files of {installation.FOLDER} or its units differ from this checkout")
-        return "the refresh runs this checkout's version"
+        return "the installed agent and its units are this checkout's"
 
 
 def _site_report(examination: SiteExamination) -> dict[str, object]:

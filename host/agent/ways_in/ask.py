@@ -27,7 +27,6 @@ _LENGTH = re.compile(rb"\r\ncontent-length:\s*(\d+)\r\n", re.IGNORECASE)
 # Reasons in OpenSSL's words for which the other side does speak TLS
 _NOT_TLS = ("WRONG_VERSION_NUMBER", "UNEXPECTED_EOF", "PACKET_LENGTH", "RECORD_LAYER", "UNKNOWN_PROTOCOL")
 _WANTS_HTTP2 = "NO_APPLICATION_PROTOCOL"
-_WANTS_CERTIFICATE = ("CERTIFICATE_REQUIRED", "HANDSHAKE_FAILURE", "BAD_CERTIFICATE")
 
 
 class Place(NamedTuple):
@@ -37,7 +36,7 @@ class Place(NamedTuple):
     port: int
     # Whether the request may seem to come from nowhere in particular; only listeners of the host itself take that
     is_own: bool
-    names: Sequence[str]
+    names: tuple[str, ...]
 
 
 class Reply(NamedTuple):
@@ -70,10 +69,6 @@ class _Speaks(NamedTuple):
 
 class _NoHttpError(Exception):
     """It speaks something else than HTTP."""
-
-
-class _CertificateWantedError(Exception):
-    """It wants a client certificate."""
 
 
 def ask(places: Sequence[Place], paths: Sequence[str], seconds: float = SECONDS) -> list[Outcome]:
@@ -118,9 +113,8 @@ async def _ask_place(place: Place, paths: Sequence[str], end: float) -> Outcome:
     for task, (path, _, _) in zip(tasks, asked, strict=True):
         if task in done and task.exception() is None:
             replies[path].append(task.result())
-    unwilling = any(isinstance(task.exception(), _CertificateWantedError) for task in done)
-    if unwilling and not any(replies.values()):
-        return Outcome(replies, "wants a client certificate that this host does not have", is_http=False)
+    if speaks.tls and not late and not any(replies.values()):
+        return Outcome(replies, "closes every connection over TLS; it may want a client certificate", is_http=False)
     return Outcome(replies, "did not answer in time" if late else "", is_http=True)
 
 
@@ -204,12 +198,9 @@ async def _reply(place: Place, speaks: _Speaks, server: str, name: str, path: st
         text = http2.request(host, path, speaks.tls)
         response = http2.read(await _exchange(place, tls, text, protocol="h2"))
         return Reply(name, response.is_ok, response.body, speaks.tls)
-    try:
-        data = await _exchange(place, tls, _request(host, path))
-    except ssl.SSLError as error:
-        if _is_reason(error, *_WANTS_CERTIFICATE):
-            raise _CertificateWantedError from None
-        raise
+    data = await _exchange(place, tls, _request(host, path))
+    if not data:
+        raise ConnectionResetError
     head, _, body = data.partition(b"\r\n\r\n")
     return Reply(name, head[8:12] == b" 200", body, speaks.tls)
 

@@ -89,7 +89,11 @@ def find_ways_in(
             if one.trouble:
                 (unclear if one.is_http else silent).append(f"port {door.port} ({door.holder}) {one.trouble}")
     down = [one for one in upstreams if health[one.endpoint] is None]
-    web = [door for door in doors if any(any(one.replies.values()) for one in (outcomes[p] for p in door.places))]
+    web = [
+        door
+        for door in doors
+        if any(any(outcomes[place].replies.values()) for place in door.places) and _may_pass(door, servers)
+    ]
     for upstream in down if web else ():
         ports = ", ".join(f"{door.port} ({door.holder})" for door in web)
         unclear.append(
@@ -151,9 +155,9 @@ def _published_door(one: Publication, names: Collection[str]) -> _Door:
     return _Door(one.port, name, closing, opening, [place], named, is_nginx=False)
 
 
-def _asked_names(names: Collection[str], named: Mapping[str, str]) -> list[str]:
+def _asked_names(names: Collection[str], named: Mapping[str, str]) -> tuple[str, ...]:
     """The names to ask for: none, the sites', those that the program serves, and an unknown one."""
-    return list(dict.fromkeys(["", *names, *list(named)[:_MOST_NAMES], UNKNOWN_NAME]))
+    return tuple(dict.fromkeys(["", *names, *list(named)[:_MOST_NAMES], UNKNOWN_NAME]))
 
 
 def _first_of_each_version(found: Sequence[Publication]) -> list[Publication]:
@@ -204,6 +208,11 @@ def _is_explained(door: _Door, hit: Sequence[str], servers: Sequence[Server], wr
     return all(one is not None and (one.place in written or one.is_for_home) for one in chosen)
 
 
+def _may_pass(door: _Door, servers: Sequence[Server]) -> bool:
+    """Whether a door may pass requests on: nginx's text tells where it does not."""
+    return not door.is_nginx or any(one.passes and one.listen_on(door.port) is not None for one in servers)
+
+
 def _chosen_server(servers: Sequence[Server], port: int, name: str) -> Server | None:
     """The server that nginx chooses for a name, among those that are not ours; None if it cannot be told."""
     here = [one for one in servers if one.listen_on(port) is not None]
@@ -227,11 +236,8 @@ def _answering(door: _Door, serves: str, hit: Sequence[str], servers: Sequence[S
     place = chosen.place if chosen is not None else door.named.get(hit[0], "")
     names = [name for name in hit if name != UNKNOWN_NAME]
     asked = "any name" if UNKNOWN_NAME in hit else " and ".join(name or "no name" for name in names[:3])
-    where = f" ({place})" if place else ""
-    problem = (
-        f"{door.holder}{where} answers as {WHAT[serves]} on port {door.port} under {asked}, past Access, and "
-        f"{door.opening.says}"
-    )
+    who = f"{NGINX if door.is_nginx else door.holder} ({place})" if place else door.holder
+    problem = f"{who} answers as {WHAT[serves]} on port {door.port} under {asked}, past Access, and {door.opening.says}"
     closing = _server_removal(place) if door.is_nginx and place else door.closing
     return WayIn(problem, _remedy(closing, door.opening))
 

@@ -34,11 +34,9 @@ class Opening(NamedTuple):
 
     @property
     def says(self) -> str:
-        """A relative clause for people."""
-        whom = (
-            "Cloudflare's addresses, from which each of its customers can send" if self.only_cloudflare else "everyone"
-        )
-        return f"{self.by} opens to {whom}"
+        """What it does, for people."""
+        cloudflare = "Cloudflare's addresses, from which each of its customers can send"
+        return f"{self.by} opens that port to {cloudflare if self.only_cloudflare else 'everyone'}"
 
 
 class Filter(NamedTuple):
