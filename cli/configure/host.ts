@@ -26,8 +26,9 @@ export async function surveyHost(
 }
 
 /** Tasks on the host before the first `pulumi up`, which otherwise stops with the same messages. */
-export function hostTasks({ openings, sites }: Survey, hostname: string): string[] {
+export function hostTasks({ openings, sites, refusals }: Survey, hostname: string): string[] {
   return [
+    ...refusals.map(({ problem, remedy }) => `${problem}: ${remedy}`),
     ...openings.map(
       (opening) =>
         `ufw's rule "${opening.rule}" opens port ${opening.port.toString()} to everyone: run \`${opening.delete}\` on the host`,

@@ -47,18 +47,32 @@ export async function askAgent<S extends "doctor" | "survey">(
   step: S,
   payload: Payload<S>,
 ): Promise<Answer<S>> {
-  const command = `test -x /usr/bin/python3 && ${agentCommand(step)}`;
+  const command = `${NEEDS_PYTHON} && ${agentCommand(step)}`;
   const input = agentInput({ revision: 0, payload: checkedPayload(step, payload) });
   const where = `${connection.sshAddress}:${connection.sshPort.toString()}`;
   const { code, stdout, stderr } = await patiently(where, () => execute(connection, command, input));
   if (code === 0) return readAnswer(step, stdout);
-  const said = stderr
-    .trim()
-    .split("\n")
-    .at(-1)
-    ?.replace(/^immich-access: /, "");
-  throw new Error(said ? `the host says: ${printable(said)}` : "/usr/bin/python3 is missing on the host");
+  throw new Error(whyNoAnswer(code, stdout, stderr));
 }
+
+/** Says so where there is no Python, as a forced command or a login script that ends by itself would not. */
+const NEEDS_PYTHON = `sh -c 'test -x /usr/bin/python3 || { echo "immich-access: /usr/bin/python3 is missing" >&2; exit 1; }'`;
+
+/** Why a login has ended without an answer, in the host's own words. */
+export function whyNoAnswer(code: number, stdout: string, stderr: string): string {
+  const said = lastLine(stderr) ?? lastLine(stdout);
+  if (said?.startsWith("immich-access: ")) return `the host says: ${said.slice("immich-access: ".length)}`;
+  const words = said === undefined ? "without a word" : `with the words ${JSON.stringify(said)}`;
+  return `the login has ended with status ${code.toString()} ${words}; see what \`ssh\` prints as that user`;
+}
+
+/** The last line of a program's output that says something, fit to be printed. */
+const lastLine = (output: string): string | undefined =>
+  output
+    .split("\n")
+    .map((line) => line.replace(/\p{C}/gu, "").trim())
+    .findLast((line) => line !== "")
+    ?.slice(0, 300);
 
 /** The types of host key that the program pins, in order of preference. */
 const HOST_KEYS = ["ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521"] as const;

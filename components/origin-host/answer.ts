@@ -126,6 +126,13 @@ const surveyAnswer = {
       home: z.array(text),
     }),
   ),
+  /**
+   * Why the first `up` would stop, and what mends that: another program on port 443, a rule ahead of ufw's that keeps
+   * Cloudflare out, a way to Immich past this program's server.
+   */
+  refusals: z.array(z.strictObject({ problem: text, remedy: text })),
+  /** Why it cannot be told whether there are more ways to Immich. */
+  unclear: z.array(text),
 };
 
 const envelope = <S extends StepName, T extends z.core.$ZodLooseShape>(step: S, shape: T) =>

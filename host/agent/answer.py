@@ -101,6 +101,11 @@ def examination(
     return {"checks": checks, "sites": sites, "facts": facts}
 
 
+def refusal(problem: str, remedy: str) -> dict[str, str]:
+    """Why the first `up` would stop, and what mends that."""
+    return {"problem": problem, "remedy": remedy}
+
+
 def opening(rule: str, port: int, delete: str) -> dict[str, object]:
     """A rule of ufw that opens a port to everyone."""
     return {"rule": rule, "port": port, "delete": delete}
@@ -119,8 +124,10 @@ def survey(
     sites: Sequence[str],
     *,
     closing: Sequence[Mapping[str, Any]],
+    refusals: Sequence[Mapping[str, str]],
+    unclear: Sequence[str],
 ) -> dict[str, object]:
-    """Of the step `survey`; `openings` are those of `opening`, `closing` those of `closing_service`."""
+    """Of the step `survey`; its parts are those of `opening`, `closing_service` and `refusal`."""
     return {
         "addresses": list(addresses),
         "networks": list(networks),
@@ -128,4 +135,6 @@ def survey(
         "openings": list(openings),
         "sites": list(sites),
         "closing": list(closing),
+        "refusals": list(refusals),
+        "unclear": list(unclear),
     }

@@ -1,30 +1,36 @@
 """The step `survey`: examines a host before the first deployment, to propose settings. It is read-only.
 
 Its answer has the host's own `addresses`; the private `networks` that it is in; where Immich answers (`immich`); which
-rules admit strangers (`openings`, each with the command that deletes it); and other `sites` of nginx with the same
-host name.
+rules admit strangers (`openings`, each with the command that deletes it); other `sites` of nginx with the same host
+name; what the firewall would shut (`closing`); why the first `up` would stop (`refusals`): another program on port 443,
+what filters ahead of ufw, a way to Immich past our server; and why it cannot be told whether there are more of these
+(`unclear`).
 """
 
 import contextlib
-import json
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from agent import answer
 from agent.errors import HostError
-from agent.firewall import closing, ufw
+from agent.firewall import closing, record, ufw
+from agent.firewall.ahead import KNOWN, find_obstacles
 from agent.firewall.guard.home import own_networks
 from agent.firewall.openings import Opening, parse_opening
-from agent.firewall.plan import outside_interfaces
 from agent.firewall.rules import HTTPS_PORT, find_openings
 from agent.firewall.ssh_access import SshPorts, ssh_ports
 from agent.immich import require_immich
+from agent.listeners.addresses import outside_addresses, outside_interfaces
 from agent.listeners.publications import DOCKER_PROXY, published_ports
 from agent.listeners.sockets import listeners
 from agent.nginx import service
 from agent.nginx.defaults import foreign_sites
-from agent.system import is_installed, run
+from agent.port_holder import find_holder
+from agent.site import IMMICH
+from agent.system import is_installed
 from agent.task import Answer, Task
+from agent.ways_in.look import look_before_first
+from agent.ways_in.upstreams import Upstream
 
 if TYPE_CHECKING:
     from agent.payloads import SurveyPayload
@@ -41,13 +47,20 @@ def survey(task: Task) -> Answer:
     kept = [parse_opening(text) for text in payload["keepOpen"]]
     immich = _immich()
     ports = [int(endpoint.rpartition(":")[2]) for endpoint in immich]
+    dump = service.configuration() if is_installed("nginx") else ""
+    holders = [holder] if (holder := find_holder(dump)) is not None else []
+    obstacles = find_obstacles(record.read_ranges() or KNOWN)
+    # The firewall step closes Immich's own ports.
+    found = look_before_first(payload["hostname"], [Upstream(IMMICH, endpoint) for endpoint in immich], ports)
     facts = answer.survey(
-        addresses=_addresses(),
+        addresses=outside_addresses(outside_interfaces()),
         networks=own_networks(),
         immich=immich,
         openings=_openings({HTTPS_PORT, *ports}),
-        sites=foreign_sites(service.configuration(), payload["hostname"]) if is_installed("nginx") else [],
+        sites=foreign_sites(dump, payload["hostname"]),
         closing=_closing(ssh, ports, kept),
+        refusals=[answer.refusal(one.problem, one.remedy) for one in (*holders, *obstacles, *found.ways)],
+        unclear=found.unclear,
     )
     return Answer("", facts)
 
@@ -63,19 +76,6 @@ def _closing(ssh: SshPorts, immich: Collection[int], kept: Sequence[Opening]) ->
             closing.home_openings(one, networks),
         )
         for one in closing.services_to_shut(ssh.all, immich, kept, networks)
-    ]
-
-
-def _addresses() -> list[str]:
-    """The host's permanent addresses on the interfaces that lead to the internet."""
-    shown = run(["ip", "-j", "address", "show", "scope", "global"]).stdout
-    return [
-        address["local"]
-        for interface in json.loads(shown)
-        if interface.get("ifname") in outside_interfaces()
-        for address in interface.get("addr_info", [])
-        # For an address of another scope `ip` prints an empty object.
-        if "local" in address and not address.get("temporary") and not address.get("deprecated")
     ]
 
 

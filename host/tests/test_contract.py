@@ -68,6 +68,8 @@ SAMPLES: dict[str, list[dict[str, object]]] = {
                 answer.closing_service("8123/tcp", "python3", ["everyone"], ["8123/tcp from 192.168.1.0/24"]),
                 answer.closing_service("51820/udp", "WireGuard wg0", ["everyone"], []),
             ],
+            refusals=[answer.refusal("caddy has port 443", "stop it")],
+            unclear=["Immich does not answer"],
         )
     ],
 }

@@ -47,12 +47,12 @@ export const confirm = (host: TestHost, final: boolean, way?: SshOptions): Promi
 export const undone = (host: TestHost): Promise<CommandResult> =>
   host.inside("while [ -e /var/lib/immich-access/firewall-armed.json ]; do sleep 0.2; done", { timeout: 60_000 });
 
-/** Has something listen on the ports of nginx and Immich, on every address. */
+/** Has nginx listen on port 443 and something on Immich's, on every address. */
 export async function listen(host: TestHost): Promise<void> {
-  for (const port of [443, 2283]) {
-    await host.inside(`systemd-run -q --unit listen-${port} /usr/bin/python3 -m http.server -d /run -b :: ${port}`);
-  }
-  const ready = 'until [ "$(ss -Hltn sport = 443 or sport = 2283 | wc -l)" = 2 ]; do sleep 0.1; done';
+  const server = "server { listen 443; listen [::]:443; return 204; }";
+  await host.inside(`echo '${server}' >/etc/nginx/conf.d/listen.conf; systemctl restart nginx`);
+  await host.inside("systemd-run -q --unit listen-2283 /usr/bin/python3 -m http.server -d /run -b :: 2283");
+  const ready = 'until [ "$(ss -Hltn sport = 443 or sport = 2283 | wc -l)" = 3 ]; do sleep 0.1; done';
   await host.inside(ready, { timeout: 20_000 });
 }
 

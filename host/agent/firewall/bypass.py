@@ -48,13 +48,22 @@ def find_kernel_opening(listed: Sequence[Entry], port: int, outside: Collection[
     return find_opening(chains, ["INPUT"], port, outside)
 
 
-def _read_frame(path: Path, tool: str) -> list[Entry]:
-    return parse_entries(path.read_text(errors="replace").splitlines(), tool, str(path)) if path.exists() else []
+def frame_entries(version: int) -> list[Entry]:
+    """The rules in the files around ufw's own rules."""
+    texts = {path: path.read_text(errors="replace") for path in FRAMES[version] if path.exists()}
+    return [
+        entry for path, text in texts.items() for entry in parse_entries(text.splitlines(), TOOL[version], str(path))
+    ]
+
+
+def input_chains(version: int) -> list[str]:
+    """The chains, apart from those that ufw fills itself, which a packet for the host may enter first."""
+    places = ("before-logging", "before", "after", "after-logging")
+    return ["INPUT", *(f"{_prefix(version)}-{place}-input" for place in places)]
 
 
 def _find_frame_opening(frames: Sequence[Entry], version: int, port: int, outside: Collection[str]) -> Entry | None:
-    starts = [f"{_prefix(version)}-{place}-input" for place in ("before-logging", "before", "after", "after-logging")]
-    return find_opening(by_chain(frames), ["INPUT", *starts], port, outside)
+    return find_opening(by_chain(frames), input_chains(version), port, outside)
 
 
 def _refuse_frame(frame: Entry | None, now: Entry | None, trouble: str) -> None:

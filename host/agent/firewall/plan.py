@@ -32,8 +32,8 @@ from agent.firewall.ufw import (
     ufw_on_copy,
     value,
 )
+from agent.listeners.addresses import outside_interfaces
 from agent.ranges import Network, Ranges
-from agent.system import run
 
 
 # The networks that may use a port of the host
@@ -203,13 +203,3 @@ def foreign_rules(files: Files, path: Path) -> list[str]:
     ours = tuple(f" comment={comment.encode().hex()}" for comment in OURS)
     rules = re.findall(r"^### tuple ###.*\n(?:-A .*\n)*", text, re.MULTILINE)
     return [rule for rule in rules if not rule.partition("\n")[0].endswith(ours)]
-
-
-def outside_interfaces() -> set[str]:
-    """The interfaces that lead to the internet."""
-    routes = [
-        line.split()
-        for family in ("-4", "-6")
-        for line in run(["ip", family, "-o", "route", "show", "default"], check=False).stdout.splitlines()
-    ]
-    return {words[words.index("dev") + 1] for words in routes if "dev" in words}

@@ -8,6 +8,7 @@ from agent import answer, packages
 from agent.errors import HostError, RefusedError
 from agent.files import files_replaced, files_to_change, read
 from agent.firewall import closing, confirmation, former_docker_user, installation, kernel, record, ufw
+from agent.firewall.ahead import refuse_obstacles
 from agent.firewall.guard import steps as guard
 from agent.firewall.original import restore_boot, returned
 from agent.firewall.plan import Home, Plan, SshEntrance, plan_ranges, plan_removal
@@ -17,9 +18,11 @@ from agent.firewall.rules import ANYWHERE, SSH
 from agent.firewall.ssh_access import open_ssh_ports, ssh_ports
 from agent.nginx import real_ip
 from agent.nginx.layout import LAYOUTS, enabled_sites
+from agent.port_holder import refuse_holder
 from agent.ranges import Ranges, check_update
 from agent.system import is_installed
 from agent.task import Answer, Task
+from agent.ways_in.look import look_ahead, look_now, refuse_ways_in, untold
 
 if TYPE_CHECKING:
     from agent.payloads import FirewallPayload
@@ -37,6 +40,10 @@ def firewall(task: Task) -> Answer:
     guard.refuse_upstreams(wanted.needs, sites)
     door_guard = guard.plan_guard(task.modules, sites)
     guard.refuse_unsupported(door_guard)
+    refuse_holder()
+    refuse_obstacles(wanted.ranges)
+    found = look_ahead(sites, wanted.ranges)
+    refuse_ways_in(found)
     if not wanted.close_others:
         _refuse_silent_closing(sites, ports.all, door_guard.doors.host_ports)
     absent = packages.missing(PROGRAMS)
@@ -60,7 +67,8 @@ def firewall(task: Task) -> Answer:
                 installation.activate()
     has_ipv6 = 6 in plan.versions
     return Answer(
-        _line(number, wanted.ranges, plan.ssh, has_ipv6), answer.firewall(number, plan.ssh, wanted.ranges, has_ipv6)
+        _line(number, wanted.ranges, plan.ssh, has_ipv6) + untold(found),
+        answer.firewall(number, plan.ssh, wanted.ranges, has_ipv6),
     )
 
 
@@ -164,7 +172,11 @@ def refresh(task: Task) -> Answer:
         raise HostError(f"{error}; {trouble}" if trouble else str(error)) from None
     if trouble is not None:
         raise HostError(trouble)
-    return Answer(f"Cloudflare has {len(ranges.ipv4)} IPv4 and {len(ranges.ipv6)} IPv6 ranges")
+    # Last: whatever it finds, the ranges are current.
+    found = look_now(record.read_sites())
+    if found.ways:
+        raise HostError("; ".join(f"{way.problem}: {way.remedy}" for way in found.ways))
+    return Answer(f"Cloudflare has {len(ranges.ipv4)} IPv4 and {len(ranges.ipv6)} IPv6 ranges{untold(found)}")
 
 
 def _refresh_ranges(fetched: Mapping[str, Any], home: Home) -> Ranges:

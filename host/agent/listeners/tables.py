@@ -2,35 +2,46 @@
 
 import functools
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from agent.system import is_installed, run
 
 TOOLS = {4: "iptables", 6: "ip6tables"}
-# The tables that the legacy form of iptables has filled; reading the tables themselves would create them.
+# The tables that the legacy form of iptables has filled. Reading the tables themselves would create them.
 LEGACY_TABLES = {4: Path("/proc/net/ip_tables_names"), 6: Path("/proc/net/ip6_tables_names")}
 
+_CHAIN = re.compile(r":(\S+) (\S+) \[")
 
-def rule_listings(table: str) -> list[tuple[int, list[str]]]:
-    """The rules of a table as `iptables -S` lists them, with the IP version; of each form that has the table."""
-    return [(version, rules) for version, _, rules in tool_listings(table)]
+
+class Listing(NamedTuple):
+    """The tables of one form of iptables for one IP version."""
+
+    version: int
+    # The program that lists and deletes the rules, such as ip6tables-legacy
+    tool: str
+    # Whether the host's ufw uses another form, so that packets pass both
+    is_other_form: bool
+    # By the table's name: its chains and rules, as `iptables -S` lists them
+    tables: Mapping[str, list[str]]
 
 
 @functools.cache
-def tool_listings(table: str) -> list[tuple[int, str, list[str]]]:
-    """The same with the program that lists and deletes the rules. Read once per step."""
-    found: list[tuple[int, str, list[str]]] = []
+def listings() -> list[Listing]:
+    """All of them, read once per step."""
+    found: list[Listing] = []
     for version, tool in TOOLS.items():
-        if not is_installed(tool):
-            continue
-        for program in (tool, *_other_form(tool, version, table)):
-            # A kernel without IPv6, or without this table, has no rules there.
-            listing = run([program, "-w", "10", "-t", table, "-S"], check=False).stdout.splitlines()
-            if listing:
-                found.append((version, program, listing))
+        if is_installed(tool):
+            found.append(Listing(version, tool, False, _tables(tool)))
+            found += [Listing(version, other, True, _tables(other)) for other in _other_form(tool, version)]
     return found
+
+
+def rule_listings(table: str) -> list[tuple[int, list[str]]]:
+    """The rules of a table with their IP version, of each form that has the table."""
+    return [(one.version, one.tables[table]) for one in listings() if table in one.tables]
 
 
 @functools.cache
@@ -51,16 +62,28 @@ def nft_rules() -> list[Mapping[str, Any]]:
     return [one["rule"] for one in nft_ruleset() if "rule" in one]
 
 
-def _other_form(tool: str, version: int, table: str) -> list[str]:
-    """The program for the form of iptables that `tool` is not, if that one has the table too."""
-    if "nf_tables" in _version(tool):
-        legacy = f"{tool}-legacy"
-        names = LEGACY_TABLES[version]
-        filled = names.read_text().split() if names.exists() else []
-        return [legacy] if table in filled and is_installed(legacy) else []
+def parse_save(text: str) -> dict[str, list[str]]:
+    """The tables in what `iptables-save` prints, each as `iptables -S` lists it."""
+    tables: dict[str, list[str]] = {}
+    lines: list[str] = []
+    for line in text.splitlines():
+        if line.startswith("*"):
+            lines = tables.setdefault(line[1:].strip(), [])
+        elif line.startswith("-A "):
+            lines.append(line)
+        elif chain := _CHAIN.match(line):
+            lines.append(f"-N {chain[1]}" if chain[2] == "-" else f"-P {chain[1]} {chain[2]}")
+    return tables
+
+
+def _tables(tool: str) -> dict[str, list[str]]:
+    # A kernel without this IP version has no tables.
+    return parse_save(run([f"{tool}-save"], check=False).stdout)
+
+
+def _other_form(tool: str, version: int) -> list[str]:
+    """The program for the form of iptables that `tool` is not, if that has filled a table."""
+    if "nf_tables" in run([tool, "-V"], check=False).stdout:
+        names, other = LEGACY_TABLES[version], f"{tool}-legacy"
+        return [other] if is_installed(other) and names.exists() and names.read_text().split() else []
     return [f"{tool}-nft"] if is_installed(f"{tool}-nft") else []
-
-
-@functools.cache
-def _version(tool: str) -> str:
-    return run([tool, "-V"], check=False).stdout

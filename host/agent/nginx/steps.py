@@ -50,6 +50,8 @@ from agent.nginx.text import Site, names_hash_text, site_text, token_cache, unkn
 from agent.site import SHARES, check_upstream, require_different
 from agent.system import is_installed, run
 from agent.task import Answer, Task
+from agent.ways_in.look import look_now, refuse_ways_in, untold
+from agent.ways_in.upstreams import Upstream
 
 if TYPE_CHECKING:
     from agent.payloads import DoctorPayloadSite, NginxPayload, NginxPayloadSite
@@ -115,6 +117,8 @@ def apply(task: Task) -> Answer:
             raise RefusedError(f"the firewall step knows {site.name} as a site that serves {needs.serves}")
         if site.serves == SHARES:
             refuse_immich(site.upstream)
+    found = look_now(recorded, [Upstream(site.serves, site.upstream) for site in sites])
+    refuse_ways_in(found)
     kept = opening.files_for(applications)
     repairs = files_to_change(ranges)
     # Restore the ranges first: `nginx -T` prints nothing if a file is missing.
@@ -145,7 +149,8 @@ def apply(task: Task) -> Answer:
         for site in payload["sites"]
     ]
     return Answer(
-        f"nginx serves {served}, {plan.summary}", answer.nginx(plan.configuration, facts, plan.foreign_defaults)
+        f"nginx serves {served}, {plan.summary}{untold(found)}",
+        answer.nginx(plan.configuration, facts, plan.foreign_defaults),
     )
 
 

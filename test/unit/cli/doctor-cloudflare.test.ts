@@ -75,7 +75,7 @@ describe("certificates", () => {
     const told = (...args: [Parameters<typeof originCertificateFindings>[0], string]) =>
       originCertificateFindings(...args, wanted).map(brief);
     expect(told([{ certificate: short }, { certificate: long }], long)).toEqual([
-      "ok: Cloudflare accepts the host's",
+      "ok: the host's is among those that Cloudflare lists as valid",
       "ok: until 2027-02-22",
     ]);
     expect(told([{ certificate: short }], long)[0]).toMatch(/^wrong: .* not among/);
