@@ -34,9 +34,7 @@ class ParseRequest(unittest.TestCase):
         request = parse_request(payload(site("photos.example.com")))
         self.assertEqual((request.ssh_port, request.ranges.ipv6), (22, ["2400:cb00::/32"]))
         opening = Opening("8123", "tcp", "192.168.1.0/24")
-        needs = Needs(
-            "immich", 22, "127.0.0.1:2283", ["192.168.1.0/24"], OWNER, ["192.168.1.0/24"], [opening]
-        )
+        needs = Needs("immich", 22, "127.0.0.1:2283", ["192.168.1.0/24"], OWNER, ["192.168.1.0/24"], [opening])
         self.assertEqual(request.needs, {"photos.example.com": needs})
 
     def test_refuses_a_request_that_cannot_be_applied(self) -> None:

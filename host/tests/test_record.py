@@ -16,9 +16,7 @@ from agent.ranges import Ranges
 OWNER = "immich-access/home/zone/"
 KEPT = [parse_opening("8123/tcp from 192.168.1.0/24")]
 NEEDS = {
-    "photos.example.com": Needs(
-        "immich", 22, "127.0.0.1:2283", ["192.168.1.0/24"], OWNER, ["192.168.1.0/24"], KEPT
-    )
+    "photos.example.com": Needs("immich", 22, "127.0.0.1:2283", ["192.168.1.0/24"], OWNER, ["192.168.1.0/24"], KEPT)
 }
 RANGES = Ranges(["173.245.48.0/20"], ["2400:cb00::/32"])
 REQUEST = Request(22, NEEDS, RANGES, 120)

@@ -167,7 +167,7 @@ test("a router's port that leads to sshd does not open the host's own of the sam
 
 test("two stacks on a host: what one keeps open or comes in by, the other leaves alone", async () => {
   const home = { ...PAYLOAD, owner: "home/", keepOpen: ["8123/tcp"], sshFrom: [WORKSTATION()] };
-  const away = { ...PAYLOAD, owner: "away/", hostname: "album.example.com", upstreamPort: null };
+  const away = { ...PAYLOAD, owner: "away/", hostname: "album.example.com", upstream: "192.168.1.7:2283" };
   expect((await host.step("firewall", home)).code).toBe(0);
   expect((await host.step("firewall", { ...away, keepOpen: ["51820/udp"] })).code).toBe(0);
   expect(await sshRules()).toEqual([`allow ${WORKSTATION()}`]);
