@@ -106,6 +106,22 @@ def plan_ranges(ranges: Ranges) -> Plan:
     return _plan(_require_complete(current()), [], choose)
 
 
+def plan_kept(kept: Sequence[Opening]) -> Plan:
+    """ufw's files in which our rules keep open this and no more; all else stays."""
+
+    def choose(ufw: Ufw, existing: Rules) -> dict[int, list[Rule]]:
+        others = {
+            version: [rule for rule in rules if rule.is_ours and rule.comment != KEPT]
+            for version, rules in existing.items()
+        }
+        return {
+            version: arrange_rules(rules, [*others[version], *_kept_rules(ufw, version, kept)])
+            for version, rules in existing.items()
+        }
+
+    return _plan(_require_complete(current()), [], choose)
+
+
 def plan_removal(settings: Sequence[Setting], keep_ssh: bool) -> Plan:
     """ufw's files with these settings and without our rules, except those for SSH if they are to stay."""
 

@@ -10,7 +10,7 @@ from agent.files import files_replaced, files_to_change, read
 from agent.firewall import closing, confirmation, docker_user, installation, kernel, record, ufw
 from agent.firewall.docker import refuse_published
 from agent.firewall.original import restore_boot, returned
-from agent.firewall.plan import Plan, SshEntrance, plan_ranges, plan_removal
+from agent.firewall.plan import Plan, SshEntrance, plan_kept, plan_ranges, plan_removal
 from agent.firewall.record_version_1 import served_by
 from agent.firewall.request import Needs, Request, parse_ranges, parse_request, upstreams
 from agent.firewall.rules import ANYWHERE, SSH
@@ -105,6 +105,9 @@ def close_firewall() -> Answer:
         dropped = docker_user.ports_to_drop(sites.values())
         docker_user.apply_docker_rules(dropped)
         installation.activate(docker_user=bool(dropped))
+        kept = [opening for needs in sites.values() for opening in needs.keep_open]
+        with ufw.locked(), _plan_applied(plan_kept(kept), open_ssh_ports(record.read_change().ssh_ports)):
+            pass
         open_for = sorted(sites)
         said = f"port 443 stays open to Cloudflare for {' and '.join(open_for)}"
         return Answer(said, answer.firewall_removal(open_for, []))
