@@ -11,7 +11,10 @@ OWN_CHAINS = (
 
 
 def ufw_chains(listing: Sequence[str], prefix: str) -> list[str]:
-    """The chains of ufw's own among an IP version's rules; `prefix` is `ufw` or `ufw6`. Others may have chains that begin with its name."""
+    """The chains of ufw's own among the rules of an IP version; others may have some that begin with its name.
+
+    `prefix` is `ufw` or `ufw6`.
+    """
     own = rf"-N ({prefix}-(?:{OWN_CHAINS}))"
     return [found[1] for line in listing if (found := re.fullmatch(own, line))]
 
