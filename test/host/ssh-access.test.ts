@@ -181,3 +181,14 @@ test("two stacks on a host: what one keeps open or comes in by, the other leaves
   expect(await sshRules(8123)).toEqual([]);
   expect(await sshRules(51820)).toEqual(["allow 0.0.0.0/0", "allow ::/0"]);
 });
+
+test("connections of the program do not add up against ufw limit", async () => {
+  await host.inside("ufw limit 22/tcp");
+  expect((await host.step("firewall", PAYLOAD)).code).toBe(0);
+  const counted = async () =>
+    (await host.inside(`grep -c 'src=10.77.${host.number}.1 ' /proc/net/xt_recent/DEFAULT`)).stdout;
+  expect((await host.ssh("true")).code).toBe(0);
+  expect(await counted()).toBe("1\n");
+  expect((await host.step("survey", { hostname: "photos.example.com", sshPort: 22, keepOpen: [] })).code).toBe(0);
+  expect(await counted()).toBe("0\n");
+});
