@@ -20,7 +20,7 @@ const LIMIT_MS = 35_000;
  *
  * @param where the host, for the line
  */
-async function patiently<T>(where: string, attempt: () => Promise<T>, wait = LIMIT_MS): Promise<T> {
+export async function patiently<T>(where: string, attempt: () => Promise<T>, wait = LIMIT_MS): Promise<T> {
   try {
     return await attempt();
   } catch (error) {

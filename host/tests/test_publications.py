@@ -1,4 +1,5 @@
 import unittest
+from collections.abc import Sequence
 from typing import Any
 
 from agent.firewall.guard.publications import Endpoint, Publication, list_tcp
@@ -89,7 +90,7 @@ class Publications(unittest.TestCase):
         line = "-proto tcp -host-ip :: -host-port 9999 -container-ip 172.18.0.2 -container-port 2283"
         words = line.split()
 
-        def found(arguments: list[str]) -> list[Publication]:
+        def found(arguments: Sequence[str]) -> list[Publication]:
             proxy = parse_proxy(arguments)
             return [] if proxy is None else list_tcp([proxy])
 

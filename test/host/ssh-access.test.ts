@@ -167,7 +167,7 @@ test("a router's port that leads to sshd does not open the host's own of the sam
 
 test("two stacks on a host: what one keeps open or comes in by, the other leaves alone", async () => {
   const home = { ...PAYLOAD, owner: "home/", keepOpen: ["8123/tcp"], sshFrom: [WORKSTATION()] };
-  const away = { ...PAYLOAD, owner: "away/", hostname: "album.example.com", upstreamPort: null };
+  const away = { ...PAYLOAD, owner: "away/", hostname: "album.example.com", upstream: "192.168.1.7:2283" };
   expect((await host.step("firewall", home)).code).toBe(0);
   expect((await host.step("firewall", { ...away, keepOpen: ["51820/udp"] })).code).toBe(0);
   expect(await sshRules()).toEqual([`allow ${WORKSTATION()}`]);
@@ -180,4 +180,15 @@ test("two stacks on a host: what one keeps open or comes in by, the other leaves
   expect((await host.step("firewall-remove", home)).code).toBe(0);
   expect(await sshRules(8123)).toEqual([]);
   expect(await sshRules(51820)).toEqual(["allow 0.0.0.0/0", "allow ::/0"]);
+});
+
+test("connections of the program do not add up against ufw limit", async () => {
+  await host.inside("ufw limit 22/tcp");
+  expect((await host.step("firewall", PAYLOAD)).code).toBe(0);
+  const counted = async () =>
+    (await host.inside(`grep -c 'src=10.77.${host.number}.1 ' /proc/net/xt_recent/DEFAULT`)).stdout;
+  expect((await host.ssh("true")).code).toBe(0);
+  expect(await counted()).toBe("1\n");
+  expect((await host.step("survey", { hostname: "photos.example.com", sshPort: 22, keepOpen: [] })).code).toBe(0);
+  expect(await counted()).toBe("0\n");
 });

@@ -186,7 +186,16 @@ describe("loadSettings", () => {
     const { moreSites, moreHosts } = loadSettings();
     expect(moreSites).toEqual([{ ...ALBUM, emailDomains: [], devices: [], deviceRotations: {} }]);
     expect(moreHosts).toEqual([
-      { ...SECOND, homeNetworks: [], sshPort: 22, sshUser: "root", immichUpstream: "127.0.0.1:2283" },
+      {
+        ...SECOND,
+        homeNetworks: [],
+        sshPort: 22,
+        sshUser: "root",
+        immichUpstream: "127.0.0.1:2283",
+        sshFrom: [],
+        keepOpen: [],
+        closeOthers: false,
+      },
     ]);
   });
 

@@ -29,8 +29,14 @@ def plan_for(request: Request) -> Plan:
     closed = {HTTPS_PORT, *own}
     others = {needs.ssh_port for name, needs in sites.items() if name not in request.needs}
     ports = ssh_ports(request.ssh_port, others - closed)
-    home = find_doors(sites, ports.all).home
-    return plan_firewall(request.ranges, ports, _networks(request, sites), kept_open(sites.values()), closed, home)
+    return plan_firewall(
+        request.ranges,
+        ports,
+        _networks(request, sites),
+        kept=kept_open(sites.values()),
+        closed=closed,
+        home=find_doors(sites, ports.all).home,
+    )
 
 
 def _networks(request: Request, sites: Mapping[str, Needs]) -> SshNetworks:

@@ -9,6 +9,7 @@ from pathlib import Path
 from agent import changes
 from agent.errors import HostError, RefusedError
 from agent.firewall.chains import parse_entries
+from agent.firewall.own_chains import chain_removal, ufw_chains
 from agent.firewall.rules import ANYWHERE
 from agent.firewall.ufw import CONFIGURATION, DEFAULTS, USER_RULES, Files, folder_with, value
 from agent.system import run
@@ -21,12 +22,6 @@ BUILT_IN = ("INPUT", "FORWARD", "OUTPUT")
 
 # Our chain that protects the host while ufw's chains are rebuilt.
 GUARD = "immich-access-guard"
-
-# ufw's own chains, behind the prefix: ufw-framework(8).
-OWN_CHAINS = (
-    "(?:before|after|user)(?:-logging)?-(?:input|output|forward)|(?:reject|track|skip-to-policy)-(?:input|output|forward)"
-    "|user-limit(?:-accept)?|logging-(?:deny|allow)|not-local"
-)
 
 PREFIX = {4: "ufw", 6: "ufw6"}
 TOOL = {4: "iptables", 6: "ip6tables"}
@@ -46,9 +41,14 @@ def forwards() -> bool:
     """Whether the host routes packets for others, and its rules let it by default."""
     switches = {4: "net/ipv4/ip_forward", 6: "net/ipv6/conf/all/forwarding"}
     return any(
-        Path("/proc/sys", switches[version]).read_text().strip() == "1" and "-P FORWARD ACCEPT" in filter_rules(version)
-        for version in versions()
+        _switch(switches[version]) == "1" and "-P FORWARD ACCEPT" in filter_rules(version) for version in versions()
     )
+
+
+def _switch(name: str) -> str:
+    """A setting of the kernel's; empty if it has none of that name."""
+    path = Path("/proc/sys", name)
+    return path.read_text().strip() if path.exists() else ""
 
 
 def in_force(files: Files) -> bool:
@@ -194,11 +194,11 @@ def _start_ufw(files: Files, ssh_ports: Collection[int]) -> None:
     _remove_guard()
     for version in versions():
         restore(version, _guard_rules(files, version, ssh_ports))
-    if any(_ufw_chains(listing, version) for version, listing in _listings()):
+    if any(ufw_chains(listing, PREFIX[version]) for version, listing in _listings()):
         _change([UFW_INIT, "force-stop"])
         # ufw's start skips chains that exist, even if nothing jumps to them, so delete the rest.
         for version, listing in _listings():
-            restore(version, _chain_removal(listing, version))
+            restore(version, chain_removal(listing, PREFIX[version]))
     with folder_with(files) as folder:
         _change([UFW_INIT, *([] if folder is None else ["--datadir", str(folder)]), "start"])
     _remove_guard()
@@ -215,7 +215,7 @@ def _stop_ufw(former: Policies) -> None:
         if _is_hooked(listing, version) or known is not None:
             wanted = {**dict.fromkeys(BUILT_IN, "ACCEPT"), **(known or {})}
             lines = [f":{chain} {wanted[chain]} [0:0]" for chain in BUILT_IN]
-            restore(version, _chain_removal(listing, version, lines))
+            restore(version, chain_removal(listing, PREFIX[version], lines))
     for script in INIT_SCRIPTS:
         if os.access(script, os.X_OK):
             _change([str(script), "stop"])
@@ -262,33 +262,6 @@ def _remove_guard() -> None:
         if _has_guard(listing):
             hooks = [f"-D{line[2:]}" for line in listing if line == f"-A INPUT -j {GUARD}"]
             restore(version, "\n".join(["*filter", *hooks, f"-F {GUARD}", f"-X {GUARD}", "COMMIT\n"]))
-
-
-def _ufw_chains(listing: list[str], version: int) -> list[str]:
-    """ufw's own chains that exist. Others may have chains that begin with its name."""
-    own = rf"-N ({PREFIX[version]}-(?:{OWN_CHAINS}))"
-    return [found[1] for line in listing if (found := re.fullmatch(own, line))]
-
-
-def _chain_removal(listing: list[str], version: int, policies: Sequence[str] = ()) -> str:
-    """The transaction that takes ufw's chains away, and sets policies if there are any.
-
-    A chain to which a rule of others leads is emptied, and stays; ufw's start fills it again.
-    """
-    hooks = [line for line in listing if re.match(rf"-A (INPUT|OUTPUT|FORWARD) -j {PREFIX[version]}-", line)]
-    chains = _ufw_chains(listing, version)
-    leads = [found for line in listing if line not in hooks and (found := re.match(r"-A (\S+) .*-[jg] (\S+)", line))]
-    foreign = {found[2] for found in leads if found[1] not in chains}
-    return "\n".join(
-        [
-            "*filter",
-            *policies,
-            *(f"-D{line[2:]}" for line in hooks),
-            *(f"-F {chain}" for chain in chains),
-            *(f"-X {chain}" for chain in chains if chain not in foreign),
-            "COMMIT\n",
-        ]
-    )
 
 
 def refuse_entangled() -> None:

@@ -9,17 +9,7 @@ from agent.errors import RefusedError
 from agent.firewall import kernel
 from agent.firewall.bypass import refuse_bypasses
 from agent.firewall.openings import Opening
-from agent.firewall.rules import (
-    CLOUDFLARE,
-    HOME,
-    HTTPS_PORT,
-    KEPT,
-    OURS,
-    SSH,
-    Rule,
-    arrange_rules,
-    check_rules,
-)
+from agent.firewall.rules import CLOUDFLARE, HOME, HTTPS_PORT, KEPT, OURS, SSH, Rule, arrange_rules, check_rules
 from agent.firewall.ssh_access import Rules, SshAccess, SshNetworks, SshPorts
 from agent.firewall.ufw import (
     CONFIGURATION,
@@ -34,7 +24,6 @@ from agent.firewall.ufw import (
 )
 from agent.listeners.addresses import outside_interfaces
 from agent.ranges import Network, Ranges
-
 
 # The networks that may use a port of the host
 Home = Collection[tuple[Network, int]]
@@ -64,6 +53,7 @@ def plan_firewall(
     ranges: Ranges,
     ports: SshPorts,
     networks: SshNetworks,
+    *,
     kept: Sequence[Opening],
     closed: Collection[int],
     home: Home,

@@ -6,7 +6,7 @@ import json
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from agent.errors import HostError
 from agent.listeners.processes import is_running
@@ -153,7 +153,7 @@ def _ask_docker(path: str) -> list[Any]:
         return []
     finally:
         connection.close()
-    return listed if answer.status == 200 and isinstance(listed, list) else []
+    return cast("list[Any]", listed) if answer.status == 200 and isinstance(listed, list) else []
 
 
 def _podman() -> list[Container]:

@@ -124,11 +124,8 @@ def parse_proxy(arguments: Sequence[str]) -> Publication | None:
     ports = (options.get("host-port", ""), options.get("container-port", ""))
     addresses = (options.get("host-ip", ""), options.get("container-ip", ""))
     protocol = options.get("proto", "")
-    if (
-        protocol not in ("tcp", "udp")
-        or not all(port.isdigit() for port in ports)
-        or not all(map(_is_address, addresses))
-    ):
+    is_whole = all(port.isdigit() for port in ports) and all(_is_address(address) for address in addresses)
+    if protocol not in ("tcp", "udp") or not is_whole:
         return None
     host = ipaddress.ip_address(addresses[0])
     place = ANYWHERE[host.version] if host.is_unspecified else str(ipaddress.ip_network(host))

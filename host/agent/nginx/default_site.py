@@ -34,7 +34,7 @@ def give_back() -> None:
     record = read(RECORD)
     if record is None:
         return
-    others = [one for one in listeners() if one.port == HTTP_PORT and '"nginx"' not in one.programs]
+    others = [one for one in listeners() if one.port == HTTP_PORT and "nginx" not in one.programs]
     if SITE.exists() and not LINK.exists() and not others:
         write_link(LINK, record.content.decode().strip())
         if is_installed("nginx") and service.find_problem() is None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from agent.errors import HostError, RefusedError
-from agent.listeners.sockets import listeners
+from agent.listeners.sockets import all_listeners, listeners
 from agent.nginx.configuration import http_block
 from agent.nginx.layout import OWN, PREFIX
 from agent.nginx.listen import IPV6, Endpoint, cannot_reload, read_listens
@@ -150,11 +150,11 @@ def _stop() -> None:
 def _bound() -> list[Endpoint]:
     """The sockets on which nginx listens now."""
     own = master()
-    listeners.cache_clear()
+    all_listeners.cache_clear()
     return [
         Endpoint(IPV6 if one.address == "*" else str(ipaddress.ip_address(one.address)), one.port)
         for one in listeners()
-        if f"pid={own}," in one.programs
+        if str(one.pid) == own
     ]
 
 

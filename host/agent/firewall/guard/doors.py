@@ -73,7 +73,7 @@ def own_port(upstream: str | None) -> int | None:
     return port if any(_is_own(address) for address in _addresses(host)) or not _addresses(host) else None
 
 
-def groups() -> list[list[str]]:
+def groups() -> list[Sequence[str]]:
     """The addresses of each container, as far as its engine tells."""
     return [container.addresses for container in engines.containers() if container.addresses]
 
