@@ -181,7 +181,17 @@ describe("loadSettings", () => {
     configure({ moreSites: JSON.stringify([ALBUM]), moreHosts: JSON.stringify([SECOND]) });
     const { moreSites, moreHosts } = loadSettings();
     expect(moreSites).toEqual([{ ...ALBUM, emailDomains: [], devices: [], deviceRotations: {} }]);
-    expect(moreHosts).toEqual([{ ...SECOND, sshPort: 22, sshUser: "root", immichUpstream: "127.0.0.1:2283" }]);
+    expect(moreHosts).toEqual([
+      {
+        ...SECOND,
+        sshPort: 22,
+        sshUser: "root",
+        immichUpstream: "127.0.0.1:2283",
+        sshFrom: [],
+        keepOpen: [],
+        closeOthers: false,
+      },
+    ]);
   });
 
   it("refuses public shares of a further site's Immich, or of a further host's, or under a further site's name", () => {
