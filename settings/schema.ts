@@ -96,7 +96,7 @@ const hostShape = {
       const problem = openingProblem(value);
       return problem && `has «${value}», which ${problem}`;
     }),
-  ).meta({ fix: "--path 'keepOpen[0]' '8123/tcp from 192.168.1.0/24'" }),
+  ).meta({ fix: "--path 'keepOpen[0]' \"8123/tcp from 192.168.1.0/24\"" }),
   closeOthers: flag.meta({ fix: "closeOthers true" }),
 };
 

@@ -68,24 +68,20 @@ def check_ranges(ranges: Sequence[str], version: int) -> list[str]:
 def check_update(ranges: Ranges, former: Ranges | None) -> Ranges:
     """Validates new ranges against the former ones.
 
-    Raises HostError if a list shrinks to half or less, or grows to the double or more, by its ranges or by their
-    addresses.
+    Raises HostError if a list shrinks to half of its ranges or less, or grows to the double of its addresses or more:
+    what is missing shuts visitors out, and what is too wide lets strangers in.
     """
     for name, new, old in (
         ("IPv4", ranges.ipv4, [] if former is None else former.ipv4),
         ("IPv6", ranges.ipv6, [] if former is None else former.ipv6),
     ):
-        if old and (_is_far(len(new), len(old)) or _is_far(_size(new), _size(old))):
+        if old and (2 * len(new) <= len(old) or _size(new) >= 2 * _size(old)):
             share = 100 * _size(new) / _size(old)
             raise HostError(
                 f"the new list has {len(new)} {name} ranges instead of {len(old)}, with {share:.3g} % of their "
                 "addresses, which is not plausible; the former ones stay in force; if it is right, run `pulumi up`"
             )
     return Ranges(check_ranges(ranges.ipv4, 4), check_ranges(ranges.ipv6, 6))
-
-
-def _is_far(new: int, old: int) -> bool:
-    return 2 * new <= old or new >= 2 * old
 
 
 def _size(ranges: Sequence[str]) -> int:

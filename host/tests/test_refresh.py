@@ -33,14 +33,13 @@ class CheckUpdate(unittest.TestCase):
         self.assertEqual(check_update(fewer, FORMER), fewer)
         self.assertEqual(check_update(FORMER, None), FORMER)
 
-    def test_refuses_twice_the_ranges_or_addresses(self) -> None:
-        many = [f"188.114.{part}.0/24" for part in range(3)]
-        with self.assertRaisesRegex(HostError, "6 IPv4 ranges instead of 3"):
-            check_update(FORMER._replace(ipv4=[*FORMER.ipv4, *many]), FORMER)
+    def test_refuses_twice_the_addresses(self) -> None:
+        many = FORMER._replace(ipv4=[*FORMER.ipv4, *(f"188.114.{part}.0/24" for part in range(9))])
+        self.assertEqual(check_update(many, FORMER), many)
         with self.assertRaisesRegex(HostError, "4 IPv4 ranges instead of 3, with 298 % of their addresses"):
             check_update(FORMER._replace(ipv4=[*FORMER.ipv4, "108.0.0.0/12"]), FORMER)
-        with self.assertRaisesRegex(HostError, "1 IPv6 ranges instead of 1, with 0.00153 % of their addresses"):
-            check_update(FORMER._replace(ipv6=["2400:cb00::/48"]), FORMER._replace(ipv6=["2400:cb00::/32"]))
+        with self.assertRaisesRegex(HostError, "1 IPv6 ranges instead of 1, with 800 % of their addresses"):
+            check_update(FORMER._replace(ipv6=["2400:cb00::/29"]), FORMER)
         eights = [f"{first}.0.0.0/8" for first in range(1, 224) if first not in (10, 100, 127, 169, 172, 192, 198, 203)]
         self.assertEqual(len(eights), 215)
         with self.assertRaisesRegex(HostError, "215 IPv4 ranges instead of 3"):
