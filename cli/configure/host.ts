@@ -22,7 +22,7 @@ export async function surveyHost(connection: Connection, hostname: string): Prom
 }
 
 /** Tasks on the host before the first `pulumi up`, which otherwise stops with the same messages. */
-export function hostTasks({ published, openings, sites, refusals }: Survey, hostname: string): string[] {
+export function hostTasks({ published, openings, sites, refusals, unclear }: Survey, hostname: string): string[] {
   return [
     ...refusals.map(({ problem, remedy }) => `${problem}: ${remedy}`),
     ...openings.map(
@@ -35,5 +35,6 @@ export function hostTasks({ published, openings, sites, refusals }: Survey, host
         `nginx has another server for ${hostname} in ${file}, which would answer in place of this program's: take it out ` +
         "and run `systemctl reload nginx` on the host",
     ),
+    ...unclear.map((text) => `find out whether Immich has another door: ${text}`),
   ];
 }

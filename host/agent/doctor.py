@@ -111,7 +111,9 @@ class _Examination:
         if changed:
             raise HostError(f"{', '.join(str(path) for path in changed)} differ from what was deployed")
         ssh = " and ".join(str(port) for port in ports)
-        return f"ufw opens port 443 to {len(wanted.ranges.ipv4)} + {len(wanted.ranges.ipv6)} ranges, and SSH on port {ssh}"
+        return (
+            f"ufw opens port 443 to {len(wanted.ranges.ipv4)} + {len(wanted.ranges.ipv6)} ranges, and SSH on port {ssh}"
+        )
 
     def _kernel(self) -> str:
         if not kernel.in_force(ufw.current()):
@@ -207,7 +209,9 @@ class _Examination:
         recorded = self._require_request().ranges
         if _nginx_ranges() != recorded:
             raise HostError(f"{RANGES} has other ranges than the firewall")
-        return f"nginx's file has the {len(recorded.ipv4)} + {len(recorded.ipv6)} ranges that the firewall was given last"
+        return (
+            f"nginx's file has the {len(recorded.ipv4)} + {len(recorded.ipv6)} ranges that the firewall was given last"
+        )
 
     def _timer(self) -> str:
         for verb, trouble in (("is-enabled", "is not enabled"), ("is-active", "does not run")):
