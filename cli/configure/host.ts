@@ -26,7 +26,7 @@ export async function surveyHost(
 }
 
 /** Tasks on the host before the first `pulumi up`, which otherwise stops with the same messages. */
-export function hostTasks({ openings, sites, refusals }: Survey, hostname: string): string[] {
+export function hostTasks({ openings, sites, refusals, unclear }: Survey, hostname: string): string[] {
   return [
     ...refusals.map(({ problem, remedy }) => `${problem}: ${remedy}`),
     ...openings.map(
@@ -38,5 +38,6 @@ export function hostTasks({ openings, sites, refusals }: Survey, hostname: strin
         `nginx has another server for ${hostname} in ${file}, which would answer instead of this program's: remove it ` +
         "and run `systemctl reload nginx` on the host",
     ),
+    ...unclear.map((text) => `find out whether Immich has another door: ${text}`),
   ];
 }

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from agent.payloads import SurveyPayload
 
 IMMICH_PORT = 2283
+USUAL = f"127.0.0.1:{IMMICH_PORT}"
 # Inside its container; releases before 1.118 listened on the second one.
 CONTAINER_PORTS = (IMMICH_PORT, 3001)
 
@@ -50,8 +51,9 @@ def survey(task: Task) -> Answer:
     dump = service.configuration() if is_installed("nginx") else ""
     holders = [holder] if (holder := find_holder(dump)) is not None else []
     obstacles = find_obstacles(record.read_ranges() or KNOWN)
-    # The firewall step closes Immich's own ports.
-    found = look_before_first(payload["hostname"], [Upstream(IMMICH, endpoint) for endpoint in immich], ports)
+    # The firewall step closes the port of the Immich that is proposed.
+    upstreams = [Upstream(IMMICH, endpoint) for endpoint in immich or [USUAL]]
+    found = look_before_first(payload["hostname"], upstreams, ports[:1])
     facts = answer.survey(
         addresses=outside_addresses(outside_interfaces()),
         networks=own_networks(),

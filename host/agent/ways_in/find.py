@@ -140,6 +140,8 @@ def _listening_door(
     addresses = dict.fromkeys(address for one in group for address in _addresses(one, seen.outside))
     places = [Place(address, first.port, True, asked) for address in addresses]
     closing = f"have {first.holder} listen on 127.0.0.1 alone"
+    if is_nginx:
+        closing = "take the server that `nginx -T` shows for it out of nginx's files and run `systemctl reload nginx`"
     return _Door(first.port, first.holder, closing, opening, places, named, is_nginx)
 
 

@@ -13,7 +13,7 @@ from agent.nginx.configuration import Directive, read_directives
 from agent.ways_in.upstreams import ANY, Targets, Upstream
 
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
-_TARGET = re.compile(r"(?:(?P<scheme>https?|grpcs?|\*)://)?(?P<host>\[[^\]]*\]|[^:/?]*)(?::(?P<port>[^/?]*))?")
+_TARGET = re.compile(r"(?:(?P<scheme>https?|grpcs?|\*)://)?(?P<host>\[[^\]]*\]|[^:/?]*)(?::(?P<port>\d+|\*))?")
 # How many values of variables are tried for one target
 _MOST_VALUES = 200
 _PASSES = ("proxy_pass", "grpc_pass")
