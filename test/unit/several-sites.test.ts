@@ -92,7 +92,7 @@ describe("more sites", () => {
 
   it("more sites have outputs of their own, secrets as secrets", async () => {
     const { url, moreSites } = await run(MORE);
-    expect(url).toBe("https://photos.example.com");
+    expect(await valueOf(url)).toBe("https://photos.example.com");
     expect(Object.keys(moreSites)).toEqual([ALBUM.hostname]);
     const told = moreSites[ALBUM.hostname];
     expect(told?.url).toBe("https://album.example.com");

@@ -14,7 +14,7 @@ const SEVERAL_OPERATIONS = 900_000;
 /** What the engine says of a step that `whileFailing` has failed. */
 const FAILED = "Process exited with status 1";
 
-// A stack that a released version has deployed, with its own agent on a real host, is taken over by this program.
+// This program upgrades a stack that a released version deployed, with that version's own agent on a real host.
 
 describe.each(programs())("a stack that %s has deployed", (version) => {
   let stack: UpgradedStack;
@@ -32,7 +32,7 @@ describe.each(programs())("a stack that %s has deployed", (version) => {
   }, SEVERAL_OPERATIONS);
   afterAll(() => stack.close());
 
-  /** Runs an operation; strangers try to get in all the while. */
+  /** Runs an operation while strangers try to reach Immich. */
   async function watched(operation: () => Promise<Outcome>): Promise<Outcome> {
     const prober = startProber(stack.world.sandbox, SITE);
     const [ended] = await Promise.allSettled([operation()]);
@@ -50,7 +50,7 @@ describe.each(programs())("a stack that %s has deployed", (version) => {
 
   const pinged = async () => (await stack.world.visit("/api/server/ping", outputs.devices["annas-phone"])).status;
 
-  test("is the recorded one, and online", async () => {
+  test(`the stack of ${version} is the recorded one, and online`, async () => {
     await deployReleased();
     const urns = ({ deployment }: State) =>
       deployment.resources.map(({ urn }) => urn).filter((urn) => !isDefaultProvider(urn));
@@ -61,7 +61,7 @@ describe.each(programs())("a stack that %s has deployed", (version) => {
     expect(differences(fresh, await fingerprint(stack.world))).not.toEqual([]);
   });
 
-  test("is upgraded by one up, and nobody gets in unasked meanwhile", async () => {
+  test(`one up upgrades a stack of ${version}, and nobody bypasses Access meanwhile`, async () => {
     const { steps } = await watched(() => stack.deployment.up());
     const changes = steps.filter(({ op, type }) => op !== "update" || type !== "command:remote:Command");
     expect(changes).toEqual([]);
@@ -70,16 +70,16 @@ describe.each(programs())("a stack that %s has deployed", (version) => {
     expect(await pinged()).toBe(200);
   });
 
-  test("is then as if this program had deployed it", async () => {
+  test(`an upgraded stack of ${version} is as if this program had deployed it`, async () => {
     expect(differences(fresh, await fingerprint(stack.world))).toEqual([]);
   });
 
-  test("is not changed by a second up", async () => {
+  test(`a second up changes nothing of an upgraded stack of ${version}`, async () => {
     const { steps } = await stack.deployment.up();
     expect(steps).toEqual([]);
   });
 
-  test("is destroyed without a trace, and nobody gets in unasked meanwhile", async () => {
+  test(`an upgraded stack of ${version} is destroyed completely, and nobody bypasses Access meanwhile`, async () => {
     await watched(() => stack.deployment.destroy());
     const found = await fingerprint(stack.world);
     expect(differences(gone, found)).toEqual([]);
@@ -88,7 +88,7 @@ describe.each(programs())("a stack that %s has deployed", (version) => {
     expect([access_apps, access_policies, service_tokens, dns_records]).toEqual([[], [], [], []]);
   });
 
-  test("is destroyed without a trace after an upgrade that has come no further than the firewall", async () => {
+  test(`a stack of ${version} is destroyed completely after an upgrade that failed behind the firewall`, async () => {
     await deployReleased();
     await stack.whileFailing("certificates", "none", async () => {
       await expect(watched(() => stack.deployment.up())).rejects.toThrow(FAILED);
@@ -98,7 +98,7 @@ describe.each(programs())("a stack that %s has deployed", (version) => {
   });
 
   test(
-    "is destroyed after an upgrade of whose first step the engine knows nothing, and can be deployed again",
+    `a stack of ${version} is destroyed after an upgrade whose first step got no answer, and can be deployed again`,
     async () => {
       await deployReleased();
       await stack.whileFailing("firewall", "all", async () => {

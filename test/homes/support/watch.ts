@@ -56,6 +56,9 @@ const CONTROL = { port: 22, every: 25 };
 /** How the name of such a way ends. */
 const CONTROLS = / \(control\)$/;
 
+/** Longer than a busy machine keeps a process waiting: without a try for so long, nobody watched. */
+const GAP_MS = 5_000;
+
 const WATCH = join(import.meta.dirname, "watch.py");
 
 const familyOf = (address: string) => (address.includes(":") ? "ipv6" : "ipv4");
@@ -150,10 +153,12 @@ async function start(host: TestHost, mode: "once" | "watch", ways: readonly Way[
     const answers = Object.assign({}, ...told.map((one) => one.answers)) as Record<string, Answered>;
     const blind = ways.filter(({ name }) => CONTROLS.test(name) && !(name in answers));
     if (blind.length > 0) throw new Error(`nobody watched: ${blind.map(({ name }) => name).join(", ")}`);
+    const gap = Math.max(...told.map((one) => one.gap));
+    if (gap > GAP_MS) throw new Error(`nobody watched for ${gap} ms`);
     return {
       answers: Object.fromEntries(Object.entries(answers).filter(([name]) => !CONTROLS.test(name))),
       rounds: Math.min(...told.map(({ rounds }) => rounds)),
-      gap: Math.max(...told.map(({ gap }) => gap)),
+      gap,
     };
   };
 }

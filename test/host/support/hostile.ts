@@ -109,3 +109,18 @@ export const REFUSED: Readonly<Record<string, string>> = {
   proxy_set_body: "proxy_set_body owner;",
   sub_filter: "sub_filter immich owner;",
 };
+
+/** Names that can stand in one `http` block, with their lines: nginx takes most directives once. */
+export function groups(size: number): string[][] {
+  const directives = (name: string): readonly string[] => HOSTILE[name]?.match(/(?<=^|; )\w+/g) ?? [];
+  const found: string[][] = [];
+  for (const name of Object.keys(HOSTILE)) {
+    const own = directives(name);
+    const free = found.find(
+      (group) => group.length < size && !group.flatMap(directives).some((one) => own.includes(one)),
+    );
+    if (free) free.push(name);
+    else found.push([name]);
+  }
+  return found;
+}
