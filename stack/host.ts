@@ -8,6 +8,7 @@ import {
   HostNginx,
   SiteRemoval,
 } from "../components/origin-host/index.ts";
+import { ownPort } from "../settings/network.ts";
 import { hostsOf, type NonEmpty, type OriginHost } from "../settings/topology.ts";
 import type { HostWithCertificates, ProtectedSite, ServingHost, Site, StackContext } from "./site.ts";
 import type { After, HostState } from "./stages.ts";
@@ -48,13 +49,10 @@ export class Host implements HostState {
       sites: sites.map((site) => ({
         hostname: site.hostname,
         serves: site.serves,
-        upstream: site.upstreamOn(identity.own),
+        upstreamPort: ownPort(site.upstreamOn(identity.own)) ?? null,
       })),
       ranges,
-      homeNetworks: identity.own.homeNetworks,
-      sshFrom: identity.own.sshFrom,
-      keepOpen: identity.own.keepOpen,
-      closeOthers: identity.own.closeOthers,
+      dockerPublishedPort: settings.dockerPublishedPort,
       confirmSeconds: settings.confirmSeconds,
     });
     this.resources = [answered(this.firewall, this.firewall.change)];

@@ -7,16 +7,8 @@ import {
   isPong,
   PING,
 } from "../../components/site-check/answers.ts";
-import {
-  type Answer,
-  attempt,
-  destination,
-  get,
-  isThisMachine,
-  type Network,
-} from "../../components/site-check/network.ts";
-import type { OriginHost } from "../../settings/topology.ts";
 import { type Check, type Finding, failed, fromProblem, passed } from "./finding.ts";
+import { type Answer, attempt, get, type Network } from "../../components/site-check/network.ts";
 
 // Immich's clients open their websocket here (engine.io's handshake, protocol version 4).
 const WEBSOCKET = "/api/socket.io/?EIO=4&transport=websocket";
@@ -107,20 +99,13 @@ const DIRECT: Check = {
   fix: "look at the findings about the host's firewall; check whether another machine or a router answers at this address",
 };
 
-const HERE = "this is the host itself, which reaches its own ports whatever the firewall does";
-
-/**
- * Whether the host's public addresses block this workstation: they must block everyone but Cloudflare. On the host
- * itself that cannot be judged.
- */
+/** Whether the host's public addresses block this workstation: they must block everyone but Cloudflare. */
 export async function straightToHost(
   network: Network,
-  { originAddresses: addresses, sshAddress }: Pick<OriginHost, "originAddresses" | "sshAddress">,
+  addresses: readonly string[],
   ports: readonly number[],
 ): Promise<Finding> {
   const tries = addresses.flatMap((address) => ports.map((port) => ({ address, port })));
-  const ends = [sshAddress, ...tries.map(({ address, port }) => destination(network, address, port).host)];
-  if (ends.some(isThisMachine)) return failed(DIRECT, HERE, "run the doctor on another machine", "unknown");
   const results = await Promise.all(
     tries.map(async ({ address, port }) => ({ address, port, result: await attempt(network, address, port) })),
   );
@@ -132,6 +117,5 @@ export async function straightToHost(
   if (where("open") !== "") return failed(DIRECT, `open: ${where("open")}`);
   if (where("blocked") === "")
     return failed(DIRECT, `no route from here to ${where("impossible")}`, DIRECT.fix, "unknown");
-  const unreached = where("impossible") === "" ? "" : `; not tried, without a route from here: ${where("impossible")}`;
-  return passed(DIRECT, `no answer to this machine: ${where("blocked")}${unreached}`);
+  return passed(DIRECT, `refused: ${where("blocked")}`);
 }

@@ -8,7 +8,7 @@ from typing import Literal, TypedDict
 class FirewallPayloadSite(TypedDict):
     hostname: str
     serves: Literal["immich", "shares"]
-    upstream: str
+    upstreamPort: int | None
 
 
 class FirewallPayloadRanges(TypedDict):
@@ -21,17 +21,14 @@ class FirewallPayload(TypedDict):
     sites: list[FirewallPayloadSite]
     ranges: FirewallPayloadRanges
     sshPort: int
-    homeNetworks: list[str]
-    sshFrom: list[str]
-    keepOpen: list[str]
+    dockerPublishedPort: Literal["refuse", "drop"]
     confirmSeconds: int
-    closeOthers: bool
 
 
 class FirewallRemovePayloadSite(TypedDict):
     hostname: str
     serves: Literal["immich", "shares"]
-    upstream: str
+    upstreamPort: int | None
 
 
 class FirewallRemovePayloadRanges(TypedDict):
@@ -44,11 +41,8 @@ class FirewallRemovePayload(TypedDict):
     sites: list[FirewallRemovePayloadSite]
     ranges: FirewallRemovePayloadRanges
     sshPort: int
-    homeNetworks: list[str]
-    sshFrom: list[str]
-    keepOpen: list[str]
+    dockerPublishedPort: Literal["refuse", "drop"]
     confirmSeconds: int
-    closeOthers: bool
 
 
 class CertificatesPayloadSite(TypedDict):
@@ -86,15 +80,14 @@ class DoctorPayloadSite(TypedDict):
     hostname: str
     serves: Literal["immich", "shares"]
     upstream: str
+    upstreamPort: int | None
     tokenCheck: bool
     audience: str | None
 
 
 class DoctorPayload(TypedDict):
     sshPort: int
-    homeNetworks: list[str]
-    sshFrom: list[str]
-    keepOpen: list[str]
+    dockerPublishedPort: Literal["refuse", "drop"]
     confirmSeconds: int
     sites: list[DoctorPayloadSite]
 
@@ -102,4 +95,3 @@ class DoctorPayload(TypedDict):
 class SurveyPayload(TypedDict):
     hostname: str
     sshPort: int
-    keepOpen: list[str]

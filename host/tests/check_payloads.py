@@ -56,17 +56,7 @@ def _removal(step: Callable[[Task], Answer]) -> Callable[[Any], object]:
 
 
 def _survey(payload: Any) -> object:
-    names = (
-        "ssh_ports",
-        "own_networks",
-        "_immich",
-        "_addresses",
-        "_openings",
-        "_closing",
-        "is_installed",
-        "foreign_sites",
-        "service",
-    )
+    names = ("ssh_ports", "_immich", "_addresses", "_openings", "is_installed", "foreign_sites", "service")
     patches = [mock.patch.object(survey, name, return_value=[]) for name in names]
     for patch in patches:
         patch.start()

@@ -8,10 +8,7 @@ export type Told = Readonly<Record<string, unknown>>;
 const DEFAULTS: Told = {
   owner: "immich-access/test/zone/",
   after: "the step before",
-  homeNetworks: [],
-  sshFrom: [],
-  keepOpen: [],
-  closeOthers: true,
+  dockerPublishedPort: "refuse",
   teamDomain: null,
   audience: null,
 };

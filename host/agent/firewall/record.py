@@ -1,6 +1,6 @@
 """What the host remembers about the firewall, in /var/lib/immich-access/.
 
-Every file has a version. agent.firewall.record_versions reads the older ones; writes always use the current version.
+Every file has a version. agent.firewall.record_version_1 reads version 1; writes always use the current version.
 """
 
 import json
@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 
 from agent.errors import RefusedError
 from agent.files import File, read, write
-from agent.firewall import record_versions as versions
-from agent.firewall.openings import parse_opening
+from agent.firewall import record_version_1 as version_1
 from agent.firewall.request import Needs, Request, parse_ranges
 from agent.firewall.ufw import Files
 from agent.ranges import Ranges
@@ -22,9 +21,8 @@ CHANGE = FOLDER / "firewall-change.json"
 ARMED = FOLDER / "firewall-armed.json"
 RANGES = FOLDER / "ranges.json"
 SITES = FOLDER / "firewall-sites.json"
-ORIGINAL = FOLDER / "firewall-original.json"
 
-VERSION = 3
+VERSION = 2
 
 
 class Change(NamedTuple):
@@ -37,21 +35,6 @@ class Change(NamedTuple):
     undone: bool = False
 
 
-class Original(NamedTuple):
-    """What ufw was before a change of ours."""
-
-    # Whether ufw was off
-    turned_on: bool
-    # Whether its unit was enabled
-    starts_at_boot: bool
-    # Its defaults that we have changed, as the file had them; None for one that was missing
-    settings: Mapping[str, str | None]
-    # Of what its owner has in ufw's files
-    fingerprint: str
-    # Of the kernel's built-in chains, by IP version and chain
-    policies: Mapping[str, Mapping[str, str]]
-
-
 class Armed(NamedTuple):
     """A change that awaits confirmation, and the files that the undo restores."""
 
@@ -60,23 +43,6 @@ class Armed(NamedTuple):
     # When the change was made: the boot id, and the seconds since that boot
     boot: str
     at: float
-    # What was known of ufw's original state then
-    original: Original | None = None
-    # The kernel's policies, if ufw was off; None otherwise
-    policies: Mapping[str, Mapping[str, str]] | None = None
-
-
-def read_original() -> Original | None:
-    """What ufw was before; None if only rules have been changed."""
-    fields, _ = _read(ORIGINAL)
-    if fields is None:
-        return None
-    return _original(fields)
-
-
-def original_file(original: Original | None) -> dict[Path, File | None]:
-    """The file of that, for the caller to write together with the rules."""
-    return {ORIGINAL: None if original is None else _file(_original_fields(original))}
 
 
 def read_change() -> Change:
@@ -84,11 +50,11 @@ def read_change() -> Change:
     fields, version = _read(CHANGE)
     if fields is None:
         return Change()
-    request = versions.request_fields(fields, version)
+    request = fields["request"] if version == VERSION else version_1.request_fields(fields["payload"])
     return Change(
         fields["number"],
         None if request is None else _request(request),
-        fields["ssh_ports" if version == 1 else "sshPorts"],
+        fields["sshPorts" if version == VERSION else "ssh_ports"],
         fields["undone"],
     )
 
@@ -113,15 +79,7 @@ def read_armed() -> Armed | None:
     if fields is None:
         return None
     former = {Path(path): _former_file(item) for path, item in fields["former"].items()}
-    original = fields.get("original")
-    return Armed(
-        fields["seconds"],
-        former,
-        fields["boot"],
-        fields["at"],
-        None if original is None else _original(original),
-        fields.get("policies"),
-    )
+    return Armed(fields["seconds"], former, fields["boot"], fields["at"])
 
 
 def write_armed(armed: Armed | None) -> None:
@@ -133,15 +91,7 @@ def write_armed(armed: Armed | None) -> None:
         str(path): None if file is None else {"mode": file.mode, "text": file.content.decode(errors="surrogateescape")}
         for path, file in armed.former.items()
     }
-    fields = {
-        "seconds": armed.seconds,
-        "former": former,
-        "boot": armed.boot,
-        "at": armed.at,
-        "original": None if armed.original is None else _original_fields(armed.original),
-        "policies": armed.policies,
-    }
-    write(ARMED, _file(fields))
+    write(ARMED, _file({"seconds": armed.seconds, "former": former, "boot": armed.boot, "at": armed.at}))
 
 
 def read_ranges() -> Ranges | None:
@@ -160,7 +110,7 @@ def read_sites() -> dict[str, Needs]:
     fields, version = _read(SITES)
     if fields is None:
         return {}
-    sites = versions.sites_fields(fields, version)
+    sites = fields["sites"] if version == VERSION else version_1.sites_fields(fields)
     return {name: _needs(needs) for name, needs in sites.items()}
 
 
@@ -195,7 +145,7 @@ def forget_site(site: str, owner: str) -> None:
 
 def forget() -> None:
     """Removes every record."""
-    for path in (ARMED, CHANGE, RANGES, SITES, ORIGINAL):
+    for path in (ARMED, CHANGE, RANGES, SITES):
         write(path, None)
     if FOLDER.exists() and not any(FOLDER.iterdir()):
         FOLDER.rmdir()
@@ -224,43 +174,17 @@ def _former_file(item: dict[str, Any] | None) -> File | None:
     return None if item is None else File(item["text"].encode(errors="surrogateescape"), item["mode"])
 
 
-def _original(fields: Mapping[str, Any]) -> Original:
-    return Original(
-        fields["turnedOn"], fields["startsAtBoot"], fields["settings"], fields["fingerprint"], fields["policies"]
-    )
-
-
-def _original_fields(original: Original) -> dict[str, object]:
-    return {
-        "turnedOn": original.turned_on,
-        "startsAtBoot": original.starts_at_boot,
-        "settings": dict(original.settings),
-        "fingerprint": original.fingerprint,
-        "policies": {version: dict(chains) for version, chains in original.policies.items()},
-    }
-
-
 def _needs(fields: Mapping[str, Any]) -> Needs:
-    return Needs(
-        fields["serves"],
-        fields["sshPort"],
-        fields["upstream"],
-        fields["homeNetworks"],
-        fields["owner"],
-        fields["sshFrom"],
-        [parse_opening(text) for text in fields["keepOpen"]],
-    )
+    return Needs(fields["serves"], fields["sshPort"], fields["upstreamPort"], fields["droppedPort"], fields["owner"])
 
 
 def _needs_fields(needs: Needs) -> dict[str, object]:
     return {
         "serves": needs.serves,
         "sshPort": needs.ssh_port,
-        "upstream": needs.upstream,
-        "homeNetworks": list(needs.home_networks),
+        "upstreamPort": needs.upstream_port,
+        "droppedPort": needs.dropped_port,
         "owner": needs.owner,
-        "sshFrom": list(needs.ssh_from),
-        "keepOpen": [opening.text for opening in needs.keep_open],
     }
 
 
