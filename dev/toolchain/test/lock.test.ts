@@ -73,8 +73,7 @@ it("a waiting process names the lock's holder, and takes over when it is killed"
     (pid) => void waited.push(pid),
     30,
   );
-  await sleep(200);
-  expect(new Set(waited)).toEqual(new Set([child.pid]));
+  await expect.poll(() => new Set(waited), { timeout: 10_000 }).toEqual(new Set([child.pid]));
   child.kill("SIGKILL");
   expect(await got).toBe("mine");
 });
