@@ -119,7 +119,7 @@ def read_sites() -> dict[str, Needs]:
         return {name: _needs(needs) for name, needs in fields["sites"].items()}
     sites = {name: _needs(needs) for name, needs in version_1.sites_fields(fields).items()}
     request = read_change().request
-    granted = {} if request is None else request.needs
+    granted: Mapping[str, Needs] = {} if request is None else request.needs
     # The last request has what version 1 does not store.
     return {
         name: granted[name] if name in granted and granted[name].owner == needs.owner else needs
