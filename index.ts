@@ -3,6 +3,7 @@ import * as cloudflare from "./components/cloudflare.ts";
 import { ZoneTls } from "./components/zone-tls.ts";
 import { loadSettings } from "./settings/index.ts";
 import { declareHosts } from "./stack/host.ts";
+import { whenOnline } from "./stack/online.ts";
 import { stackOutputs } from "./stack/outputs.ts";
 import { declareSites } from "./stack/site-kinds.ts";
 import { Stages } from "./stack/stages.ts";
@@ -38,6 +39,9 @@ const serving = stages.forHosts(ready, (host, after) => host.serve(places, conte
 stages.forZone((after) => new ZoneTls("zone-tls", { zoneId, minTlsVersion, alwaysUseHttps }, { provider, ...after }));
 
 // 7. DNS, last: from here on the names lead to the sites.
-stages.forSites(guarded, (site, after) => site.publish(serving, after));
+const published = stages.forSites(guarded, (site, after) => site.publish(serving, after));
 
-export default stackOutputs(guarded);
+// 8. Each site answers through Cloudflare, or the `up` says which part is to blame.
+const online = whenOnline(published, settings);
+
+export default stackOutputs(guarded, online);

@@ -23,14 +23,17 @@ export const recordName = (component: string, address: string) =>
  * name already exists, the API fails with error 81057: import the record or delete it.
  */
 export class DnsRecords extends pulumi.ComponentResource {
+  /** Ids of the records, known when all exist. */
+  public readonly recordIds: pulumi.Output<string[]>;
+
   public constructor(name: string, args: DnsRecordsArgs, opts?: pulumi.ComponentResourceOptions) {
     const { hooks = {}, ...inputs } = args;
     // Each record depends on its host directly: a record that is deleted together with its host must be deleted first.
     const dependsOn = opts?.dependsOn ?? [];
     super("immich-access:index:DnsRecords", name, inputs, opts);
-    for (const address of args.addresses) {
+    const records = args.addresses.map((address) => {
       const type = isIPv6(address) ? "AAAA" : "A";
-      new cloudflare.DnsRecord(
+      return new cloudflare.DnsRecord(
         recordName(name, address),
         {
           zoneId: args.zoneId,
@@ -44,7 +47,8 @@ export class DnsRecords extends pulumi.ComponentResource {
         },
         { parent: this, hooks, dependsOn },
       );
-    }
+    });
+    this.recordIds = pulumi.all(records.map(({ id }) => id));
     this.registerOutputs({});
   }
 }

@@ -147,6 +147,7 @@ export const settingsSchema = z.strictObject({
     .meta({ fix: "publicShareHostname shares.example.com   # or: pulumi config rm publicShareHostname" }),
   publicShareUpstream: endpoint("127.0.0.1:3000").meta({ fix: "publicShareUpstream 127.0.0.1:3000" }),
   confirmSeconds: integer(30, 600).meta({ fix: "confirmSeconds 120" }),
+  siteCheckSeconds: integer(0, 600).meta({ fix: "siteCheckSeconds 120" }),
   hostRevision: integer(0, 1_000_000).meta({ fix: "hostRevision 0" }),
 
   sessionDuration: duration(60, 730 * 3600, "from 1m to 730h").meta({ fix: "sessionDuration 24h" }),

@@ -71,7 +71,7 @@ export class Host implements HostState {
           hostname,
           certificate: originCertificate.certificatePem,
           privateKey: originCertificate.privateKeyPem,
-          clientAuthority: clientAuthentication.authorityPem,
+          clientCa: clientAuthentication.caPem,
         })),
         // Once the last host has its certificates, the others that Cloudflare has issued are in use nowhere.
         ...(last && { hooks: { afterCreate: installed, afterUpdate: installed } }),

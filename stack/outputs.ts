@@ -22,14 +22,19 @@ function siteOutputs({ site }: ProtectedSite, { devices, audience }: AccessAppli
   };
 }
 
-/** The outputs of a stack: the main site's at the top, those of further sites by their host names. */
-export function stackOutputs(sites: readonly ProtectedSite[]) {
+/**
+ * The outputs of a stack: the main site's at the top, those of further sites by their host names.
+ *
+ * @param online what the main site's address waits for, and thereby the end of an `up`
+ */
+export function stackOutputs(sites: readonly ProtectedSite[], online: pulumi.Output<void>) {
   const immich = sites.flatMap((site) => (site.access ? [siteOutputs(site, site.access)] : []));
   const [main, ...more] = immich;
   if (!main) throw new Error("a stack has at least one site behind Access");
   const shares = sites.find(({ access }) => access === undefined)?.site;
   return {
     ...main,
+    url: online.apply(() => main.url),
     certificateExpiry: { ...main.certificateExpiry, ...(shares && { publicShares: certificateExpiry(shares) }) },
     // Pulumi warns of an output that is there and undefined.
     ...(shares && {

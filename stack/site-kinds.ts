@@ -1,6 +1,5 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type * as pulumi from "@pulumi/pulumi";
 import { AccessApplication } from "../components/access-application.ts";
 import { DnsRecords } from "../components/dns-records.ts";
 import type { LoginProvider } from "../components/login-provider.ts";
@@ -11,7 +10,7 @@ import { each, type NonEmpty, type OriginHost, type SiteSettings, sitesOf, upstr
 import { type ClientAuthentication, Site, type StackContext } from "./site.ts";
 import type { After } from "./stages.ts";
 
-const CLOUDFLARE_AUTHORITY = join(import.meta.dirname, "../components/origin-pulls/cloudflare-origin-pull-ca.pem");
+const CLOUDFLARE_CA = join(import.meta.dirname, "../components/origin-pulls/cloudflare-origin-pull-ca.pem");
 
 /** A site in front of Immich, behind Access. */
 export class ImmichSite extends Site {
@@ -48,7 +47,7 @@ export class ImmichSite extends Site {
     );
   }
 
-  public override createRecords(addresses: readonly string[], after: After): pulumi.Resource {
+  public override createRecords(addresses: readonly string[], after: After): DnsRecords {
     const { settings, provider } = this.context;
     return new DnsRecords(
       this.resourceName("dns"),
@@ -80,7 +79,7 @@ export class SharesSite extends Site {
     return undefined;
   }
 
-  public override createRecords(addresses: readonly string[], after: After): pulumi.Resource {
+  public override createRecords(addresses: readonly string[], after: After): PublicShares {
     const { settings, provider } = this.context;
     return new PublicShares(
       this.hostname,
@@ -112,11 +111,10 @@ function clientAuthentication(settings: Settings, mainHostname: string): (hostna
   if (settings.originPulls === "hostname") {
     return (hostname) => {
       const certificate = issue(hostname);
-      return { certificate, authorityPem: certificate.authorityPem, declaresOriginPulls: true };
+      return { certificate, caPem: certificate.caPem, declaresOriginPulls: true };
     };
   }
   const certificate = settings.originPulls === "zone" ? issue(mainHostname) : undefined;
-  const authorityPem =
-    certificate?.authorityPem ?? (settings.originPullsCa || readFileSync(CLOUDFLARE_AUTHORITY, "utf8"));
-  return (hostname) => ({ certificate, authorityPem, declaresOriginPulls: hostname === mainHostname });
+  const caPem = certificate?.caPem ?? (settings.originPullsCa || readFileSync(CLOUDFLARE_CA, "utf8"));
+  return (hostname) => ({ certificate, caPem, declaresOriginPulls: hostname === mainHostname });
 }

@@ -1,10 +1,13 @@
-import type * as pulumi from "@pulumi/pulumi";
+import * as pulumi from "@pulumi/pulumi";
 import type { AccessApplication } from "../components/access-application.ts";
 import type * as cloudflare from "../components/cloudflare.ts";
+import type { DnsRecords } from "../components/dns-records.ts";
 import { LoginProvider } from "../components/login-provider.ts";
 import { OrphanCleanup } from "../components/orphan-cleanup/index.ts";
 import { OriginCertificate } from "../components/origin-certificate.ts";
 import type { HostCertificates, HostNginx } from "../components/origin-host/index.ts";
+import type { PublicShares } from "../components/public-shares.ts";
+import type { DeviceHeaders } from "../components/site-check/answers.ts";
 import type { OriginPullsCertificate } from "../components/origin-pulls/certificate.ts";
 import { OriginPulls } from "../components/origin-pulls/index.ts";
 import type { Settings } from "../settings/index.ts";
@@ -33,8 +36,8 @@ export interface ServingHost extends HostState {
 export interface ClientAuthentication {
   /** The client certificate; `undefined` in the mode `shared`, in which all customers of Cloudflare have the same one. */
   certificate: OriginPullsCertificate | undefined;
-  /** Certificate authority whose client certificates nginx accepts, PEM. */
-  authorityPem: pulumi.Input<string>;
+  /** CA whose client certificates nginx accepts, PEM. */
+  caPem: pulumi.Input<string>;
   /** Whether the origin pulls are declared for this site: for each in the mode `hostname`, else for one of the zone. */
   declaresOriginPulls: boolean;
 }
@@ -83,7 +86,7 @@ export abstract class Site implements SiteState {
   public abstract createAccess(login: LoginProvider, after: After): AccessApplication | undefined;
 
   /** Creates the DNS records, which put the site on the internet. */
-  public abstract createRecords(addresses: readonly string[], after: After): pulumi.Resource;
+  public abstract createRecords(addresses: readonly string[], after: After): DnsRecords | PublicShares;
 
   /**
    * Has Cloudflare present its client certificate from now on.
@@ -177,11 +180,24 @@ export class ProtectedSite implements SiteState {
   public publish(hosts: readonly ServingHost[], after: After): PublishedSite {
     const addresses = hosts.flatMap(({ originAddresses }) => originAddresses);
     if (addresses.length === 0) throw new Error("publish() needs hosts that serve the site");
-    return { resources: [this.site.createRecords(addresses, after)] };
+    const records = this.site.createRecords(addresses, after);
+    const [device] = Object.values(this.access?.devices ?? {});
+    return {
+      hostname: this.hostname,
+      serves: this.site.serves,
+      device: device && pulumi.output({ clientId: device.clientId, clientSecret: device.clientSecret }),
+      recordIds: records.recordIds,
+      resources: [records],
+    };
   }
 }
 
 /** A site that is on the internet. */
-export interface PublishedSite {
+export interface PublishedSite extends SiteState {
+  readonly serves: "immich" | "shares";
+  /** The first device's headers; `undefined` without devices. */
+  readonly device: pulumi.Output<DeviceHeaders> | undefined;
+  /** Ids of the DNS records, known when all exist. */
+  readonly recordIds: pulumi.Output<string[]>;
   readonly resources: readonly pulumi.Resource[];
 }

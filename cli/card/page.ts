@@ -47,7 +47,7 @@ export function cardPage(card: Card): string {
 </head>
 <body>
 <h1>${escapeHtml(title)}</h1>
-<p>This page holds the secret of ${escapeHtml(card.device)}. Whoever has it gets past Cloudflare, though not into Immich.
+<p>This page holds the secret of ${escapeHtml(card.device)}. Anyone who has it gets past Cloudflare, but not into Immich.
 Show it only to the owner of the device, and delete it afterwards.</p>
 <ol>
 ${STEPS.map((step) => `<li>${escapeHtml(step)}</li>`).join("\n")}

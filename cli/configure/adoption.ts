@@ -18,7 +18,7 @@ export interface Site extends Zone {
   hostname: string;
 }
 
-/** Searches for what already exists for the host name, and offers to import what the stack can take over. */
+/** Searches for what already exists for the host name, and offers to import what the stack can adopt. */
 export async function askAdoption(
   dialogue: Dialogue,
   api: ApiReader,
@@ -36,16 +36,16 @@ export async function askAdoption(
   const tasks: string[] = [];
 
   const take = async (what: string, then: string) => {
-    dialogue.warn(`${what} is there already. ${then}`);
-    if (await dialogue.confirm("Take it over into the stack?", true, "adopt")) return true;
-    tasks.push(`${what} is not this stack's: delete it in the dashboard, or run this again with --adopt`);
+    dialogue.warn(`Found ${what}. ${then}`);
+    if (await dialogue.confirm("Adopt it into the stack?", true, "adopt")) return true;
+    tasks.push(`delete ${what} in the dashboard, or run this again with --adopt`);
     return false;
   };
   const records: Adoption["records"] =
     adoptions.length > 0 &&
     (await take(
-      `For ${hostname}, ${adoptions.map(({ record }) => describeRecord(record)).join(" and ")}`,
-      "pulumi up will make it proxied and lead to the host, after all else.",
+      `${adoptions.map(({ record }) => describeRecord(record)).join(" and ")} for ${hostname}`,
+      "pulumi up will make this proxied and point it to the host, as its last step.",
     ))
       ? adoptions
       : [];
@@ -53,24 +53,24 @@ export async function askAdoption(
   const adopted =
     application &&
     (await take(
-      `The Access application "${application.name}"`,
-      "pulumi up will put this stack's policies in place of its own; devices get new headers.",
+      `the Access application "${application.name}"`,
+      "pulumi up will replace its policies with this stack's; devices get new headers.",
     ))
       ? application.id
       : undefined;
 
   for (const record of rest)
-    tasks.push(`${hostname} also has ${describeRecord(record)}: delete it in the dashboard, DNS`);
-  for (const { name } of doubles) tasks.push(`the Access application "${name}" is a second one: delete it`);
+    tasks.push(`${hostname} also has ${describeRecord(record)}: delete it in the dashboard (DNS)`);
+  for (const { name } of doubles) tasks.push(`the Access application "${name}" is a duplicate: delete it`);
   for (const { name } of below) {
     tasks.push(
-      `the Access application "${name}" decides about paths of ${hostname} before this stack's: delete it unless you want that`,
+      `the Access application "${name}" takes precedence over this stack's for paths of ${hostname}: delete it unless you need it`,
     );
   }
   if (issued.length > 0) {
     dialogue.say(
-      `${issued.length.toString()} origin certificates for ${hostname} are there already. Their keys are not at Cloudflare, so pulumi up ` +
-        "makes one of its own; after that, revoke those that nothing else uses (SSL/TLS, Origin Server).",
+      `Found ${issued.length.toString()} origin certificates for ${hostname}. Cloudflare does not have their keys, so pulumi up creates ` +
+        "another one. Afterwards, revoke those that nothing else uses (SSL/TLS, Origin Server).",
     );
   }
   const adoption = { hostname, zoneId, accountId, records, application: adopted };

@@ -25,7 +25,7 @@ export async function askToken(dialogue: Dialogue, present: string | undefined):
   const given = file === undefined ? dialogue.flag("api-token") : readNamed(file).trim();
   if (given !== undefined) {
     const problem = problemOf("apiToken")(given);
-    if (problem !== undefined) throw new CommandError(`what was given as API token ${problem}`);
+    if (problem !== undefined) throw new CommandError(`the API token ${problem}`);
     return given;
   }
   if (!dialogue.interactive) {
@@ -34,14 +34,14 @@ export async function askToken(dialogue: Dialogue, present: string | undefined):
   }
   const KEEP = "keep";
   const choices = [
-    ...(present === undefined ? [] : [{ value: KEEP, label: "the one that is set" }]),
+    ...(present === undefined ? [] : [{ value: KEEP, label: "the current one" }]),
     { value: "new", label: "another one" },
   ];
   if ((await dialogue.choose({ flag: "token-choice", message: "Cloudflare API token" }, choices)) === KEEP && present) {
     return present;
   }
   dialogue.warn(TOKEN_ADVICE);
-  return dialogue.secret("Cloudflare API token (it is not shown)", problemOf("apiToken"));
+  return dialogue.secret("Cloudflare API token (hidden)", problemOf("apiToken"));
 }
 
 /** A zone with its account. */
@@ -69,7 +69,7 @@ export async function askZone(dialogue: Dialogue, api: ApiReader, before: Before
     [...accounts].map(([value, label]) => ({ value, label })),
   );
   const zoneId = await dialogue.choose(
-    { flag: "zone", message: "Zone that the site's name belongs to", initial: before("zoneId") },
+    { flag: "zone", message: "Zone of the site's host name", initial: before("zoneId") },
     zones.filter(({ account }) => account.id === accountId).map(({ id, name }) => ({ value: id, label: name })),
   );
   return { zoneId, accountId, name: zones.find(({ id }) => id === zoneId)?.name ?? "" };
@@ -102,13 +102,13 @@ export async function askLogin(
   const pin = others.find(({ type }) => type === "onetimepin");
   const choices = [
     // An account can have only one.
-    ...(pin ? [] : [{ value: "create", label: "a PIN by email, which is added to the account" }]),
+    ...(pin ? [] : [{ value: "create", label: "a one-time PIN by email, which is added to the account" }]),
     ...others.map(({ id, name, type }) => ({ value: id, label: name, hint: type })),
-    { value: "account", label: "all that the account has" },
+    { value: "account", label: "every login of the account" },
   ];
   const kept = choices.some(({ value }) => value === present) ? present : undefined;
   return dialogue.choose(
-    { flag: "login", message: "How people prove their email address", initial: kept ?? pin?.id ?? "create" },
+    { flag: "login", message: "How people log in", initial: kept ?? pin?.id ?? "create" },
     choices,
   );
 }

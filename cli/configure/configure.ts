@@ -50,11 +50,14 @@ export async function configure(dialogue: Dialogue, present: Texts, known: Reado
     const apiToken = await askToken(dialogue, before("apiToken"));
     const api = apiReader(apiUrl, apiToken);
     const zone = await askZone(dialogue, api, before);
-    const lacking = await dialogue.during("Trying the token's permissions", missingPermissions(apiUrl, apiToken, zone));
+    const lacking = await dialogue.during(
+      "Checking the token's permissions",
+      missingPermissions(apiUrl, apiToken, zone),
+    );
     if (lacking.length > 0) throw new CommandError(`the token lacks: ${lacking.join("; ")}${tokenAdvice(dialogue)}`);
     return { api, apiToken, zone };
   });
-  dialogue.say(`The token has all permissions that are needed in ${zone.name}.`);
+  dialogue.say(`The token has all needed permissions in ${zone.name}.`);
   const teamDomain = await findTeam(api, zone.accountId);
 
   const hostname = await dialogue.text({
@@ -74,7 +77,7 @@ export async function configure(dialogue: Dialogue, present: Texts, known: Reado
   );
   const immichUpstream = await dialogue.text({
     flag: "immich",
-    message: "Where the host finds Immich, as address:port",
+    message: "Address of Immich as the host reaches it, address:port",
     initial: proposedUpstream(survey, before("immichUpstream"), further("moreSites")),
     problem: problemOf("immichUpstream"),
   });
@@ -96,7 +99,7 @@ export async function configure(dialogue: Dialogue, present: Texts, known: Reado
   });
   const devices = await dialogue.list({
     flag: "device",
-    message: "Names for the phones and programs that use the app, separated by commas",
+    message: "Names of the phones and programs that get a token, separated by commas",
     initial: beforeList("devices"),
     problem: problemOfEntry("devices"),
   });
@@ -137,7 +140,7 @@ const changed = (texts: Texts, present: Texts): Texts =>
   Object.fromEntries(Object.entries(texts).filter(([key, value]) => present[key] !== value));
 
 /**
- * Proposes the main site's Immich: the one that is set if it answers, else one that was found and is not another
+ * Proposes the main site's Immich: the current one if it answers, else one that was found and is not another
  * site's.
  */
 export function proposedUpstream(

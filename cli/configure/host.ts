@@ -31,7 +31,7 @@ export function hostTasks({ published, openings, sites }: Survey, hostname: stri
     ...published.map(({ problem, remedy }) => `${problem}; ${remedy}`),
     ...sites.map(
       (file) =>
-        `nginx has another server for ${hostname} in ${file}, which would answer in place of this program's: take it out ` +
+        `nginx has another server for ${hostname} in ${file}, which would answer instead of this program's: remove it ` +
         "and run `systemctl reload nginx` on the host",
     ),
   ];

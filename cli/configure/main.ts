@@ -32,7 +32,7 @@ async function run(dialogue: Dialogue, name: string | undefined): Promise<number
   if (adoption) {
     // Imported only when needed, because loading it takes as long as all else together.
     const { adopt } = await import("./adopt.ts");
-    await dialogue.during("Importing what is there", adopt(stack, adoption));
+    await dialogue.during("Importing existing resources", adopt(stack, adoption));
     dialogue.say("The existing resources are part of the stack now; none of them has changed yet.");
   }
   for (const task of tasks) dialogue.warn(`Before pulumi up: ${task}`);
@@ -45,15 +45,13 @@ async function run(dialogue: Dialogue, name: string | undefined): Promise<number
 async function unlock(dialogue: Dialogue, stack: ConfigStack): Promise<void> {
   if (!dialogue.interactive) {
     throw new CommandError(
-      "the stack's secrets are encrypted by a passphrase: set PULUMI_CONFIG_PASSPHRASE_FILE to a file with it",
+      "the stack's secrets are encrypted with a passphrase: set PULUMI_CONFIG_PASSPHRASE_FILE to a file with it",
     );
   }
   const passphrase = await dialogue.secret(
-    stack.hasSecrets
-      ? "Passphrase of the stack's secrets"
-      : "A new passphrase that encrypts the stack's secrets; keep it",
+    stack.hasSecrets ? "Passphrase of the stack's secrets" : "New passphrase for the stack's secrets; keep it",
   );
-  if (!stack.hasSecrets && (await dialogue.secret("The same once more")) !== passphrase) {
+  if (!stack.hasSecrets && (await dialogue.secret("Repeat the passphrase")) !== passphrase) {
     throw new CommandError("the two passphrases differ; nothing has been written");
   }
   stack.unlock(passphrase);

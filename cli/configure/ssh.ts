@@ -25,7 +25,7 @@ export async function askHost(
 ): Promise<{ connection: Connection; survey: Survey }> {
   const sshAddress = await dialogue.text({
     flag: "ssh-address",
-    message: "Address under which this machine reaches the host over SSH",
+    message: "Address at which this machine reaches the host over SSH",
     initial: before("sshAddress"),
     problem: (value) => problemOf("sshAddress")(value) ?? (value === hostname ? "is the proxied host name" : undefined),
   });
@@ -50,7 +50,7 @@ export async function askHost(
   });
   const sshPrivateKey = await askKey(dialogue, before("sshPrivateKey"));
   const connection = { sshAddress, sshPort, sshUser, sshPrivateKey, sshHostKey };
-  const survey = await dialogue.during("Looking around on the host", surveyHost(connection, hostname));
+  const survey = await dialogue.during("Examining the host", surveyHost(connection, hostname));
   return { connection, survey };
 }
 
@@ -60,25 +60,25 @@ async function confirmHostKey(dialogue: Dialogue, shown: string, pinned: string 
   if (wanted !== undefined) {
     const same = wanted.startsWith("SHA256:") ? wanted === print : normaliseHostKey(wanted).line === shown;
     if (same) return shown;
-    const message = `the host shows the key ${print}, which is not the one that was given or set before`;
+    const message = `the host presents the key ${print}, not the one that was given or set before`;
     if (!dialogue.interactive || dialogue.flag("ssh-host-key") !== undefined) throw new CommandError(message);
     dialogue.warn(`Careful: ${message}.`);
   }
   const file = `/etc/ssh/ssh_host_${shown.startsWith("ssh-ed25519") ? "ed25519" : "ecdsa"}_key.pub`;
   if (!dialogue.interactive) {
     throw new CommandError(
-      `--ssh-host-key is missing: the host shows ${print}; compare it with \`ssh-keygen -lf ${file}\` on the host`,
+      `--ssh-host-key is missing: the host presents ${print}; compare it with \`ssh-keygen -lf ${file}\` on the host`,
     );
   }
-  dialogue.warn(`The host shows the key ${print}. On the host, \`ssh-keygen -lf ${file}\` tells its real one.`);
+  dialogue.warn(`The host presents the key ${print}. \`ssh-keygen -lf ${file}\` on the host prints its real key.`);
   if (await dialogue.confirm("Are they the same?", false)) return shown;
-  throw new CommandError("another machine answers at this address: find out which before you go on");
+  throw new CommandError("another machine answers at this address: find out which before you continue");
 }
 
 async function askKey(dialogue: Dialogue, present: string | undefined): Promise<string> {
   const usual = ["id_ed25519", "id_ecdsa", "id_rsa"].map((name) => join(homedir(), ".ssh", name)).find(existsSync);
   if (present !== undefined && dialogue.flag("ssh-key-file") === undefined) {
-    const keep = { value: "keep", label: "the one that is set" };
+    const keep = { value: "keep", label: "the current one" };
     const choice = dialogue.interactive
       ? await dialogue.choose({ flag: "ssh-key", message: "Private key of that user" }, [
           keep,

@@ -54,7 +54,7 @@ export const TOKEN_FORM = (() => {
 
 /** Remedy for missing permissions. */
 export const TOKEN_ADVICE =
-  `Make a token with this link, which fills in the form, and add "Account, Access: Service Tokens, Edit" to it:\n` +
+  `Create a token with this link, which fills in the form, and add "Account, Access: Service Tokens, Edit" to it:\n` +
   TOKEN_FORM;
 
 const ANSWER_MS = 15_000;
@@ -65,7 +65,7 @@ const ANSWER_MS = 15_000;
  * Each permission is probed by a request for an object that does not exist, so nothing can change. Cloudflare checks
  * the permission first: 401 and 403 mean that it is missing, any other error that the token has it.
  *
- * @throws CommandError if the API cannot be asked
+ * @throws CommandError if the API does not answer
  */
 export async function missingPermissions(
   baseUrl: string,
@@ -85,10 +85,10 @@ export async function missingPermissions(
 async function ask(baseUrl: string, token: string, method: "DELETE" | "PATCH", path: string): Promise<number> {
   const body = method === "PATCH" ? { value: "on" } : undefined;
   const answer = await request({ method, url: baseUrl + path, token, timeout: ANSWER_MS, body }).catch(() => {
-    throw new CommandError(`the API at ${baseUrl} does not answer; look at the network`);
+    throw new CommandError(`the API at ${baseUrl} does not answer; check the network`);
   });
   if (answer.status === 429 || answer.status >= 500) {
-    throw new CommandError(`the API answers ${answer.status.toString()}; try again in some minutes`);
+    throw new CommandError(`the API answers ${answer.status.toString()}; try again in a few minutes`);
   }
   return answer.status;
 }
@@ -99,5 +99,5 @@ export function apiError(error: unknown): unknown {
   if (error.status === 401 || error.status === 403 || error.status === 400) {
     return new CommandError(`Cloudflare does not accept the API token for ${error.path}: ${error.message}`);
   }
-  return new CommandError(`the API cannot be asked (${error.path}): ${error.message}`);
+  return new CommandError(`the API request failed (${error.path}): ${error.message}`);
 }

@@ -1,8 +1,15 @@
-import type { DeviceHeaders } from "../lib/outputs.ts";
+import {
+  credentials,
+  describeAnswer,
+  type DeviceHeaders,
+  failureReason,
+  isLogin,
+  isPong,
+  PING,
+} from "../../components/site-check/answers.ts";
 import { type Check, type Finding, failed, fromProblem, passed } from "./finding.ts";
-import { type Answer, attempt, get, type Network } from "./network.ts";
+import { type Answer, attempt, get, type Network } from "../../components/site-check/network.ts";
 
-const PING = "/api/server/ping";
 // Immich's clients open their websocket here (engine.io's handshake, protocol version 4).
 const WEBSOCKET = "/api/socket.io/?EIO=4&transport=websocket";
 
@@ -48,11 +55,6 @@ export async function throughCloudflare(
   ]);
 }
 
-const credentials = ({ clientId, clientSecret }: DeviceHeaders) => ({
-  "cf-access-client-id": clientId,
-  "cf-access-client-secret": clientSecret,
-});
-
 // The key is any 16 bytes in base64 (RFC 6455, section 4.1); the response to it is ignored.
 const UPGRADE = {
   connection: "Upgrade",
@@ -61,26 +63,14 @@ const UPGRADE = {
   "sec-websocket-key": Buffer.from("immich-access-dr").toString("base64"),
 };
 
-/** Why there was no response, in one line. */
-export function failureReason(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  if (error.name === "TimeoutError" || error.name === "AbortError") return "no answer in time";
-  const { code } = error as NodeJS.ErrnoException;
-  if (code === "ENOTFOUND" || code === "EAI_AGAIN") return "the name does not resolve";
-  return error.message.split("\n")[0] || code || "no connection";
-}
-
 /** The finding for a request that Access must block. */
 export function blockedFinding(check: Check, answer: Answer | string): Finding {
   if (typeof answer === "string") return failed(check, answer, check.fix, "unknown");
-  const { status, location } = answer;
-  if (status === 302 && location.includes("/cdn-cgi/access/login")) return passed(check, "gets the login page");
+  const { status } = answer;
+  if (isLogin(answer)) return passed(check, "gets the login page");
   if (status === 401 || status === 403) return passed(check, `gets ${status.toString()}`);
   return failed(check, `${isPong(answer) ? "reaches Immich" : "gets past Access"} (${describeAnswer(answer)})`);
 }
-
-/** Whether Immich itself has answered the ping. */
-export const isPong = ({ status, body }: Answer): boolean => status === 200 && body.includes("pong");
 
 /** The finding for a device's request, which Access must allow. */
 export function allowedFinding(check: Check, answer: Answer | string): Finding {
@@ -99,33 +89,6 @@ function websocketFinding(answer: Answer | string): Finding {
     answer.status === 101 ? undefined : `does not open: ${describeAnswer(answer)}`,
     "opens",
   );
-}
-
-/** Meanings of status codes on the way through Cloudflare, from its documentation and our nginx configuration. */
-const MEANINGS: Readonly<Record<number, string>> = {
-  302: "Access sends it to the login page, so no policy admits the token",
-  400: "the host's nginx got no certificate of Cloudflare that it accepts",
-  401: "Access does not know the token",
-  403: "no policy of Access admits the token, or the host's token check refuses what Access says",
-  404: "something else than Immich answers",
-  421: "the host's nginx has another site's connection",
-  500: "the host's token check does not answer",
-  502: "the host's nginx does not reach Immich",
-  504: "Immich does not answer the host's nginx",
-  520: "the host's answer cannot be read",
-  521: "the host refuses Cloudflare's connection",
-  522: "the host does not answer Cloudflare: firewall or address",
-  523: "Cloudflare has no way to the host's address",
-  524: "the host takes too long",
-  525: "no TLS between Cloudflare and the host",
-  526: "Cloudflare does not accept the host's certificate",
-  530: "Cloudflare cannot resolve the origin",
-};
-
-/** A response's status with its meaning. */
-export function describeAnswer({ status }: Answer): string {
-  const meaning = MEANINGS[status];
-  return meaning === undefined ? `status ${status.toString()}` : `${status.toString()}, ${meaning}`;
 }
 
 const DIRECT: Check = {

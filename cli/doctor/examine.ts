@@ -9,10 +9,11 @@ import { type ApiReader, cloudflareFindings } from "./cloudflare/collect.ts";
 import type { IpRanges } from "./cloudflare/facts.ts";
 import { resolutionFinding } from "./cloudflare/zone.ts";
 import { stackFinding } from "./deployed.ts";
-import { failureReason, straightToHost, throughCloudflare } from "./edge.ts";
+import { straightToHost, throughCloudflare } from "./edge.ts";
+import { failureReason } from "../../components/site-check/answers.ts";
 import { withSubject, type Finding, asSharesFinding } from "./finding.ts";
 import { hostFindings, type HostReport, hostUnknownFinding, rangesFinding } from "./host.ts";
-import type { Network } from "./network.ts";
+import type { Network } from "../../components/site-check/network.ts";
 import { sharesThroughCloudflare } from "./shares.ts";
 import { type Subjects, subjectsOf } from "./subjects.ts";
 
@@ -114,7 +115,7 @@ async function askPublic(apiUrl: string): Promise<PublicFacts | undefined> {
 
 /** Checks where the name leads. Skips a name whose connections take a detour. */
 async function resolves({ detours }: Network, hostname: string, ranges: IpRanges): Promise<Finding[]> {
-  if (detours.some(({ from }) => from.host === hostname) || isIP(hostname) !== 0) return [];
+  if (detours.some(({ from }) => (from.host ?? hostname) === hostname) || isIP(hostname) !== 0) return [];
   const resolver = new Resolver({ timeout: ANSWER_MS / 4, tries: 2 });
   const none = ({ code }: NodeJS.ErrnoException) => (code === "ENOTFOUND" || code === "ENODATA" ? [] : undefined);
   const found = await Promise.all([resolver.resolve4(hostname).catch(none), resolver.resolve6(hostname).catch(none)]);

@@ -5,7 +5,7 @@ import { CommandError, runTool, type Values } from "../lib/command.ts";
 import { apiReader } from "./cloudflare/api.ts";
 import { examine } from "./examine.ts";
 import { exitStatus } from "./finding.ts";
-import { parseDetour } from "./network.ts";
+import { parseDetour } from "../../components/site-check/network.ts";
 import { json, table } from "./report.ts";
 import { askAgent } from "../lib/ssh.ts";
 import { readStack } from "./stack.ts";
@@ -25,7 +25,7 @@ it. Changes nothing.`,
     },
     cacert: { type: "string", value: "FILE", help: "trust the certificate authorities (CAs) in this PEM file" },
   },
-  notes: "Exit status: 0 all is well, 1 something is wrong, 2 something could not be checked.",
+  notes: "Exit status: 0 all checks passed, 1 something is wrong, 2 something could not be checked.",
   // A problem that prevents all checks is not a finding, so it does not exit with 1.
   failure: 2,
 } as const;

@@ -58,7 +58,7 @@ function summary(findings: readonly Finding[]): string {
     [count("unknown"), "not checked"],
   ] as const;
   const bad = rest.filter(([number]) => number > 0).map(([number, what]) => `${number.toString()} ${what}`);
-  return bad.length === 0 ? `All ${findings.length.toString()} checks are well` : `${bad.join(", ")}, the rest is well`;
+  return bad.length === 0 ? `All ${findings.length.toString()} checks passed` : `${bad.join(", ")}, the rest passed`;
 }
 
 /** The same for a program: one JSON object with the main `site`, `exitStatus`, `seconds` and `findings`. */

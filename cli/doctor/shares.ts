@@ -1,6 +1,13 @@
-import { describeAnswer, isPong, failureReason } from "./edge.ts";
+import {
+  describeAnswer,
+  failureReason,
+  isLogin,
+  isPong,
+  PING,
+  SHARES_CHECK,
+} from "../../components/site-check/answers.ts";
 import { type Check, type Finding, failed, fromProblem, passed } from "./finding.ts";
-import { type Answer, get, type Network } from "./network.ts";
+import { type Answer, get, type Network } from "../../components/site-check/network.ts";
 
 const PAGES: Check = {
   id: "shares-pages",
@@ -21,18 +28,13 @@ const API: Check = {
 export async function sharesThroughCloudflare(network: Network, hostname: string): Promise<Finding[]> {
   const ask = (path: string) =>
     get(network, new URL(`https://${hostname}${path}`), {}).catch((error: unknown) => failureReason(error));
-  return Promise.all([
-    ask("/share/healthcheck").then(sharePagesFinding),
-    ask("/api/server/ping").then(apiHiddenFinding),
-  ]);
+  return Promise.all([ask(SHARES_CHECK).then(sharePagesFinding), ask(PING).then(apiHiddenFinding)]);
 }
-
-const login = ({ status, location }: Answer) => status === 302 && location.includes("/cdn-cgi/access/login");
 
 /** The finding for immich-public-proxy's health check. */
 export function sharePagesFinding(answer: Answer | string): Finding {
   if (typeof answer === "string") return failed(PAGES, answer, PAGES.fix, "unknown");
-  if (login(answer)) return failed(PAGES, "gets the login page of an Access application");
+  if (isLogin(answer)) return failed(PAGES, "gets the login page of an Access application");
   const trouble: Readonly<Record<number, string>> = {
     502: "502, the host's nginx does not reach immich-public-proxy",
     503: "503, immich-public-proxy does not reach Immich",
@@ -46,7 +48,7 @@ export function sharePagesFinding(answer: Answer | string): Finding {
 export function apiHiddenFinding(answer: Answer | string): Finding {
   if (typeof answer === "string") return failed(API, answer, API.fix, "unknown");
   if (isPong(answer)) return failed(API, `reaches Immich (${describeAnswer(answer)})`);
-  if (answer.status === 404 || login(answer)) return passed(API, "strangers do not reach it");
+  if (answer.status === 404 || isLogin(answer)) return passed(API, "strangers do not reach it");
   // Cloudflare's own errors, and nginx's 400 without a client certificate, say nothing about the site.
   if (answer.status === 400 || answer.status >= 500) return failed(API, describeAnswer(answer), PAGES.fix, "unknown");
   return failed(API, `is answered with ${answer.status.toString()}, and not with 404`);

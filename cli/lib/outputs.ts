@@ -1,10 +1,5 @@
 // The outputs of a stack, as `pulumi stack output --json --show-secrets` shows them.
-
-/** The two values of a device's headers. The secret is sent to the site only. */
-export interface DeviceHeaders {
-  clientId: string;
-  clientSecret: string;
-}
+import type { DeviceHeaders } from "../../components/site-check/answers.ts";
 
 /** The credentials of a device. */
 export interface DeviceOutput extends DeviceHeaders {

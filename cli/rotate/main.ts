@@ -49,7 +49,7 @@ await runTool(ROTATE, async (values) => {
   }
   const code = await stack.up(values.yes);
   if (code !== 0) {
-    throw new CommandError("pulumi up did not go through; its own words stand above. Run the same command again");
+    throw new CommandError("pulumi up failed; see its output above. Run the same command again");
   }
   console.log(`${device} has a new secret. The one before works until ${until}; until then, put the new one into it:`);
   console.log(`npm run card -- ${optionsOf(values)}`);

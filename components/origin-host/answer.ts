@@ -1,5 +1,5 @@
 // The contract with the host agent: what each step answers, in the last line of its standard output. What a person reads
-// of a step stands on its standard error.
+// of a step is on its standard error.
 
 import { z } from "zod";
 import type { StepName } from "./payload.ts";
@@ -31,8 +31,8 @@ const certificatesAnswer = {
       fingerprint,
       /** Day on which it ends, `YYYY-MM-DD`. */
       endsOn: z.string(),
-      /** Certificate authorities whose client certificates nginx accepts. */
-      clientAuthorities: z.array(fingerprint),
+      /** CAs whose client certificates nginx accepts. */
+      clientCas: z.array(fingerprint),
     }),
   ),
 };
@@ -76,8 +76,8 @@ const doctorAnswer = {
     z.strictObject({
       checks,
       facts: z.strictObject({
-        /** PEM of the certificate authority whose client certificates nginx accepts. */
-        clientAuthority: z.string().nullable(),
+        /** PEM of the CA whose client certificates nginx accepts. */
+        clientCa: z.string().nullable(),
         /** PEM of the origin certificate. */
         certificate: z.string().nullable(),
       }),

@@ -31,10 +31,7 @@ export class HostCertificates extends pulumi.ComponentResource {
       { parent: this, ...(hooks && { hooks }) },
     );
     this.installed = answer.apply(({ change, sites: installed }) => {
-      const fingerprints = installed.flatMap(({ fingerprint, clientAuthorities }) => [
-        fingerprint,
-        ...clientAuthorities,
-      ]);
+      const fingerprints = installed.flatMap(({ fingerprint, clientCas }) => [fingerprint, ...clientCas]);
       return `firewall change ${change.toString()}, certificates ${fingerprints.join(" ")}`;
     });
     this.registerOutputs({ installed: this.installed });

@@ -61,8 +61,8 @@ export const certificatesPayload = z.strictObject({
         certificate: text,
         /** Its key, PEM. Secret. */
         privateKey: text,
-        /** Certificate authority whose client certificates nginx accepts, PEM. */
-        clientAuthority: text,
+        /** CA whose client certificates nginx accepts, PEM. */
+        clientCa: text,
       }),
     )
     .min(1),

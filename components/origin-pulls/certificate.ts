@@ -32,7 +32,7 @@ const KEYS: Readonly<Record<OriginPullsKey, tls.PrivateKeyArgs>> = {
  */
 export class OriginPullsCertificate extends pulumi.ComponentResource {
   /** Certificate of the CA that nginx trusts, PEM. */
-  public readonly authorityPem: pulumi.Output<string>;
+  public readonly caPem: pulumi.Output<string>;
   /** The client certificate, PEM. */
   public readonly certificatePem: pulumi.Output<string>;
   /** Key of the client certificate, PEM; secret. */
@@ -44,11 +44,11 @@ export class OriginPullsCertificate extends pulumi.ComponentResource {
     super("immich-access:index:OriginPullsCertificate", name, args, opts);
     const parent = { parent: this };
 
-    const authorityKey = new tls.PrivateKey(`${name}-authority-key`, KEYS["RSA-2048"], parent);
-    const authority = new tls.SelfSignedCert(
+    const caKey = new tls.PrivateKey(`${name}-authority-key`, KEYS["RSA-2048"], parent);
+    const ca = new tls.SelfSignedCert(
       `${name}-authority`,
       {
-        privateKeyPem: authorityKey.privateKeyPem,
+        privateKeyPem: caKey.privateKeyPem,
         subject: { commonName: `${args.hostname} origin pulls` },
         isCaCertificate: true,
         allowedUses: ["cert_signing", "crl_signing"],
@@ -66,8 +66,8 @@ export class OriginPullsCertificate extends pulumi.ComponentResource {
       `${name}-leaf`,
       {
         certRequestPem: request.certRequestPem,
-        caPrivateKeyPem: authorityKey.privateKeyPem,
-        caCertPem: authority.certPem,
+        caPrivateKeyPem: caKey.privateKeyPem,
+        caCertPem: ca.certPem,
         allowedUses: ["digital_signature", "client_auth"],
         validityPeriodHours: args.validityDays * 24,
         earlyRenewalHours: renewalLeadDays(args.validityDays) * 24,
@@ -75,7 +75,7 @@ export class OriginPullsCertificate extends pulumi.ComponentResource {
       parent,
     );
 
-    this.authorityPem = authority.certPem;
+    this.caPem = ca.certPem;
     this.certificatePem = leaf.certPem;
     this.privateKeyPem = pulumi.secret(key.privateKeyPem);
     this.expiresOn = leaf.validityEndTime;

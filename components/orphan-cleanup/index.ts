@@ -45,7 +45,7 @@ export class OrphanCleanup {
         const installed = installedCertificates(newOutputs);
         const former = oldOutputs ? installedCertificates(oldOutputs) : new Map<string, string>();
         const own = installed?.get(hostname);
-        // The former certificate is about to be revoked by the provider; without knowing it, we would take it for an
+        // The former certificate is about to be revoked by the provider; without knowing it, we would mistake it for an
         // orphan.
         if (own === undefined || former === undefined) return;
         const api = await open();

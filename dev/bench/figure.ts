@@ -1,9 +1,9 @@
-/** Something measured, and what it should be. */
+/** A measurement and its goal. */
 export interface Figure {
   /** What was measured, in a few words. */
   what: string;
   value: number;
-  /** What the value counts, to stand after it. */
+  /** Unit, printed after the value. */
   unit: string;
   /** A bound, included; absent where there is none. */
   goal?: { least: number } | { most: number };
@@ -31,7 +31,7 @@ export function line(figure: Figure): string {
 export const short = (value: number): string =>
   Math.abs(value) >= 100 ? value.toFixed(0) : String(Number(value.toPrecision(3)));
 
-/** The one in the middle: a single slow run, on a machine that does other things as well, does not count. */
+/** The median, so that a single slow run on a busy machine does not count. */
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((left, right) => left - right);
   const middle = sorted[Math.floor(sorted.length / 2)];

@@ -1,4 +1,4 @@
-// Our firewall step against the guide's script, on a host whose firewall is on already and lets in only SSH.
+// Our firewall step against the guide's script, on a host whose active firewall allows only SSH.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -35,7 +35,7 @@ interface Contender {
   remove(): Promise<void>;
 }
 
-/** How much faster our step is, on a host that does not have its rules yet and on one that does; and who got in. */
+/** How much faster our step is, on a host without its rules and on one with them; and which strangers got through. */
 export async function firewall(): Promise<Figure[]> {
   const host = await startTestHost();
   try {
@@ -69,7 +69,7 @@ export async function firewall(): Promise<Figure[]> {
       faster("first", 25),
       faster("again", 70),
       {
-        what: "firewall, strangers let in or kept from SSH while our step runs",
+        what: "firewall, strangers that got through or were kept from SSH while our step runs",
         value: seen.ours.wrong,
         unit: `of ${seen.ours.all} connections`,
         goal: { most: 0 },
@@ -101,10 +101,10 @@ async function timed(host: TestHost, command: string, input = ""): Promise<numbe
   return Number(stdout.trim().split("\n").at(-1)) / 1000;
 }
 
-/** Lets strangers try while it runs twice. */
+/** Has strangers try to connect while it runs twice. */
 async function watched(host: TestHost, contender: Contender): Promise<{ wrong: number; all: number }> {
   const prober = startProber({ number: host.number, edge: EDGE, origin: ORIGIN }, "photos.home.localhost");
-  // The strangers' first attempts on every way come before the first change.
+  // The strangers' first attempts come before the first change.
   await sleep(2000);
   await contender.apply();
   await contender.apply();
@@ -115,7 +115,7 @@ async function watched(host: TestHost, contender: Contender): Promise<{ wrong: n
   return { wrong: total([...letIn, ...lockedOut(attempts)]), all: total(attempts) };
 }
 
-/** The ways that nobody but Cloudflare may come. */
+/** The ports that only Cloudflare may reach. */
 const STRANGERS = /^to (the host|the host, plain|Immich's own port)(, IPv6)?$/;
 
 async function must(host: TestHost, command: string, input = ""): Promise<void> {

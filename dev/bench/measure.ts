@@ -10,7 +10,7 @@ import type { Bench } from "./names.ts";
 import { device, preview, site, ssh } from "./operations.ts";
 import { deployedSite, type Site } from "./site.ts";
 
-/** What needs no site, and what is measured on one that they all share. */
+/** Benches without a site, and those that share one. */
 const ALONE = { firewall };
 const ON_A_SITE: Readonly<Record<Exclude<Bench, keyof typeof ALONE>, (site: Site) => Promise<Figure[]>>> = {
   nginx,
@@ -44,7 +44,7 @@ export async function measure(names: readonly string[]): Promise<boolean> {
   return met;
 }
 
-/** What all this is measured on. */
+/** The machine and versions of the measurement. */
 async function machine(): Promise<string> {
   const toolchain = await resolveToolchain({ projectDir, stateDir });
   const parts = [

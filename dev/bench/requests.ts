@@ -1,4 +1,4 @@
-// The load generator, as a process at the edge's place: as many requests as it can, by turns from several servers.
+// The load generator, a process in the edge's network zone. It sends as many requests as it can to several servers in turns.
 //
 // Standard input is a Load as JSON; standard output gets the requests per second of each turn, by server, as JSON.
 
@@ -80,7 +80,7 @@ async function connect(load: Load, server: string): Promise<Client> {
     servername: server,
     cert: load.certificate,
     key: load.privateKey,
-    // The certificate is the site's, which bears another name.
+    // The certificate is the site's, for another name.
     rejectUnauthorized: false,
   });
   await once(socket, "secureConnect");

@@ -44,7 +44,7 @@ async function installPackages() {
   const code = await run("npm", ["ci", "--loglevel=error", "--no-progress"], {});
   clearInterval(tick);
   if (code !== 0) {
-    console.error("npm ci failed (its own words stand above); check the network and the free space, and try again");
+    console.error("npm ci failed (see its output above); check the network and the free space, and try again");
     process.exit(1);
   }
 }

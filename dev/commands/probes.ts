@@ -1,9 +1,9 @@
-import type { DeviceHeaders } from "../../cli/lib/outputs.ts";
+import type { DeviceHeaders } from "../../components/site-check/answers.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 
-/** A question to the running site, and what came of it. */
+/** A probe of the running site, and its result. */
 export interface Probe {
-  /** Who tries what. */
+  /** What is tried, and by whom. */
   what: string;
   /** Whether the answer is the one that keeps the site safe and usable. */
   ok: boolean;
@@ -28,7 +28,7 @@ const DROPPED_SECONDS = 1;
 const TIMED_OUT = 28;
 
 /**
- * Asks the six questions that tell whether the site is guarded and open to its owner: five over the network from
+ * Makes six probes that show whether the site is protected and open to its owner: five over the network from
  * outside, one over SSH from here. Each takes at most a few seconds, and they run at the same time.
  */
 export function runProbes(sandbox: Sandbox, hostname: string, device: DeviceHeaders | undefined): Promise<Probe[]> {
@@ -117,6 +117,6 @@ async function probeSsh(sandbox: Sandbox): Promise<Probe> {
   return {
     what: "the owner, over SSH",
     ok: code === 0,
-    answer: code === 0 ? "lets in" : `fails: ${stderr.trim().split("\n").at(-1) ?? ""}`,
+    answer: code === 0 ? "connects" : `fails: ${stderr.trim().split("\n").at(-1) ?? ""}`,
   };
 }

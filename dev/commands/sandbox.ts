@@ -19,7 +19,7 @@ await command({ usage }, async () => {
       `Cloudflare API     ${sandbox.apiUrl}`,
       "  its token        in .state/sandbox/api/token",
       `Edge, in a browser ${sandbox.browserUrl("photos.home.localhost")} (once there is a DNS record)`,
-      `  its authority    ${sandbox.publicCaPath}`,
+      `  its CA           ${sandbox.publicCaPath}`,
       `Host               ssh -i ${keyFile} root@${host}`,
       `  its key          ${hostKey}`,
       `Strangers          ip netns exec ia${sandbox.number}-out curl …`,

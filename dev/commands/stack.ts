@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { parse, stringify } from "yaml";
 import type { Toolchain } from "../toolchain/index.ts";
 import { SandboxError } from "../sandbox/error.ts";
+import { edgeEnvironment } from "../sandbox/lifecycle.ts";
 import { mirrorProject } from "./project.ts";
 
 const STACK = "dev";
@@ -30,7 +31,7 @@ interface StackFile {
 }
 
 /**
- * The dev stack: the project as it stands, the settings of Pulumi.dev.yaml with the sandbox's own added, and a backend
+ * The dev stack: this project with the settings of Pulumi.dev.yaml and the sandbox's own, and a backend
  * in files under the state folder.
  */
 export class DevStack {
@@ -50,6 +51,7 @@ export class DevStack {
     this.environment = {
       ...Object.fromEntries(inherited),
       ...options.toolchain.env,
+      ...edgeEnvironment({ stateDir: options.stateDir }),
       PULUMI_BACKEND_URL: `file://${backend}`,
       PULUMI_CONFIG_PASSPHRASE_FILE: this.passphraseFile(),
     };
@@ -107,7 +109,7 @@ export class DevStack {
     });
   }
 
-  /** A CLI that was killed leaves the stack locked, although nobody is at work on it any more. */
+  /** Removes the lock of a CLI that was killed. */
   private removeDeadLocks(): void {
     const folder = join(this.options.stateDir, "backend", ".pulumi", "locks");
     if (!existsSync(folder)) return;

@@ -1,5 +1,5 @@
 // `npm start`: from a clone to a protected site. Everything that is missing is installed, the sandbox is started, the
-// real `pulumi up` runs on the dev stack, and what came of it is shown and probed.
+// real `pulumi up` runs on the dev stack, and the result is shown and probed.
 import { resolveToolchain } from "../toolchain/index.ts";
 import { startSandbox } from "../sandbox/lifecycle.ts";
 import { continueAsRoot, requireLinux } from "../sandbox/prerequisites.ts";
@@ -26,7 +26,7 @@ await command({ usage }, async () => {
   await stack.prepare(sandboxSettings(sandbox));
   const code = await stack.up();
   if (code !== 0) {
-    report("pulumi up failed; its own words stand above. The sandbox keeps running: mend it and run npm start again.");
+    report("pulumi up failed; see its output above. The sandbox keeps running: fix the cause and run npm start again.");
     return code;
   }
   const outputs = (await stack.outputs()) as unknown as DevOutputs;

@@ -1,4 +1,4 @@
-// `npm stop`: takes the sandbox down, whatever is there of it. What it knew stays in .state/ for the next start.
+// `npm stop`: takes the sandbox down, or what is left of it. Its state stays in .state/ for the next start.
 import { stopSandbox } from "../sandbox/lifecycle.ts";
 import { continueAsRoot } from "../sandbox/prerequisites.ts";
 import { command, projectDir, report } from "./terminal.ts";

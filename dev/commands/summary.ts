@@ -1,4 +1,4 @@
-import type { DeviceHeaders } from "../../cli/lib/outputs.ts";
+import type { DeviceHeaders } from "../../components/site-check/answers.ts";
 import type { Probe } from "./probes.ts";
 
 /** The outputs of the dev stack that a person needs. */
@@ -16,11 +16,11 @@ export interface SummaryArgs {
   browserUrl: string;
   /** Where the sandbox shows its state and the PINs that it would have mailed. */
   statusUrl: string;
-  /** Certificate of the authority that signed the edge's certificates. */
+  /** Certificate of the CA that signed the edge's certificates. */
   publicCaPath: string;
 }
 
-/** What `npm start` says at its end. It holds the devices' secrets, which is what it is for. */
+/** The text that ends `npm start`. It shows the devices' secrets on purpose. */
 export function summary({ outputs, probes, browserUrl, statusUrl, publicCaPath }: SummaryArgs): string {
   const devices = Object.entries(outputs.devices).flatMap(([device, headers]) => [
     `  ${device}, until ${day(outputs.tokenExpiry[device])}`,
@@ -33,7 +33,7 @@ export function summary({ outputs, probes, browserUrl, statusUrl, publicCaPath }
     `The site is ${outputs.url}, in the sandbox. Its certificate ends ${day(outputs.certificateExpiry.origin)}.`,
     "",
     `In a browser on this machine: ${browserUrl}`,
-    `  The sandbox has a certificate authority of its own, so the browser warns; accept it or import ${publicCaPath}.`,
+    `  The sandbox has its own CA, so the browser warns; accept it or import ${publicCaPath}.`,
     `  Log in as anna@example.com. The PIN is not mailed but shown on ${statusUrl}`,
     "",
     "In the Immich app (Settings, Advanced, Custom proxy headers), for each device:",

@@ -12,7 +12,7 @@ export const report = (line: string): void => {
   console.error(line);
 };
 
-/** A command line that is not understood. */
+/** A wrong command line. */
 export class UsageError extends Error {}
 
 /** Exit status after one. */

@@ -1,5 +1,5 @@
-// Processes of the sandbox that live on when the command that started them has ended. They are found again by a mark
-// in their environment, so none is ever lost, whatever was killed at whatever moment.
+// Daemons: processes of the sandbox that outlive the command that started them. They are found again by a mark
+// in their environment, so none is lost, whatever was killed and when.
 
 import { spawn } from "node:child_process";
 import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, statfsSync, statSync } from "node:fs";
@@ -10,7 +10,7 @@ import { processState } from "./processes.ts";
 
 const MARK = "IMMICH_ACCESS_DAEMON";
 const LOG_LIMIT = 4 * 1024 * 1024;
-/** They take 1 s, and many times that on a busy machine; it ends what hangs. */
+/** Limit against hanging: they take 1 s, and many times that on a busy machine. */
 const START_MS = 60_000;
 const STOP_MS = 3_000;
 
@@ -38,7 +38,7 @@ function signal(pid: number, name: NodeJS.Signals): void {
   try {
     process.kill(pid, name);
   } catch {
-    // It has ended by itself.
+    // It has already ended.
   }
 }
 
@@ -68,14 +68,14 @@ async function end(prefix: string): Promise<void> {
 export const endDaemons = (folder: string): Promise<void> => end(`${folder} `);
 
 export interface DaemonOptions {
-  /** What it is, in one word; also the name of its log. */
+  /** Name, in one word; also the name of its log. */
   name: string;
   /** The sandbox's folder; its logs are in `logs/`. */
   folder: string;
   command: readonly string[];
-  /** Of the program's text: a process of another version is replaced. */
+  /** Hash of the program's text: a process of another version is replaced. */
   version: string;
-  /** Whether it does its work. */
+  /** Whether it works. */
   ready(): Promise<boolean>;
 }
 
@@ -89,19 +89,19 @@ export class Daemon {
     this.prefix = `${options.folder} ${options.name} `;
   }
 
-  /** Path of what it says; mode 0600. */
+  /** Path of its log; mode 0600. */
   public get log(): string {
     return join(this.options.folder, "logs", `${this.options.name}.log`);
   }
 
-  /** Whether it runs in this version and does its work. */
+  /** Whether it runs in this version and works. */
   public async running(): Promise<boolean> {
     const processes = marked(this.prefix);
     const current = processes.length === 1 && processes[0]?.mark === this.prefix + this.options.version;
     return current && (await this.options.ready());
   }
 
-  /** Starts it and waits until it does its work. Throws SandboxError with its last words if it does not. */
+  /** Starts it and waits until it works. Throws SandboxError with the end of its log if it does not. */
   public async start(): Promise<void> {
     await this.stop();
     const [file = "", ...args] = this.options.command;
@@ -138,7 +138,7 @@ export class Daemon {
   }
 
   private lastWords(): string {
-    // A full disk does not take them.
+    // Fails on a full disk.
     if (statfsSync(this.options.folder).bavail === 0) return `${this.options.folder}: No space left on device`;
     return readFileSync(this.log, "utf8").trim().split("\n").at(-1) ?? "";
   }

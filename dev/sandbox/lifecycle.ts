@@ -1,5 +1,5 @@
-// Starts, repairs and ends a sandbox. Everything that it makes lies in the state folder's `sandbox/`, is called
-// ia<N>-…, or is a process that bears the folder's name in its environment.
+// Starts, repairs and ends a sandbox. All that it creates is in the state folder's `sandbox/`, is named
+// ia<N>-…, or is a process with the folder's name in its environment.
 
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -27,7 +27,7 @@ export interface SandboxOptions {
    * the calling process: once that has ended, the next start of any sandbox removes what is left of it.
    */
   stateDir?: string;
-  /** Gets one line at a time about what takes long. Default: nothing is told. */
+  /** Receives a line about each slow step. Default: silent. */
   report?: (line: string) => void;
 }
 
@@ -48,7 +48,7 @@ function settled(options: SandboxOptions) {
 }
 
 /**
- * Starts the sandbox, or what has died of it: networks, API double, edge, host, Immich. What runs in the version of
+ * Starts the sandbox, or those parts of it that have ended: networks, API double, edge, host, Immich. What runs in the version of
  * this checkout is left alone. From nothing usually 5 s, with everything running half a second.
  * @throws SandboxError with one line about what is wrong and what to do.
  */
@@ -90,7 +90,7 @@ export async function stopSandbox(options: SandboxOptions = {}): Promise<void> {
     await numbers.sweep(removeClaimed, report);
   };
   await locked(stateDir, report, end).catch((error: unknown) => {
-    // A full disk takes no lock, and what fills it may be what is to be ended.
+    // On a full disk there is no lock, and what fills it may be this sandbox.
     if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
     return end();
   });
@@ -113,6 +113,21 @@ export async function sandboxStatus(options: SandboxOptions = {}): Promise<Sandb
   return Object.values(status).includes(true) ? { number, ...status } : undefined;
 }
 
+/**
+ * Variables for programs on this machine that ask a site through the sandbox's edge, at the address for browsers. Empty
+ * as long as no sandbox of the folder was started.
+ */
+export function edgeEnvironment(options: SandboxOptions = {}): Record<string, string> {
+  const { stateDir } = settled(options);
+  const number = formerNumber(stateDir);
+  if (number === undefined) return {};
+  return {
+    // The edge tells sites apart by their names, as Cloudflare does.
+    IMMICH_ACCESS_CONNECT_TO: `::127.0.0.1:${browserPort(number)}`,
+    NODE_EXTRA_CA_CERTS: publicCa(stateDir),
+  };
+}
+
 function locked<T>(stateDir: string, report: (line: string) => void, work: () => Promise<T>): Promise<T> {
   const waiting = (pid: number) => report(`process ${pid} is starting or ending this sandbox: waiting for it`);
   return withLock(join(sandboxFolder(stateDir), "lock"), work, waiting);
@@ -120,7 +135,7 @@ function locked<T>(stateDir: string, report: (line: string) => void, work: () =>
 
 const ownClaims = (stateDir: string): Claim[] => numbers.claims().filter((claim) => claim.stateDir === stateDir);
 
-/** The claim of this folder's sandbox; others that it may have are given back with all that they stand for. */
+/** The claim of this folder's sandbox; other claims of the folder are removed with their sandboxes. */
 async function ownClaim(stateDir: string, kept: boolean): Promise<Claim> {
   const [claim, ...older] = ownClaims(stateDir);
   for (const one of older) await numbers.giveBack(one, takeDown);
@@ -128,11 +143,18 @@ async function ownClaim(stateDir: string, kept: boolean): Promise<Claim> {
   const owner = kept ? undefined : ownProcess();
   // After a boot of the machine no claim is left. With its former number a sandbox keeps its addresses, and pulumi up
   // finds nothing changed.
-  const file = join(sandboxFolder(stateDir), "number");
-  const former = existsSync(file) ? Number(readFileSync(file, "utf8")) : undefined;
+  const former = formerNumber(stateDir);
   const made = numbers.claim(1, { stateDir, hostFolder: hostFolder(stateDir), owner }, former);
-  writeFileSync(file, String(made.number), { mode: 0o600 });
+  writeFileSync(numberFile(stateDir), String(made.number), { mode: 0o600 });
   return made;
+}
+
+const numberFile = (stateDir: string) => join(sandboxFolder(stateDir), "number");
+
+/** The number that the folder's sandbox has, or had when it ran last. */
+function formerNumber(stateDir: string): number | undefined {
+  const file = numberFile(stateDir);
+  return existsSync(file) ? Number(readFileSync(file, "utf8")) : undefined;
 }
 
 async function takeDown({ number, stateDir, hostFolder: folder }: Claim): Promise<void> {
@@ -141,7 +163,7 @@ async function takeDown({ number, stateDir, hostFolder: folder }: Claim): Promis
   await removeNetwork(number);
 }
 
-/** Removes what a claim stands for when its owner has ended. */
+/** Removes a claim's sandbox when its owner has ended. */
 export async function removeClaimed(claim: Claim): Promise<void> {
   await takeDown(claim);
   rmSync(claim.hostFolder, { recursive: true, force: true });

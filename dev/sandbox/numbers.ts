@@ -1,6 +1,6 @@
 // Sandboxes of one machine are told apart by a number, which is in the names and ports of all that they make. A claim
-// on a number is a file in /run, so it ends with the machine's boot, as everything that it stands for does. Whatever
-// bears a number belongs to the number's claim: nobody removes, or judges by its name, what has no claim of theirs.
+// on a number is a file in /run, so a boot of the machine ends it together with the sandbox. Whatever
+// has a number in its name belongs to the number's claim: a process removes or judges only what it has claimed.
 
 import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -8,7 +8,7 @@ import { withLock } from "../toolchain/lock.ts";
 import { SandboxError } from "./error.ts";
 import { startTime } from "./processes.ts";
 
-/** Folder of what the sandboxes of a machine share. */
+/** Folder that the sandboxes of a machine share. */
 export const SHARED_FOLDER = "/run/immich-access-sandbox";
 const HIGHEST = 250;
 
@@ -16,7 +16,7 @@ const HIGHEST = 250;
 export const apiPort = (number: number): number => 18_000 + number;
 export const browserPort = (number: number): number => 19_000 + number;
 
-/** Whose a sandbox is. */
+/** Owner of a sandbox. */
 export interface Claim {
   number: number;
   /** Folder of its host. */
@@ -33,7 +33,7 @@ export const ownProcess = (): { pid: number; started: string } => ({
   started: startTime(process.pid) ?? "",
 });
 
-/** Whether nobody is left who would give the number back: its process has ended, or its state folder was removed. */
+/** Whether a claim is abandoned: its process has ended, or its state folder was removed. */
 function isAbandoned({ owner, stateDir }: Claim): boolean {
   if (owner !== undefined && startTime(owner.pid) !== owner.started) return true;
   return stateDir !== undefined && !existsSync(stateDir);
@@ -69,7 +69,7 @@ function listeningPorts(): number[] {
     .map(([, address]) => Number.parseInt(address?.split(":")[1] ?? "", 16));
 }
 
-/** Numbers that something bears, whoever made it: a network, a control group, a program that listens on a port. */
+/** Numbers in use by anything: a network, a control group, a program that listens on a port. */
 export function numbersInUse(): Set<number> {
   const names = ["/run/netns", "/sys/class/net", ...controlGroups()].flatMap(namesIn);
   const numbers = names.map((name) => Number(/^ia(\d+)-/.exec(name)?.[1]));
@@ -77,14 +77,14 @@ export function numbersInUse(): Set<number> {
   return new Set([...numbers, ...ports].filter((number) => number > 0 && number <= HIGHEST));
 }
 
-/** The numbers of a machine, and whose they are. */
+/** The numbers of a machine and their owners. */
 export class Numbers {
   private readonly folder: string;
   private readonly inUse: () => ReadonlySet<number>;
 
   /**
    * @param folder where the claims are kept.
-   * @param inUse tells which numbers something bears, whoever made it: nobody gets those.
+   * @param inUse returns the numbers in use by anything; they are not given out.
    */
   public constructor(folder = SHARED_FOLDER, inUse: () => ReadonlySet<number> = numbersInUse) {
     this.folder = folder;
@@ -100,7 +100,7 @@ export class Numbers {
   }
 
   /**
-   * Claims a number that nobody has and nothing bears.
+   * Claims a free number.
    * @param first where to begin to look, so that checkouts and tests stay apart. Numbers end at 250.
    * @param preferred what to take if it is free.
    * @throws SandboxError when none is left.
@@ -119,7 +119,7 @@ export class Numbers {
   }
 
   /**
-   * Runs `work`, which acts on what bears a claim's number, unless the claim is gone. No other call does so meanwhile.
+   * Runs `work` on a claim's sandbox, unless the claim is gone. No other call does so meanwhile.
    * @returns whether the claim was there.
    */
   public holding(claim: Claim, work: () => Promise<void>): Promise<boolean> {
@@ -133,7 +133,7 @@ export class Numbers {
     return withLock(lock, run, () => undefined);
   }
 
-  /** Removes what a claim stands for and gives its number back; does nothing if that has happened. */
+  /** Removes a claim's sandbox and gives its number back; does nothing if that was done. */
   public async giveBack(claim: Claim, remove: (claim: Claim) => Promise<void>): Promise<void> {
     await this.holding(claim, async () => {
       await remove(claim);
@@ -142,7 +142,7 @@ export class Numbers {
   }
 
   /**
-   * Gives back the numbers that nobody is left to give back. What cannot be removed keeps its claim, and is no reason for
+   * Gives abandoned numbers back. A sandbox that cannot be removed keeps its claim, and is no reason for
    * the caller to fail: it is another's.
    * @param report gets a line about each of those.
    */
@@ -166,7 +166,7 @@ export class Numbers {
     }
   }
 
-  /** Makes a claim, as a whole or not at all: a half-written one would be nobody's. */
+  /** Writes a claim atomically: a half-written one would have no owner. */
   private isMade(claim: Claim): boolean {
     mkdirSync(this.folder, { recursive: true, mode: 0o700 });
     const fresh = `${this.file(claim.number)}.${process.pid}`;

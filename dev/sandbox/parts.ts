@@ -15,7 +15,7 @@ export const sandboxFolder = (stateDir: string): string => join(stateDir, "sandb
 /** The folder of its host. */
 export const hostFolder = (stateDir: string): string => join(sandboxFolder(stateDir), "host");
 
-/** PEM file of the authority behind the edge's certificates; the API double makes it when it starts. */
+/** PEM file of the CA behind the edge's certificates; the API double makes it when it starts. */
 export const publicCa = (stateDir: string): string => join(sandboxFolder(stateDir), "api", "ca", "public-ca.pem");
 
 /** Whether all networks of a sandbox are there. */
@@ -70,7 +70,7 @@ const nodeProgram = (program: string, ...args: string[]): string[] => [
   ...args,
 ];
 
-/** Of the text of API and edge, so that a running sandbox never shows yesterday's program. */
+/** Hash of the text of API and edge, so that a running sandbox is never an outdated one. */
 function version(): string {
   const hash = createHash("sha256");
   for (const part of ["access", "api", "certificates", "edge"]) {
@@ -82,7 +82,7 @@ function version(): string {
   return hash.digest("hex").slice(0, 16);
 }
 
-/** Whether somebody takes connections on a unix socket. */
+/** Whether a process accepts connections on a unix socket. */
 function accepts(socket: string): Promise<boolean> {
   return new Promise((resolve) => {
     const connection = net.connect(socket, () => {

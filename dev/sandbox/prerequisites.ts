@@ -47,7 +47,7 @@ export function requireLinux(): void {
 }
 
 /**
- * Goes on as root: returns if this process is root already, otherwise runs its program again through sudo, on the same
+ * Continues as root: returns if this process is root already, otherwise runs its program again through sudo, on the same
  * terminal, and ends with its exit status.
  * @param what the sandbox's step, as a person reads it.
  * @throws SandboxError when this is not Linux, or there is no sudo.

@@ -7,7 +7,7 @@ export interface CommandResult {
 
 /** A running sandbox, as the dev stack and the tests see it. */
 export interface Sandbox {
-  /** Tells the sandboxes of one machine apart; in the names and ports of all that belongs to it. */
+  /** Distinguishes the sandboxes of one machine; part of the names and ports of all that belongs to it. */
   number: number;
   /** Base address of the API double. */
   apiUrl: string;
@@ -15,7 +15,7 @@ export interface Sandbox {
   statusUrl: string;
   /** The API token that the dev stack uses; secret. */
   token: string;
-  /** PEM file of the authority behind the edge's certificates. */
+  /** PEM file of the CA behind the edge's certificates. */
   publicCaPath: string;
   /** Where visitors reach the edge, and where the edge reaches the host. */
   edge: { ipv4: string; ipv6: string };
@@ -29,7 +29,7 @@ export interface Sandbox {
   /** Runs a command on the host as root, past SSH and the firewall. */
   runOnHost(command: readonly string[], options?: { input?: string }): Promise<CommandResult>;
   /**
-   * Runs a command from a stranger's place on the internet, or from the edge's. It is killed after `timeout` milliseconds,
+   * Runs a command from a stranger's address on the internet, or from the edge's. It is killed after `timeout` milliseconds,
    * by default 60 000.
    */
   runAsStranger(command: readonly string[], options?: { input?: string; timeout?: number }): Promise<CommandResult>;

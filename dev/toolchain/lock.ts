@@ -13,7 +13,7 @@ import {
 } from "node:fs";
 import { dirname } from "node:path";
 
-/** Exit status of flock where the lock is another's and it is not to wait. */
+/** Exit status of flock if another process has the lock and `--nonblock` is given. */
 const TAKEN = 1;
 
 /** The process that says in the lock file that it holds the lock; undefined before it has said so. */
@@ -26,7 +26,7 @@ function holder(path: string): number | undefined {
 }
 
 /**
- * Takes the kernel's lock on an open file. The kernel lets go of it when this process has closed the file or has ended,
+ * Takes the kernel's lock on an open file. The kernel releases it when this process has closed the file or has ended,
  * however it ended: a process id in a file would outlive its process, and later belong to another one.
  * @returns whether it is taken, which it is unless `--nonblock` is among the options.
  */
@@ -54,11 +54,11 @@ function sign(file: number): void {
     ftruncateSync(file);
     writeSync(file, String(process.pid));
   } catch {
-    // A full disk takes no words; the lock holds without them.
+    // The lock works without this, as on a full disk.
   }
 }
 
-/** Takes the lock `path`; gives the open file that holds it. `wait` surrounds the time for which another holds it. */
+/** Takes the lock `path` and returns the open file that holds it. `wait` wraps the time in which another holds it. */
 async function take(path: string, wait: (taken: Promise<unknown>) => Promise<unknown>): Promise<number> {
   for (;;) {
     const file = openSync(path, "a", 0o600);

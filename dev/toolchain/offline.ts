@@ -15,7 +15,7 @@ import { buildCli, wantedCli } from "./build.ts";
 import { ToolchainError } from "./error.ts";
 import { childEnvironment, type Toolchain, type ToolchainOptions } from "./toolchain.ts";
 
-/** The stand-in plugins: folder in plugins/ and the version of the official plugin that each stands for. */
+/** The stand-in plugins: folder in plugins/ and the version of the official plugin that each replaces. */
 export const standIns: Readonly<Record<string, string>> = { cloudflare: "6.22.1", command: "1.2.1", tls: "5.6.1" };
 
 const shellQuote = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
@@ -72,7 +72,7 @@ function scripts(projectDir: string, home: string): Record<string, string> {
 }
 
 /**
- * Puts a file where the CLI would make a folder, and it goes on without. It keeps in detail what every operation did, up
+ * Puts a file where the CLI would create a folder, which disables it. The CLI would log every operation in detail there, up
  * to 500 MB, for a third of the time that it takes itself.
  */
 function forgoLogs(path: string): void {

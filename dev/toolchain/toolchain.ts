@@ -21,7 +21,7 @@ export interface ToolchainOptions {
   projectDir: string;
   /** Folder for what this makes: the off-line PULUMI_HOME, the remembered answer of the download site. */
   stateDir: string;
-  /** Gets one line at a time while something slow goes on (download, build). Default: nothing is told. */
+  /** Gets one line at a time while something slow goes on (download, build). Default: silent. */
   report?: (line: string) => void;
 }
 

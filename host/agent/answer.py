@@ -34,13 +34,13 @@ def certificates(change: int, sites: Sequence[Mapping[str, object]]) -> dict[str
     return {"change": change, "sites": list(sites)}
 
 
-def certificate_set(hostname: str, leaf: "Certificate", authorities: "Sequence[Certificate]") -> dict[str, object]:
+def certificate_set(hostname: str, leaf: "Certificate", cas: "Sequence[Certificate]") -> dict[str, object]:
     """One site of the step `certificates`."""
     return {
         "hostname": hostname,
         "fingerprint": leaf.fingerprint,
         "endsOn": leaf.end_date,
-        "clientAuthorities": [authority.fingerprint for authority in authorities],
+        "clientCas": [ca.fingerprint for ca in cas],
     }
 
 
@@ -66,9 +66,9 @@ def check(status: str, says: str) -> dict[str, str]:
     return {"status": status, "says": says}
 
 
-def site_facts(client_authority: str | None, certificate: str | None) -> dict[str, object]:
+def site_facts(client_ca: str | None, certificate: str | None) -> dict[str, object]:
     """Facts about one site that the step `doctor` reports without judging them."""
-    return {"clientAuthority": client_authority, "certificate": certificate}
+    return {"clientCa": client_ca, "certificate": certificate}
 
 
 def host_facts(time: float, ranges: "Ranges | None", busy: str | None) -> dict[str, object]:

@@ -168,9 +168,9 @@ class _Examination:
         """Why the verifier would reject a site's visitors, judged by its status; None if it admits them."""
         problem = "the site has no Access application yet" if known is None else known.get("problem")
         if known is None or problem is not None:
-            return f"the verifier lets nobody in: {problem}"
+            return f"the verifier admits nobody: {problem}"
         if self._audiences[name] not in (None, known["audience"]):
-            return "the verifier lets in another Access application's visitors, and not the stack's"
+            return "the verifier admits another Access application's visitors, and not the stack's"
         return None
 
     def _ranges(self) -> str:

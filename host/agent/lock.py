@@ -1,4 +1,4 @@
-"""The step lock: one step runs at a time on a host, whoever started it."""
+"""The step lock: one step runs at a time on a host, whichever user started it."""
 
 import fcntl
 import os

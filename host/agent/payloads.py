@@ -49,7 +49,7 @@ class CertificatesPayloadSite(TypedDict):
     hostname: str
     certificate: str
     privateKey: str
-    clientAuthority: str
+    clientCa: str
 
 
 class CertificatesPayload(TypedDict):

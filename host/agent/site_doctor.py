@@ -37,7 +37,7 @@ class SiteExamination:
     def facts(self) -> dict[str, object]:
         """Facts that only the caller can judge."""
         return answer.site_facts(
-            client_authority=read_text(self._store.current / "client-ca.pem"),
+            client_ca=read_text(self._store.current / "client-ca.pem"),
             certificate=read_text(self._store.current / "origin.pem"),
         )
 

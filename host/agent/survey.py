@@ -1,7 +1,7 @@
 """The step `survey`: examines a host before the first deployment, to propose settings. It is read-only.
 
 Its answer has the host's own `addresses`; where Immich answers (`immich`); how Docker publishes it to everyone
-(`published`); which rules let strangers in (`openings`, each with the command that deletes it); and other `sites` of
+(`published`); which rules admit strangers (`openings`, each with the command that deletes it); and other `sites` of
 nginx with the same host name.
 """
 

@@ -89,11 +89,11 @@ class Tokens(unittest.TestCase):
     def judged(self, token: str, now: float = NOW) -> float:
         return check_token(token, AUDIENCE, ISSUER, KEYS, now)
 
-    def test_takes_persons_and_devices(self) -> None:
+    def test_accepts_tokens_of_people_and_devices(self) -> None:
         for claims in (PERSON, DEVICE, {**PERSON, "aud": ["other", AUDIENCE]}):
             self.assertEqual(self.judged(SIGNER.token(claims)), NOW + 3660)
 
-    def test_forgives_a_clock_that_is_a_minute_off(self) -> None:
+    def test_tolerates_a_clock_that_is_a_minute_off(self) -> None:
         token = SIGNER.token(PERSON)
         for now in (NOW - 60, NOW + 3659):
             self.judged(token, now)
@@ -101,7 +101,7 @@ class Tokens(unittest.TestCase):
             with self.assertRaisesRegex(RefusedError, reason):
                 self.judged(token, now)
 
-    def test_refuses_claims_for_others_or_without_an_end(self) -> None:
+    def test_refuses_claims_for_others_or_without_expiry(self) -> None:
         cases: tuple[tuple[dict[str, Any], str], ...] = (
             ({**PERSON, "aud": ["b" * 64]}, "another application"),
             ({**PERSON, "aud": AUDIENCE[:-1]}, "another application"),
@@ -122,7 +122,7 @@ class Tokens(unittest.TestCase):
             with self.subTest(claims), self.assertRaisesRegex(RefusedError, reason):
                 self.judged(SIGNER.token(claims))
 
-    def test_refuses_claims_that_two_readers_could_understand_differently(self) -> None:
+    def test_refuses_ambiguous_claims(self) -> None:
         twice = dumped(PERSON)[:-1] + b', "aud": ["' + AUDIENCE.encode() + b'"]}'
         for claims in (twice, b"[]", b"{", b'"x"', b"[" * 5000, dumped({**PERSON, "exp": float("nan")}), b"\xff"):
             with self.subTest(claims[:40]), self.assertRaises(RefusedError):
@@ -144,7 +144,7 @@ class Tokens(unittest.TestCase):
         with self.assertRaises(UnknownKeyError):
             self.judged(SIGNER.token(PERSON, {"alg": "RS256", "kid": "two"}))
 
-    def test_refuses_what_has_been_changed(self) -> None:
+    def test_refuses_altered_tokens(self) -> None:
         head, claims, signature = SIGNER.token(PERSON).split(".")
         other = text(dumped({**PERSON, "email": "mallory@example.net"}))
         for token in (
@@ -184,7 +184,7 @@ class Signatures(unittest.TestCase):
         for name, encoded in forgeries.items():
             self.assertFalse(verify_signature(SIGNER.public, message, SIGNER.raw(encoded)), name)
 
-    def test_takes_no_number_beyond_the_modulus(self) -> None:
+    def test_refuses_a_number_beyond_the_modulus(self) -> None:
         signature = SIGNER.signature(b"message")
         beyond = int.from_bytes(signature, "big") + SIGNER.public.modulus
         size = (beyond.bit_length() + 7) // 8
@@ -201,7 +201,7 @@ class Keys(unittest.TestCase):
     def document(self, *entries: object) -> bytes:
         return json.dumps({"keys": entries, "public_cert": {"kid": "one", "cert": "PEM"}}).encode()
 
-    def test_reads_what_access_publishes_and_what_it_has_kept(self) -> None:
+    def test_reads_published_and_stored_keys(self) -> None:
         other = Signer()
         entries = [{**ENTRY, "n": number(SIGNER.public.modulus)}]
         entries.append({**ENTRY, "kid": "two", "n": number(other.public.modulus)})
@@ -210,7 +210,7 @@ class Keys(unittest.TestCase):
         self.assertEqual(parse_keys(keys_file(document).content), parse_keys(document))
         self.assertEqual(keys_file(self.document(*reversed(entries))), keys_file(document))
 
-    def test_passes_over_keys_for_something_else_or_too_weak(self) -> None:
+    def test_skips_keys_for_another_purpose_or_too_weak(self) -> None:
         good = {**ENTRY, "n": number(SIGNER.public.modulus)}
         changes: tuple[dict[str, Any], ...] = (
             {"kty": "EC"},

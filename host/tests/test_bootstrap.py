@@ -40,7 +40,7 @@ class Bootstrap(unittest.TestCase):
         )
         self.assertEqual((result.stdout, result.returncode), ("firewall 42\n", 3))
 
-    def test_unknown_step_is_one_line(self) -> None:
+    def test_reports_an_unknown_step_in_one_line(self) -> None:
         files = sorted((HOST / "agent").rglob("*.py"))
         result = run("nonsense", {str(file.relative_to(HOST)): file.read_text() for file in files})
         self.assertEqual(result.returncode, 1)

@@ -29,7 +29,7 @@ def parts(both: str) -> tuple[str, str]:
     return key + end, certificate
 
 
-class Reading(unittest.TestCase):
+class ReadCertificates(unittest.TestCase):
     key: str
     certificate: str
 
@@ -38,7 +38,7 @@ class Reading(unittest.TestCase):
         both = self_signed("photos.example.com", "-addext", "subjectAltName=DNS:photos.example.com,DNS:*.example.org")
         cls.key, cls.certificate = parts(both)
 
-    def test_reads_what_a_certificate_says(self) -> None:
+    def test_reads_a_certificates_fields(self) -> None:
         [found] = read_certificates(f"a note\r\n{self.certificate}".replace("\n", "\r\n"), "certificate")
         self.assertEqual(found.pem, self.certificate)
         self.assertEqual((found.subject, found.issuer), ("CN=photos.example.com", "CN=photos.example.com"))
@@ -52,7 +52,7 @@ class Reading(unittest.TestCase):
             shown = openssl("x509", "-noout", "-fingerprint", "-sha256", "-in", file.name)
         self.assertEqual(shown.partition("=")[2].strip().replace(":", "").lower(), found.fingerprint)
 
-    def test_knows_which_names_it_is_for(self) -> None:
+    def test_matches_the_names_of_a_certificate(self) -> None:
         [found] = read_certificates(self.certificate, "certificate")
         for name, expected in (
             ("photos.example.com", True),
@@ -62,9 +62,9 @@ class Reading(unittest.TestCase):
         ):
             self.assertEqual(found.names(name), expected, name)
 
-    def test_reads_several(self) -> None:
+    def test_reads_several_certificates(self) -> None:
         other = parts(self_signed("other"))[1]
-        found = read_certificates(self.certificate + other, "authority")
+        found = read_certificates(self.certificate + other, "CA")
         self.assertEqual([one.subject for one in found], ["CN=photos.example.com", "CN=other"])
 
     def test_tells_a_leaf_from_a_ca(self) -> None:
@@ -72,9 +72,9 @@ class Reading(unittest.TestCase):
         # A name that says so makes no CA.
         named = parts(self_signed("    CA:TRUE", "-addext", "basicConstraints=critical,CA:FALSE"))[1]
         for text in (leaf, named):
-            self.assertFalse(read_certificates(text, "authority")[0].is_ca)
+            self.assertFalse(read_certificates(text, "CA")[0].is_ca)
 
-    def test_refuses_what_is_no_certificate(self) -> None:
+    def test_refuses_text_that_is_not_a_certificate(self) -> None:
         broken = self.certificate[:100] + "AAAA" + self.certificate[104:]
         for text in ("", "photos", self.key, self.certificate + self.key, broken, self.certificate[:-40]):
             with (
@@ -83,12 +83,12 @@ class Reading(unittest.TestCase):
             ):
                 read_certificates(text, "client CA")
 
-    def test_a_keys_public_half_is_its_certificates(self) -> None:
+    def test_a_keys_public_half_matches_its_certificate(self) -> None:
         pem, public = read_private_key(self.key)
         self.assertEqual(pem, self.key)
         self.assertEqual(public, read_certificates(self.certificate, "certificate")[0].public_key)
 
-    def test_reads_the_older_form_with_its_parameters(self) -> None:
+    def test_reads_an_ec_key_in_the_older_form(self) -> None:
         old = openssl("ecparam", "-name", "prime256v1", "-genkey")
         self.assertIn("BEGIN EC PARAMETERS", old)
         self.assertTrue(read_private_key(old)[0].startswith("-----BEGIN EC PRIVATE KEY-----"))
@@ -134,7 +134,7 @@ class Generations(unittest.TestCase):
         self.assertEqual(len(list((self.store.folder / "generations").iterdir())), 1)
         self.assertEqual((self.store.current / "origin.key").stat().st_mode & 0o777, 0o600)
 
-    def test_goes_back_to_the_former_files(self) -> None:
+    def test_rolls_back_to_the_former_files(self) -> None:
         self.install(self.OLD)
         before = self.store.current.resolve()
         with self.assertRaises(RuntimeError), self.store.switched_to(self.NEW):
@@ -147,7 +147,7 @@ class Generations(unittest.TestCase):
             raise RuntimeError
         self.assertFalse(self.root.exists())
 
-    def test_notices_and_repairs_damage(self) -> None:
+    def test_repairs_damaged_files(self) -> None:
         self.install(self.NEW)
         key = self.store.current / "origin.key"
         for damage in (

@@ -30,11 +30,11 @@ def opened(*lines: str, port: int = 443) -> str | None:
     return None if found is None else found.rule.name
 
 
-class Opening(unittest.TestCase):
-    def test_leaves_ufw_to_itself(self) -> None:
+class FindOpening(unittest.TestCase):
+    def test_ignores_ufws_own_rules(self) -> None:
         self.assertIsNone(opened())
 
-    def test_finds_rules_in_every_chain_that_a_connection_meets(self) -> None:
+    def test_finds_rules_in_every_chain_that_a_connection_traverses(self) -> None:
         for rule in [
             "INPUT -p tcp -m tcp --dport 443 -j ACCEPT",
             "INPUT -p tcp -m state --state NEW -m tcp --dport 443 -j ACCEPT",
@@ -47,13 +47,13 @@ class Opening(unittest.TestCase):
             with self.subTest(rule=rule):
                 self.assertEqual(opened(f"-A {rule}"), f"iptables -D {rule}")
 
-    def test_follows_a_jump_only_where_the_connection_would(self) -> None:
+    def test_follows_a_jump_only_if_the_connection_would(self) -> None:
         web = ["-A web -j ACCEPT"]
         self.assertEqual(opened("-A INPUT -p tcp --dport 443 -j web", *web), "iptables -D web -j ACCEPT")
         self.assertIsNone(opened("-A INPUT -p tcp --dport 80 -j web", *web))
         self.assertIsNone(opened("-A INPUT -s 192.168.0.0/16 -j web", *web))
 
-    def test_leaves_what_lets_few_in(self) -> None:
+    def test_ignores_rules_that_admit_few(self) -> None:
         for rule in [
             "INPUT -s 10.0.0.0/8 -p tcp -m tcp --dport 443 -j ACCEPT",
             "INPUT -p tcp -m set --match-set friends src -j ACCEPT",
@@ -68,7 +68,7 @@ class Opening(unittest.TestCase):
                 self.assertIsNone(opened(f"-A {rule}"))
 
 
-class Files(unittest.TestCase):
+class RuleFiles(unittest.TestCase):
     BEFORE = """\
 *nat
 -A PREROUTING -p tcp --dport 443 -j ACCEPT
@@ -83,7 +83,7 @@ COMMIT
 COMMIT
 """
 
-    def test_reads_what_people_write_and_names_its_line(self) -> None:
+    def test_parses_hand_written_rules_and_names_the_line(self) -> None:
         # Names of services are in /etc/services, which the smallest installations lack; so do names in their rules.
         with mock.patch("socket.getservbyname", side_effect=[443, OSError("service/proto not found")]):
             found = by_chain(parse_entries(self.BEFORE.splitlines(), "iptables", "before.rules"))
@@ -94,7 +94,7 @@ COMMIT
         line = "-A ufw-before-input --protocol tcp --destination-port https --jump ACCEPT"
         self.assertEqual(entry.place, f"line 7 of before.rules, `{line}`,")
 
-    def test_finds_what_shuts_a_port(self) -> None:
+    def test_finds_a_rule_that_closes_a_port(self) -> None:
         chain = parse_entries(self.BEFORE.splitlines(), "iptables", "before.rules")
         found = find_denial(chain, 22)
         assert found is not None

@@ -63,7 +63,7 @@ SAMPLES: dict[str, list[dict[str, object]]] = {
 
 
 class Answers(unittest.TestCase):
-    def test_of_every_step_match_its_schema(self) -> None:
+    def test_answers_of_every_step_match_its_schema(self) -> None:
         self.assertEqual(SAMPLES.keys(), ANSWERS.keys())
         for step, samples in SAMPLES.items():
             for facts in samples:
@@ -72,7 +72,7 @@ class Answers(unittest.TestCase):
                     self.assertNotIn("\n", line)
                     self.assertEqual(contract.problems(json.loads(line), ANSWERS[step], "answer"), [])
 
-    def test_of_another_step_do_not(self) -> None:
+    def test_answers_of_another_step_do_not_match(self) -> None:
         for step, samples in SAMPLES.items():
             for other in ANSWERS.keys() - {step}:
                 line = answer.line(step, 7, samples[0])
@@ -87,10 +87,10 @@ def request(payload: object) -> dict[str, object]:
 class Payloads(unittest.TestCase):
     GOOD: ClassVar[Any] = {"owner": "immich-access/home/zone/", "hostname": "photos.example.com"}
 
-    def test_that_match_are_given_on(self) -> None:
+    def test_matching_payloads_are_passed_on(self) -> None:
         self.assertEqual(contract.payload_of("site-remove", request(self.GOOD)), self.GOOD)
 
-    def test_are_refused_by_name_and_without_a_value(self) -> None:
+    def test_payloads_are_refused_by_field_name_without_values(self) -> None:
         cases: list[tuple[object, str]] = [
             (None, "payload is no object"),
             ([], "payload is no object"),
@@ -111,7 +111,7 @@ class Payloads(unittest.TestCase):
                 contract.payload_of("site-remove", request(payload))
             self.assertNotIn("secret", str(caught.exception))
 
-    def test_are_checked_at_every_depth(self) -> None:
+    def test_payloads_are_checked_at_every_depth(self) -> None:
         site = {"hostname": "photos.example.com", "serves": "immich", "upstreamPort": None}
         good: dict[str, Any] = {
             "owner": "o",
@@ -141,7 +141,7 @@ class Payloads(unittest.TestCase):
                 self.assertEqual(len(found), 1, found)
                 self.assertTrue(found[0].startswith(problem), found)
 
-    def test_have_no_schema_with_a_keyword_that_nobody_checks(self) -> None:
+    def test_the_schemas_use_only_keywords_that_the_validator_checks(self) -> None:
         self.assertEqual(contract.problems({}, {"type": "object", "format": "date"}, "payload")[0][:10], "the schema")
 
 

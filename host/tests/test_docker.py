@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from agent.firewall.connection import Listener
 from agent.firewall.docker import find_exposure, parse_publications
 
-# As dockerd 20 to 28 makes them; br-1 stands for the bridge of the compose project.
+# As dockerd 20 to 28 creates them; br-1 is the bridge of the compose project.
 EVERYWHERE = "-A DOCKER ! -i br-1 -p tcp -m tcp --dport 2283 -j DNAT --to-destination 172.18.0.2:2283"
 LOCAL = "-A DOCKER -d 127.0.0.1/32 ! -i br-1 -p tcp -m tcp --dport 2283 -j DNAT --to-destination 172.18.0.2:2283"
 EVERYWHERE_6 = "-A DOCKER ! -i br-1 -p tcp -m tcp --dport 2283 -j DNAT --to-destination [fd00::2]:2283"
@@ -29,13 +29,13 @@ def port(rules: list[str], listening: list[Listener] | None = None, dropped: Seq
     return None if found is None else found.port
 
 
-class Exposed(unittest.TestCase):
-    def test_accepts_what_stays_on_the_host(self) -> None:
+class ExposedPorts(unittest.TestCase):
+    def test_accepts_a_port_that_stays_on_the_host(self) -> None:
         self.assertIsNone(port([LOCAL, OTHER_CONTAINER]))
         self.assertIsNone(port([LOCAL], [PROXY._replace(address="127.0.0.1")]))
         self.assertIsNone(port([], [Listener("0.0.0.0", 2283, "node")]))
 
-    def test_finds_what_goes_past_the_firewall(self) -> None:
+    def test_finds_a_port_that_bypasses_the_firewall(self) -> None:
         self.assertEqual(port([EVERYWHERE]), 2283)
         self.assertEqual(port([EVERYWHERE_6]), 2283)
         self.assertEqual(port([LOCAL, OTHER_PORT]), 8080)

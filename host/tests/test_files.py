@@ -6,7 +6,7 @@ from pathlib import Path
 from agent.files import File, read, temp_path, write, write_link
 
 
-class Written(unittest.TestCase):
+class WriteFile(unittest.TestCase):
     def setUp(self) -> None:
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
@@ -19,7 +19,7 @@ class Written(unittest.TestCase):
             self.assertEqual(read(self.path), file)
         self.assertEqual(list(self.path.parent.iterdir()), [])
 
-    def test_leaves_nothing_of_a_process_that_was_killed(self) -> None:
+    def test_reuses_the_temporary_file_of_a_killed_process(self) -> None:
         self.path.parent.mkdir()
         temp_path(self.path).write_text("the first half of a much longer text")
         write(self.path, File(b"whole\n", 0o600))
@@ -29,13 +29,13 @@ class Written(unittest.TestCase):
         self.assertEqual(str(self.path.readlink()), "other")
         self.assertEqual(list(self.path.parent.iterdir()), [self.path])
 
-    def test_leaves_nothing_of_a_file_that_cannot_be_put_in_place(self) -> None:
+    def test_removes_the_temporary_file_if_it_cannot_be_renamed(self) -> None:
         self.path.mkdir(parents=True)
         with self.assertRaises(OSError):
             write(self.path, File(b"text\n"))
         self.assertEqual(list(self.path.parent.iterdir()), [self.path])
 
-    def test_is_whole_whoever_else_writes_it(self) -> None:
+    def test_concurrent_writers_leave_a_whole_file(self) -> None:
         texts = [str(writer).encode() * 50_000 for writer in range(4)]
         writers = [threading.Thread(target=self._write_often, args=(text,)) for text in texts]
         for writer in writers:

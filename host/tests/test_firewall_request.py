@@ -39,12 +39,12 @@ class ParseRequest(unittest.TestCase):
         self.assertEqual(needs["photos.example.com"].dropped_port, 2283)
         self.assertIsNone(needs["album.example.com"].dropped_port)
 
-    def test_tells_what_sites_have_on_this_host(self) -> None:
+    def test_finds_the_sites_on_this_host(self) -> None:
         shares: FirewallPayloadSite = {"hostname": "shares.example.com", "serves": "shares", "upstreamPort": 3000}
         told = payload(site("a.example.com", 2283), site("b.example.com", 2283), site("c.example.com"), shares)
         self.assertEqual(upstreams(parse_request(told).needs), [("immich", 2283), ("shares", 3000)])
 
-    def test_refuses_what_cannot_be_applied(self) -> None:
+    def test_refuses_a_request_that_cannot_be_applied(self) -> None:
         twice = payload(site("photos.example.com"), site("photos.example.com"))
         wide = payload(site("photos.example.com"))
         wide["ranges"]["ipv4"] = ["0.0.0.0/0"]

@@ -24,8 +24,8 @@ def directives(text: str, name: str) -> list[str]:
     return re.findall(rf"^\s*{name} (.*);$", text, re.MULTILINE)
 
 
-class SiteText(unittest.TestCase):
-    def test_asks_for_a_token_where_it_shall(self) -> None:
+class SiteFile(unittest.TestCase):
+    def test_checks_tokens_if_the_site_wants_it(self) -> None:
         nginx = Nginx((1, 22, 1), ipv6=True)
         self.assertEqual(directives(site_text(MODULES, SITE, nginx), "auth_request"), [])
         text = site_text(MODULES, SITE._replace(token_check=True), nginx)
@@ -33,7 +33,7 @@ class SiteText(unittest.TestCase):
         # The whole token: another one could end in the same signature.
         self.assertEqual(directives(text, "proxy_cache_key"), ["$http_cf_access_jwt_assertion"])
 
-    def test_says_http2_as_the_version_wants_it(self) -> None:
+    def test_enables_http2_in_the_form_of_the_nginx_version(self) -> None:
         for version in ((1, 18, 0), (1, 22, 1), (1, 25, 0)):
             text = site_text(MODULES, SITE, Nginx(version, ipv6=True))
             self.assertEqual(directives(text, "listen"), ["443 ssl http2", "[::]:443 ssl http2"], version)
@@ -43,7 +43,7 @@ class SiteText(unittest.TestCase):
             self.assertEqual(directives(text, "listen"), ["443 ssl", "[::]:443 ssl"], version)
             self.assertEqual(directives(text, "http2"), ["on"], version)
 
-    def test_listens_on_ipv6_only_where_the_kernel_has_it(self) -> None:
+    def test_listens_on_ipv6_only_if_the_kernel_has_it(self) -> None:
         for version in ((1, 18, 0), (1, 26, 3)):
             text = site_text(MODULES, SITE, Nginx(version, ipv6=False))
             self.assertEqual(len(directives(text, "listen")), 1)
@@ -56,7 +56,7 @@ class SiteText(unittest.TestCase):
         self.assertNotIn("default_server", text)
         self.assertNotIn("@", text)
 
-    def test_passes_on_only_listed_addresses_of_shares_as_it_has_read_them(self) -> None:
+    def test_forwards_only_listed_paths_of_shares_in_normalised_form(self) -> None:
         site = SITE._replace(name="shares.example.com", serves=SHARES, upstream="127.0.0.1:3000")
         text = site_text(MODULES, site, Nginx((1, 22, 1), ipv6=True))
         self.assertEqual(directives(text, "server_name"), ["shares.example.com"])
@@ -69,20 +69,20 @@ class SiteText(unittest.TestCase):
         self.assertEqual(sorted(passed), ["/favicon.ico", "/robots.txt", "/s/", "/share", "/share/"])
         self.assertNotIn("@", text)
 
-    def test_is_the_same_for_the_same_site(self) -> None:
+    def test_is_stable_for_the_same_site(self) -> None:
         nginx = Nginx((1, 22, 1), ipv6=True)
         self.assertEqual(site_text(MODULES, SITE, nginx), site_text(MODULES, SITE, nginx))
 
 
-class UnknownNamesText(unittest.TestCase):
-    def test_rejects_the_handshake_where_nginx_can(self) -> None:
+class UnknownNamesFile(unittest.TestCase):
+    def test_rejects_the_handshake_if_nginx_can(self) -> None:
         for version in ((1, 19, 4), (1, 22, 1), (1, 26, 3)):
             text = unknown_names_text(MODULES, Nginx(version, ipv6=True), ["", "[::]:"], "/dummy.pem")
             self.assertEqual(directives(text, "ssl_reject_handshake"), ["on"], version)
             self.assertNotIn("/dummy.pem", text, version)
             self.assertEqual(directives(text, "return"), ["444"], version)
 
-    def test_closes_the_connection_where_it_cannot(self) -> None:
+    def test_closes_the_connection_if_nginx_cannot_reject_the_handshake(self) -> None:
         for version in ((1, 18, 0), (1, 19, 3)):
             text = unknown_names_text(MODULES, Nginx(version, ipv6=True), [""], "/dummy.pem")
             self.assertNotIn("ssl_reject_handshake", text, version)
@@ -90,14 +90,14 @@ class UnknownNamesText(unittest.TestCase):
             self.assertEqual(directives(text, "ssl_certificate_key"), ["/dummy.pem"], version)
             self.assertEqual(directives(text, "return"), ["444"], version)
 
-    def test_is_the_default_for_the_given_families_alone(self) -> None:
+    def test_is_the_default_for_the_given_ip_versions_only(self) -> None:
         for families, listen in (([""], ["443"]), (["[::]:"], ["[::]:443"]), (["", "[::]:"], ["443", "[::]:443"])):
             text = unknown_names_text(MODULES, Nginx((1, 22, 1), ipv6=True), families, "/dummy.pem")
             self.assertEqual(directives(text, "listen"), [f"{address} ssl default_server" for address in listen])
 
 
 class ForeignDefaults(unittest.TestCase):
-    def test_finds_the_owners_default_servers_by_family(self) -> None:
+    def test_finds_the_owners_default_servers_by_ip_version(self) -> None:
         dump = "\n".join(
             [
                 "# configuration file /etc/nginx/nginx.conf:",
@@ -125,7 +125,7 @@ class ForeignDefaults(unittest.TestCase):
 
 
 class ForeignSites(unittest.TestCase):
-    def test_names_the_files_of_others_with_a_server_for_the_name(self) -> None:
+    def test_names_foreign_files_with_a_server_for_the_name(self) -> None:
         dump = "\n".join(
             [
                 "# configuration file /etc/nginx/sites-enabled/immich:",
@@ -142,7 +142,7 @@ class ForeignSites(unittest.TestCase):
 
 
 class Includes(unittest.TestCase):
-    def test_reads_what_the_packages_write(self) -> None:
+    def test_parses_the_packages_configuration(self) -> None:
         folder = Path("/etc/nginx/sites-enabled")
         for line in (
             "\tinclude /etc/nginx/sites-enabled/*;",

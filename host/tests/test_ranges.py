@@ -4,7 +4,7 @@ from agent.errors import HostError
 from agent.ranges import check_ranges, parse_network
 
 
-class CheckedRanges(unittest.TestCase):
+class CheckRanges(unittest.TestCase):
     def test_sorts_and_removes_duplicates(self) -> None:
         self.assertEqual(
             check_ranges(["198.41.128.0/17", "103.21.244.0/22\r\n", "198.41.128.0/17"], 4),

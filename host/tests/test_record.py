@@ -43,7 +43,7 @@ class Records(unittest.TestCase):
             patch.start()
             self.addCleanup(patch.stop)
 
-    def test_come_back_as_they_were_written(self) -> None:
+    def test_records_are_read_as_they_were_written(self) -> None:
         change = Change(4, REQUEST, [22, 2222], undone=True)
         record.write_change(change)
         self.assertEqual(record.read_change(), change)
@@ -52,12 +52,12 @@ class Records(unittest.TestCase):
         record.SITES.write_bytes(self._content(record.sites_file(NEEDS)[record.SITES]))
         self.assertEqual(record.read_sites(), NEEDS)
 
-    def test_have_names_for_their_fields_and_a_version(self) -> None:
+    def test_records_have_named_fields_and_a_version(self) -> None:
         kept = json.loads(self._content(record.sites_file(NEEDS)[record.SITES]))
         fields = {"serves": "immich", "sshPort": 22, "upstreamPort": 2283, "droppedPort": None, "owner": OWNER}
         self.assertEqual(kept, {"version": 2, "sites": {"photos.example.com": fields}})
 
-    def test_of_version_1_are_read(self) -> None:
+    def test_records_of_version_1_are_read(self) -> None:
         record.SITES.write_text(json.dumps(SITES_1))
         self.assertEqual(
             record.read_sites(),
@@ -69,7 +69,7 @@ class Records(unittest.TestCase):
         record.CHANGE.write_text(json.dumps(CHANGE_1))
         self.assertEqual(record.read_change(), Change(4, REQUEST, [22], undone=True))
 
-    def test_of_version_1_stay_in_it_until_the_upgrade_is_finished(self) -> None:
+    def test_records_of_version_1_stay_in_it_until_the_upgrade_is_finished(self) -> None:
         record.SITES.write_text(json.dumps(SITES_1))
         record.write_change(Change(5, REQUEST, [22]))
         granted = record.sites_with(REQUEST)
@@ -87,12 +87,12 @@ class Records(unittest.TestCase):
         self.assertEqual(record.read_sites(), granted)
         self.assertEqual(record.read_change(), Change(5, REQUEST, [22]))
 
-    def test_of_version_1_do_not_come_from_a_request_of_another_owner(self) -> None:
+    def test_records_of_version_1_do_not_come_from_a_request_of_another_owner(self) -> None:
         record.SITES.write_text(json.dumps({"photos.example.com": [22, 2284, None, "another/stack"]}))
         record.write_change(Change(5, REQUEST, [22]))
         self.assertEqual(record.read_sites(), {"photos.example.com": Needs(None, 22, 2284, None, "another/stack")})
 
-    def test_that_no_upgrade_has_touched_are_not_written(self) -> None:
+    def test_records_that_no_upgrade_has_touched_are_not_written(self) -> None:
         record.finish_upgrade()
         self.assertFalse(record.SITES.exists())
         write(record.SITES, record.sites_file(NEEDS)[record.SITES])
@@ -100,7 +100,7 @@ class Records(unittest.TestCase):
         record.finish_upgrade()
         self.assertEqual(record.SITES.stat(), before)
 
-    def test_of_an_armed_change_are_in_version_1_during_an_upgrade_from_it(self) -> None:
+    def test_records_of_an_armed_change_are_in_version_1_during_an_upgrade_from_it(self) -> None:
         armed = Armed(120, {Path("/etc/ufw/ufw.conf"): None}, "boot", 1.5)
         record.SITES.write_text(json.dumps(SITES_1))
         record.write_armed(armed)
@@ -112,7 +112,7 @@ class Records(unittest.TestCase):
         self.assertEqual(json.loads(record.ARMED.read_text())["version"], record.VERSION)
         self.assertEqual(record.read_armed(), armed)
 
-    def test_of_a_newer_version_are_refused(self) -> None:
+    def test_records_of_a_newer_version_are_refused(self) -> None:
         record.SITES.write_text(json.dumps({"version": record.VERSION + 1, "sites": {}}))
         with self.assertRaisesRegex(RefusedError, "newer version.*: run `pulumi up` with that version, and"):
             record.read_sites()
@@ -127,7 +127,7 @@ class Records(unittest.TestCase):
 
 
 class ServedBy(unittest.TestCase):
-    def test_reads_the_first_line_of_a_site_s_file_of_version_0_1_0(self) -> None:
+    def test_reads_the_first_line_of_a_site_file_of_version_0_1_0(self) -> None:
         line = "# The site photos.example.com, which serves {}, made by immich-access.\nserver {{}}"
         for what in ("immich", "shares"):
             self.assertEqual(served_by(line.format(what)), what)

@@ -8,8 +8,8 @@ from agent.ranges import Ranges, check_update
 FORMER = Ranges(["103.21.244.0/22", "104.16.0.0/13", "173.245.48.0/20"], ["2400:cb00::/32"])
 
 
-class RangesIn(unittest.TestCase):
-    def test_reads_the_api_s_answer(self) -> None:
+class ParseRanges(unittest.TestCase):
+    def test_parses_the_api_s_answer(self) -> None:
         body = {"success": True, "result": {"ipv4_cidrs": ["1.1.1.0/24"], "ipv6_cidrs": ["2400:cb00::/32"], "etag": ""}}
         self.assertEqual(parse_answer(json.dumps(body).encode()), {"ipv4": ["1.1.1.0/24"], "ipv6": ["2400:cb00::/32"]})
 
@@ -22,15 +22,15 @@ class RangesIn(unittest.TestCase):
                 parse_answer(body.encode())
 
 
-class CheckedUpdate(unittest.TestCase):
-    def test_accepts_growth_and_the_loss_of_some(self) -> None:
+class CheckUpdate(unittest.TestCase):
+    def test_accepts_more_ranges_and_a_few_less(self) -> None:
         more = FORMER._replace(ipv4=[*FORMER.ipv4, "188.114.96.0/20"])
         self.assertEqual(check_update(more, FORMER), more)
         fewer = FORMER._replace(ipv4=FORMER.ipv4[:2])
         self.assertEqual(check_update(fewer, FORMER), fewer)
         self.assertEqual(check_update(FORMER, None), FORMER)
 
-    def test_refuses_half_of_them(self) -> None:
+    def test_refuses_the_loss_of_half_of_the_ranges(self) -> None:
         four = FORMER._replace(ipv4=[*FORMER.ipv4, "188.114.96.0/20"])
         with self.assertRaisesRegex(HostError, "2 IPv4 ranges instead of 4"):
             check_update(FORMER._replace(ipv4=FORMER.ipv4[:2]), four)

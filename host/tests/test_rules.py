@@ -30,21 +30,21 @@ def checked(*rules: Rule) -> None:
     check_rules(rules, {22}, {443, 2283}, {"eth0"})
 
 
-class Arranged(unittest.TestCase):
+class ArrangeRules(unittest.TestCase):
     def test_keeps_the_users_rules_and_their_order(self) -> None:
         first, last = rule("allow", "80"), rule("deny", "25")
         self.assertEqual(arrange_rules([first, OTHER_RANGE, SSH_RULE, last], OURS), [first, SSH_RULE, last, RANGE])
 
-    def test_changes_nothing_where_nothing_is_missing(self) -> None:
+    def test_changes_nothing_if_nothing_is_missing(self) -> None:
         self.assertEqual(arrange_rules([RANGE, SSH_RULE], OURS), [RANGE, SSH_RULE])
 
-    def test_takes_no_rule_of_the_users_for_ours(self) -> None:
+    def test_does_not_mistake_a_users_rule_for_ours(self) -> None:
         same = RANGE._replace(comment="Cloudflare")
         self.assertEqual(arrange_rules([same], [SSH_RULE]), [same, SSH_RULE])
 
 
-class Check(unittest.TestCase):
-    def test_accepts_rules_that_leave_443_to_cloudflare(self) -> None:
+class CheckRules(unittest.TestCase):
+    def test_accepts_rules_that_allow_only_cloudflare_on_443(self) -> None:
         harmless = [
             rule("allow", "80"),
             rule("allow", "443", "192.168.0.0/16"),
@@ -79,18 +79,18 @@ class Check(unittest.TestCase):
             ):
                 checked(*OURS, one)
 
-    def test_an_earlier_denial_for_all_makes_a_later_opening_harmless(self) -> None:
+    def test_an_earlier_denial_for_everyone_makes_a_later_opening_harmless(self) -> None:
         checked(*OURS, rule("deny", "443"), rule("deny", "2283"), rule("allow", protocol="any"))
         with self.assertRaisesRegex(HostError, "port 2283"):
             checked(*OURS, rule("deny", "443"), rule("allow", protocol="any"))
 
-    def test_refuses_what_would_shut_ssh(self) -> None:
+    def test_refuses_rules_that_block_ssh(self) -> None:
         with self.assertRaisesRegex(HostError, "no rule allows SSH on port 22"):
             checked(RANGE)
         with self.assertRaisesRegex(HostError, "`deny 22 from 0.0.0.0/0` blocks SSH on port 22"):
             checked(rule("deny", "22"), *OURS)
 
-    def test_refuses_what_would_shut_the_owner_out(self) -> None:
+    def test_refuses_rules_that_block_the_owner(self) -> None:
         denial = rule("deny", "any", "203.0.113.0/24", protocol="any")
         with self.assertRaisesRegex(HostError, "blocks 203.0.113.5, .*; run `ufw delete deny any from 203.0.113.0"):
             check_rules([denial, *OURS], {22}, {443}, {"eth0"}, "203.0.113.5")
@@ -108,7 +108,7 @@ class Check(unittest.TestCase):
     def test_accepts_the_users_own_ssh_rule(self) -> None:
         checked(rule("limit", "22"), rule("deny", "22"), RANGE)
 
-    def test_refuses_what_would_keep_cloudflare_out(self) -> None:
+    def test_refuses_rules_that_block_cloudflare(self) -> None:
         with self.assertRaisesRegex(HostError, "keep Cloudflare out"):
             checked(rule("deny", "443"), *OURS)
 

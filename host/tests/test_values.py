@@ -11,7 +11,7 @@ class Values(unittest.TestCase):
     def test_the_table_has_every_kind(self) -> None:
         self.assertEqual(set(TABLE), set(JUDGES))
 
-    def test_the_agent_judges_values_as_the_settings_do(self) -> None:
+    def test_the_agent_accepts_the_same_values_as_the_settings(self) -> None:
         for kind, verdicts in TABLE.items():
             for verdict, values in verdicts.items():
                 for value in values:

@@ -1,4 +1,4 @@
-"""Whether the agent takes a value, for the values that the settings check as well.
+"""Whether the agent accepts a value, for the values that the settings check as well.
 
 values.json has the table that both test suites run. test/unit/values.test.ts writes further values to standard input,
 `[[kind, value], …]`, and reads what this prints, `[true, false, …]`.

@@ -10,7 +10,7 @@ import { runCli } from "./support/cli.ts";
 import { importDevices } from "./support/devices.ts";
 import { readQrCode } from "./support/qr.ts";
 
-// The card of a stack whose state was imported: nothing is deployed for it.
+// The card of a stack with an imported state; nothing is deployed.
 
 const SITE = "photos.home.localhost";
 const ALBUM = "album.home.localhost";
@@ -53,7 +53,7 @@ afterAll(async () => {
   await deployment.dispose();
 });
 
-test("shows the way, the address, both headers and the times", () => {
+test("the card shows the way through the app, the address, both headers and the dates", () => {
   expect(shown).toMatchObject({ code: 0, stderr: "" });
   for (const part of [
     `annas-phone at ${URL}`,
@@ -69,7 +69,7 @@ test("shows the way, the address, both headers and the times", () => {
 test.each([
   ["whose name no other site has, by its name", ["--device", "berts-phone"]],
   ["of two with the same name, by its site", ["--device", "frame", "--site", ALBUM]],
-])("shows a device of a further site %s", async (_what, args) => {
+])("the card shows a device of a further site: %s", async (_what, args) => {
   const { stdout } = await card(...args);
   expect(stdout).toContain(`at https://${ALBUM}\n`);
   expect(stdout).toContain("album.access");
@@ -91,14 +91,14 @@ describe("the page", () => {
     await page.goto(pathToFileURL(join(folder(), name)).href);
   });
 
-  test("is readable by its owner alone", () => {
+  test("the card's page is readable by its owner only", () => {
     const [name = ""] = readdirSync(folder());
     expect(name).toBe(`test-annas-phone@${SITE}.html`);
     expect((statSync(join(folder(), name)).mode & 0o777).toString(8)).toBe("600");
     expect((statSync(folder()).mode & 0o777).toString(8)).toBe("700");
   });
 
-  test("has what is to be typed as text and as a QR code", async () => {
+  test("the card's page has each value as text and as a QR code", async () => {
     const texts = await page.locator("code").allTextContents();
     expect(texts).toEqual([URL, "CF-Access-Client-Id", CLIENT_ID, "CF-Access-Client-Secret", SECRET]);
     const reader = await browser.newPage();
@@ -107,14 +107,14 @@ describe("the page", () => {
     expect(read).toEqual(texts);
   });
 
-  test("copies one of them", async () => {
+  test("the card's page copies a value", async () => {
     const button = page.getByRole("button", { name: "Copy" }).last();
     await button.click();
     await expect.poll(() => page.getByRole("button").last().textContent()).toBe("Copied");
     expect(await page.evaluate("navigator.clipboard.readText()")).toBe(SECRET);
   });
 
-  test("loads nothing, and could not send anything", async () => {
+  test("the card's page loads nothing, and can send nothing", async () => {
     expect(asked).toEqual([page.url()]);
     await page.evaluate(`
       document.body.append(Object.assign(document.createElement("img"), { src: "https://photos.home.localhost/x.png" }));
@@ -125,7 +125,7 @@ describe("the page", () => {
     await expect.poll(refused).toContain("https://photos.home.localhost/'");
   });
 
-  test("is deleted on request, also when the device is gone", async () => {
+  test("the card's page is deleted on request, also when the device no longer exists", async () => {
     const deleted = await card("--device", "annas-phone", "--delete");
     expect(deleted.stdout).toMatch(/^Deleted .*\.cards\/test-annas-phone@photos\.home\.localhost\.html\n$/);
     expect(readdirSync(folder())).toEqual([]);
@@ -133,7 +133,7 @@ describe("the page", () => {
   });
 });
 
-describe("in one line and with status 1, it names", () => {
+describe("refusals", () => {
   test.each([
     [
       "the devices, where none is asked for",
@@ -148,7 +148,7 @@ describe("in one line and with status 1, it names", () => {
     ["a stack that is not there", ["--stack", "nothing", "--device", "x"], /no stack named 'nothing' found/],
     ["a page outside its folder", ["--device", "../x", "--delete"], "--delete needs --device with a device's name\n"],
     ["a page of no site", ["--device", "x", "--site", "../x", "--delete"], /^--site needs the host name of a site/],
-  ])("%s", async (_what, args, problem) => {
+  ])("the card refuses in one line with status 1, naming %s", async (_what, args, problem) => {
     const { code, stdout, stderr } = await card(...args);
     expect([code, stdout]).toEqual([1, ""]);
     if (typeof problem === "string") expect(stderr).toBe(problem);

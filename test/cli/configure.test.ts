@@ -11,7 +11,7 @@ import { PROJECT } from "../e2e/support/deployment.ts";
 import { SITE, startWorld, type World } from "../e2e/support/world.ts";
 import { CTRL_C, ENTER, Terminal } from "./support/terminal.ts";
 
-// A new user: a host, an account, a token and a checkout without any stack. The tests build on one another.
+// A new user has a host, an account, a token and a checkout without a stack. Each test continues the one before.
 
 const PROGRAM = join(PROJECT, "cli/configure/main.ts");
 const NAMESPACE = "immich-access:";
@@ -59,7 +59,7 @@ const flags = () => [
 const settings = () =>
   (parse(readFileSync(join(project, "Pulumi.home.yaml"), "utf8")) as { config: Record<string, unknown> }).config;
 
-/** Asks the sandbox's Cloudflare, as the dashboard would. */
+/** Calls the sandbox's Cloudflare API, as the dashboard would. */
 async function cloudflare<T>(method: string, path: string, body?: object): Promise<T> {
   const answer = await fetch(world.sandbox.apiUrl + path, {
     method,
@@ -69,7 +69,7 @@ async function cloudflare<T>(method: string, path: string, body?: object): Promi
   return ((await answer.json()) as { result: T }).result;
 }
 
-test("names the permissions that a token lacks, tried without changing anything", async () => {
+test("configure names the permissions that a token lacks, without changing anything", async () => {
   const granted = [
     ...["Zone Read", "DNS Write", "SSL and Certificates Read", "Zone Settings Write"],
     ...["Access: Apps and Policies Write", "Access: Organizations, Identity Providers, and Groups Write"],
@@ -84,7 +84,7 @@ test("names the permissions that a token lacks, tried without changing anything"
   expect(await world.api.state()).toEqual(before);
 });
 
-test("refuses a host with another key, and writes nothing", async () => {
+test("configure refuses a host with another key, and writes nothing", async () => {
   const { code, stderr } = await configure([...flags(), "--ssh-host-key", "SHA256:another"]);
   expect({ code, stderr }).toMatchObject({
     code: 1,
@@ -93,7 +93,7 @@ test("refuses a host with another key, and writes nothing", async () => {
   expect(existsSync(join(project, "Pulumi.home.yaml"))).toBe(false);
 });
 
-test("asks on a terminal, shows no secret, and can be left at any question", async () => {
+test("configure asks on a terminal, shows no secret, and can be left at any question", async () => {
   const { token, apiUrl, sshTarget } = world.sandbox;
   const command = [process.execPath, PROGRAM, "--api-url", apiUrl];
   const left = new Terminal(command, project, environment);
@@ -112,11 +112,11 @@ test("asks on a terminal, shows no secret, and can be left at any question", asy
   await asked.answer("Are they the same?", "y");
   await asked.answer("User there", ENTER);
   await asked.answer("File with the private key", keyFile + ENTER);
-  await asked.answer("Where the host finds Immich", ENTER);
+  await asked.answer("Address of Immich", ENTER);
   await asked.answer("Public addresses", ENTER);
   await asked.answer("Email addresses", `anna@example.com, ben@example.com${ENTER}`);
   await asked.answer("phones and programs", ENTER);
-  await asked.answer("How people prove", ENTER);
+  await asked.answer("How people log in", ENTER);
   expect(await asked.end()).toBe(0);
   expect(asked.shown).not.toContain(token);
   expect(settings()).toMatchObject({
@@ -132,7 +132,7 @@ test("asks on a terminal, shows no secret, and can be left at any question", asy
   });
 });
 
-test("takes over what was clicked together; pulumi up then changes it in place", async () => {
+test("configure adopts what was set up by hand, and pulumi up then changes it in place", async () => {
   const records = `/zones/${DEV.zone}/dns_records`;
   const access = `/accounts/${DEV.account}/access`;
   const record = { name: SITE, type: "A", content: "198.51.100.77", ttl: 300, proxied: false };
@@ -147,12 +147,12 @@ test("takes over what was clicked together; pulumi up then changes it in place",
   await world.sandbox.runOnHost(["ufw", "allow", "443/tcp"]);
 
   const left = await configure(flags());
-  expect(left.stdout).toContain("A 198.51.100.77 (not proxied) is not this stack's: delete it in the dashboard");
+  expect(left.stdout).toContain(`delete A 198.51.100.77 (not proxied) for ${SITE} in the dashboard`);
   const before = await world.api.state();
   const { code, stdout, stderr } = await configure([...flags(), "--adopt"]);
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   expect(stdout).toContain("run `ufw delete allow 443/tcp` on the host");
-  expect(stdout).not.toContain("is not this stack's");
+  expect(stdout).not.toContain("run this again with --adopt");
   expect(await world.api.state()).toEqual(before);
 
   const preview = ["pulumi", "preview", "--stack", "home", "--json", "--non-interactive"];
@@ -161,11 +161,11 @@ test("takes over what was clicked together; pulumi up then changes it in place",
   const updated = steps.filter(({ op }) => op === "update").map(({ urn }) => urn.split("::").at(-1));
   expect(updated).toEqual(expect.arrayContaining([`${SITE}-dns-a-198-51-100-10`, `${SITE}-access-application`]));
   expect(steps.filter(({ op }) => op.includes("replace") || op.includes("delete"))).toEqual([]);
-  // What is the stack's is not offered again.
-  expect((await configure(flags())).stdout).not.toContain("is there already");
+  // What the stack has already is not offered again.
+  expect((await configure(flags())).stdout).not.toContain("Found ");
 });
 
-test("leaves further sites and hosts alone", async () => {
+test("configure leaves further sites and hosts alone", async () => {
   const records = `/zones/${DEV.zone}/dns_records`;
   const further = {
     [`${NAMESPACE}moreSites`]: [{ hostname: ALBUM, immichUpstream: "127.0.0.1:2284", emails: ["bert@example.com"] }],
@@ -192,6 +192,6 @@ test("leaves further sites and hosts alone", async () => {
   expect(settings()).toMatchObject({ ...further, [`${NAMESPACE}emails`]: ["anna@example.com", "carl@example.com"] });
   expect(stdout).not.toContain("album");
   // The main site's records for the other host are ones that the stack wants.
-  expect(stdout).toContain(`For ${SITE}, ${ADDRESSES.map((address) => `A ${address}`).join(" and ")} is there already`);
+  expect(stdout).toContain(`Found ${ADDRESSES.map((address) => `A ${address}`).join(" and ")} for ${SITE}.`);
   expect(stdout).not.toContain("also has");
 });

@@ -8,7 +8,7 @@ import { type Outputs, SHARES, SITE, startWorld, type World } from "../e2e/suppo
 import { runCli } from "./support/cli.ts";
 
 // One deployment. Each test breaks things that have nothing to do with one another, and the doctor has to name each and
-// nothing else; then they are mended as it says.
+// nothing else; then its commands fix them.
 
 interface Finding {
   id: string;
@@ -23,7 +23,7 @@ interface Finding {
 /** A further site, which is added halfway. */
 const ALBUM = "album.home.localhost";
 
-/** A look takes a few seconds, and several times that on a busy machine; it does not wait for one thing after another. */
+/** A run of the doctor takes a few seconds, and several times that on a busy machine. */
 const LONGEST_SECONDS = 60;
 
 let world: World;
@@ -54,17 +54,17 @@ async function examined(args = detours()): Promise<{ code: number; seconds: numb
   return { code, ...(JSON.parse(stdout) as { seconds: number; findings: Finding[] }) };
 }
 
-/** What is not well, by id, of the further site under its name: the status and what is said. */
-const ill = (findings: readonly Finding[]): Record<string, string> =>
+/** Findings that did not pass, by id (with the site's name for the further site): the status and the text. */
+const problems = (findings: readonly Finding[]): Record<string, string> =>
   Object.fromEntries(
     findings
       .filter(({ status }) => status !== "ok")
       .map(({ id, site, status, says }) => [site === ALBUM ? `album ${id}` : id, `${status}: ${says}`]),
   );
 
-/** Expects exactly these to be not well, each with the given words in what is said. */
+/** Expects exactly these findings not to pass, each with the given words in its text. */
 function expectIll(findings: readonly Finding[], expected: Readonly<Record<string, string>>): void {
-  const found = ill(findings);
+  const found = problems(findings);
   expect(Object.keys(found).sort()).toEqual(Object.keys(expected).sort());
   for (const [id, words] of Object.entries(expected)) expect(found[id], id).toContain(words);
 }
@@ -82,7 +82,7 @@ async function atCloudflare(change: (state: State) => void): Promise<void> {
   await world.api.alter(state);
 }
 
-/** Everything on the host that a look must leave alone. */
+/** All files and rules of the host that the doctor must leave alone. */
 const snapshot = () =>
   onHost(
     "find /etc /usr/local/lib/immich-access /var/lib/immich-access -type f -printf '%p %m %T@\\n' | sort; " +
@@ -95,7 +95,7 @@ const first = <T>(list: readonly T[], what: string): T => {
   return one;
 };
 
-test("a site as it was deployed is well, and looking at it changes nothing", async () => {
+test("the doctor finds a site as deployed in order, and changes nothing", async () => {
   const before = await snapshot();
   const { id: last } = (await world.api.requests()).at(-1) ?? { id: 0 };
   const { code, seconds, findings } = await examined();
@@ -108,10 +108,10 @@ test("a site as it was deployed is well, and looking at it changes nothing", asy
   expect(new Set(methods)).toEqual(new Set(["GET"]));
 });
 
-describe("each broken thing is named, and nothing else", () => {
+describe("faults", () => {
   let broken: Finding[];
 
-  test("changed by hand, on the host and in the dashboard", async () => {
+  test("the doctor names each change made by hand, on the host and in the dashboard, and nothing else", async () => {
     await onHost(
       [
         "ufw delete allow proto tcp from 131.0.72.0/22 to any port 443 >/dev/null",
@@ -214,7 +214,7 @@ describe("each broken thing is named, and nothing else", () => {
     }
   });
 
-  test("is mended by the commands that it gives, as far as they are commands; a site is added meanwhile", async () => {
+  test("the doctor's commands mend what it found, while a site is added", async () => {
     const fixes = new Set(broken.flatMap(({ fix }) => fix ?? []));
     const [leaf, sharesLeaf] = [SITE, SHARES].map((name) => `**::${name}-origin-pulls-certificate-leaf`) as [
       string,
@@ -249,7 +249,7 @@ describe("each broken thing is named, and nothing else", () => {
     expect([SITE, ALBUM, SHARES, undefined].map(count)).toEqual([21, 19, 12, 20]);
   });
 
-  test("an open host, a site without a login, a record that is not proxied", async () => {
+  test("the doctor names an open host, a site without a login, and a record that is not proxied", async () => {
     await onHost(`sed -i '/auth_request/d' /etc/nginx/sites-available/immich-access-${SITE}.conf`);
     await onHost(
       [
@@ -303,8 +303,8 @@ describe("each broken thing is named, and nothing else", () => {
   });
 });
 
-describe("a place that cannot be reached costs its own findings only", () => {
-  test("a token that may read little, another host key, an edge that does not answer", async () => {
+describe("parts that cannot be reached", () => {
+  test("a token with few permissions, another host key or a silent edge costs the doctor only its own findings", async () => {
     const { token } = await world.api.createToken({
       name: "little",
       permissions: ["Zone Read", "DNS Write"],
@@ -334,23 +334,23 @@ describe("a place that cannot be reached costs its own findings only", () => {
     }
     const onHosts = findings.filter(({ id }) => id.startsWith("host-"));
     expect(new Set(onHosts.map(({ host }) => host))).toEqual(new Set([sshAddress]));
-    expect(ill(onHosts.filter(({ site }) => site === undefined))).toMatchObject({
+    expect(problems(onHosts.filter(({ site }) => site === undefined))).toMatchObject({
       "host-firewall": "wrong: ufw is disabled, so everyone reaches every port of this host",
     });
     expect(findings.find(({ id }) => id === "dns-record")?.status).toBe("wrong");
   });
 
-  test("Cloudflare's API does not answer: one line in the table, with what to do", async () => {
+  test("the doctor reports an unreachable Cloudflare API in one line of the table, with what to do", async () => {
     await world.deployment.configure({ apiUrl: "http://127.0.0.1:17999/client/v4" });
     const { code, stdout } = await doctor(...detours());
-    expect(stdout).toMatch(/ unknown +API token +the API cannot be asked: .*ECONNREFUSED/);
+    expect(stdout).toMatch(/ unknown +API token +the API request failed: .*ECONNREFUSED/);
     expect(stdout).toMatch(/ unknown +Clock +Cloudflare's time is not known/);
     expect(stdout).toMatch(/ WRONG +A stranger +reaches Immich/);
     expect(code).toBe(1);
   });
 });
 
-test("settings that are wrong are told as the program tells them", async () => {
+test("the doctor reports wrong settings as the program does", async () => {
   await world.deployment.configure({ originPulls: "sometimes" });
   const { code, stdout, stderr } = await doctor();
   expect(stdout).toBe("");
@@ -362,7 +362,7 @@ test("settings that are wrong are told as the program tells them", async () => {
   expect(unusable.stderr).toContain("HOST1:PORT1:HOST2:PORT2");
 });
 
-test("nothing that it printed is a secret", async () => {
+test("the doctor prints no secret", async () => {
   const { devices, moreSites } = await world.deployment.outputs<Outputs & { moreSites: Record<string, Outputs> }>();
   const { privateKey } = world.sandbox.sshTarget;
   const secrets = [

@@ -44,7 +44,7 @@ beforeEach(async () => {
   await deployment.configure({ moreSites: FURTHER });
 });
 
-test("raises the version of one device, and leaves the others alone", async () => {
+test("rotate raises the version of one device, and leaves the others alone", async () => {
   const others = { "annas-phone": { secretVersion: 2, previousSecretExpiresAt: "2020-01-01T00:00:00Z" } };
   await deployment.configure({ deviceRotations: others });
   const { code, stdout, stderr } = await rotate("--device", "frame", "--grace", "12h");
@@ -60,16 +60,19 @@ test("raises the version of one device, and leaves the others alone", async () =
 test.each([
   [["--device", "berts-phone"], "berts-phone", 6],
   [["--device", "annas-phone", "--site", ALBUM], "annas-phone", 2],
-])("of a further site is set where that has its settings: %j", async (args, device, secretVersion) => {
-  const { code, stderr } = await rotate(...args);
-  expect([code, stderr]).toEqual([0, ""]);
-  const rotation = { secretVersion, previousSecretExpiresAt: expect.stringMatching(/Z$/) as string };
-  const [other, album] = FURTHER;
-  expect(await setting("moreSites")).toEqual([other, { ...album, deviceRotations: { [device]: rotation } }]);
-  expect(await configured()).toEqual({});
-});
+])(
+  "rotate sets the version of a further site's device in that site's settings: %j",
+  async (args, device, secretVersion) => {
+    const { code, stderr } = await rotate(...args);
+    expect([code, stderr]).toEqual([0, ""]);
+    const rotation = { secretVersion, previousSecretExpiresAt: expect.stringMatching(/Z$/) as string };
+    const [other, album] = FURTHER;
+    expect(await setting("moreSites")).toEqual([other, { ...album, deviceRotations: { [device]: rotation } }]);
+    expect(await configured()).toEqual({});
+  },
+);
 
-test("waits for the end of the grace period before it", async () => {
+test("rotate waits for the end of the earlier grace period", async () => {
   const rotation = { secretVersion: 3, previousSecretExpiresAt: inFuture(5) };
   await deployment.configure({ deviceRotations: { frame: rotation } });
   const refused = await rotate("--device", "frame");
@@ -88,13 +91,13 @@ test.each([
     `there is no device frame at ${ALBUM}; the stack test has annas-phone (${SITE}), frame (${SITE}), annas-phone (${ALBUM}), berts-phone (${ALBUM})`,
   ],
   [["--device", "annas-phone"], `there is a device annas-phone at ${SITE} and ${ALBUM}: add --site with one of them`],
-])("refuses %j before it changes anything", async (args, problem) => {
+])("rotate refuses %j before it changes anything", async (args, problem) => {
   expect(await rotate(...args)).toEqual({ code: 1, stdout: "", stderr: `${problem}\n` });
   expect(await configured()).toEqual({});
   expect(await setting("moreSites")).toEqual(FURTHER);
 });
 
-test("says what to do first where the settings do not have the site any more", async () => {
+test("rotate says what to do first if the settings no longer have the site", async () => {
   await deployment.configure({ moreSites: [] });
   const problem = `the settings of test have no site ${ALBUM}: run pulumi up first\n`;
   expect(await rotate("--device", "berts-phone")).toEqual({ code: 1, stdout: "", stderr: problem });

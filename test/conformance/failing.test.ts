@@ -5,7 +5,7 @@ import { Engine, toolchain } from "./support/engine.ts";
 
 const { mode } = await toolchain();
 
-describe("a preview", () => {
+describe("a preview that fails", () => {
   let engine: Engine;
 
   const preview = async (how: string) => {
@@ -24,7 +24,7 @@ describe("a preview", () => {
   });
 
   // Node 24.9 looked for node_modules in the stack with a loop that ran until the text was too long, 25 s later.
-  test("shows an exception inside the SDK without a long wait", async () => {
+  test("a preview shows an exception inside the SDK without a long wait", async () => {
     const usual = await preview("nothing");
     expect(usual.code).toBe(0);
     const { code, output, seconds } = await preview("exception in the SDK");
@@ -33,14 +33,14 @@ describe("a preview", () => {
     expect(seconds).toBeLessThan(usual.seconds + 20);
   });
 
-  test.runIf(mode === "offline")("names a resource type that the stand-in plugin does not have", async () => {
+  test.runIf(mode === "offline")("a preview names a resource type that the stand-in plugin does not have", async () => {
     const { code, output } = await preview("unknown resource type");
     expect(code).not.toBe(0);
     expect(output).toContain("the stand-in plugin tls 5.6.1 has no resource type tls:index/nothing:Nothing");
     expect(output).toContain("tls:index/privateKey:PrivateKey");
   });
 
-  test.runIf(mode === "offline")("names a property that the stand-in plugin does not have", async () => {
+  test.runIf(mode === "offline")("a preview names a property that the stand-in plugin does not have", async () => {
     const { code, output } = await preview("unknown property");
     expect(code).not.toBe(0);
     expect(output).toMatch(/hunter is not known to the stand-in plugin, which has: algorithm/);

@@ -39,13 +39,13 @@ describe("the recorded program", () => {
     await api.stop();
   });
 
-  test("preview asks for the ranges and nothing else", async () => {
+  test("the recorded program's preview asks for the ranges and nothing else", async () => {
     const output = await engine.succeed("preview");
     expect(output).toContain("22 to create");
     expect(named(api.take())).toEqual(trace("preview"));
   });
 
-  test("up sends the recorded requests and ends with the recorded state", async () => {
+  test("the recorded program's up sends the recorded requests and ends with the recorded state", async () => {
     await engine.succeed("up", ...withoutQuestions);
     const requests = api.take();
     expect(named(requests)).toEqual(trace("create"));
@@ -57,7 +57,7 @@ describe("the recorded program", () => {
     expect(exportedState(resources, (text) => api.nameIds(text))).toEqual(recordedState());
   });
 
-  test("no secret stands in the state in plain text", async () => {
+  test("the recorded program's state has no secret in plain text", async () => {
     const { text } = await engine.state();
     expect(api.secrets).toHaveLength(1);
     for (const secret of [...api.secrets, apiToken, "PRIVATE KEY"]) expect(text).not.toContain(secret);
@@ -65,13 +65,13 @@ describe("the recorded program", () => {
     expect(shown).toContain(api.secrets[0]);
   });
 
-  test("up again asks for the ranges and changes nothing", async () => {
+  test("the recorded program's second up asks for the ranges and changes nothing", async () => {
     const output = await engine.succeed("up", ...withoutQuestions, "--expect-no-changes");
     expect(output).toContain("unchanged");
     expect(named(api.take())).toEqual(trace("up-again"));
   });
 
-  test("refresh reads every resource and finds nothing changed", async () => {
+  test("the recorded program's refresh reads every resource and finds nothing changed", async () => {
     await engine.succeed("refresh", ...withoutQuestions, "--expect-no-changes");
     expect(named(api.take())).toEqual(trace("refresh"));
     const { resources } = await engine.state();
@@ -91,7 +91,7 @@ describe("the recorded program", () => {
     expect(await engine.succeed("stack", "output", "clientSecret", "--show-secrets")).toContain(api.secrets[1]);
   });
 
-  test("something deleted outside is dropped by a refresh and made again", async () => {
+  test("a refresh drops a resource that was deleted outside, and up creates it again", async () => {
     const { resources } = await engine.state();
     const record = resources.find(({ type }) => type.endsWith(":DnsRecord"))!;
     const path = `/client/v4/zones/${zone}/dns_records/${record.outputs!.id as string}`;
@@ -119,7 +119,7 @@ describe("the recorded program", () => {
     expect(position(api.take(), "PATCH", /settings\/ssl$/)).toBeGreaterThanOrEqual(0);
   });
 
-  test("destroy sends the recorded requests, users before what they use", async () => {
+  test("the recorded program's destroy sends the recorded requests, dependents first", async () => {
     await engine.succeed("destroy", ...withoutQuestions);
     const requests = api.take();
     expect(named(requests)).toEqual(trace("destroy"));

@@ -1,4 +1,4 @@
-// Logins that end well without running anything: a key with a forced command, or an exit in a login script. No step
+// SSH logins that succeed without running the step: a key with a forced command, or an exit in a login script. No step
 // counts without its own answer.
 
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -25,7 +25,7 @@ const NOTHING = { records: 0, applications: 0, site: "0" };
 
 const KEYS = "/root/.ssh/authorized_keys";
 
-test("a forced command in place of the first step makes nothing, and is named with what mends it", async () => {
+test("a forced command in place of the first step stops up before it creates anything, and is named with the remedy", async () => {
   await onHost(`cp -p ${KEYS} /root/keys && sed -i 's/^/command="echo Please login as the user admin" /' ${KEYS}`);
   // The line begins with our own words, and not with the SDK's about a property that it cannot serialize.
   await expect(world.deployment.up()).rejects.toThrow(
@@ -38,7 +38,7 @@ test("a forced command in place of the first step makes nothing, and is named wi
   expect(await made()).toEqual(NOTHING);
 });
 
-test("a login script that exits keeps nobody from running it again", async () => {
+test("a login script that exits stops up, and up runs again once it is gone", async () => {
   await onHost(
     "touch /root/.bashrc; cp -p /root/.bashrc /root/bashrc; echo 'case $- in *i*) ;; *) exit;; esac' >/root/.bashrc",
   );
@@ -54,7 +54,7 @@ test("a login script that exits keeps nobody from running it again", async () =>
   expect(again.steps).toEqual([]);
 });
 
-test("a last step that has not run keeps the records away", async () => {
+test("without the last step's answer up creates no DNS records", async () => {
   await world.deployment.destroy();
   // Runs every step but nginx's.
   const script = 'case "$SSH_ORIGINAL_COMMAND" in *" nginx") echo done ;; *) eval "$SSH_ORIGINAL_COMMAND" ;; esac';

@@ -52,7 +52,7 @@ const LOGINS = "journalctl -q -o cat -u ssh | grep -c 'Accepted publickey' || tr
 const FINGERPRINT = `sha256sum <"/etc/immich-access/${SITE}/current/origin.pem"`;
 
 describe("a second host", () => {
-  test("joins a site that is online, and nobody gets in unasked on either host at any time", async () => {
+  test("a second host joins a site that is online, and nobody bypasses Access on either host at any time", async () => {
     await site.outputs();
     const probers = [ORIGIN, SECOND_ORIGIN].map((origin) => startProber({ ...site.world.sandbox, origin }, SITE));
     const { result, statuses } = await whileVisited(
@@ -75,7 +75,7 @@ describe("a second host", () => {
     expect(await second.inside(LOGINS)).toBe("3\n");
   });
 
-  test("serves the site together with the first one", async () => {
+  test("a second host serves the site together with the first one", async () => {
     const log = `grep -c 'GET /api/server/ping HTTP/1.1" 200' /var/log/nginx/access.log || true`;
     const before = await onBoth(log);
     expect(await visits(40)).toEqual([200]);
@@ -85,7 +85,7 @@ describe("a second host", () => {
     expect(Math.min(...served)).toBeGreaterThan(4);
   });
 
-  test("refuses strangers, and Cloudflare's addresses without its certificate", async () => {
+  test("a second host refuses strangers, and Cloudflare's addresses without its certificate", async () => {
     for (const address of [ORIGIN, SECOND_ORIGIN].flatMap(({ ipv4, ipv6 }) => [ipv4, `[${ipv6}]`])) {
       const request = [
         ...[
@@ -156,7 +156,7 @@ test("the second host leaves, its record first, and nothing of the site stays on
   }
   expect(site.state.dns_records.map(({ content }) => content)).toEqual([ORIGIN.ipv4]);
 
-  // systemd's own notes of timers that it once had, the lock of whoever runs a step, and the sandbox's part of sshd apart.
+  // Except systemd's notes of former timers, the step lock, and the sandbox's part of sshd.
   const left = `find /etc /run /var/lib /usr/local/lib \\( -path /etc/ssh -o -path /var/lib/systemd \\) -prune -o \\
     \\( -name '*immich-access*' ! -name immich-access.lock -o -name '*${SITE}*' \\) -print`;
   expect(await second.inside(left)).toBe("");

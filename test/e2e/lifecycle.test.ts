@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { DeviceHeaders } from "../../cli/lib/outputs.ts";
+import type { DeviceHeaders } from "../../components/site-check/answers.ts";
 import { runProbes } from "../../dev/commands/probes.ts";
 import { runCli } from "../cli/support/cli.ts";
 import { logIn } from "./support/login.ts";
@@ -36,7 +36,7 @@ const pinged = async (name: string, hostname = SITE) =>
   (await world.visit("/api/server/ping", device(name), hostname)).status;
 
 describe("up", () => {
-  test("puts the site on line in the designed order, and nobody gets in unasked at any time", async () => {
+  test("up puts the site online in the designed order, and nobody bypasses Access at any time", async () => {
     const prober = startProber(world.sandbox, SITE);
     const { steps, output } = await world.deployment.up();
     expect(failures(await prober.stop(), steps)).toEqual([]);
@@ -50,7 +50,7 @@ describe("up", () => {
     expect(overlaps(ordered)).toEqual([]);
   });
 
-  test("is watched by strangers who would notice an open way, and SSH that is shut", async () => {
+  test("the strangers who watch up would notice a way around Access, and SSH that is blocked", async () => {
     const opened = await openEverything(world);
     const prober = startProber(world.sandbox, SITE);
     await sleep(2000);
@@ -67,13 +67,13 @@ describe("up", () => {
     expect(lines[0]).toMatch(/^through the edge: pong, \d+ times from [\d:.]{12} to [\d:.]{12}, during create dns-a$/);
   });
 
-  test("gives every one the answer that is due to them", async () => {
+  test("up ends with the right answer for everyone", async () => {
     const probes = await runProbes(world.sandbox, SITE, device("annas-phone"));
     expect(probes.filter(({ ok }) => !ok)).toEqual([]);
     expect(probes).toHaveLength(6);
   });
 
-  test("tells what a person needs", () => {
+  test("up exports what a person needs", () => {
     expect(outputs.url).toBe(`https://${SITE}`);
     expect(outputs.audience).toMatch(/^[0-9a-f]{64}$/);
     const days = (time: string | undefined) => (Date.parse(time ?? "") - Date.now()) / 86_400_000;
@@ -83,7 +83,7 @@ describe("up", () => {
     expect(device("frame").clientId).not.toBe(device("annas-phone").clientId);
   });
 
-  test("a second time changes nothing and asks Cloudflare for nothing but its ranges", async () => {
+  test("a second up changes nothing and asks Cloudflare for nothing but its ranges", async () => {
     const since = await lastRequest();
     const { steps, counts } = await world.deployment.up();
     expect(steps).toEqual([]);
@@ -91,14 +91,14 @@ describe("up", () => {
     expect(await apiRequests(since)).toEqual(["GET /client/v4/ips"]);
   });
 
-  test("a refresh finds nothing out of place", async () => {
+  test("a refresh after up finds no drift", async () => {
     const { steps, output } = await world.deployment.refresh();
     expect(steps, output).toEqual([]);
   });
 });
 
 describe("preview", () => {
-  test("tells of a change without making it, and without SSH", async () => {
+  test("a preview shows a change without making it, and without SSH", async () => {
     await world.deployment.configure({ sessionDuration: "12h", sshAddress: "192.0.2.1" });
     const { steps } = await world.deployment.preview();
     await world.deployment.configure({ sessionDuration: "24h", sshAddress: world.sandbox.sshTarget.host });
@@ -108,7 +108,7 @@ describe("preview", () => {
     ]);
   });
 
-  test("works without any network when the ranges are pinned", async () => {
+  test("a preview works without any network when the ranges are pinned", async () => {
     const { ips } = await world.api.state();
     const since = await lastRequest();
     const { apiUrl } = world.sandbox;
@@ -141,7 +141,7 @@ describe("devices", () => {
     expect(await pinged("annas-phone")).toBe(200);
   });
 
-  test("a device that is taken out of the list is cut off at once", async () => {
+  test("a device that is removed from the list is refused at once", async () => {
     const frame = device("frame");
     await world.deployment.removeSetting("deviceRotations");
     await world.deployment.configure({ devices: ["annas-phone"] });
@@ -154,8 +154,8 @@ describe("devices", () => {
   });
 });
 
-describe("a step that fails", () => {
-  test("says why in one line, and the steps after it do not run", async () => {
+describe("a failing step", () => {
+  test("a step that fails says why in one line, and the steps after it do not run", async () => {
     const broken = "/etc/nginx/conf.d/broken.conf";
     await world.sandbox.runOnHost(["sh", "-c", `echo 'nonsense;' >${broken}`]);
     await world.deployment.configure({ hostRevision: 2 });
@@ -166,14 +166,14 @@ describe("a step that fails", () => {
     await world.sandbox.runOnHost(["rm", broken]);
     expect(failed).toMatch(/^ *immich-access: [^\n]*refuses its configuration already[^\n]*broken\.conf:1/m);
     expect(failed).not.toContain("zone-tls-");
-    // Pulumi tells the command line that failed, too.
+    // Pulumi prints the command line that failed, too.
     expect(Math.max(...failed.split("\n").map((line) => line.length))).toBeLessThan(500);
     await secrets.learnKeys();
   });
 });
 
 describe("another host name", () => {
-  test("moves the site without ever leaving the old name open", async () => {
+  test("another host name moves the site without leaving the old name unprotected at any time", async () => {
     const moved = "album.home.localhost";
     const probers = [startProber(world.sandbox, SITE), startProber(world.sandbox, moved)];
     await world.deployment.configure({ hostname: moved });
@@ -194,7 +194,7 @@ describe("another host name", () => {
 });
 
 describe("destroy", () => {
-  test("takes everything away in the reverse order, and nobody gets in meanwhile", async () => {
+  test("destroy removes everything in the reverse order, and nobody bypasses Access meanwhile", async () => {
     const prober = startProber(world.sandbox, "album.home.localhost");
     const { steps } = await world.deployment.destroy();
     expect(failures(await prober.stop(), steps)).toEqual([]);
@@ -216,7 +216,7 @@ describe("destroy", () => {
     expect(state.zones[0]?.origin_pulls).toMatchObject({ hostname_certificates: [], hostnames: [] });
   });
 
-  test("leaves a host that is closed but for SSH", async () => {
+  test("destroy leaves a host that is closed except for SSH", async () => {
     const { code, stdout } = await world.sandbox.ssh(["ufw", "status"]);
     expect(code).toBe(0);
     expect(stdout).toContain("Status: active");
@@ -226,7 +226,7 @@ describe("destroy", () => {
     expect(site.stdout.trim()).toBe("");
   });
 
-  test("and the next up brings the site back", async () => {
+  test("an up after destroy brings the site back", async () => {
     await world.deployment.configure({ hostname: SITE });
     await world.deployment.up();
     outputs = await world.deployment.outputs<Outputs>();
@@ -237,15 +237,15 @@ describe("destroy", () => {
   });
 });
 
-describe("the secrets of all that", () => {
-  test("appear neither in what is printed or logged, nor in arguments, variables or files that others may read", async () => {
+describe("secrets", () => {
+  test("no secret appears in what is printed or logged, in arguments, variables or files that others may read", async () => {
     for (const [name, value] of await logIn(world, "anna@example.com")) secrets.learn(`cookie ${name}`, value);
     expect(await secrets.leaks()).toEqual([]);
     // API token, SSH key, passphrase; three generations of three keys in three forms; five secrets of devices; cookies.
     expect(secrets.known.size).toBe(3 + 27 + 5 + 4);
   });
 
-  test("are found wherever they are put", async () => {
+  test("the search for secrets finds one in each of these places", async () => {
     const name = "client secret of annas-phone";
     const planted = await plant(world, name, secrets.known.get(name) ?? "");
     expect(await secrets.leaks()).toEqual(expect.arrayContaining(planted));

@@ -19,7 +19,7 @@ afterAll(() => site.world.close());
 
 const policy = (decision: string) => site.state.access_policies.find((one) => one.decision === decision);
 
-test("who may come in, for how long, and with what, by an API token that takes the place of another", async () => {
+test("up applies who may log in, for how long and how, with a new API token in place of the old one", async () => {
   const { api_tokens } = site.state;
   await site.world.deployment.configure({}, { apiToken: (await site.world.api.createToken({ name: "new" })).token });
   for (const { id } of api_tokens) await site.world.api.deleteToken(id);
@@ -49,7 +49,8 @@ test("who may come in, for how long, and with what, by an API token that takes t
   expect(changed(outcome).filter((name) => name.endsWith("-command"))).toEqual([]);
 });
 
-test("the policy pack passes the program as it is, and stops a preview of settings that it does not allow", async () => {
+test("the policy pack passes the program as it is, and refuses a preview of settings that it does not allow", async () => {
+  expect(site.first.output).not.toContain("does not answer");
   expect(site.first.output).toMatch(/✅ immich-access@v\S+ \(local: .*policy\)\n\n/);
 
   await site.world.deployment.configure({ anyServiceToken: true, certificateValidityDays: 730 });
@@ -61,7 +62,7 @@ test("the policy pack passes the program as it is, and stops a preview of settin
   expect(new Set(violated)).toEqual(new Set(["mandatory access-tokens-named", "mandatory certificate-lifetime"]));
 });
 
-test("any service token of the account, and the logins that the account has", async () => {
+test("up applies any service token of the account, and the logins that the account has", async () => {
   const outcome = await site.change({ anyServiceToken: true, loginProvider: "account" });
   expect(policy("non_identity")?.include).toEqual([{ any_valid_service_token: {} }]);
   expect(site.state.access_apps[0]?.allowed_idps).toEqual([]);
@@ -77,10 +78,10 @@ test("any service token of the account, and the logins that the account has", as
   expect(site.state.access_apps[0]?.allowed_idps).toEqual([adopted]);
 });
 
-test("an Access application that somebody deletes opens nothing, and a new one is followed", async () => {
+test("an Access application that somebody deletes opens nothing, and the host follows the new one", async () => {
   const before = await pings(site.world.sandbox);
   await site.world.api.alter({ access_apps: [] });
-  // The edge asks for nothing any more and leads everyone to the host, which does.
+  // The edge requires no login any more and forwards everyone to the host, which checks the token.
   await expect.poll(async () => (await site.world.visit("/api/server/ping")).status).toBe(403);
   expect(await site.pinged()).toBe(403);
   expect(await pings(site.world.sandbox)).toBe(before);
@@ -92,26 +93,36 @@ test("an Access application that somebody deletes opens nothing, and a new one i
   expect(await site.pinged()).toBe(200);
 });
 
-test("where Immich is, under which addresses the host, and as whom to log in there", async () => {
+test("up applies where Immich is, which addresses the host has, and the SSH user", async () => {
   const outcome = await site.change({
     immichUpstream: "127.0.0.1:2284",
     originAddresses: ["198.51.100.10"],
     sshUser: "deploy",
     confirmSeconds: 60,
+    siteCheckSeconds: 1,
   });
   expect(site.state.dns_records.map(({ type, content, proxied }) => ({ type, content, proxied }))).toEqual([
     { type: "A", content: "198.51.100.10", proxied: true },
   ]);
   expect(await site.onHost("nginx", "-T")).toContain("proxy_pass http://127.0.0.1:2284;");
-  // Nothing listens there: the site is up and says so.
+  // Nothing listens there: nginx answers 502, and `up` names the cause.
   expect(await site.pinged()).toBe(502);
+  expect(outcome.output).toMatch(
+    /warning: https:\/\/photos\.home\.localhost does not answer as it should after 1 s: a device gets 502, the host's nginx does not reach Immich; /,
+  );
   expect(changed(outcome)).toContain("firewall-command");
-  await site.change({ immichUpstream: "127.0.0.1:2283", sshUser: "root", originJwtCheck: false });
+  const mended = await site.change({
+    immichUpstream: "127.0.0.1:2283",
+    sshUser: "root",
+    originJwtCheck: false,
+    siteCheckSeconds: 120,
+  });
+  expect(mended.output).not.toContain("does not answer");
   expect(await site.pinged()).toBe(200);
   expect(await site.onHost("nginx", "-T")).not.toContain("auth_request");
 });
 
-test("shorter certificates with another key are put into use without the site going away", async () => {
+test("up puts shorter certificates with another key into use without downtime", async () => {
   const before = await site.onHost("sha256sum", `/etc/immich-access/${SITE}/current/origin.pem`);
   await site.change({ certificateValidityDays: 90, originPullsKey: "ECDSA-P256", originJwtCheck: true });
   expect(await site.onHost("nginx", "-T")).toContain("auth_request");
@@ -127,7 +138,7 @@ test("shorter certificates with another key are put into use without the site go
   expect(await site.pinged()).toBe(200);
 });
 
-test("a pinned list of ranges is what the firewall and nginx go by", async () => {
+test("the firewall and nginx follow a pinned list of ranges", async () => {
   const pinned = ["173.245.48.0/20", "104.16.0.0/13", "2400:cb00::/32"];
   await site.change({ ipRanges: pinned });
   const rules = await site.onHost("ufw", "status");
@@ -137,7 +148,7 @@ test("a pinned list of ranges is what the firewall and nginx go by", async () =>
   expect(await site.pinged()).toBe(200);
 });
 
-test("and after all of that, a look for drift finds none, until somebody changes something in the dashboard", async () => {
+test("a check for drift after all changes finds none, until somebody changes something in the dashboard", async () => {
   const look = () => site.world.deployment.preview({ refresh: true, expectNoChanges: true });
   expect((await look()).steps).toEqual([]);
 

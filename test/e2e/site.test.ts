@@ -5,7 +5,7 @@ import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { WebSocket } from "ws";
 import { DEV } from "../../dev/sandbox/api/world.ts";
-import type { DeviceHeaders } from "../../cli/lib/outputs.ts";
+import type { DeviceHeaders } from "../../components/site-check/answers.ts";
 import { attack, ATTACKS, page, type Results } from "./attacks/attack.ts";
 import { type Browser, openBrowser } from "./support/chromium.ts";
 import {
@@ -62,13 +62,13 @@ describe("a person in a browser", () => {
     await page.getByRole("button", { name: "Sign in" }).click();
   };
 
-  test("meets the login page of the team first", async () => {
+  test("a person sees the team's login page first", async () => {
     await page.goto(site());
     expect(new URL(page.url()).hostname).toBe(DEV.teamDomain);
     expect(await textOf(page)).toContain(SITE);
   });
 
-  test("whom no policy admits reads the same as everyone, and gets no PIN", async () => {
+  test("a person whom no policy admits sees the same page as everyone, and gets no PIN", async () => {
     await askForPin(STRANGER);
     const told = await textOf(page);
     expect(await world.api.mailbox(STRANGER)).toEqual([]);
@@ -78,7 +78,7 @@ describe("a person in a browser", () => {
     expect(await world.api.mailbox(FRIEND)).toHaveLength(1);
   });
 
-  test("finds the PIN on the status page", async () => {
+  test("a person finds the PIN on the status page", async () => {
     const [mail] = await world.api.mailbox(FRIEND);
     const status = await browser.context.newPage();
     await status.goto(world.sandbox.statusUrl);
@@ -86,7 +86,7 @@ describe("a person in a browser", () => {
     await status.close();
   });
 
-  test("gets in with the right PIN only, and Immich's websocket connects", async () => {
+  test("a person is admitted with the right PIN only, and Immich's websocket connects", async () => {
     const pin = (await world.api.mailbox(FRIEND))[0]?.pin ?? "";
     await enterPin(pin === "000000" ? "000001" : "000000");
     expect(await page.getByRole("alert").innerText()).toBe("That code is not right.");
@@ -96,13 +96,13 @@ describe("a person in a browser", () => {
     await page.getByText("Websocket: connected").waitFor();
   });
 
-  test("has a cookie that neither scripts nor other sites get", async () => {
+  test("a person's cookie is hidden from scripts and other sites", async () => {
     const cookies = await browser.context.cookies(site());
     const login = cookies.find(({ name }) => name === "CF_Authorization");
     expect(login).toMatchObject({ domain: SITE, path: "/", httpOnly: true, secure: true, sameSite: "Lax" });
   });
 
-  test("is named to Immich in a token that only Access can have signed", async () => {
+  test("a person is named to Immich in a token that Access signed", async () => {
     await page.goto(site("api/debug/request"));
     const { headers } = JSON.parse(await textOf(page)) as { headers: [string, string][] };
     const sent = new Map(headers.map(([name, value]) => [name.toLowerCase(), value]));
@@ -115,7 +115,7 @@ describe("a person in a browser", () => {
     expect(payload["email"]).toBe(FRIEND);
   });
 
-  test("has to log in again after a logout", async () => {
+  test("a person has to log in again after a logout", async () => {
     await page.goto(site("cdn-cgi/access/logout"));
     await page.getByRole("heading", { name: "Logged out" }).waitFor();
     await page.goto(site());
@@ -125,7 +125,7 @@ describe("a person in a browser", () => {
 });
 
 describe("a phone", () => {
-  /** How long the websocket says nothing. */
+  /** How long the websocket is silent. */
   const IDLE_MS = 15_000;
   let socket: WebSocket;
   let silentSince: number;
@@ -137,7 +137,7 @@ describe("a phone", () => {
   });
   afterAll(() => socket.terminate());
 
-  test("uploads 64 MB, which pass the host without touching its disk", async () => {
+  test("a phone uploads 64 MB, which pass the host without touching its disk", async () => {
     const file = randomFile(64);
     try {
       const before = await look(world.sandbox);
@@ -163,7 +163,7 @@ describe("a phone", () => {
     }
   });
 
-  test("is told by the edge that 101 MB are too much", async () => {
+  test("the edge refuses a phone's upload of 101 MB as too large", async () => {
     const file = emptyFile(101);
     try {
       const before = await look(world.sandbox);
@@ -175,7 +175,7 @@ describe("a phone", () => {
     }
   });
 
-  test("opens new connections while nginx reloads, and every request is answered", async () => {
+  test("a phone opens new connections while nginx reloads, and every request is answered", async () => {
     const load = startLoad(world.sandbox, SITE, phone);
     const answered = async (more: number) => {
       const wanted = (await pings(world.sandbox)) + more;
@@ -195,7 +195,7 @@ describe("a phone", () => {
     expect(counts["200/0"]).toBeGreaterThan(160);
   });
 
-  test("keeps its websocket through 15 s of silence and a reload of nginx", async () => {
+  test("a phone keeps its websocket through 15 s of silence and a reload of nginx", async () => {
     await new Promise((resolve) => setTimeout(resolve, Math.max(0, silentSince + IDLE_MS - Date.now())));
     expect(await echo(socket, "after silence")).toBe("after silence");
     const before = await workers(world.sandbox);
@@ -206,14 +206,14 @@ describe("a phone", () => {
     expect(kept).not.toEqual([]);
   });
 
-  test("opens no websocket without its headers, nor with wrong ones", async () => {
+  test("a phone opens no websocket without its headers, nor with wrong ones", async () => {
     await expect(openWebsocket(world.sandbox, SITE)).rejects.toThrow("302");
     const wrong = { ...phone, clientSecret: "wrong" };
     await expect(openWebsocket(world.sandbox, SITE, wrong)).rejects.toThrow("401");
   });
 });
 
-// The last: the attacks change what Cloudflare has.
+// Last, because the attacks change Cloudflare's state.
 describe("an attack", () => {
   let results: Results;
 
@@ -221,17 +221,17 @@ describe("an attack", () => {
     results = await attack(world, outputs);
   });
 
-  test.each(ATTACKS)("$name: $gets", ({ name, gets, sees = {} }) => {
+  test.each(ATTACKS)("attack $name: $gets", ({ name, gets, sees = {} }) => {
     const { got, logged, seen } = results.of.get(name) ?? { got: "not made", logged: [], seen: {} };
     expect({ got, logged }).toEqual({ got: gets, logged: [] });
     expect(Object.fromEntries(Object.keys(sees).map((header) => [header, seen[header]]))).toEqual(sees);
   });
 
-  test("is told of in the page for people", async () => {
+  test("docs/attacks.md lists all attacks", async () => {
     await expect(page()).toMatchFileSnapshot("../../docs/attacks.md");
   });
 
-  test("reaches Immich only where it may", () => {
+  test("no attack reaches Immich except those that may", () => {
     expect(results.of.size).toBe(ATTACKS.length);
     expect(results.reached).toBe(ATTACKS.filter(({ sees }) => sees !== undefined).length);
   });

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { DeviceHeaders } from "../../cli/lib/outputs.ts";
+import type { DeviceHeaders } from "../../components/site-check/answers.ts";
 import { runAt } from "../../dev/sandbox/network/network.ts";
 import { PROJECT } from "./support/deployment.ts";
 import { changed, RunningSite } from "./support/running-site.ts";
@@ -42,7 +42,7 @@ async function changedUnderVisitors(settings: Readonly<Record<string, unknown>>,
 }
 
 describe("public shares", () => {
-  test("are added beside the main site, the way of their name last", async () => {
+  test("public shares are added beside the main site, their DNS record last", async () => {
     const { names, statuses } = await changedUnderVisitors({ publicShareHostname: SHARES }, [PACK]);
     expect([...statuses]).toEqual([200]);
     expect(names.filter((name) => !name.startsWith(SHARES)).sort()).toEqual(STEPS);
@@ -52,7 +52,7 @@ describe("public shares", () => {
     expect((await site.outputs()).publicShareUrl).toBe(`https://${SHARES}`);
   });
 
-  test("show a stranger who has logged in nowhere the shared pages, and nothing of Immich's", async () => {
+  test("public shares show a stranger without a login the shared pages, and nothing of Immich's", async () => {
     expect(await sharePage()).toMatchObject({ status: 200, body: expect.stringContaining("Shared album") as string });
     for (const path of [
       "/api/never",
@@ -71,7 +71,7 @@ describe("public shares", () => {
     expect(seen).not.toContain("never");
   });
 
-  test("are shut to whoever comes past Cloudflare, also from its own addresses", async () => {
+  test("public shares are closed to everyone who bypasses Cloudflare, and to its own addresses without our certificate", async () => {
     const direct = ["curl", "--silent", "--insecure", "--max-time", "3", "--output", "/dev/null"];
     const request = [
       ...["--resolve", `${SHARES}:443:${site.world.sandbox.origin.ipv4}`, "--write-out", "%{http_code}"],
@@ -81,7 +81,7 @@ describe("public shares", () => {
     expect((await runAt(site.world.sandbox.number, "out", [...direct, ...request])).stdout).toBe("000");
   });
 
-  test("are refused where Immich itself is to be behind them, before anything changes and on the host", async () => {
+  test("public shares in front of Immich itself are refused, before anything changes and on the host", async () => {
     const refused = async (publicShareUpstream: string) => {
       await site.world.deployment.configure({ publicShareUpstream });
       return site.world.deployment.up().then(String, String);
@@ -101,7 +101,7 @@ describe("public shares", () => {
   });
 });
 
-test("origin pulls with a certificate for the zone, then with the one that all of Cloudflare's customers share", async () => {
+test("origin pulls change to a certificate for the zone, then to the one that all of Cloudflare's customers share", async () => {
   await site.change({ originPulls: "zone" });
   expect(site.state.zones[0]?.origin_pulls).toMatchObject({ enabled: true, hostnames: [], hostname_certificates: [] });
   expect(site.state.zones[0]?.origin_pulls.certificates).toHaveLength(1);
@@ -118,7 +118,7 @@ test("origin pulls with a certificate for the zone, then with the one that all o
   expect([await site.pinged(), await shareStatus()]).toEqual([200, 200]);
 });
 
-test("public shares go without a trace, the way of their name first, and the main site does not notice", async () => {
+test("public shares are removed completely, their DNS record first, and the main site does not notice", async () => {
   const { names, statuses } = await changedUnderVisitors({ publicShareHostname: "" });
   expect([...statuses]).toEqual([200]);
   expect(names.slice(0, STEPS.length).sort()).toEqual(STEPS);
@@ -145,7 +145,7 @@ describe("a second site of the same stack", () => {
     Number(await site.onHost("sh", "-c", "journalctl -q -o cat -u ssh | grep -c '^Accepted publickey' || true"));
   const albumOf = (outputs: Outputs) => outputs.moreSites[ALBUM];
 
-  test("comes beside the first without a moment's pause, in no more SSH connections than that took", async () => {
+  test("a second site of a stack joins the first without downtime, in no more SSH connections than the first one took", async () => {
     const before = await logins();
     const { names, statuses } = await changedUnderVisitors({ moreSites }, [PACK]);
     expect([...statuses]).toEqual([200]);
@@ -154,7 +154,7 @@ describe("a second site of the same stack", () => {
     expect((await logins()) - before).toBe(STEPS.length);
   });
 
-  test("is for its own devices, and the first one's are not let in", async () => {
+  test("a second site admits its own devices, and not the first one's", async () => {
     const outputs = await site.outputs();
     const ping = async (device: DeviceHeaders | undefined, host: string) =>
       (await site.world.visit("/api/server/ping", device, host)).status;
@@ -165,7 +165,7 @@ describe("a second site of the same stack", () => {
     expect(await ping(undefined, ALBUM)).toBe(302);
   });
 
-  test("goes without a trace, and the first does not notice", async () => {
+  test("a second site is removed completely, and the first does not notice", async () => {
     const before = await logins();
     const { names, statuses } = await changedUnderVisitors({ moreSites: [] });
     expect([...statuses]).toEqual([200]);
@@ -186,7 +186,7 @@ describe("a second site of the same stack", () => {
   });
 });
 
-test("two stacks have their sites on one host, and the end of one leaves the other online", async () => {
+test("two stacks have their sites on one host, and destroying one leaves the other online", async () => {
   const album = "album.home.localhost";
   const other = await site.world.anotherStack({ hostname: album, devices: ["frame"], loginProvider: "account" });
   await other.up();

@@ -1,5 +1,5 @@
-// A zone whose names lead to the host already: a record from before, as whoever clicked the guide together has, or a
-// wildcard. Without the token check nothing but the order keeps strangers out then.
+// A zone whose names point to the host already: by a record of someone who followed the guide by hand, or by a
+// wildcard. Without the token check, only the order keeps strangers out.
 
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { DEV } from "../../dev/sandbox/api/world.ts";
@@ -39,7 +39,7 @@ async function watched(hostname: string, change: () => Promise<{ steps: Paramete
   return failures(await prober.stop(), steps);
 }
 
-test("an up that fails before nginx and is given up leaves nothing on the host", async () => {
+test("an up that fails before nginx and is destroyed leaves nothing on the host", async () => {
   await world.api.fault({ method: "POST", path: "/access/apps$", outcome: "status", times: 0 });
   await expect(world.deployment.up()).rejects.toThrow("Fault injected by the sandbox");
   await world.api.clearFaults();
@@ -50,13 +50,13 @@ test("an up that fails before nginx and is given up leaves nothing on the host",
   expect(await onHost()).toBe("");
 });
 
-test("the first up lets nobody in before Access stands", async () => {
+test("the first up serves nobody before Access protects the name", async () => {
   expect(await watched(SITE, () => world.deployment.up())).toEqual([]);
   const { devices } = await world.deployment.outputs<Outputs>();
   expect((await world.visit("/api/server/ping", devices["annas-phone"])).status).toBe(200);
 });
 
-test("a site that joins and goes alone is never open, and neither is the other", async () => {
+test("a site that joins and leaves alone is never open, and neither is the other", async () => {
   const moreSites = [
     { hostname: ALBUM, immichUpstream: "127.0.0.1:2283", emails: ["bert@example.com"], devices: ["berts-phone"] },
   ];
@@ -68,6 +68,6 @@ test("a site that joins and goes alone is never open, and neither is the other",
   }
 });
 
-test("destroy takes the site off the host before Access goes", async () => {
+test("destroy removes the site from the host before Access", async () => {
   expect(await watched(SITE, () => world.deployment.destroy())).toEqual([]);
 });

@@ -22,13 +22,9 @@ beforeAll(async () => {
 }, PATIENCE_MS);
 afterAll(() => laboratory.close());
 
-test(
-  "no fault exposes anything, locks anybody out, or is left to be repaired by hand",
-  { timeout: PATIENCE_MS },
-  async () => {
-    const outcomes: Record<string, string[]> = {};
-    for (const fault of faults) outcomes[fault.name] = (await trial(laboratory, fault)).broken;
-    // Each can be repeated by its name: npm run test:faults -- NAME
-    expect(outcomes).toEqual(Object.fromEntries(faults.map(({ name }) => [name, []])));
-  },
-);
+test("no fault exposes anything, blocks SSH, or needs repair by hand", { timeout: PATIENCE_MS }, async () => {
+  const outcomes: Record<string, string[]> = {};
+  for (const fault of faults) outcomes[fault.name] = (await trial(laboratory, fault)).broken;
+  // Each can be repeated by its name: npm run test:faults -- NAME
+  expect(outcomes).toEqual(Object.fromEntries(faults.map(({ name }) => [name, []])));
+});

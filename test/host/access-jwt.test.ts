@@ -44,8 +44,8 @@ const left = () => {
 const failedUnits = () => origin.run("systemctl --failed --no-legend --plain | cut -d' ' -f1");
 const mainPid = () => origin.run("systemctl show -p MainPID --value immich-access-verifier");
 
-describe("the site", () => {
-  test("is refused, with nothing changed, where the keys cannot be had from whom they must be", async () => {
+describe("a site with the token check", () => {
+  test("the token check is refused, with nothing changed, if its keys cannot be fetched over a trusted connection", async () => {
     const before = await origin.snapshot();
     expect(await origin.refuse("nginx", checkedPayload)).toMatch(
       /^immich-access: cannot fetch https:\/\/home\.cloudflareaccess\.localhost\/cdn-cgi\/access\/certs: .*certificate verify failed.*; nothing has been changed\n$/,
@@ -59,7 +59,7 @@ describe("the site", () => {
     expect(await left()).toBe("");
   });
 
-  test("lets in whom Access lets through, people and devices, and nobody else", async () => {
+  test("the token check admits people and devices that passed Access, and nobody else", async () => {
     expect(await origin.apply("nginx", checkedPayload)).toMatch(
       `nginx serves ${SITE} for ${nginxPayload.upstream} with tokens of the application ${AUDIENCE.slice(0, 16)}, config `,
     );
@@ -69,7 +69,7 @@ describe("the site", () => {
     expect(await visitWith({ claims: device, without: ["email", "nbf", "identity_nonce"] })).toEqual(IN);
   });
 
-  test("a second time changes nothing", async () => {
+  test("a second run of the token check changes nothing", async () => {
     const looked = async () => [await origin.snapshot(), await mainPid(), await origin.run(`stat -c %y ${KEYS_FILE}`)];
     const [before, asked] = [await looked(), team.asked];
     await origin.apply("nginx", checkedPayload);
@@ -77,7 +77,7 @@ describe("the site", () => {
     expect(team.asked).toBe(asked);
   });
 
-  test("stays as it is, with its application, when nginx cannot take the change", async () => {
+  test("the site keeps its application if nginx cannot apply the change", async () => {
     const failing = { ...checkedPayload, audience: "d".repeat(64), upstream: "immich.invalid:2283" };
     expect(await origin.refuse("nginx", failing)).toContain("everything is as before");
     expect(await visitWith()).toEqual(IN);
@@ -86,20 +86,20 @@ describe("the site", () => {
 });
 
 describe("tokens", () => {
-  test("of a key that is newer than the last refresh get in at once; those of a withdrawn key do not", async () => {
+  test("a token of a key newer than the last refresh is accepted at once, one of a withdrawn key is not", async () => {
     const former = team.keys[0] ?? newTeamKey();
     team.keys = [newTeamKey(), newTeamKey()];
     expect(await visitWith()).toEqual(IN);
     expect(await visitWith({ key: former })).toEqual(OUT);
   });
 
-  test("of made-up keys do not make the host ask Cloudflare again and again", async () => {
+  test("tokens of invented keys do not make the host fetch keys again and again", async () => {
     const asked = team.asked;
     for (let tries = 0; tries < 5; tries += 1) expect(await visitWith({ key: newTeamKey() })).toEqual(OUT);
     expect(team.asked).toBe(asked);
   });
 
-  test("may be a minute early or late by this host's clock", async () => {
+  test("a token may be a minute early or late by this host's clock", async () => {
     expect(await visitWith({ shift: 50 })).toEqual(IN);
     expect(await visitWith({ shift: -3650 })).toEqual(IN);
   });
@@ -118,7 +118,7 @@ describe("tokens", () => {
     ["one signed with the public key as if that were a secret", () => symmetric()],
     ["one whose end was cut off", async () => (await team.token()).slice(0, -3)],
     ["one with other claims under a good signature", () => altered()],
-  ])("%s: refused, and Immich sees nothing", async (_what, token) => {
+  ])("nginx refuses %s as a token, and Immich sees nothing", async (_what, token) => {
     expect(await visit(await token())).toEqual(OUT);
   });
 
@@ -139,8 +139,8 @@ describe("tokens", () => {
   };
 });
 
-describe("with a token, as without the check,", () => {
-  test("a websocket passes, in both directions, and not without one", async () => {
+describe("traffic with a token", () => {
+  test("a websocket passes both ways with a token, and not without one", async () => {
     const opened = async (headers: Record<string, string>) => {
       const socket = await origin.connect();
       return new WebSocket(`ws://${SITE}/api/socket.io/`, { createConnection: () => socket, headers });
@@ -154,7 +154,7 @@ describe("with a token, as without the check,", () => {
     await expect(opened({}).then((refused) => once(refused, "open"))).rejects.toThrow("403");
   });
 
-  test("an upload passes as it comes, with nothing on the disk", async () => {
+  test("an upload with a token streams through, with nothing on the disk", async () => {
     const half = Buffer.alloc(32 << 20, 1);
     const before = origin.received;
     const request = await origin.request("/api/assets", {
@@ -173,7 +173,7 @@ describe("with a token, as without the check,", () => {
 });
 
 describe("the verifier", () => {
-  test("is a user of its own, whom only nginx reaches", async () => {
+  test("the verifier is a user of its own, whom only nginx reaches", async () => {
     const user = await origin.run(`stat -c %u /proc/${await mainPid()}`);
     expect(Number(user)).toBeGreaterThan(60_000);
     expect(await origin.run(`grep CapBnd /proc/${await mainPid()}/status`)).toMatch(/\t0+$/);
@@ -182,7 +182,7 @@ describe("the verifier", () => {
     expect((await origin.host.inside(`runuser -u deploy -- ${ask}`)).stdout).toBe("000");
   });
 
-  test("is back at once when it is killed; who asks meanwhile waits, and is judged", async () => {
+  test("a killed verifier is back at once, and a request waits for its answer meanwhile", async () => {
     const before = await mainPid();
     await origin.run("systemctl kill --signal=KILL immich-access-verifier");
     expect(await Promise.all([visitWith(), visit()])).toEqual([
@@ -192,7 +192,7 @@ describe("the verifier", () => {
     expect(await mainPid()).not.toBe(before);
   });
 
-  test("is asked once in five seconds about the same token, and without it nobody else gets in", async () => {
+  test("nginx asks the verifier once in five seconds about a token, and without the verifier nobody else is admitted", async () => {
     const token = await team.token();
     expect(await visit(token)).toEqual(IN);
     const since = Date.now();
@@ -206,11 +206,11 @@ describe("the verifier", () => {
   });
 });
 
-describe("the keys", () => {
+describe("the team's keys", () => {
   const refresh = () => origin.host.inside("systemctl start immich-access-keys.service");
 
-  test("stay in use while Access does not answer, which shows in the failed units", async () => {
-    await team.shut();
+  test("the keys stay in use while Access does not answer, which shows in the failed units", async () => {
+    await team.pause();
     expect((await refresh()).code).not.toBe(0);
     expect(await failedUnits()).toBe("immich-access-keys.service");
     const said = await origin.host.journal("immich-access-keys", "-n 20 -t python3");
@@ -218,20 +218,20 @@ describe("the keys", () => {
     expect(await visitWith()).toEqual(IN);
   });
 
-  test("also through a reboot", async () => {
+  test("the keys stay in use through a reboot", async () => {
     await origin.host.reboot();
     await origin.startRelays();
     expect(await visitWith()).toEqual(IN);
     expect(await visit()).toEqual(OUT);
   });
 
-  test("let nobody in when there are none at all", async () => {
+  test("without any keys nobody is admitted", async () => {
     await origin.run(`rm ${KEYS_FILE}`);
     expect(await visitWith()).toEqual(OUT);
   });
 
-  test("come back with the hourly refresh", async () => {
-    await team.open();
+  test("the keys come back with the hourly refresh", async () => {
+    await team.resume();
     await origin.relay("edge", [team.route]);
     expect((await refresh()).code).toBe(0);
     expect(await visitWith()).toEqual(IN);
@@ -241,7 +241,7 @@ describe("the keys", () => {
   });
 
   test.each(["", "{}", '{"keys":[]}', '{"keys":[{"kid":"x","kty":"RSA","n":"AQAB","e":"AQAB"}]}'])(
-    "are not replaced by %j",
+    "the keys are not replaced by %j",
     async (document) => {
       team.answer = document;
       expect((await refresh()).code).not.toBe(0);
@@ -251,15 +251,15 @@ describe("the keys", () => {
   );
 });
 
-describe("afterwards", () => {
-  test("a new application of the site is followed, and the old one's tokens are good no more", async () => {
+describe("changes of the token check", () => {
+  test("the token check follows a new application, and tokens of the old one are refused", async () => {
     const audience = "c".repeat(64);
     await origin.apply("nginx", { ...checkedPayload, audience });
     expect(await visitWith()).toEqual(OUT);
     expect(await visitWith({ claims: { aud: [audience] } })).toEqual(IN);
   });
 
-  test("the check goes and comes without a pause for whoever has a token", async () => {
+  test("the token check is switched off and on without downtime for anyone with a token", async () => {
     await origin.apply("nginx", checkedPayload);
     for (const payload of [nginxPayload, checkedPayload]) {
       let over = false;
@@ -276,7 +276,7 @@ describe("afterwards", () => {
     }
   });
 
-  test("nothing of it is left on the host", async () => {
+  test("nothing of the token check is left on the host after removal", async () => {
     await origin.apply("site-remove", checkedPayload);
     expect(await left()).toBe("");
     expect(await failedUnits()).toBe("");

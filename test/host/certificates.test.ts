@@ -38,13 +38,13 @@ async function install(): Promise<string> {
   return origin.apply("certificates", certificatesPayload(served));
 }
 
-test("installs all three files, the key for root alone, and changes nothing the second time", async () => {
+test("the certificates step installs all three files, the key for root only, and changes nothing the second time", async () => {
   const line = await install();
   const end = VALID.notAfter.toISOString().slice(0, 10);
   expect(line).toMatch(
     new RegExp(
       `^certificate ${fingerprint(served.certificate).slice(0, 16)} for ${SITE} until ${end}, ` +
-        "clients of authority [0-9a-f]{16}, firewall change \\d+$",
+        "clients of CA [0-9a-f]{16}, firewall change \\d+$",
     ),
   );
   expect(await origin.run(`stat -Lc '%n %a %U' ${FOLDER}/current/*`)).toBe(
@@ -60,7 +60,7 @@ test("installs all three files, the key for root alone, and changes nothing the 
   expect(await origin.snapshot()).toBe(before);
 });
 
-describe("refuses, and leaves the host as it was:", () => {
+describe("certificates that are refused", () => {
   const good = serverCertificate();
   const leaf = clientCertificate();
   const cases: [name: string, error: RegExp, change: () => Record<string, unknown>][] = [
@@ -76,16 +76,16 @@ describe("refuses, and leaves the host as it was:", () => {
       /not only a certificate/,
       () => ({ certificate: good.certificate + good.privateKey }),
     ],
-    ["a leaf as authority", /is no CA/, () => ({ clientAuthority: leaf.certificate })],
-    ["an ended authority", /CA of the origin pulls ended/, () => ({ clientAuthority: endedAuthority() })],
-    ["no authority", /sites\[0\]\.clientAuthority is shorter than 1/, () => ({ clientAuthority: "" })],
+    ["a leaf as CA", /is no CA/, () => ({ clientCa: leaf.certificate })],
+    ["an expired CA", /CA of the origin pulls ended/, () => ({ clientCa: endedCa() })],
+    ["no CA", /sites\[0\]\.clientCa is shorter than 1/, () => ({ clientCa: "" })],
     [
       "a site that leaves its folder",
       /sites\[0\]\.hostname has another form/,
       () => ({ hostname: "../../etc/cron.d" }),
     ],
   ];
-  test.each(cases)("%s", async (_name, error, change) => {
+  test.each(cases)("the certificates step refuses %s, and leaves the host as it was", async (_name, error, change) => {
     const payload = certificatesPayload(good, change());
     const before = await origin.snapshot();
     const said = await origin.refuse("certificates", payload);
@@ -100,7 +100,7 @@ describe("refuses, and leaves the host as it was:", () => {
     return { certificate, privateKey };
   }
 
-  function endedAuthority() {
+  function endedCa() {
     const period = { notBefore: new Date(Date.now() - 2 * DAY), notAfter: new Date(Date.now() - DAY) };
     return selfSigned({ subject: [["CN", "pulls"]], ...period }).certificate;
   }
@@ -112,7 +112,7 @@ describe("where nginx serves the site", () => {
     await origin.apply("nginx", nginxPayload);
   });
 
-  describe("each certificate is renewed under load, and no new connection fails meanwhile:", () => {
+  describe("renewals under load", () => {
     /** Visits from new connections, all the time while the body renews; gives those that failed. */
     async function failures(body: () => Promise<void>, client?: KeyPairPem): Promise<unknown[]> {
       const failed: unknown[] = [];
@@ -131,7 +131,7 @@ describe("where nginx serves the site", () => {
       return failed;
     }
 
-    test("the origin's", async () => {
+    test("the origin certificate is renewed under load, and no new connection fails", async () => {
       const renewals = async () => {
         for (let renewal = 0; renewal < 3; renewal++) {
           await install();
@@ -142,37 +142,36 @@ describe("where nginx serves the site", () => {
       expect(await origin.run(`ls ${FOLDER}/generations | wc -l`)).toBe("1");
     });
 
-    test("the authority of the origin pulls, both during the change", async () => {
+    test("the CA of the origin pulls is renewed under load, with both trusted during the change", async () => {
       const next = selfSigned({ subject: [["CN", "next"]], ...VALID });
       const renewed = clientCertificate(next);
-      const authorities = (clientAuthority: string) =>
-        origin.apply("certificates", certificatesPayload(served, { clientAuthority }));
-      const former = certificatesPayload(served).clientAuthority;
+      const cas = (clientCa: string) => origin.apply("certificates", certificatesPayload(served, { clientCa }));
+      const former = certificatesPayload(served).clientCa;
       expect(
         await failures(async () => {
-          await authorities(`${former}\n${next.certificate}`);
+          await cas(`${former}\n${next.certificate}`);
         }),
       ).toEqual([]);
       expect(
         await failures(async () => {
-          await authorities(next.certificate);
+          await cas(next.certificate);
           expect((await origin.get("/")).status).toBe(400);
-          await authorities(`${former}\n${next.certificate}`);
+          await cas(`${former}\n${next.certificate}`);
         }, renewed),
       ).toEqual([]);
-      await authorities(former);
+      await cas(former);
       expect((await origin.get("/", { client: renewed })).status).toBe(400);
     });
   });
 
-  test("a key that does not match changes nothing there either", async () => {
+  test("a key that does not match changes nothing on a host that serves the site", async () => {
     const before = await origin.snapshot();
     await origin.refuse("certificates", certificatesPayload(served, { privateKey: newKey("rsa").pem }));
     expect(await origin.snapshot()).toBe(before);
     expect(await shown()).toBe(fingerprint(served.certificate));
   });
 
-  test("a configuration that the owner has broken is left alone", async () => {
+  test("the certificates step leaves alone an nginx configuration that the owner broke", async () => {
     await origin.run("echo 'nonsense;' >/etc/nginx/conf.d/owner.conf");
     const before = await origin.snapshot();
     const said = await origin.refuse("certificates", certificatesPayload(serverCertificate()));
@@ -182,7 +181,7 @@ describe("where nginx serves the site", () => {
     await origin.run("rm /etc/nginx/conf.d/owner.conf");
   });
 
-  test("a certificate that nginx does not come to serve is taken back", async () => {
+  test("a certificate that nginx does not serve is rolled back", async () => {
     // Another server of the owner's takes the connections that the step makes to see the result.
     await origin.run(
       "cat >/etc/nginx/conf.d/owner.conf <<'END'\n" +
@@ -208,7 +207,7 @@ describe("where nginx serves the site", () => {
     ["while the new files wait", `[ $(ls ${FOLDER}/generations | wc -l) = 2 ]`],
     ["when the new files are current", `[ $(readlink ${FOLDER}/current) != $former ]`],
   ])(
-    "a step that is killed %s leaves a pair that nginx can load, and the next one ends well",
+    "a certificates step that is killed %s leaves a pair that nginx can load, and the next one succeeds",
     async (_when, reached) => {
       const payload = certificatesPayload(serverCertificate());
       const former = await origin.run(`readlink ${FOLDER}/current`);
@@ -225,7 +224,7 @@ describe("where nginx serves the site", () => {
     },
   );
 
-  test("damaged files are repaired", async () => {
+  test("damaged certificate files are repaired", async () => {
     await install();
     await origin.run(`echo >${FOLDER}/current/origin.key; rm ${FOLDER}/current/client-ca.pem`);
     await origin.apply("certificates", certificatesPayload(served));
@@ -241,7 +240,7 @@ describe("where nginx serves the site", () => {
     expect(await origin.run("ls /run/immich-access-nginx 2>&1 || true")).toContain("No such file");
   });
 
-  test("they stay for as long as a server of the owner's own uses them", async () => {
+  test("certificate files stay as long as a server of the owner's own uses them", async () => {
     const [certificate, key] = ["origin.pem", "origin.key"].map((name) => `${FOLDER}/current/${name}`);
     const server = `server { listen 127.0.0.1:8443 ssl; ssl_certificate ${certificate}; ssl_certificate_key ${key}; }`;
     await origin.run(`echo '${server}' >/etc/nginx/conf.d/owner.conf`);
@@ -249,7 +248,7 @@ describe("where nginx serves the site", () => {
     await origin.run(`test -e ${certificate}; rm /etc/nginx/conf.d/owner.conf`);
   });
 
-  test("they go with the site, and once more without complaint", async () => {
+  test("certificate files are removed with the site, and a second removal changes nothing", async () => {
     expect(await origin.apply("site-remove", { hostname: SITE })).toBe(`${SITE} is not on this host`);
     expect(await origin.run("ls /etc/immich-access 2>&1 || true")).toContain("No such file");
     await origin.apply("site-remove", { hostname: SITE });

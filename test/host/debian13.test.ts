@@ -44,13 +44,13 @@ describe.skipIf(missing !== undefined)("Debian 13", () => {
   });
   afterAll(() => origin.close());
 
-  test("is what the host is, with its own versions of everything", async () => {
+  test("the host is Debian 13, with its own versions of everything", async () => {
     const versions = await origin.run(". /etc/os-release; echo $VERSION_ID; nginx -v 2>&1; python3 -V; iptables -V");
     expect(versions).toMatch(/^13\nnginx version: nginx\/1\.26\.\d+\nPython 3\.13\.\d+\niptables v1\.8\.11 /);
     expect(await origin.run("systemctl is-system-running; ufw version | head -1")).toBe("running\nufw 0.36.2");
   });
 
-  test("firewall: SSH to everyone, 443 to Cloudflare, and a second run touches nothing", async () => {
+  test("Debian 13: the firewall allows SSH for everyone and 443 for Cloudflare, and a second run touches nothing", async () => {
     expect(await fromStranger()).toEqual(ONLY_SSH);
     expect(await fromEdge()).toEqual(SSH_AND_HTTPS);
     const folders = "/etc/ufw /etc/default/ufw /etc/systemd/system /var/lib/immich-access /usr/local/lib/immich-access";
@@ -60,7 +60,7 @@ describe.skipIf(missing !== undefined)("Debian 13", () => {
     expect(await state()).toBe(before);
   });
 
-  test("firewall: ufw itself reads the rules back as they are", async () => {
+  test("Debian 13: ufw itself reads the rules back as they are", async () => {
     const rules = () => origin.run("ufw status numbered; cat /etc/ufw/user.rules /etc/ufw/user6.rules");
     const before = await rules();
     expect(before).toContain("immich-access: Cloudflare");
@@ -68,7 +68,7 @@ describe.skipIf(missing !== undefined)("Debian 13", () => {
     expect(await rules()).toBe(before);
   });
 
-  test("firewall: what nobody confirms is undone, and made again by the next run", async () => {
+  test("Debian 13: an unconfirmed firewall change is rolled back, and made again by the next run", async () => {
     const ranges = { ipv4: ["104.16.0.0/13"], ipv6: ["2606:4700::/32"] };
     const changed = await origin.apply("firewall", { ...firewallPayload, ranges, confirmSeconds: 10 });
     expect(changed).toMatch(/^firewall change 2: .* 1 IPv4 and 1 IPv6 ranges/);
@@ -86,7 +86,7 @@ describe.skipIf(missing !== undefined)("Debian 13", () => {
     expect(await fromStranger()).toEqual(ONLY_SSH);
   });
 
-  test("firewall: a reboot brings everything back", async () => {
+  test("Debian 13: a reboot restores everything", async () => {
     await origin.host.reboot();
     await origin.startRelays();
     expect(await fromStranger()).toEqual(ONLY_SSH);
@@ -94,7 +94,7 @@ describe.skipIf(missing !== undefined)("Debian 13", () => {
     await origin.seen("/");
   });
 
-  test("nginx: its configuration has today's form, so that it warns of nothing", async () => {
+  test("Debian 13: nginx's configuration has today's form, so it causes no warning", async () => {
     const site = await origin.run(`cat /etc/nginx/sites-enabled/immich-access-${SITE}.conf`);
     expect(site).toContain("listen [::]:443 ssl;\n    http2 on;\n");
     expect(await origin.run("nginx -t 2>&1")).not.toMatch(/warn|deprecated/);
@@ -104,21 +104,24 @@ describe.skipIf(missing !== undefined)("Debian 13", () => {
     expect(await origin.snapshot()).toBe(before);
   });
 
-  test.each(["ipv4", "ipv6"] as const)("nginx: only for Cloudflare with its certificate, over %s", async (family) => {
-    expect((await origin.seen("/api/server/ping?a=%2F", { family })).url).toBe("/api/server/ping?a=%2F");
-    const impostor = selfSigned({ subject: [["CN", "pulls authority"]], ...VALID }, newKey("rsa"));
-    for (const client of [null, clientCertificate(impostor)]) {
-      expect((await origin.get("/", { client, family })).status).toBe(400);
-    }
-    for (const serverName of ["other.home.localhost", ""]) {
-      await expect(origin.connect({ serverName, family }), serverName).rejects.toThrow(/unrecognized name/i);
-    }
-    const socket = await origin.connect({ protocols: ["h2", "http/1.1"], family });
-    expect(socket.alpnProtocol).toBe("h2");
-    socket.destroy();
-  });
+  test.each(["ipv4", "ipv6"] as const)(
+    "Debian 13: nginx serves only Cloudflare with its certificate, over %s",
+    async (family) => {
+      expect((await origin.seen("/api/server/ping?a=%2F", { family })).url).toBe("/api/server/ping?a=%2F");
+      const impostor = selfSigned({ subject: [["CN", "pulls CA"]], ...VALID }, newKey("rsa"));
+      for (const client of [null, clientCertificate(impostor)]) {
+        expect((await origin.get("/", { client, family })).status).toBe(400);
+      }
+      for (const serverName of ["other.home.localhost", ""]) {
+        await expect(origin.connect({ serverName, family }), serverName).rejects.toThrow(/unrecognized name/i);
+      }
+      const socket = await origin.connect({ protocols: ["h2", "http/1.1"], family });
+      expect(socket.alpnProtocol).toBe("h2");
+      socket.destroy();
+    },
+  );
 
-  test("the daily refresh gets new ranges in and shuts those that were given up", async () => {
+  test("Debian 13: the daily refresh allows new ranges and blocks those that were given up", async () => {
     const api = await RangesApi.start(origin.host);
     try {
       await api.trust();
@@ -135,7 +138,7 @@ describe.skipIf(missing !== undefined)("Debian 13", () => {
     }
   });
 
-  test("removal leaves ufw with SSH alone, and nothing of ours", async () => {
+  test("Debian 13: removal leaves ufw with SSH only, and nothing of ours", async () => {
     await origin.apply("site-remove", { hostname: SITE });
     await origin.apply("firewall-remove", firewallPayload);
     expect(await fromStranger()).toEqual(ONLY_SSH);

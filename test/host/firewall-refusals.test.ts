@@ -23,7 +23,7 @@ async function refusal(payload: Told = PAYLOAD): Promise<string> {
   return answer.said;
 }
 
-describe("refused before anything changes", () => {
+describe("refusals before anything changes", () => {
   // ufw rewrites its files when a rule is made and deleted, so the first state is put back as it was.
   beforeAll(() => host.inside("cp -a /etc/ufw /etc/ufw.first"));
   afterEach(async () => {
@@ -31,7 +31,7 @@ describe("refused before anything changes", () => {
     expect(await fingerprint(host)).toBe(untouched);
   });
 
-  test("ranges that are none, or would open the host", async () => {
+  test("the firewall step refuses ranges that are invalid, or would open the host", async () => {
     const bad = { "0.0.0.0/0": "wider than /8", "10.0.0.0/8": "not on the internet", "<html>": "no address range" };
     for (const [range, reason] of Object.entries(bad)) {
       expect(await refusal({ ...PAYLOAD, ranges: { ...PAYLOAD.ranges, ipv4: [range] } })).toContain(reason);
@@ -41,7 +41,7 @@ describe("refused before anything changes", () => {
     );
   });
 
-  test("an SSH port on which nothing listens, when the connection's own is not known", async () => {
+  test("the firewall step refuses an SSH port without a listener, if the connection's own is not known", async () => {
     const input = stepInput("firewall", { ...PAYLOAD, sshPort: 2222 });
     const answer = await host.inside(agentCommand("firewall"), { input });
     expect(answer.stderr).toMatch(/^immich-access: nothing listens on port 2222 of this host, .* lock you out/);
@@ -56,7 +56,7 @@ describe("refused before anything changes", () => {
     ["limit 2283/tcp", "limit 2283/tcp"],
     ["allow to 198.51.100.10", "allow to 198.51.100.10"],
     ["allow from any to any", "allow to any"],
-  ])("a rule of the user's that opens a closed port: ufw %s", async (rule, name) => {
+  ])("the firewall step refuses a rule of the user's that opens a closed port: ufw %s", async (rule, name) => {
     await host.inside(`ufw ${rule}`);
     expect(await refusal()).toContain(`the rule \`${name}\` opens port `);
     // The command in the message is the remedy.
@@ -64,19 +64,19 @@ describe("refused before anything changes", () => {
     expect((await host.inside("cat /etc/ufw/user*.rules")).stdout).not.toContain("tuple");
   });
 
-  test("a rule that would shut SSH", async () => {
+  test("the firewall step refuses a rule that would block SSH", async () => {
     await host.inside("ufw deny 22/tcp");
     expect(await refusal()).toContain("the rule `deny 22/tcp` blocks SSH on port 22; run `ufw delete deny 22/tcp`");
   });
 
-  test("a rule that would shut out the owner alone", async () => {
+  test("the firewall step refuses a rule that would block the owner only", async () => {
     await host.inside("ufw deny from 10.77.0.0/16");
     expect(await refusal()).toMatch(
       /the rule `deny from 10\.77\.0\.0\/16` blocks 10\.77\.\d+\.1, where you connect from;/,
     );
   });
 
-  test("a rule that would keep Cloudflare out", async () => {
+  test("the firewall step refuses a rule that would block Cloudflare", async () => {
     await host.inside("ufw deny 443/tcp");
     expect(await refusal()).toContain("the rule `deny 443/tcp` would keep Cloudflare out of port 443; run `ufw delete");
   });
@@ -90,7 +90,7 @@ describe("refused before anything changes", () => {
     ],
     ["after6.rules", "ufw6-after-input -i wan0 -j ACCEPT", "opens port 443 to everyone"],
     ["before.rules", "ufw-before-input -p tcp --dport 22 -j DROP", "blocks SSH on port 22"],
-  ])("a line in /etc/ufw/%s: -A %s", async (file, rule, trouble) => {
+  ])("the firewall step refuses a line in /etc/ufw/%s: -A %s", async (file, rule, trouble) => {
     await host.inside(`sed -i '/^COMMIT/i -A ${rule}' /etc/ufw/${file}`);
     const line = (await host.inside(`grep -n '^-A ${rule}' /etc/ufw/${file}`)).stdout.split(":")[0] ?? "";
     expect(await refusal()).toBe(
@@ -99,13 +99,13 @@ describe("refused before anything changes", () => {
     );
   });
 
-  test("an opening in the kernel before ufw", async () => {
+  test("the firewall step refuses a kernel rule before ufw's that opens the port", async () => {
     await host.inside("ip6tables -A INPUT -p tcp --dport 443 -j ACCEPT");
     expect(await refusal()).toContain("run `ip6tables -D INPUT -p tcp -m tcp --dport 443 -j ACCEPT` on the host");
     await host.inside("ip6tables -F INPUT");
   });
 
-  test("Docker publishing Immich to everyone", async () => {
+  test("the firewall step refuses an Immich that Docker publishes to everyone", async () => {
     const dnat = "-t nat -A PREROUTING -p tcp --dport 2283 -j DNAT --to-destination";
     await host.inside(`iptables ${dnat} 172.18.0.2:3001`);
     const line = await refusal();
@@ -116,7 +116,7 @@ describe("refused before anything changes", () => {
     await host.inside("ip6tables -t nat -F");
   });
 
-  test("Docker publishing immich-public-proxy to everyone", async () => {
+  test("the firewall step refuses an immich-public-proxy that Docker publishes to everyone", async () => {
     await host.inside("iptables -t nat -A PREROUTING -p tcp --dport 3001 -j DNAT --to-destination 172.18.0.3:3000");
     const shares = { hostname: "shares.example.com", serves: "shares", upstreamPort: 3001 };
     const line = await refusal({ ...PAYLOAD, sites: [PAYLOAD, shares] });
@@ -125,20 +125,20 @@ describe("refused before anything changes", () => {
     await host.inside("iptables -t nat -F");
   });
 
-  test("a ufw whose insides are others", async () => {
+  test("the firewall step refuses a ufw with other internals", async () => {
     const file = "/usr/lib/python3/dist-packages/ufw/backend_iptables.py";
     await host.inside(`sed -i 's/_write_rules/_renamed/' ${file}`);
     expect(await refusal()).toMatch(/this host has ufw 0\.36\.\S+, which this program does not know/);
     await host.inside(`sed -i 's/_renamed/_write_rules/' ${file}`);
   });
 
-  test("a ufw without its files", async () => {
+  test("the firewall step refuses a ufw without its files", async () => {
     await host.inside("rm /etc/ufw/user6.rules");
     expect((await host.step("firewall", PAYLOAD)).said).toContain("/etc/ufw/user6.rules is missing");
   });
 });
 
-describe("left as it was when the disk is full", () => {
+describe("a full disk", () => {
   // More than one page of rules, so that the disk is full when some files have been replaced already.
   const ipv4 = Array.from({ length: 40 }, (_, index) => `104.16.${index}.0/24`);
   const long = { ...PAYLOAD, ranges: { ...PAYLOAD.ranges, ipv4 } };
@@ -149,7 +149,7 @@ describe("left as it was when the disk is full", () => {
     ["/etc/ufw", 0],
     ["/var/lib/immich-access", 4],
     ["/var/lib/immich-access", 0],
-  ])("%s, %d KiB left", async (folder, free) => {
+  ])("the firewall step leaves the host as it was when the disk is full: %s, %d KiB left", async (folder, free) => {
     await withFullDisk(host, folder, free, async () => {
       expect(await refusal(long)).toContain("No space left on device; free some space and run `pulumi up` again");
     });
@@ -167,7 +167,7 @@ test("a user's own rule for SSH is enough", async () => {
   await host.step("firewall-remove", PAYLOAD);
 });
 
-test("a kernel without IPv6 gets IPv4 rules, and the line says so", async () => {
+test("a kernel without IPv6 gets IPv4 rules, and the message says so", async () => {
   await host.inside("ufw --force disable; mount -t tmpfs none /proc/sys/net");
   expect((await host.step("firewall", PAYLOAD)).said).toMatch(
     /open to 3 IPv4 ranges of Cloudflare, .*; the kernel has no IPv6\n$/,

@@ -30,7 +30,7 @@ const state = async () => {
   return (await host.inside(`cat ${files}; iptables -S ufw-user-input; ip6tables -S ufw6-user-input`)).stdout;
 };
 
-test("an unconfirmed change is undone: ufw is disabled again, as it was", async () => {
+test("an unconfirmed change is rolled back: ufw is disabled again, as it was", async () => {
   const before = await state();
   expect((await host.step("firewall", HURRIED)).said).toBe(LINE(1));
   await undone(host);
@@ -39,7 +39,7 @@ test("an unconfirmed change is undone: ufw is disabled again, as it was", async 
   expect(await host.journal("immich-access-undo")).toContain("change 1 of the firewall was undone");
 });
 
-test("the last confirmation makes an undone change again, and asks for another run", async () => {
+test("the last confirmation repeats a rolled-back change, and asks for another run", async () => {
   const answer = await confirm(host, true);
   expect(answer).toMatchObject({ code: 1, stdout: "" });
   expect(answer.stderr).toMatch(
@@ -48,7 +48,7 @@ test("the last confirmation makes an undone change again, and asks for another r
   expect(await fromStranger()).toEqual(ONLY_SSH);
 });
 
-test("a new connection confirms, and the change stays", async () => {
+test("a new connection confirms a change, and it stays", async () => {
   expect(await confirm(host, true)).toMatchObject({ code: 0, stdout: "2\n" });
   expect((await host.inside("systemctl is-active immich-access-undo; ls /var/lib/immich-access")).stdout).toBe(
     "inactive\nfirewall-change.json\nfirewall-sites.json\nranges.json\n",
@@ -56,7 +56,7 @@ test("a new connection confirms, and the change stays", async () => {
   expect(await confirm(host, false)).toMatchObject({ code: 0, stdout: "2\n" });
 });
 
-test("an unconfirmed change of an active firewall is undone to the rules before it", async () => {
+test("an unconfirmed change of an active firewall is rolled back to the rules before it", async () => {
   const before = await state();
   const ranges = { ...RANGES, ipv4: ["104.16.0.0/13"] };
   expect((await host.step("firewall", { ...HURRIED, ranges })).said).toMatch(/^firewall change 3: .* 1 IPv4 /);
@@ -81,7 +81,7 @@ test("a connection from before the change cannot confirm it", async () => {
   expect((await host.inside("systemctl is-active immich-access-undo")).stdout).toBe("active\n");
 });
 
-test("a second unconfirmed change is undone to what was confirmed last", async () => {
+test("a second unconfirmed change is rolled back to what was confirmed last", async () => {
   expect(await confirm(host, true)).toMatchObject({ stdout: "5\n" });
   const before = await state();
   for (const [index, range] of ["104.16.0.0/14", "104.16.0.0/15"].entries()) {
@@ -92,7 +92,7 @@ test("a second unconfirmed change is undone to what was confirmed last", async (
   expect(await state()).toBe(before);
 });
 
-test("a reboot within the window does not make an unconfirmed change permanent", async () => {
+test("a reboot before the confirmation does not make a change permanent", async () => {
   const before = await state();
   expect((await host.step("firewall", { ...PAYLOAD, ranges: { ...RANGES, ipv6: ["2606:4700::/32"] } })).code).toBe(0);
   expect(await fromEdge()).toEqual({ ...SSH_AND_HTTPS, "443-v6": "silent" });

@@ -26,7 +26,7 @@ afterAll(() => host.close());
 const fromStranger = () => reach((command) => host.fromStranger(command));
 const fromEdge = () => reach((command) => host.fromEdge(command));
 
-test("the first run leaves SSH to everyone and 443 to Cloudflare, over both IP versions", async () => {
+test("the first firewall step allows SSH for everyone and 443 for Cloudflare, over both IP versions", async () => {
   expect(await host.step("firewall", PAYLOAD)).toMatchObject({ code: 0, said: LINE(1) });
   expect(await fromStranger()).toEqual(ONLY_SSH);
   expect(await fromEdge()).toEqual(SSH_AND_HTTPS);
@@ -42,7 +42,7 @@ test("ufw itself reads the rules back as they are", async () => {
   expect((await host.inside("ufw status numbered; cat /etc/ufw/user.rules")).stdout).toBe(before);
 });
 
-test("a second run touches no file and no rule, whoever runs it", async () => {
+test("a second firewall step touches no file and no rule, whoever runs it", async () => {
   const folders = "/etc/ufw /etc/default/ufw /etc/systemd/system /var/lib/immich-access /usr/local/lib/immich-access";
   const times = () => host.inside(`find ${folders} -printf '%p %T@ %i\\n' | sort`);
   const counters = () => host.inside("iptables -nvxL ufw-user-input | grep -w 443");
@@ -61,7 +61,7 @@ test("a user without sudo gets one clear line", async () => {
   expect(answer.said).toMatch(/^immich-access: sudo asks nosudo for a password; .*\n$/);
 });
 
-test("a range that Cloudflare gave up is shut, and the user's rules stay", async () => {
+test("a range that Cloudflare gave up is blocked, and the user's rules stay", async () => {
   const ranges = { ipv4: ["103.21.244.0/22", "104.16.0.0/13"], ipv6: ["2606:4700::/32"] };
   expect((await host.step("firewall", { ...PAYLOAD, ranges })).said).toMatch(/^firewall change 2: .* 2 IPv4 and 1 /);
   expect(await fromEdge()).toEqual(ONLY_SSH);
@@ -70,7 +70,7 @@ test("a range that Cloudflare gave up is shut, and the user's rules stay", async
   expect(await fromEdge()).toEqual(SSH_AND_HTTPS);
 });
 
-test("rules that differ in the kernel alone are healed", async () => {
+test("rules that differ in the kernel only are repaired", async () => {
   await host.inside("iptables -I ufw-user-input -p tcp --dport 443 -j ACCEPT");
   await host.inside("ip6tables -D ufw6-user-input -s 2400:cb00::/32 -p tcp --dport 443 -j ACCEPT");
   expect((await host.step("firewall", PAYLOAD)).said).toBe(LINE(4));
@@ -81,7 +81,7 @@ test("rules that differ in the kernel alone are healed", async () => {
 test.each([
   ["behind ufw's chains", "", "INPUT -p tcp -m tcp --dport 443 -j ACCEPT"],
   ["in ufw's file and loaded", "/etc/ufw/before.rules", "ufw-before-input -p tcp -m tcp --dport 443 -j ACCEPT"],
-])("an opening in the kernel %s is refused, and its remedy works", async (_where, file, rule) => {
+])("the firewall step refuses a rule %s that opens the port, and its remedy works", async (_where, file, rule) => {
   if (file) await host.inside(`cp ${file} /run/kept && sed -i '/^COMMIT/i -A ${rule}' ${file}`);
   await host.inside(`iptables -A ${rule}`);
   expect(await fromStranger()).toMatchObject({ "443-v4": "open" });
@@ -94,7 +94,7 @@ test.each([
   expect((await host.step("firewall", PAYLOAD)).said).toBe(LINE(4));
 });
 
-test("a firewall that somebody flushed is set up again", async () => {
+test("a flushed firewall is set up again", async () => {
   await host.inside("iptables -P INPUT ACCEPT; iptables -F");
   expect((await host.step("firewall", PAYLOAD)).said).toBe(LINE(5));
   expect(await fromStranger()).toEqual(ONLY_SSH);
@@ -104,7 +104,7 @@ test("a firewall that somebody flushed is set up again", async () => {
 // Leaves IPv6 shut and IPv4 as it is, so that ufw must be started anew and the step still gets in.
 const UNHOOK = "ip6tables -D INPUT -j ufw6-before-input";
 
-test("ufw's chains are started anew without any moment in which the host is open or SSH shut", async () => {
+test("ufw's chains are rebuilt without a moment in which the host is open or SSH is blocked", async () => {
   await host.inside(UNHOOK);
   const stop = strangerTries(host, { shut: [2283], open: [22], over: ["v4"] });
   expect((await host.step("firewall", PAYLOAD)).said).toBe(LINE(6));
@@ -114,7 +114,7 @@ test("ufw's chains are started anew without any moment in which the host is open
   expect(await fromEdge()).toEqual(SSH_AND_HTTPS);
 });
 
-test("a run that is killed while ufw starts leaves the host shut but for SSH; the next one completes it", async () => {
+test("a run that is killed while ufw starts leaves the host closed except for SSH; the next one completes it", async () => {
   await host.inside(UNHOOK);
   const killed = host.step("firewall", PAYLOAD);
   await host.inside(
@@ -129,7 +129,7 @@ test("a run that is killed while ufw starts leaves the host shut but for SSH; th
   expect(await fromEdge()).toEqual(SSH_AND_HTTPS);
 });
 
-test("a firewall that lets everything in by default is closed", async () => {
+test("a firewall that allows everything by default is closed", async () => {
   await host.inside("ufw default allow incoming");
   expect(await fromStranger()).toMatchObject({ "443-v4": "open", "2283-v6": "open" });
   expect((await host.step("firewall", PAYLOAD)).said).toBe(LINE(9));
@@ -137,7 +137,7 @@ test("a firewall that lets everything in by default is closed", async () => {
   expect(await foreignRules(host)).toBe(usersRules);
 });
 
-test("a ufw that is busy is waited for, and then named", async () => {
+test("a busy ufw is waited for, and then named", async () => {
   const hold =
     "import fcntl,time; f=open('/run/ufw.lock','w'); fcntl.lockf(f,2); open('/run/held','w'); time.sleep(600)";
   await host.inside(
@@ -150,7 +150,7 @@ test("a ufw that is busy is waited for, and then named", async () => {
   expect((await host.step("firewall", PAYLOAD)).said).toBe(LINE(9));
 });
 
-test("removal shuts 443, leaves SSH and the user's rules, and nothing of ours", async () => {
+test("removal closes 443, leaves SSH and the user's rules, and nothing of ours", async () => {
   for (const run of [1, 2]) {
     const answer = await host.step("firewall-remove", PAYLOAD);
     expect({ run, ...answer }).toMatchObject({ run, code: 0 });
@@ -162,7 +162,7 @@ test("removal shuts 443, leaves SSH and the user's rules, and nothing of ours", 
   expect((await host.inside("systemctl list-units --all --no-legend 'immich*'")).stdout).toBe("");
 });
 
-test("removal works where ufw is gone", async () => {
+test("removal works if ufw is gone", async () => {
   expect((await host.step("firewall", PAYLOAD)).said).toBe(LINE(1));
   await host.inside("ufw disable; dpkg --purge --force-depends ufw");
   expect(await host.step("firewall-remove", PAYLOAD)).toMatchObject({ code: 0 });

@@ -3,7 +3,7 @@ import type { SshOptions } from "../../dev/sandbox/host/host.ts";
 import { startTestHost, type TestHost } from "../support/host.ts";
 import { confirm, foreignRules, LINE, PAYLOAD, RANGES, reach, strangerTries, undone } from "./firewall-support.ts";
 
-// What an owner has who set ufw up with care, before this program came.
+// The rules of an owner who configured ufw carefully before using this program.
 const OWNERS_RULES = [
   "allow from 192.168.1.0/24 to any port 443 proto tcp comment 'at home'",
   "limit 8022/tcp comment 'the other sshd'",
@@ -53,7 +53,7 @@ async function answering(...ports: number[]): Promise<string> {
   return ports.filter((port) => [4, 6].some((version) => found[`${port}-v${version}`] !== "silent")).join();
 }
 
-test("ufw's first start keeps an SSH port of its own open at every moment, and nothing else", async () => {
+test("ufw's first start keeps SSH open on its own port at every moment, and nothing else", async () => {
   const stop = strangerTries(host, { open: [2222] });
   const answer = await host.step("firewall", { ...PAYLOAD, sshPort: 2222 }, { port: 2222 });
   expect(answer).toMatchObject({ code: 0, said: LINE(1, 2222) });
@@ -62,12 +62,12 @@ test("ufw's first start keeps an SSH port of its own open at every moment, and n
   expect(await answering(22, 80, 2222)).toBe("2222");
 });
 
-test("a port that a router has translated is known by the connection itself", async () => {
+test("the connection itself shows the SSH port that a router has translated", async () => {
   const answer = await host.step("firewall", { ...PAYLOAD, sshPort: 40022 }, { port: 2222 });
   expect(answer).toMatchObject({ code: 0, said: LINE(1, 2222) });
 });
 
-test("sshd moves to another port, which its owner has let in: it stays open, and the former one is shut", async () => {
+test("sshd moves to another port that its owner has allowed: the new port stays open, and the former one is closed", async () => {
   await host.inside("ufw allow 2200/tcp");
   usersRules = await foreignRules(host);
   await listenOn("Port 2222", "Port 2200");
@@ -79,7 +79,7 @@ test("sshd moves to another port, which its owner has let in: it stays open, and
   expect(await answering(2222, 2200)).toBe("2200");
 });
 
-test("of a ufw that is active every rule and file of its owner's stays, byte for byte and in order", async () => {
+test("every rule and file of an owner's active ufw stays, byte for byte and in order", async () => {
   const kernel = "iptables -S; ip6tables -S; iptables -S ufw-user-forward";
   const others = async () => (await host.inside(`(${kernel}) | grep -v 'dport 443'`)).stdout;
   const before = await others();
@@ -92,7 +92,7 @@ test("of a ufw that is active every rule and file of its owner's stays, byte for
   expect(before).toContain("-A ufw-user-forward");
 });
 
-test("an owner whose ufw leaves IPv6 alone, and whose SSH is there alone, stays in", async () => {
+test("an owner whose ufw ignores IPv6, and whose SSH uses IPv6 only, keeps SSH", async () => {
   await host.step("firewall-remove", PAYLOAD, { port: 2200 });
   await host.inside("ufw delete allow 2200/tcp; ufw disable; sed -i 's/^IPV6=.*/IPV6=no/' /etc/default/ufw");
   await listenOn("AddressFamily inet6", "Port 2200");
@@ -107,7 +107,7 @@ test("an owner whose ufw leaves IPv6 alone, and whose SSH is there alone, stays 
   expect(await answering(22, 80, 443, 2200)).toBe("2200");
 });
 
-test("a change that nobody confirms, because the workstation is gone, gives the owner back what was", async () => {
+test("a change that nobody confirms, because the workstation is gone, is rolled back", async () => {
   const way: SshOptions = { port: 2200, address: V6() };
   const state = async () => (await host.inside("cat /etc/ufw/user*.rules /etc/default/ufw; ip6tables -S")).stdout;
   const before = await state();

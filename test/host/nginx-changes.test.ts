@@ -70,8 +70,8 @@ async function withUnit(change: string, body: () => Promise<void>): Promise<void
 
 const workers = () => origin.run("pgrep -f '^nginx: worker process$'");
 
-describe("what fails is taken back:", () => {
-  test("a configuration that the owner has broken is left alone", async () => {
+describe("rollbacks", () => {
+  test("the nginx step leaves alone a configuration that the owner broke", async () => {
     await origin.run(`echo 'nonsense;' >${OWNER}`);
     const before = await origin.snapshot();
     expect(await origin.refuse("nginx", nginxPayload)).toMatch(
@@ -80,7 +80,7 @@ describe("what fails is taken back:", () => {
     expect(await origin.snapshot()).toBe(before);
   });
 
-  test("an upstream that nginx cannot find", async () => {
+  test("an upstream that nginx cannot resolve is rolled back", async () => {
     const before = await files();
     const said = await origin.refuse("nginx", { ...nginxPayload, upstream: "immich.invalid:2283" });
     expect(said).toMatch(
@@ -89,7 +89,7 @@ describe("what fails is taken back:", () => {
     expect(await files()).toBe(before);
   });
 
-  test("a site that another server keeps from its connections", async () => {
+  test("a site whose connections another server takes is rolled back", async () => {
     // An nginx that has the whole port already lets a server with an address of its own precede ours there.
     await ownersServer("443 ssl; listen 127.0.0.1:443 ssl", "blog.home.localhost");
     const before = await files();
@@ -100,7 +100,7 @@ describe("what fails is taken back:", () => {
     expect((await origin.get("/", toOwner("blog.home.localhost"))).body).toBe("blog.home.localhost");
   });
 
-  test("a port that another program has", async () => {
+  test("a port that another program uses is rolled back", async () => {
     await origin.run(
       "systemd-run --quiet --unit owner-https /usr/bin/python3 -c " +
         "'import socket, time; s = socket.create_server((\"\", 443)); time.sleep(600)'",
@@ -117,7 +117,7 @@ describe("what fails is taken back:", () => {
     await origin.run("systemctl stop owner-https");
   });
 
-  test("a start: nginx is stopped and disabled again", async () => {
+  test("a failed start is rolled back: nginx is stopped and disabled again", async () => {
     await ownersServer("127.0.0.1:443 ssl", SITE);
     await origin.run("systemctl disable --now nginx 2>&1");
     await origin.refuse("nginx", nginxPayload);
@@ -125,7 +125,7 @@ describe("what fails is taken back:", () => {
     await origin.run("systemctl enable nginx 2>&1");
   });
 
-  test("a start that systemd sees fail", async () => {
+  test("a start that systemd reports as failed is rolled back", async () => {
     await withUnit("[Service]\\nExecStartPre=/bin/false\\n", async () => {
       expect(await origin.refuse("nginx", nginxPayload)).toMatch(
         /nginx does not start: Job for nginx\.service failed because .*; everything is as before\n$/,
@@ -133,7 +133,7 @@ describe("what fails is taken back:", () => {
     });
   });
 
-  test("nothing is tried without certificates or ranges", async () => {
+  test("the nginx step changes nothing without certificates or ranges", async () => {
     const payload = { ...nginxPayload, hostname: OTHER };
     expect(await origin.refuse("nginx", payload)).toMatch(/origin\.pem is missing; the certificates step installs it/);
     await origin.run("mv /var/lib/immich-access/ranges.json /tmp");
@@ -148,15 +148,15 @@ describe("what fails is taken back:", () => {
 const state = () =>
   origin.run("echo $(systemctl is-active nginx || true) $(systemctl is-enabled nginx 2>/dev/null || true)");
 
-describe("what works all the same:", () => {
-  test("nginx stopped and disabled: it is started, now and at boot", async () => {
+describe("states that the step repairs or accepts", () => {
+  test("a stopped and disabled nginx is started, now and at boot", async () => {
     await origin.run("systemctl disable --now nginx 2>&1");
     await origin.apply("nginx", nginxPayload);
     expect(await state()).toBe("active enabled");
     await origin.seen("/");
   });
 
-  test("nginx that was started too often for systemd", async () => {
+  test("nginx is started although systemd limits its starts", async () => {
     await withUnit("[Unit]\\nStartLimitIntervalSec=1h\\n", async () => {
       await origin.run("for again in 1 2 3 4 5 6; do systemctl restart nginx; done; ! systemctl start nginx");
       await origin.apply("nginx", nginxPayload);
@@ -164,7 +164,7 @@ describe("what works all the same:", () => {
     });
   });
 
-  test("a reboot", async () => {
+  test("the site is served again after a reboot", async () => {
     await origin.host.reboot();
     await origin.startRelays();
     await origin.seen("/");
@@ -173,7 +173,7 @@ describe("what works all the same:", () => {
     expect(await origin.snapshot()).toBe(before);
   });
 
-  test("a site that was edited or disabled by hand is put back", async () => {
+  test("a site that was edited or disabled by hand is restored", async () => {
     const line = await origin.apply("nginx", nginxPayload);
     await origin.run(`sed -i 's/ssl_verify_client on/ssl_verify_client off/' ${ENABLED} && systemctl reload nginx`);
     expect(await origin.apply("nginx", nginxPayload)).toBe(line);
@@ -183,7 +183,7 @@ describe("what works all the same:", () => {
     await origin.seen("/");
   });
 
-  test.each(["certificates", "nginx"])("ranges that were removed by hand are put back by the step %s", async (step) => {
+  test.each(["certificates", "nginx"])("ranges that were removed by hand are restored by the step %s", async (step) => {
     await origin.run(`rm ${RANGES_FILE}`);
     await origin.apply(step, step === "nginx" ? nginxPayload : certificatesPayload(server));
     await origin.apply("nginx", nginxPayload);
@@ -192,7 +192,7 @@ describe("what works all the same:", () => {
     );
   });
 
-  test("ranges that were edited by hand and are in use", async () => {
+  test("ranges that were edited by hand and are in use are restored", async () => {
     await origin.run(`echo 'set_real_ip_from 0.0.0.0/0;' >${RANGES_FILE} && systemctl reload nginx`);
     const before = await workers();
     const line = await origin.apply("nginx", nginxPayload);
@@ -201,7 +201,7 @@ describe("what works all the same:", () => {
     expect(await origin.apply("nginx", nginxPayload)).toBe(line);
   });
 
-  test("files in place that nginx has not loaded yet", async () => {
+  test("files that nginx has not loaded yet are loaded", async () => {
     await origin.apply("nginx", nginxPayload);
     const before = await workers();
     await origin.run("touch /run/immich-access-nginx");
@@ -209,7 +209,7 @@ describe("what works all the same:", () => {
     expect(await workers()).not.toBe(before);
   });
 
-  test("a server of the owner's own beside the site", async () => {
+  test("a server of the owner's own stays beside the site", async () => {
     await ownersServer("443 ssl", "blog.home.localhost");
     await origin.apply("nginx", nginxPayload);
     expect((await origin.get("/", toOwner("blog.home.localhost"))).body).toBe("blog.home.localhost");
@@ -218,7 +218,7 @@ describe("what works all the same:", () => {
     expect((await origin.get("/", sneaking)).status).toBe(421);
   });
 
-  test("a default server of the owner's own, which stays the default", async () => {
+  test("a default server of the owner's own stays the default", async () => {
     await remove();
     await origin.apply("certificates", certificatesPayload(server));
     await ownersServer("443 ssl default_server", "blog.home.localhost", "ssl_verify_client optional_no_ca;");
@@ -240,7 +240,7 @@ describe("what works all the same:", () => {
     await expect(origin.connect({ serverName: "any.home.localhost" })).rejects.toThrow(/unrecognized name/i);
   });
 
-  test("an nginx.conf of the owner's own for another site, which does not include ours any more", async () => {
+  test("an nginx.conf of the owner's own that no longer includes our site is handled", async () => {
     await origin.apply("nginx", nginxPayload);
     // What is set here for all sites holds for those that say nothing themselves.
     const main =
@@ -296,10 +296,10 @@ describe("what works all the same:", () => {
   });
 });
 
-describe("several sites, and their removal:", () => {
+describe("several sites, and their removal", () => {
   const other = { ...nginxPayload, hostname: OTHER };
 
-  test("two sites share the refusal of unknown names, which goes with the last", async () => {
+  test("two sites share the server for unknown names, which is removed with the last", async () => {
     await origin.apply("nginx", nginxPayload);
     await origin.apply("certificates", certificatesPayload(serverCertificate(OTHER), { hostname: OTHER }));
     await origin.apply("nginx", other);
@@ -319,7 +319,7 @@ describe("several sites, and their removal:", () => {
     expect(await origin.run("curl -sk https://127.0.0.1:8443/")).toBe("blog.home.localhost");
   });
 
-  test("two sites come by one step, both or neither", async () => {
+  test("one step adds two sites, both or neither", async () => {
     const { hostname: _, ...same } = nginxPayload;
     const both = { sites: [nginxPayload, { ...same, hostname: OTHER }] };
     await origin.apply("certificates", certificatesPayload(server));
@@ -355,7 +355,7 @@ describe("several sites, and their removal:", () => {
     await remove();
   });
 
-  test("a site that somebody else has put here since stays, and goes with them", async () => {
+  test("a site that another stack has added since stays, and can be removed too", async () => {
     const owned = (owner: string) => ({ owner, hostname: SITE });
     await origin.apply("firewall", { ...firewallPayload, ...owned("home/") });
     await origin.apply("certificates", certificatesPayload(server));
@@ -373,7 +373,7 @@ describe("several sites, and their removal:", () => {
     await origin.apply("firewall", firewallPayload);
   });
 
-  describe("given up before nginx served it:", () => {
+  describe("an up that failed before nginx served the site", () => {
     const [HOME, AWAY] = [{ owner: "home/" }, { owner: "away/" }];
     const { hostname: _, ...wants } = firewallPayload;
     const sites = (...names: string[]) => names.map((hostname) => ({ ...wants, hostname }));
@@ -386,7 +386,7 @@ describe("several sites, and their removal:", () => {
       return [stored, known].map((names) => names.split("\n").filter((name) => !["", SITE].includes(name)));
     };
 
-    test("a site goes with the next nginx step, another stack's stays", async () => {
+    test("an abandoned site is removed by the next nginx step, another stack's stays", async () => {
       await origin.apply("firewall", { ...firewallPayload, ...HOME, sites: sites(SITE, OTHER) });
       await origin.apply("firewall", { ...firewallPayload, ...AWAY, sites: sites("away.home.localhost") });
       for (const site of [SITE, OTHER, "away.home.localhost"]) {
@@ -396,7 +396,7 @@ describe("several sites, and their removal:", () => {
       expect(await left()).toEqual([["away.home.localhost"], ["away.home.localhost"]]);
     });
 
-    test("a stack's sites go with its firewall", async () => {
+    test("a stack's abandoned sites are removed with its firewall", async () => {
       await origin.apply("firewall-remove", { ...firewallPayload, ...AWAY, sites: sites("away.home.localhost", SITE) });
       expect(await left()).toEqual([[], []]);
       await origin.seen("/");
@@ -405,13 +405,13 @@ describe("several sites, and their removal:", () => {
     });
   });
 
-  test("once more changes nothing", async () => {
+  test("a second removal of a site changes nothing", async () => {
     const before = await origin.snapshot();
     expect(await remove()).toBe(`${SITE} is not on this host`);
     expect(await origin.snapshot()).toBe(before);
   });
 
-  test("a configuration that the owner has broken keeps the site, and says so", async () => {
+  test("a configuration that the owner broke keeps the site, and the removal says so", async () => {
     await origin.apply("certificates", certificatesPayload(server));
     await origin.apply("nginx", nginxPayload);
     await origin.run(`echo 'nonsense;' >${OWNER}`);
@@ -419,14 +419,14 @@ describe("several sites, and their removal:", () => {
     await origin.seen("/");
   });
 
-  test("a stopped nginx stays stopped", async () => {
+  test("a removal leaves a stopped nginx stopped", async () => {
     await origin.run("systemctl stop nginx");
     await remove();
     expect(await state()).toBe("inactive enabled");
     await origin.run(`test ! -e ${ENABLED}`);
   });
 
-  test("an nginx that is gone, with its files left", async () => {
+  test("a removal works if nginx is gone and its files are left", async () => {
     await origin.apply("certificates", certificatesPayload(server));
     await origin.apply("nginx", { ...nginxPayload, upstream: UPSTREAM });
     await origin.run("systemctl stop nginx; mv /usr/sbin/nginx /usr/sbin/nginx.real; mv /etc/nginx/nginx.conf /tmp");

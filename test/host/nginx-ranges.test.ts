@@ -37,7 +37,7 @@ async function address(): Promise<unknown> {
   return (await origin.seen("/", { headers: { "cf-connecting-ip": VISITOR } })).headers["x-real-ip"];
 }
 
-test("the firewall step writes the ranges, with nginx not looked at before there is a site", async () => {
+test("the firewall step writes nginx's ranges, without looking at nginx before there is a site", async () => {
   expect(await origin.run(`grep -v '^#' ${FILE}`)).toBe(
     ["104.16.0.0/13", "173.245.48.0/20", "2400:cb00::/32", "2606:4700::/32"]
       .map((range) => `set_real_ip_from ${range};`)
@@ -48,7 +48,7 @@ test("the firewall step writes the ranges, with nginx not looked at before there
   await origin.run("rm /etc/nginx/conf.d/owner.conf");
 });
 
-test("other ranges are in use when the call returns, and the same ones reload nothing", async () => {
+test("changed ranges are in use when the call returns, and unchanged ones reload nothing", async () => {
   await origin.apply("certificates", certificatesPayload(serverCertificate()));
   await origin.apply("nginx", nginxPayload);
   // The nginx step has put the firewall's own ranges back.
@@ -62,14 +62,14 @@ test("other ranges are in use when the call returns, and the same ones reload no
   expect(await origin.snapshot()).toBe(before);
 });
 
-test("what cannot be used changes nothing", async () => {
+test("invalid ranges change nothing in nginx", async () => {
   const before = await origin.snapshot();
   const everybody = await install({ ...RANGES, ipv4: ["0.0.0.0/0"] });
   expect(everybody).toMatchObject({ code: 1, stderr: expect.stringContaining("wider than /8") as string });
   expect(await origin.snapshot()).toBe(before);
 });
 
-test("ranges that nginx does not take over, because of somebody else's mistake, are put back", async () => {
+test("ranges that nginx cannot load, because of somebody else's mistake, are rolled back", async () => {
   await origin.run("echo 'nonsense;' >/etc/nginx/conf.d/owner.conf");
   const before = await origin.run(`sha256sum ${FILE}`);
   const { code, stderr } = await install(OTHERS);
@@ -81,7 +81,7 @@ test("ranges that nginx does not take over, because of somebody else's mistake, 
   expect(await install(RANGES)).toMatchObject({ code: 0 });
 });
 
-test("the ranges stay for as long as a site includes them, and go with the last", async () => {
+test("nginx's ranges stay as long as a site includes them, and are removed with the last", async () => {
   // A site of which the firewall knows nothing is somebody's.
   await origin.run("rm /var/lib/immich-access/firewall-sites.json");
   await origin.apply("firewall-remove", { ...firewallPayload, hostname: "gone.home.localhost" });

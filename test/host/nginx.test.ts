@@ -26,7 +26,7 @@ beforeAll(async () => {
 });
 afterAll(() => origin.close());
 
-test("a second step changes nothing", async () => {
+test("a second nginx step changes nothing", async () => {
   expect(line).toMatch(/^nginx serves photos\.home\.localhost for 127\.0\.0\.1:2283, config [0-9a-f]{12}$/);
   const before = await origin.snapshot();
   expect(before).toContain(`sites-enabled/immich-access-${SITE}.conf`);
@@ -35,19 +35,19 @@ test("a second step changes nothing", async () => {
 });
 
 describe("who reaches Immich", () => {
-  test.each(["ipv4", "ipv6"] as const)("Cloudflare with its certificate, over %s", async (family) => {
+  test.each(["ipv4", "ipv6"] as const)("Cloudflare with its certificate reaches Immich over %s", async (family) => {
     expect((await origin.seen("/api/server/ping?a=%2F", { family })).url).toBe("/api/server/ping?a=%2F");
     expect((await origin.seen("/.well-known/immich", { family })).url).toBe("/.well-known/immich");
   });
 
-  test("over HTTP/2 where the client can", async () => {
+  test("Cloudflare reaches Immich over HTTP/2 if the client can", async () => {
     const socket = await origin.connect({ protocols: ["h2", "http/1.1"] });
     expect(socket.alpnProtocol).toBe("h2");
     socket.destroy();
   });
 
-  test("nobody without a client certificate, or with another authority's", async () => {
-    const impostor = selfSigned({ subject: [["CN", "pulls authority"]], ...VALID }, newKey("rsa"));
+  test("nobody reaches Immich without a client certificate, or with one from another CA", async () => {
+    const impostor = selfSigned({ subject: [["CN", "pulls CA"]], ...VALID }, newKey("rsa"));
     for (const client of [null, clientCertificate(impostor)]) {
       const { status, body } = await origin.get("/", { client });
       expect(status).toBe(400);
@@ -55,7 +55,7 @@ describe("who reaches Immich", () => {
     }
   });
 
-  test("nobody who asks for another name or none", async () => {
+  test("nobody reaches Immich with another server name or none", async () => {
     for (const serverName of ["other.home.localhost", `x.${SITE}`, ""]) {
       await expect(origin.connect({ serverName }), serverName).rejects.toThrow(/unrecognized name/i);
     }
@@ -64,7 +64,7 @@ describe("who reaches Immich", () => {
   });
 
   test.each(["TLSv1.2", "TLSv1.3"] as const)(
-    "nobody over a session of an earlier connection, in %s",
+    "nobody reaches Immich with a resumed session of another connection, in %s",
     async (version) => {
       const first = await origin.connect({ version });
       expect(first.getProtocol()).toBe(version);
@@ -80,13 +80,13 @@ describe("who reaches Immich", () => {
     },
   );
 
-  test("nobody with an older TLS", async () => {
+  test("nobody reaches Immich with an older TLS", async () => {
     await expect(origin.connect({ version: "TLSv1.1" })).rejects.toThrow(/protocol|version|EPROTO/i);
   });
 });
 
 describe("what Immich gets", () => {
-  test("the visitor's address from Cloudflare, and no header that a visitor could have made up", async () => {
+  test("Immich gets the visitor's address from Cloudflare, and no header that a visitor could forge", async () => {
     const { headers } = await origin.seen("/", {
       headers: {
         ...MADE_UP,
@@ -114,11 +114,11 @@ describe("what Immich gets", () => {
     expect(headers["forwarded"]).toBeUndefined();
   });
 
-  test("Cloudflare's own address where there is no header", async () => {
+  test("Immich gets Cloudflare's own address if the header is missing", async () => {
     expect((await origin.seen("/")).headers["x-real-ip"]).toBe(EGRESS.ipv4);
   });
 
-  test("a websocket, in both directions", async () => {
+  test("Immich gets a websocket, in both directions", async () => {
     const socket = await origin.connect();
     const websocket = new WebSocket(`ws://${SITE}/api/socket.io/`, { createConnection: () => socket });
     await once(websocket, "open");
@@ -128,7 +128,7 @@ describe("what Immich gets", () => {
     websocket.terminate();
   });
 
-  test("an upload as it comes, with nothing on the disk", async () => {
+  test("Immich gets an upload as it streams in, with nothing on the disk", async () => {
     const half = Buffer.alloc(32 << 20, 1);
     const before = origin.received;
     const request = await origin.request("/api/assets", {
@@ -143,7 +143,7 @@ describe("what Immich gets", () => {
     expect(origin.received - before).toBe(2 * half.length);
   });
 
-  test("a download to a slow reader, with nothing on the disk", async () => {
+  test("Immich sends a download to a slow reader, with nothing on the disk", async () => {
     const socket = await origin.connect();
     socket.write(`GET /large HTTP/1.1\r\nHost: ${SITE}\r\nConnection: close\r\n\r\n`);
     await once(socket, "readable");
@@ -160,7 +160,7 @@ describe("what Immich gets", () => {
     return origin.run(`for pid in $(${workers}); do ls -l /proc/$pid/fd; done | grep '/var/lib/nginx/' || true`);
   }
 
-  test("nothing while it is down, and everything when it is back", async () => {
+  test("Immich gets no request while it is down, and every one when it is back", async () => {
     const dead = { ...nginxPayload, upstream: "127.0.0.1:9" };
     expect(await origin.apply("nginx", dead)).toContain("for 127.0.0.1:9,");
     expect((await origin.get("/share/DEAD-KEY?key=DEAD-KEY")).status).toBe(502);

@@ -37,7 +37,7 @@ beforeAll(async () => {
 });
 afterAll(() => host.close());
 
-test("packages that cannot be had are one line, and nothing else happens", async () => {
+test("packages that cannot be installed are reported in one line, and nothing else happens", async () => {
   const answer = await host.step("firewall", PAYLOAD);
   expect(answer).toMatchObject({ code: 1, answer: "" });
   expect(answer.said).toMatch(/^immich-access: cannot install nginx ufw: apt-get .* to see why\n$/);

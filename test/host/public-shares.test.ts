@@ -1,4 +1,4 @@
-// The server for public shares in a real nginx: what gets through it, and that Immich never stands behind it.
+// The server for public shares in a real nginx: which requests it forwards, and that Immich is never its upstream.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import http from "node:http";
@@ -22,7 +22,7 @@ import {
 
 const SHARES = "shares.home.localhost";
 const UPSTREAM = "127.0.0.1:3000";
-const CA = selfSigned({ subject: [["CN", "pulls authority of the shares"]], ...VALID }, newKey("rsa"));
+const CA = selfSigned({ subject: [["CN", "pulls CA of the shares"]], ...VALID }, newKey("rsa"));
 const CLIENT = clientCertificate(CA);
 const sharesPayload = { ...nginxPayload, hostname: SHARES, serves: "shares", upstream: UPSTREAM, upstreamPort: 3000 };
 
@@ -44,7 +44,7 @@ beforeAll(async () => {
   await origin.apply("firewall", { ...firewallPayload, ...sharesPayload });
   await origin.apply(
     "certificates",
-    certificatesPayload(serverCertificate(SHARES), { hostname: SHARES, clientAuthority: CA.certificate }),
+    certificatesPayload(serverCertificate(SHARES), { hostname: SHARES, clientCa: CA.certificate }),
   );
 });
 afterAll(async () => {
@@ -63,7 +63,7 @@ const as = (options: RequestOptions = {}): RequestOptions => ({
 const status = async (path: string, options?: RequestOptions) => (await origin.get(path, as(options))).status;
 const seen = (path: string, options?: RequestOptions) => origin.seen(path, as(options));
 
-test("are not served where Immich itself answers, and the host stays as it was", async () => {
+test("public shares are refused if Immich itself answers there, and the host stays as it was", async () => {
   // The firewall's relay leads to a stand-in that tells what it got; this one is Immich as far as its ping tells.
   const immich = http.createServer((_request, response) => response.end('{"res":"pong"}'));
   immich.listen(IMMICH_SOCKET);
@@ -82,7 +82,7 @@ test("are not served where Immich itself answers, and the host stays as it was",
   immich.closeAllConnections();
 });
 
-test("are served before immich-public-proxy runs, as 502, and from then on without another step", async () => {
+test("public shares answer 502 before immich-public-proxy runs, and work once it does without another step", async () => {
   expect(await origin.apply("nginx", sharesPayload)).toMatch(
     /^nginx serves shares\.home\.localhost for 127\.0\.0\.1:3000,/,
   );
@@ -95,7 +95,7 @@ test("are served before immich-public-proxy runs, as 502, and from then on witho
   expect(await origin.snapshot()).toBe(before);
 });
 
-describe("an address", () => {
+describe("paths", () => {
   test.each([
     ["/", "/"],
     ["/share", "/share"],
@@ -112,7 +112,7 @@ describe("an address", () => {
     ["//share//KEY-1", "/share/KEY-1"],
     ["/%73hare/KEY-1", "/share/KEY-1"],
     ["/api%2f..%2fshare/KEY-1", "/share/KEY-1"],
-  ])("of immich-public-proxy gets through: %s", async (path, url) => {
+  ])("a path of immich-public-proxy is forwarded: %s", async (path, url) => {
     expect((await seen(path)).url).toBe(url);
   });
 
@@ -147,26 +147,26 @@ describe("an address", () => {
     "/.well-known/immich",
     "/_app/version.json",
     "/index.html",
-  ])("of anything else does not: %s", async (path) => {
+  ])("any other path is not forwarded: %s", async (path) => {
     expect(await status(path)).toBe(404);
     expect(await status(path, { method: "POST" })).toBe(404);
   });
 
   test.each(["/%", "/share/%00", "/../api", "/share/../../api", "/%2e%2e/api"])(
-    "that is none is refused: %s",
+    "an invalid path is refused: %s",
     async (path) => {
       expect(await status(path)).toBe(400);
     },
   );
 
-  test("with a host name in it is read like any other", async () => {
+  test("a path with a host name in front is treated like any other", async () => {
     expect(await status(`http://${SHARES}/api/server/ping`)).toBe(404);
     expect((await seen(`http://${SHARES}/share/KEY-1`)).url).toBe("/share/KEY-1");
   });
 });
 
-describe("a visitor", () => {
-  test("reads and unlocks, and does nothing else", async () => {
+describe("visitors of public shares", () => {
+  test("a visitor of public shares reads and unlocks, and can do nothing else", async () => {
     const form = { method: "POST", headers: { "content-length": "2" } };
     const request = await origin.request("/share/unlock", as(form));
     request.end("{}");
@@ -176,7 +176,7 @@ describe("a visitor", () => {
     }
   });
 
-  test("uploads nothing", async () => {
+  test("a visitor of public shares uploads nothing", async () => {
     for (const [size, expected] of [
       [1 << 20, 200],
       [(1 << 20) + 1, 413],
@@ -191,7 +191,7 @@ describe("a visitor", () => {
     }
   });
 
-  test("opens no websocket and switches to no other protocol", async () => {
+  test("a visitor of public shares opens no websocket and upgrades to no other protocol", async () => {
     for (const upgrade of ["websocket", "h2c"]) {
       const { headers } = await seen("/share/KEY", { headers: { connection: "Upgrade", upgrade } });
       expect(headers).toMatchObject({ connection: "close" });
@@ -200,7 +200,7 @@ describe("a visitor", () => {
     expect(await status("/api/socket.io/", { headers: { connection: "Upgrade", upgrade: "websocket" } })).toBe(404);
   });
 
-  test("has the address that Cloudflare vouches for, and no header of Access", async () => {
+  test("immich-public-proxy gets the address that Cloudflare reports, and no header of Access", async () => {
     const access = ["client-id", "client-secret", "token", "authenticated-user-email", "jwt-assertion"].map(
       (name) => `cf-access-${name}`,
     );
@@ -220,14 +220,14 @@ describe("a visitor", () => {
     expect(headers["x-forwarded-host"]).toBeUndefined();
   });
 
-  test("past Cloudflare sees nothing, and neither does one with the main site's certificate", async () => {
+  test("public shares show nothing to a visitor who bypasses Cloudflare, or uses the main site's certificate", async () => {
     for (const client of [null, clientCertificate()]) expect(await status("/share/KEY", { client })).toBe(400);
     await expect(origin.connect({ serverName: "other.home.localhost", client: CLIENT })).rejects.toThrow(
       /unrecognized/i,
     );
   });
 
-  test("gets from one site to the other neither way", async () => {
+  test("a visitor of public shares does not reach the main site, nor the other way round", async () => {
     expect(await status("/share/KEY", { headers: { host: SITE } })).toBe(421);
     expect((await origin.get("/share/KEY", { headers: { host: SHARES } })).status).toBe(421);
     expect((await origin.get("/", { client: CLIENT })).status).toBe(400);
@@ -242,7 +242,7 @@ test("no log has a share's key", async () => {
   expect(await logs()).not.toMatch(/KEY-\d/);
 });
 
-test("keep their name: what serves them does not turn into Immich while visitors are led there, nor back", async () => {
+test("the host refuses to switch a live name between public shares and Immich", async () => {
   const before = await origin.snapshot();
   for (const [payload, serves] of [
     [sharesPayload, "immich"],
@@ -255,7 +255,7 @@ test("keep their name: what serves them does not turn into Immich while visitors
   expect(await origin.snapshot()).toBe(before);
 });
 
-test("go without a trace, and the main site stays as it is", async () => {
+test("public shares are removed completely, and the main site stays as it is", async () => {
   await origin.seen("/api/server/ping");
   const main = () =>
     origin.run(`cat /etc/nginx/sites-available/immich-access-${SITE}.conf; ls -lR /etc/immich-access/${SITE}`);

@@ -63,22 +63,22 @@ async function failure(answer: string | object, how?: Parameters<RangesApi["refr
   return said;
 }
 
-describe("with a stranger at the door all the time:", () => {
+describe("with a stranger who watches", () => {
   let stop: () => Promise<string>;
 
-  test("something listens there, and Cloudflare gets through", async () => {
+  test("a service listens on 443, and Cloudflare reaches it", async () => {
     await expect.poll(() => reach((command) => host.fromEdge(command)), { timeout: 60_000 }).toEqual(SSH_AND_HTTPS);
     stop = strangerTries(host, { shut: [443, 2283], open: [22] });
   });
 
-  test("a server that the host does not trust is not believed", async () => {
+  test("the refresh does not trust a server with an untrusted certificate", async () => {
     expect(await failure(other)).toMatch(
       /^immich-access: cannot fetch https:\/\/api\.cloudflare\.com\/.*certificate verify failed/,
     );
     await api.trust();
   });
 
-  test("new ranges get in and given-up ones are shut, in ufw and nginx", async () => {
+  test("the refresh allows new ranges and blocks those that were given up, in ufw and nginx", async () => {
     const { code, said } = await api.refresh(other);
     expect({ code, said }).toEqual({ code: 0, said: "Cloudflare has 2 IPv4 and 2 IPv6 ranges\n" });
     expect(await ranges()).toEqual(otherRanges);
@@ -87,7 +87,7 @@ describe("with a stranger at the door all the time:", () => {
     expect(await ranges()).toEqual(first);
   });
 
-  test("the same ranges touch nothing, repeated and with other ends of lines neither", async () => {
+  test("the refresh touches nothing if the ranges are the same, also repeated or with other line ends", async () => {
     const times = () =>
       host.inside("stat -c '%n %y %i' /etc/ufw/* /etc/nginx/immich-access/* /var/lib/immich-access/*");
     const before = (await times()).stdout;
@@ -116,7 +116,7 @@ describe("with a stranger at the door all the time:", () => {
       "1 IPv4 ranges instead of 3",
     ],
     ["nothing", listed(RANGES.ipv4, []), "IPv6 ranges is empty"],
-  ])("%s is refused, and the last good ranges stay", async (_what, answer, reason, how) => {
+  ])("the refresh refuses %s, and the last good ranges stay", async (_what, answer, reason, how) => {
     expect(await failure(answer, how)).toContain(reason);
   });
 
@@ -124,7 +124,7 @@ describe("with a stranger at the door all the time:", () => {
     ["when the first file is new", "files.py", "fresh.rename(path)"],
     ["between the IP versions", "firewall/kernel.py", "restore(version, _user_rules(files, version))"],
     ["before nginx has them", "nginx/real_ip.py", "wanted = _ranges_file(ipv4, ipv6)"],
-  ])("a run that is killed %s opens nothing, and the next one ends as it should", async (_when, file, line) => {
+  ])("a refresh that is killed %s opens nothing, and the next one completes it", async (_when, file, line) => {
     const pattern = line.replaceAll(/[.*()]/g, "\\$&");
     const kill = `__import__("signal").raise_signal(9)`;
     await host.inside(`cp ${AGENT}/${file} /run/kept; sed -Ei 's/^( *)${pattern}$/&\\n\\1${kill}/' ${AGENT}/${file}`);
@@ -139,7 +139,7 @@ describe("with a stranger at the door all the time:", () => {
   });
 
   test.each(["/etc/ufw", "/var/lib/immich-access", "/etc/nginx/immich-access"])(
-    "a disk that is full at %s keeps the last good ranges, and the next run takes the new ones",
+    "a disk that is full at %s keeps the last good ranges, and the next refresh applies the new ones",
     async (folder) => {
       // More than fit into what is left of the last page of a file.
       const ipv4 = Array.from({ length: 150 }, (_, index) => `104.16.${index}.0/24`);
@@ -157,7 +157,7 @@ describe("with a stranger at the door all the time:", () => {
     },
   );
 
-  test("a clock that is wrong is named, whichever way it is wrong", async () => {
+  test("the refresh names a wrong clock, early or late", async () => {
     await host.inside("cat >>/etc/ssl/certs/ca-certificates.crt", { input: ORIGIN_CA.certificate });
     const day = 86_400_000;
     const cases: [change: { notBefore?: Date; notAfter?: Date }, reason: string][] = [
@@ -173,12 +173,12 @@ describe("with a stranger at the door all the time:", () => {
     expect((await api.refresh(good)).code).toBe(0);
   });
 
-  test("and it got nothing but SSH", async () => {
+  test("the stranger reached nothing but SSH", async () => {
     expect(await stop()).toBe("");
   });
 });
 
-test("a ufw that somebody disabled is left so, and is an error", async () => {
+test("a ufw that somebody disabled stays so, and the refresh fails", async () => {
   await host.inside("ufw disable");
   const { code, said } = await api.refresh(good);
   expect(code).not.toBe(0);
@@ -186,19 +186,19 @@ test("a ufw that somebody disabled is left so, and is an error", async () => {
   expect((await host.inside("ufw status | head -1; ufw --force enable")).stdout).toMatch(/^Status: inactive\n/);
 });
 
-test("a flushed firewall is set up again by the daily run", async () => {
+test("the refresh sets up a flushed firewall again", async () => {
   await host.inside("iptables -P INPUT ACCEPT; iptables -F");
   expect((await api.refresh(good)).code).toBe(0);
   expect(await ranges()).toEqual(first);
   expect((await host.ssh("iptables -S INPUT | head -1")).stdout).toBe("-P INPUT DROP\n");
 });
 
-test("an unreachable API leaves the ranges and fails within the service's time", async () => {
+test("the refresh keeps the ranges if the API is unreachable, and fails within the service's time", async () => {
   await api.stop();
   expect(await failure("")).toMatch(/^immich-access: cannot fetch .*; the former ranges stay in force\n$/);
 });
 
-test("the timer is daily, catches up after downtime and does not call on the dot", async () => {
+test("the refresh's timer is daily, catches up after downtime and does not run on the hour", async () => {
   const { stdout } = await host.inside(
     "systemctl show immich-access-ranges.timer -p Persistent -p RandomizedDelayUSec -p TimersCalendar",
   );

@@ -41,7 +41,7 @@ const kill = (pid: number | undefined): void => {
 const leftovers = () => [...leftByNumber(sandbox.number, join(folder, "host")), ...leftInFolder(folder)];
 
 describe("a running sandbox", () => {
-  test("has all its parts, and Immich answers on the host alone", async () => {
+  test("a running sandbox has all its parts, and only its host reaches Immich", async () => {
     expect(await sandboxStatus({ stateDir })).toEqual({ number: sandbox.number, ...PARTS });
     const ping = ["curl", "-s", "--max-time", "2", "http://127.0.0.1:2283/api/server/ping"];
     expect((await sandbox.ssh(ping)).stdout).toBe('{"res": "pong"}');
@@ -50,7 +50,7 @@ describe("a running sandbox", () => {
     expect((await fetch(`${sandbox.apiUrl}/ips`)).status).toBe(200);
   });
 
-  test("listens on nothing of this machine but loopback", () => {
+  test("a running sandbox listens on nothing of this machine but loopback", () => {
     const number = sandbox.number;
     const { stdout } = spawnSync("ss", ["-Hltnp"], { encoding: "utf8" });
     const ours = stdout.split("\n").filter((line) => line.includes(`pid=${pids().api},`));
@@ -61,7 +61,7 @@ describe("a running sandbox", () => {
     expect(stdout).not.toContain(`pid=${pids().edge},`);
   });
 
-  test("keeps its secrets to itself", () => {
+  test("a running sandbox keeps its secrets private", () => {
     const readable = execFileSync("find", [folder, "-maxdepth", "2", "-name", "*key", "-perm", "/077"]);
     expect(readable.toString()).toBe("");
     for (const pid of [pids().api, pids().edge]) {
@@ -70,32 +70,35 @@ describe("a running sandbox", () => {
     }
   });
 
-  test("is left alone by a second start", async () => {
+  test("a second start leaves a running sandbox alone", async () => {
     const before = pids();
     await startSandbox({ stateDir });
     expect(pids()).toEqual(before);
   });
 });
 
-describe("the next start brings back", () => {
-  test.each(["api", "edge", "host"] as const)("the %s when it was killed, and that alone", async (part) => {
-    const before = pids();
-    kill(before[part]);
-    await expect.poll(async () => (await sandboxStatus({ stateDir }))?.[part]).toBe(false);
-    await startSandbox({ stateDir });
-    expect(await sandboxStatus({ stateDir })).toEqual({ number: sandbox.number, ...PARTS });
-    const after = pids();
-    expect(after[part]).not.toBe(before[part]);
-    expect({ ...after, [part]: 0 }).toEqual({ ...before, [part]: 0 });
-  });
+describe("the next start", () => {
+  test.each(["api", "edge", "host"] as const)(
+    "a start brings back the %s that was killed, and only that",
+    async (part) => {
+      const before = pids();
+      kill(before[part]);
+      await expect.poll(async () => (await sandboxStatus({ stateDir }))?.[part]).toBe(false);
+      await startSandbox({ stateDir });
+      expect(await sandboxStatus({ stateDir })).toEqual({ number: sandbox.number, ...PARTS });
+      const after = pids();
+      expect(after[part]).not.toBe(before[part]);
+      expect({ ...after, [part]: 0 }).toEqual({ ...before, [part]: 0 });
+    },
+  );
 
-  test("Immich when it was stopped", async () => {
+  test("a start brings back an Immich that was stopped", async () => {
     await sandbox.runOnHost(["systemctl", "stop", "immich"]);
     await startSandbox({ stateDir });
     expect(await sandboxStatus({ stateDir })).toMatchObject({ immich: true });
   });
 
-  test("the networks when one is gone", async () => {
+  test("a start brings back missing networks", async () => {
     execFileSync("ip", ["netns", "del", `ia${sandbox.number}-edge`]);
     await startSandbox({ stateDir });
     expect(await sandboxStatus({ stateDir })).toEqual({ number: sandbox.number, ...PARTS });
@@ -104,7 +107,7 @@ describe("the next start brings back", () => {
   });
 });
 
-test("two run side by side, each for itself", async () => {
+test("two sandboxes run side by side", async () => {
   const other = mkdtempSync(join(tmpdir(), "immich-access-lifecycle-"));
   try {
     const [second, again] = await Promise.all([startSandbox({ stateDir: other }), startSandbox({ stateDir })]);
@@ -119,7 +122,7 @@ test("two run side by side, each for itself", async () => {
   expect(await sandboxStatus({ stateDir })).toEqual({ number: sandbox.number, ...PARTS });
 });
 
-test("what it knew is there after a stop and a start, among it its number", async () => {
+test("a sandbox keeps its state and its number through a stop and a start", async () => {
   await sandboxApi(stateDir).organization({ session_duration: "7h" });
   await sandbox.ssh(["touch", "/etc/kept"]);
   await stopSandbox({ stateDir });
@@ -137,7 +140,7 @@ test("what it knew is there after a stop and a start, among it its number", asyn
   expect((await sandboxApi(stateDir).state()).organizations[0]?.session_duration).toBe("7h");
 });
 
-test("where the folder cannot carry an overlay, the host's disk is in memory and anew after a stop, told by its key", async () => {
+test("if its folder cannot hold an overlay, a host's disk is in memory and new after a stop, as its key shows", async () => {
   const layers = join(stateDir, "layers");
   const other = join(layers, "root");
   mkdirSync(layers);
@@ -171,7 +174,7 @@ test("where the folder cannot carry an overlay, the host's disk is in memory and
   }
 });
 
-test("a stop leaves nothing after everything was killed, and one more stop does no harm", async () => {
+test("a stop removes everything after all processes were killed, and a second stop changes nothing", async () => {
   await startSandbox({ stateDir });
   for (const pid of Object.values(pids())) kill(pid);
   await stopSandbox({ stateDir });
@@ -186,7 +189,7 @@ test("a stop ends a host whose boot was cut short", async () => {
   expect(leftovers()).toEqual([]);
 });
 
-test("one whose process has ended is removed by the next start", async () => {
+test("a start removes a sandbox whose process has ended", async () => {
   const abandoned = mkdtempSync(join(tmpdir(), "immich-access-lifecycle-"));
   const script = `import { startSandbox } from ${JSON.stringify(join(PROJECT, "dev/sandbox/lifecycle.ts"))};
     console.log((await startSandbox({ stateDir: ${JSON.stringify(abandoned)} })).number);
@@ -196,21 +199,21 @@ test("one whose process has ended is removed by the next start", async () => {
   await startSandbox({ stateDir });
   expect(leftInFolder(abandoned)).toEqual([]);
   expect(isClaimed(join(abandoned, "sandbox/host"))).toBe(false);
-  // Nobody gets a number that something still bears: if it is not free, another sandbox has got it.
+  // A number in use is not given out: if it is not free, another sandbox has it.
   const heir = numbers.claim(Number(stdout), { hostFolder: abandoned, owner: ownProcess() });
   expect(numbers.claims().map(({ number }) => number)).toContain(Number(stdout));
   await numbers.giveBack(heir, () => Promise.resolve());
   rmSync(abandoned, { recursive: true, force: true });
 });
 
-describe("one line tells", () => {
-  test("that a path is too long for sockets", async () => {
+describe("errors in one line", () => {
+  test("one line says that a path is too long for sockets", async () => {
     const long = join(tmpdir(), "x".repeat(100));
     await expect(startSandbox({ stateDir: long })).rejects.toThrow("too long a path for a unix socket");
     expect(existsSync(long)).toBe(false);
   });
 
-  test("that the disk is full, and nothing is left behind", async () => {
+  test("one line says that the disk is full, and nothing is left behind", async () => {
     const small = join(stateDir, "small");
     mkdirSync(small);
     execFileSync("mount", ["-t", "tmpfs", "-o", "size=128k", "tmpfs", small]);
@@ -224,7 +227,7 @@ describe("one line tells", () => {
     }
   });
 
-  test("that root is needed", () => {
+  test("one line says that root is needed", () => {
     const script = `import { startSandbox } from ${JSON.stringify(join(NOBODYS_PROJECT, "dev/sandbox/lifecycle.ts"))};
       await startSandbox({ stateDir: "/nowhere" }).catch((error) => console.log(error.message));`;
     const { stdout } = asNobody(["--input-type=module", "-e", script]);

@@ -14,13 +14,13 @@ beforeAll(async () => {
 });
 afterAll(() => host.close());
 
-test("the host is a whole Debian: systemd is content, the distribution's own programs come first", async () => {
+test("a test host is a whole Debian: systemd is running, the distribution's own programs come first", async () => {
   expect((await host.ssh("systemctl is-system-running")).stdout).toBe("running\n");
   const { stdout } = await host.ssh("command -v python3 nginx ufw; ls /usr/local/bin | wc -l");
   expect(stdout).toBe("/usr/bin/python3\n/usr/sbin/nginx\n/usr/sbin/ufw\n0\n");
 });
 
-test("root and deploy may act as root, nosudo may not", async () => {
+test("on a test host root and deploy may use sudo, nosudo may not", async () => {
   expect((await host.ssh("id -u")).stdout).toBe("0\n");
   expect((await host.ssh("sudo -n id -u", { user: "deploy" })).stdout).toBe("0\n");
   expect((await host.ssh("sudo -n id -u", { user: "nosudo" })).code).not.toBe(0);
@@ -31,7 +31,7 @@ test("a step runs over SSH with its payload on standard input", async () => {
   expect(answer).toEqual({ code: 1, answer: "", said: "immich-access: the host agent has no step 'no-such-step'\n" });
 });
 
-test("the edge and strangers reach the host over both families", async () => {
+test("the edge and strangers reach a test host over both IP versions", async () => {
   const ports =
     'for a in 198.51.100.10 2001:db8:77::10; do timeout 3 bash -c "exec 3<>/dev/tcp/$a/22" && echo "$a"; done';
   for (const place of [host.fromEdge(ports), host.fromStranger(ports)]) {
@@ -39,14 +39,14 @@ test("the edge and strangers reach the host over both families", async () => {
   }
 });
 
-test("a reboot keeps files and forgets the kernel's state", async () => {
+test("a reboot of a test host keeps files and forgets the kernel's state", async () => {
   await host.inside("echo kept >/etc/marker; echo lost >/run/marker; iptables -A INPUT -p tcp --dport 9 -j DROP");
   await host.reboot();
   expect((await host.ssh("cat /etc/marker /run/marker")).stdout).toBe("kept\n");
   expect((await host.inside("iptables -S INPUT")).stdout).toBe("-P INPUT ACCEPT\n");
 });
 
-test("nothing of a closed host is left", async () => {
+test("nothing of a closed test host is left", async () => {
   const second = await startTestHost();
   const { number, folder } = second;
   expect(number).not.toBe(host.number);
@@ -63,7 +63,7 @@ test("nothing of a closed host is left", async () => {
   expect(isClaimed(folder)).toBe(false);
 });
 
-test("a host that is closed twice takes nothing from the one that has its number by then", async () => {
+test("closing a test host twice takes nothing from the one that has its number by then", async () => {
   const second = await startTestHost();
   await second.close();
   const heir = numbers.claim(second.number, { hostFolder: `${second.folder}-heir`, owner: ownProcess() });
@@ -77,7 +77,7 @@ test("a host that is closed twice takes nothing from the one that has its number
   }
 });
 
-test("a host that cannot be ended keeps its number", async () => {
+test("a test host that cannot be ended keeps its number", async () => {
   const claim = numbers.claim(101, { hostFolder: `${host.folder}-lasting`, owner: ownProcess() });
   const lasting = new Host({ number: NaN, folder: claim.hostFolder, layer: "" });
   await expect(numbers.giveBack(claim, () => lasting.park())).rejects.toThrow("«NaN» is no number");

@@ -90,14 +90,14 @@ describe("a field of a payload that is renamed in TypeScript only", () => {
   }, 120_000);
 
   it.each(payloadFields.map((field, index) => ({ ...field, index })))(
-    "is refused by the agent's schema: $step, $field",
+    "the agent's schema refuses a payload field that is renamed in TypeScript only: $step, $field",
     ({ path, index }) => {
       expect(before?.[index]).toContain(`${path.at(-1) ?? ""}${RENAMED} is unknown`);
     },
   );
 
   it.each(readFields.map((field, index) => ({ ...field, index })))(
-    "is missed by the agent when the schema has the new name: $step, $field",
+    "the agent misses a renamed payload field even if the schema has the new name: $step, $field",
     ({ path, index }) => {
       expect(after?.[index]).toBe(`KeyError: '${path.at(-1) ?? ""}'`);
     },
@@ -120,11 +120,11 @@ describe("a field of an answer that is renamed in Python only", () => {
   const test = () =>
     spawnSync(PYTHON, ["-B", "-m", "unittest", "tests.test_contract.Answers"], { cwd: copy, encoding: "utf8" });
 
-  it("is noticed by a test that passes without it", () => {
+  it("the test of the answers passes without a mutation", () => {
     expect(test().status).toBe(0);
   });
 
-  it.each([...names])("fails it: %s", (name) => {
+  it.each([...names])("the test of the answers fails if a field is renamed in Python only: %s", (name) => {
     const text = readFileSync(join(host, file), "utf8");
     const mutated = text.replaceAll(`"${name}"`, `"${name}${RENAMED}"`);
     expect(mutated).not.toBe(text);

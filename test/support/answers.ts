@@ -1,7 +1,7 @@
 import type { Answer } from "../../components/origin-host/answer.ts";
 import type { Payload } from "../../components/origin-host/payload.ts";
 
-/** Where tests without a host get a step's answer from. */
+/** A step's answer, for tests without a host. */
 const SAMPLES: Readonly<Record<string, (payload: never) => object>> = {
   firewall: (): Omit<Answer<"firewall">, Envelope> => ({
     change: 1,
@@ -14,7 +14,7 @@ const SAMPLES: Readonly<Record<string, (payload: never) => object>> = {
       hostname,
       fingerprint: "c".repeat(64),
       endsOn: "2027-11-23",
-      clientAuthorities: ["a".repeat(64)],
+      clientCas: ["a".repeat(64)],
     })),
   }),
   nginx: ({ sites }: Payload<"nginx">): Omit<Answer<"nginx">, Envelope> => ({

@@ -26,7 +26,7 @@ export default class ClosingLine implements Reporter {
       if (!done && count.failed === before) count.failed += 1;
     }
     if (count.passed === 0) process.exitCode = 1;
-    // Whatever vitest still has to say, the line stays the last one.
+    // Printed at exit, so that it is the last line whatever vitest still prints.
     process.once("exit", (code) => {
       const failed = code !== 0 && count.passed > 0 ? Math.max(1, count.failed) : count.failed;
       const skipped = count.skipped > 0 ? `, ${count.skipped.toString()} skipped` : "";

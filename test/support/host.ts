@@ -23,7 +23,7 @@ export const stepInput = (step: string, told: Told): string =>
 
 const REVISION = 7;
 
-/** What came of a step. */
+/** The result of a step. */
 export interface StepResult {
   code: number;
   /** What a person reads: its line, or why it failed. */
@@ -71,7 +71,7 @@ export class TestHost {
     return this.host.inside(["sh", "-c", command], options);
   }
 
-  /** What a unit has said, all of it: it can end before journald has taken its last words. `options` are journalctl's. */
+  /** A unit's whole log, after journald has written what a unit that just ended has printed. `options` are journalctl's. */
   public async journal(unit: string, options = ""): Promise<string> {
     return (await this.inside(`journalctl --sync; journalctl -q -o cat -u ${unit} ${options}`)).stdout;
   }
@@ -97,7 +97,7 @@ export class TestHost {
   }
 
   /**
-   * Removes the host and its networks, and keeps the number: as long as nobody else can have it, whatever bears it has been
+   * Removes the host and its networks, and keeps the number: nobody else can have it, so anything with it in its name was
    * left behind by this host.
    */
   public async takeDown(): Promise<void> {
@@ -113,7 +113,7 @@ export class TestHost {
 export interface TestHostOptions {
   /** Code name of the Debian that the host shall be. Default: whatever this machine is. */
   release?: string;
-  /** PEM file of an authority that the host shall trust. Default: none. */
+  /** PEM file of a CA for the host to trust. Default: none. */
   ca?: string;
 }
 

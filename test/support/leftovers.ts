@@ -5,7 +5,7 @@ import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { numbers } from "../../dev/sandbox/numbers.ts";
 
-/** Processes in whose environment a mark stands that no other process can have. */
+/** Processes with a mark in their environment that no other process can have. */
 export function processesWith(mark: string): number[] {
   return readdirSync("/proc")
     .map(Number)
@@ -19,7 +19,7 @@ export function processesWith(mark: string): number[] {
     });
 }
 
-/** Everything on this machine in whose name a text stands. */
+/** Everything on this machine with a text in its name. */
 function named(text: string): string[] {
   const mounts = readFileSync("/proc/mounts", "utf8").split("\n");
   const controlGroups = mounts.map((line) => line.split(" ")).filter(([, , type]) => type === "cgroup2");
@@ -33,14 +33,14 @@ function named(text: string): string[] {
   return everything.filter((line) => line.includes(text));
 }
 
-/** Everything that bears the folder of a sandbox, which no other sandbox ever has. */
+/** Everything with a sandbox's folder in its name, which no other sandbox ever has. */
 export const leftInFolder = (folder: string): string[] => [
   ...named(folder),
   ...processesWith(folder).map((pid) => `process ${pid}`),
 ];
 
 /**
- * Everything that bears a number.
+ * Everything with a number in its name.
  * @param hostFolder whose number it is: without its claim another sandbox could bear the number by now.
  */
 export function leftByNumber(number: number, hostFolder: string): string[] {

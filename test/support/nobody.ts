@@ -4,7 +4,7 @@ import { join } from "node:path";
 const PROJECT = join(import.meta.dirname, "../..");
 const NOBODY = "65534";
 
-/** Where the checkout is for a program that `asNobody` runs. */
+/** Path of the checkout for a program that `asNobody` runs. */
 export const NOBODYS_PROJECT = "/mnt";
 /** Node there. */
 export const NOBODYS_NODE = join(NOBODYS_PROJECT, "node_modules/node/bin/node");

@@ -4,7 +4,7 @@ import { PAYLOADS, type StepName } from "../../components/origin-host/payload.ts
 /** What a test tells a step: fields of its payload by name, those of its one site beside the rest, or `sites`. */
 export type Told = Readonly<Record<string, unknown>>;
 
-/** What most tests do not care about. */
+/** Fields that most tests do not care about. */
 const DEFAULTS: Told = {
   owner: "immich-access/test/zone/",
   after: "the step before",

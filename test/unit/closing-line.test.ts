@@ -1,4 +1,4 @@
-// The last line of a run and its exit status, which CI goes by, from vitest itself on small projects.
+// The last line of a run and its exit status, which CI uses, from vitest itself on small projects.
 import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -38,7 +38,7 @@ async function run(files: Record<string, string>, args: readonly string[] = [], 
 
 const PASSES = 'it("passes", () => {});';
 
-it("a run in which all tests pass ends with their number and 0", async () => {
+it("a run in which all tests pass ends with their number and status 0", async () => {
   expect(await run({ a: PASSES, b: PASSES })).toEqual({ lastLine: "2 passed, 0 failed", code: 0 });
 });
 
@@ -53,7 +53,7 @@ it("what fails in a test, in a file and outside all tests counts as failed", asy
   expect(await run(files)).toEqual({ lastLine: "4 passed, 4 failed, 1 skipped", code: 1 });
 });
 
-it("an error outside all tests alone makes a run fail", async () => {
+it("an error outside all tests makes a run fail", async () => {
   const rejects = 'it("passes", () => { void Promise.reject(new Error()); });';
   expect(await run({ rejects })).toEqual({ lastLine: "1 passed, 1 failed", code: 1 });
 });
@@ -66,7 +66,7 @@ it("a run in which no test ran has failed", async () => {
   expect(await run({ a: PASSES }, ["no-such-file"])).toEqual({ lastLine: "0 passed, 0 failed", code: 1 });
 });
 
-it("every file fails when what they all need cannot be set up or torn down", async () => {
+it("every file fails when the global set-up or tear-down fails", async () => {
   const refuses = 'export default () => { throw new Error("refuses"); };';
   expect(await run({ a: PASSES, b: PASSES }, [], refuses)).toEqual({ lastLine: "0 passed, 2 failed", code: 1 });
   const remains = 'export default () => () => { throw new Error("remains"); };';

@@ -22,7 +22,7 @@ test("the agent can read every payload that the program and its tools send", asy
 }, 60_000);
 
 describe("a payload that does not match its schema", () => {
-  it("is refused by the names of its fields, without their values", () => {
+  it("a payload that does not match its schema is refused by the names of its fields, without their values", () => {
     const payload = { owner: "secret-owner", hostname: "secret", site: "secret" } as never;
     expect(() => checkedPayload("site-remove", payload)).toThrow(
       /^the payload of the host's step site-remove does not/,
@@ -35,7 +35,7 @@ describe("a payload that does not match its schema", () => {
 describe("the output of a step", () => {
   const answer = { step: "site-remove", revision: 0, host: "home", removed: true };
 
-  it("is its last line, whatever login scripts have printed before", () => {
+  it("a step's answer is its last line, whatever login scripts have printed before", () => {
     const stdout = `Welcome to Debian!\n{"step":"other"}\n${JSON.stringify(answer)}\n`;
     expect(readAnswer("site-remove", stdout)).toEqual(answer);
   });
@@ -48,11 +48,11 @@ describe("the output of a step", () => {
     ["an answer with a field more", JSON.stringify({ ...answer, extra: 1 })],
     ["an answer before other lines", `${JSON.stringify(answer)}\nlogout\n`],
     ["a line that is cut off", JSON.stringify(answer).slice(0, -4)],
-  ])("is no answer if it is %s", (_what, stdout) => {
+  ])("a step's output is no answer if it is %s", (_what, stdout) => {
     expect(() => readAnswer("site-remove", stdout)).toThrow(NoAnswerError);
   });
 
-  it("has a schema for every step", () => {
+  it("every step has a schema for its answer", () => {
     expect(Object.keys(ANSWERS)).toEqual(STEPS);
   });
 });

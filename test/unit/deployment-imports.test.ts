@@ -32,21 +32,21 @@ describe.each(deployment)("in %s", (file) => {
     'export { x } from "./dev/bench/x.ts";',
     'await import("../dev/sandbox/x.ts");',
     "await import(`../${name}/x.ts`);",
-  ])("%s is refused", async (code) => {
+  ])(`the lint rule refuses in ${file}: %s`, async (code) => {
     expect(await messages(file, code)).toEqual([
       expect.stringContaining("A deployment imports nothing from dev/ or test/."),
     ]);
   });
 
   it.each(['import "./settings/index.ts";', 'import "../components/sandboxed.ts";', 'await import("@pulumi/pulumi");'])(
-    "%s is allowed",
+    `the lint rule allows in ${file}: %s`,
     async (code) => {
       expect(await messages(file, code)).toEqual([]);
     },
   );
 });
 
-it("tests and the sandbox import each other", async () => {
+it("the lint rule allows tests and the sandbox to import each other", async () => {
   expect(await messages("test/unit/deployment-imports.test.ts", 'import "../dev/sandbox/x.ts";')).toEqual([]);
   expect(await messages("dev/sandbox/api/app.ts", 'import "../../toolchain/index.ts";')).toEqual([]);
 });

@@ -1,4 +1,4 @@
-// What the tools for development say to `--help` and to what they do not understand. None of them begins to work.
+// How the tools for development answer `--help` and unknown words. None of them starts its work.
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { expect, it } from "vitest";
@@ -31,18 +31,18 @@ it.each(STRANGE)("npm run %s answers %s with what there is, and does nothing", (
   expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
 });
 
-it.each(STRANGE.map(([script]) => script))("npm run %s tells with --help how it is used", (script) => {
+it.each(STRANGE.map(([script]) => script))("npm run %s prints its usage with --help", (script) => {
   const { status, stdout, stderr } = run(script, "--help");
   expect(stdout).toMatch(/^usage: npm /);
   expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
 });
 
-it("an option that there is not gets the usage too", () => {
+it("an unknown option is answered with the usage", () => {
   const { status, stderr } = run("stop", "--nonsense");
   expect(stderr).toMatch(/^Unknown option '--nonsense'[^]*\n\nusage: npm stop\n/);
   expect(status).toBe(2);
 });
 
-it("npm run dev without a tool names them", () => {
+it("npm run dev without a tool names the tools", () => {
   expect(run("dev").stderr).toContain(`name a tool; there are ${TOOLS}`);
 });

@@ -1,4 +1,4 @@
-// Pages tell each fact once and link to it, so every link has to lead somewhere.
+// Pages state each fact once and link to it, so every link must work.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { expect, it } from "vitest";
@@ -6,7 +6,10 @@ import { expect, it } from "vitest";
 const project = join(import.meta.dirname, "../..");
 const pages = ["README.md", ...readdirSync(join(project, "docs")).map((name) => `docs/${name}`)];
 
-const read = (page: string) => readFileSync(join(project, page), "utf8").replace(/^ *```[^]*?^ *```$/gm, "");
+const text = (file: string) => readFileSync(join(project, file), "utf8");
+
+/** A page without its blocks of code. */
+const read = (page: string) => text(page).replace(/^ *```[^]*?^ *```$/gm, "");
 
 /** The anchors that GitHub gives to a page's headings. */
 const anchors = (page: string) =>
@@ -17,7 +20,7 @@ const anchors = (page: string) =>
       .replaceAll(" ", "-"),
   );
 
-it.each(pages)("links in %s lead to what there is", (page) => {
+it.each(pages)("the links in %s lead to existing pages and headings", (page) => {
   const links = [...read(page).matchAll(/\]\(([^)]+)\)/g)].flatMap(([, link = ""]) =>
     /^https?:/.test(link) ? [] : link,
   );
@@ -28,4 +31,14 @@ it.each(pages)("links in %s lead to what there is", (page) => {
     return anchor !== undefined && !anchors(target).includes(anchor);
   });
   expect(broken).toEqual([]);
+});
+
+it("an export of every secret is a file that only its owner reads, outside the checkout and ignored by git", () => {
+  const exports = pages
+    .flatMap((page) => text(page).split("\n"))
+    .filter((line) => /^ *\(?.*stack export .*--file/.test(line));
+  expect(exports.length).toBeGreaterThan(0);
+  for (const line of exports)
+    expect(line).toMatch(/\(umask 077 && npx pulumi stack export --show-secrets --file ~\/\S+\)/);
+  expect(text(".gitignore").split("\n")).toContain("stack*.json");
 });

@@ -1,9 +1,9 @@
-// The host agent's own unit tests, which are in Python: host/tests. Each is a test here, by its name there.
+// The host agent's own unit tests, which are in Python (host/tests). Each is one test here, with its name there.
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import { PYTHON } from "../support/python.ts";
 
 /** A line of host/tests/as_json.py. */
@@ -15,7 +15,7 @@ interface Outcome {
   skipped: string[];
 }
 
-/** They take a few seconds together, on a busy machine many. */
+/** All of them together take a few seconds, on a busy machine many. */
 const PATIENCE_MS = 120_000;
 
 const cwd = join(import.meta.dirname, "../../host");
@@ -38,7 +38,7 @@ beforeAll(async () => {
   [status] = (await once(python, "close")) as [number | null];
 }, PATIENCE_MS);
 
-/** What belongs to no single test: a class or a module that could not be set up or torn down, or an end of Python. */
+/** Problems of no single test: a class or module whose set-up or tear-down failed, or a failure of Python itself. */
 function problemsAround(): string {
   const around = [...outcomes.values()].filter(({ id }) => !ids.includes(id)).flatMap(({ problems }) => problems);
   return [...around, ...(status === 0 ? [] : [`Python ended with status ${String(status)}: ${stderr}`])].join("\n");
@@ -49,15 +49,9 @@ afterAll(() => {
   if (problems) expect.fail(problems);
 });
 
-/** `tests.test_files.Written` of `tests.test_files.Written.test_x`. */
-const classOf = (id: string) => id.slice(0, id.lastIndexOf("."));
-
-describe.each([...new Set(ids.map(classOf))])("%s", (name) => {
-  const methods = ids.filter((id) => classOf(id) === name).map((id) => id.slice(name.length + 1));
-  it.for(methods)("%s", (method, { skip }) => {
-    const outcome = outcomes.get(`${name}.${method}`);
-    if (!outcome) expect.fail(`this test did not run: ${problemsAround()}`);
-    if (outcome.skipped.length > 0) skip(outcome.skipped.join(", "));
-    if (outcome.problems.length > 0) expect.fail(outcome.problems.join("\n"));
-  });
+it.for(ids)("%s", (id, { skip }) => {
+  const outcome = outcomes.get(id);
+  if (!outcome) expect.fail(`this test did not run: ${problemsAround()}`);
+  if (outcome.skipped.length > 0) skip(outcome.skipped.join(", "));
+  if (outcome.problems.length > 0) expect.fail(outcome.problems.join("\n"));
 });

@@ -6,12 +6,12 @@ import { recordResources } from "./support/mocks.ts";
 const warn = vi.spyOn(pulumi.log, "warn").mockResolvedValue(undefined);
 afterEach(() => warn.mockClear());
 
-// A hook registers itself with the engine as soon as it is made.
+// A hook registers itself with the engine as soon as it is created.
 recordResources();
 
 const uploaded = { id: "certificate-1" } as pulumi.ResourceHookArgs;
 
-test("an upload is waited for until the certificate is in use", async () => {
+test("an uploaded certificate is waited for until it is in use", async () => {
   const answers = ["initializing", "pending_deployment", "active"];
   const asked: string[] = [];
   const hook = createActivationHook(
@@ -27,7 +27,7 @@ test("an upload is waited for until the certificate is in use", async () => {
   expect(warn).not.toHaveBeenCalled();
 });
 
-test("a certificate that never comes into use is told of and does not stop the deployment", async () => {
+test("a certificate that never comes into use causes a warning and does not stop the deployment", async () => {
   const hook = createActivationHook("never", () => Promise.resolve("pending_deployment"), { every: 1, patience: 20 });
   await hook.callback(uploaded);
   expect(warn).toHaveBeenCalledWith(expect.stringContaining("pending_deployment"));

@@ -36,8 +36,8 @@ async function found(type: string, inputs: object, id?: string): Promise<(string
 const accessType = (name: string) => `cloudflare:index/zeroTrustAccess${name}:ZeroTrustAccess${name}`;
 const allow = { name: "people", decision: "allow", include: [{ email: { email: "anna@example.com" } }] };
 
-describe("an orphan is", () => {
-  test("a service token of the name that no policy admits, but never the stack's own", async () => {
+describe("orphans", () => {
+  test("a service token of the name that no policy admits is an orphan, the stack's own never is", async () => {
     const name = "photos phone";
     const [own, used, orphan] = [
       await made(`${ACCESS}/service_tokens`, { name }),
@@ -50,14 +50,14 @@ describe("an orphan is", () => {
     expect(await found(accessType("ServiceToken"), { name }, own)).toEqual([orphan]);
   });
 
-  test("a policy that no application has", async () => {
+  test("a policy that no application has is an orphan", async () => {
     const [used, orphan] = [await made(`${ACCESS}/policies`, allow), await made(`${ACCESS}/policies`, allow)];
     const domain = "policy.home.localhost";
     await made(`${ACCESS}/apps`, { name: "policy", type: "self_hosted", domain, policies: [{ id: used }] });
     expect(await found(accessType("Policy"), { name: allow.name })).toEqual([orphan]);
   });
 
-  test("an identity provider of our name, while that of somebody else is theirs", async () => {
+  test("an identity provider of our name is an orphan, somebody else's is not", async () => {
     const wanted = { name: "One-time PIN (immich-access)", type: "onetimepin" };
     const theirs = await made(`${ACCESS}/identity_providers`, { ...wanted, name: "One-time PIN", config: {} });
     expect(await found(accessType("IdentityProvider"), wanted)).toEqual([]);
@@ -66,7 +66,7 @@ describe("an orphan is", () => {
     expect(await found(accessType("IdentityProvider"), wanted)).toEqual([orphan]);
   });
 
-  test("a DNS record that says that it is ours", async () => {
+  test("a DNS record that is marked as ours is an orphan", async () => {
     const wanted = { ...RECORD, comment: "Immich behind Cloudflare Access" };
     const theirs = await made(`${ZONE}/dns_records`, RECORD);
     expect(await found("cloudflare:index/dnsRecord:DnsRecord", wanted)).toEqual([]);
@@ -76,7 +76,7 @@ describe("an orphan is", () => {
     await fixture.call("DELETE", `${ZONE}/dns_records/${orphan}`);
   });
 
-  test("an application, but not while its host name is online and would lose its guard", async () => {
+  test("an application is an orphan, unless its host name is online and would lose its protection", async () => {
     const wanted = { name: "Immich photos", domain: SITE.hostname };
     const orphan = await made(`${ACCESS}/apps`, { ...wanted, type: "self_hosted" });
     expect(await found(accessType("Application"), wanted)).toEqual([orphan]);
@@ -85,7 +85,7 @@ describe("an orphan is", () => {
     await fixture.call("DELETE", `${ZONE}/dns_records/${record}`);
   });
 
-  test("an origin certificate for the installed one's key, but not the one before, nor one for another key", async () => {
+  test("an origin certificate for the installed one's key is an orphan, the one before and one for another key are not", async () => {
     const request = () =>
       execFileSync(
         "openssl",
@@ -108,7 +108,7 @@ describe("an orphan is", () => {
   });
 });
 
-describe("a rotation", () => {
+describe("rotations", () => {
   const rotated = (version: number, secret: string) =>
     requireNewSecret("photos", {
       newInputs: { name: "photos phone", clientSecretVersion: version, previousClientSecretExpiresAt: "2027-01-01" },
@@ -117,17 +117,17 @@ describe("a rotation", () => {
       oldOutputs: { clientSecret: pulumi.secret("before") },
     });
 
-  test("whose new secret was lost fails, and says which command makes another one", async () => {
+  test("a rotation whose new secret was lost fails, and says which command creates another one", async () => {
     await expect(rotated(2, "before")).rejects.toThrow("npm run rotate -- --device phone --site photos --force");
   });
 
-  test("that brought one goes through, as does an update without a rotation", async () => {
+  test("a rotation that returned a secret passes, as does an update without a rotation", async () => {
     await expect(rotated(2, "after")).resolves.toBeUndefined();
     await expect(rotated(1, "before")).resolves.toBeUndefined();
   });
 });
 
-test("what cannot be asked is an error without the token", async () => {
+test("a failed query for orphans is an error without the token", async () => {
   const elsewhere = openAccount(`http://127.0.0.1:${fixture.api.port}/client/v4`, "x".repeat(40));
   await expect(elsewhere.list("zones")).rejects.toThrow("GET zones?page=1&per_page=50: 401, Invalid API Token");
 });

@@ -5,14 +5,14 @@ import { find, RANGES, valueOf } from "./support/mocks.ts";
 import { asked, awaited, calls, ofType, payload, registered, request, run, site, STEPS } from "./support/program.ts";
 
 describe("the program", () => {
-  it("registers the same resources in a preview, where nothing is known yet", async () => {
+  it("the program registers the same resources in a preview, where nothing is known yet", async () => {
     await run();
     const normal = registered.map(({ type, name }) => `${type} ${name}`).sort();
     await run({}, true);
     expect(registered.map(({ type, name }) => `${type} ${name}`).sort()).toEqual(normal);
   });
 
-  it("attaches both policies to the application, the devices' first", async () => {
+  it("the program attaches both policies to the application, the devices' first", async () => {
     await run();
     expect(find(registered, site("access-application")).inputs["policies"]).toEqual([
       { id: site("access-devices-id"), precedence: 1 },
@@ -31,12 +31,12 @@ describe("the program", () => {
     });
   });
 
-  it("admits any service token only when told so", async () => {
+  it("the program admits any service token only if the setting says so", async () => {
     await run({ anyServiceToken: "true" });
     expect(find(registered, site("access-devices")).inputs["includes"]).toEqual([{ anyValidServiceToken: {} }]);
   });
 
-  it("leaves the Service Auth policy out when there are no devices", async () => {
+  it("the program leaves the Service Auth policy out if there are no devices", async () => {
     await run({ devices: "[]" });
     expect(registered.filter(({ name }) => name === site("access-devices"))).toEqual([]);
     expect(find(registered, site("access-application")).inputs["policies"]).toEqual([
@@ -44,13 +44,13 @@ describe("the program", () => {
     ]);
   });
 
-  it("applies the session's duration to the policy too, which would override it", async () => {
+  it("the program applies the session's duration to the policy too, which would override it", async () => {
     await run({ sessionDuration: "12h" });
     expect(find(registered, site("access-application")).inputs["sessionDuration"]).toBe("12h");
     expect(find(registered, site("access-people")).inputs["sessionDuration"]).toBe("12h");
   });
 
-  it("creates, adopts or leaves alone the login provider", async () => {
+  it("the program creates, adopts or leaves alone the login provider", async () => {
     await run();
     expect(find(registered, site("access-application")).inputs["allowedIdps"]).toEqual(["login-one-time-pin-id"]);
     const id = "699d98642c564d2e855e9661899b7252".replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
@@ -61,7 +61,7 @@ describe("the program", () => {
     expect(find(registered, site("access-application")).inputs).not.toHaveProperty("allowedIdps");
   });
 
-  it("rotates one device's secret", async () => {
+  it("the program rotates one device's secret", async () => {
     await run({ deviceRotations: '{"frame":{"secretVersion":2,"previousSecretExpiresAt":"2026-12-01T00:00:00Z"}}' });
     expect(find(registered, site("access-token-frame")).inputs).toMatchObject({
       clientSecretVersion: 2,
@@ -70,7 +70,7 @@ describe("the program", () => {
     expect(find(registered, site("access-token-annas-phone")).inputs).not.toHaveProperty("clientSecretVersion");
   });
 
-  it("declares a proxied record for each address", async () => {
+  it("the program declares a proxied record for each address", async () => {
     await run();
     expect(
       ofType("DnsRecord").map(({ inputs }) => [inputs["type"], inputs["content"], inputs["proxied"], inputs["ttl"]]),
@@ -80,7 +80,7 @@ describe("the program", () => {
     ]);
   });
 
-  it("sets Full (strict) and what has to hold with it", async () => {
+  it("the program sets Full (strict) and the zone settings that go with it", async () => {
     await run({ alwaysUseHttps: "false", minTlsVersion: "1.3" });
     expect(
       Object.fromEntries(ofType("ZoneSetting").map(({ inputs }) => [inputs["settingId"], inputs["value"]])),
@@ -93,7 +93,7 @@ describe("the program", () => {
     });
   });
 
-  it("changes nothing in place for another host name, so that the old one stays guarded until it is gone", async () => {
+  it("the program changes nothing in place for another host name, so the old one stays protected until it is deleted", async () => {
     await run();
     const before = registered;
     await run({ hostname: "album.example.com" });
@@ -102,7 +102,7 @@ describe("the program", () => {
     for (const { name, inputs } of kept.filter(({ name }) => !STEPS.includes(name))) {
       expect(inputs, name).toEqual(find(before, name).inputs);
     }
-    // A step leaves alone what it is not asked for.
+    // A step leaves alone what it is not told about.
     for (const step of STEPS) expect(payload(step)["sites"], step).toEqual([asked(step, "album.example.com")]);
     const guards = ["DnsRecord", "ZeroTrustAccessApplication", "Command"].flatMap(ofType);
     for (const { name } of guards.filter(({ name }) => !STEPS.includes(name))) {
@@ -110,7 +110,7 @@ describe("the program", () => {
     }
   });
 
-  it("names every child after its component", async () => {
+  it("the program names every child after its component", async () => {
     await run();
     for (const { type, name, parent } of registered.filter(({ parent }) => parent.includes("immich-access:index:"))) {
       expect(name.startsWith(`${parent.split("::").at(-1) ?? ""}-`), `${type} ${name}`).toBe(true);
@@ -119,7 +119,7 @@ describe("the program", () => {
 });
 
 describe("origin pulls", () => {
-  it("presents a leaf of our own authority for the host name", async () => {
+  it("origin pulls present a leaf of our own CA for the host name", async () => {
     await run();
     expect(find(registered, site("origin-pulls-hostname")).inputs["configs"]).toEqual([
       { hostname: "photos.example.com", certId: site("origin-pulls-certificate-id"), enabled: true },
@@ -133,23 +133,23 @@ describe("origin pulls", () => {
       algorithm: "RSA",
       rsaBits: 2048,
     });
-    expect(asked("certificates-command")).toMatchObject({ clientAuthority: "CA PEM" });
+    expect(asked("certificates-command")).toMatchObject({ clientCa: "CA PEM" });
   });
 
-  it("does so for the whole zone", async () => {
+  it("origin pulls present a leaf of our own CA for the whole zone", async () => {
     await run({ originPulls: "zone", originPullsKey: "ECDSA-P256" });
     expect(ofType("AuthenticatedOriginPullsCertificate")).toHaveLength(1);
     expect(find(registered, site("origin-pulls-zone")).inputs).toMatchObject({ enabled: true });
     expect(ofType("AuthenticatedOriginPulls")).toEqual([]);
   });
 
-  it("trusts Cloudflare's published authority in the shared mode", async () => {
+  it("origin pulls trust Cloudflare's published CA in the shared mode", async () => {
     await run({ originPulls: "shared" });
     expect(find(registered, site("origin-pulls-shared")).inputs).toMatchObject({
       settingId: "tls_client_auth",
       value: "on",
     });
-    const pem = asked("certificates-command")?.["clientAuthority"] as string;
+    const pem = asked("certificates-command")?.["clientCa"] as string;
     const der = Buffer.from(pem.replace(/-----[^-]+-----|\s/g, ""), "base64");
     expect(createHash("sha256").update(der).digest("hex")).toMatch(/^9a1ac2b4/);
     expect(ofType("SelfSignedCert")).toEqual([]);
@@ -157,7 +157,7 @@ describe("origin pulls", () => {
 });
 
 describe("the host's steps", () => {
-  it("carry secrets on standard input only, and as secrets", async () => {
+  it("the host's steps get secrets on standard input only, and as secrets", async () => {
     await run();
     const steps = ofType("Command");
     expect(new Set(steps.map(({ name }) => name))).toEqual(new Set([...STEPS, site("on-host-command")]));
@@ -173,7 +173,7 @@ describe("the host's steps", () => {
     }
   });
 
-  it("pass what each needs", async () => {
+  it("the host's steps get what each needs", async () => {
     await run();
     expect(payload("firewall-command")).toEqual({
       ranges: { ipv4: ["103.21.244.0/22", "198.41.128.0/17"], ipv6: ["2400:cb00::/32"] },
@@ -190,7 +190,7 @@ describe("the host's steps", () => {
           hostname: "photos.example.com",
           certificate: "ORIGIN PEM",
           privateKey: "KEY PEM",
-          clientAuthority: "CA PEM",
+          clientCa: "CA PEM",
         },
       ],
     });
@@ -206,13 +206,13 @@ describe("the host's steps", () => {
     });
   });
 
-  it("undo on the host only what a site has there, and the firewall", async () => {
+  it("the host's steps undo on deletion only what a site has there, and the firewall", async () => {
     await run();
     const undone = ofType("Command").filter(({ inputs }) => inputs["delete"] !== undefined);
     expect(undone.map(({ name }) => name).sort()).toEqual(["firewall-command", site("on-host-command")]);
     const place = find(registered, site("on-host-command")).inputs;
     expect([place["create"], place["update"]]).toEqual([undefined, undefined]);
-    // It takes the site off the host after what leads visitors there, and before what keeps them away.
+    // It removes the site from the host after the DNS records, and before Access.
     expect(awaited("nginx-command")).toContain(site("on-host-command"));
     const guards = [site("access-application"), site("origin-pulls-hostname"), "certificates-command"];
     for (const guard of [...guards, "firewall-command"]) {
@@ -220,12 +220,12 @@ describe("the host's steps", () => {
     }
   });
 
-  it("leave the token check out when told so", async () => {
+  it("the host's steps leave the token check out if the setting says so", async () => {
     await run({ originJwtCheck: "false", teamDomain: "" });
     expect(asked("nginx-command")).toMatchObject({ audience: null });
   });
 
-  it("run again when the host's revision is another", async () => {
+  it("the host's steps run again if the host's revision changes", async () => {
     await run({ hostRevision: "7" });
     for (const { inputs } of ofType("Command")) {
       expect(request({ inputs })).toMatchObject({ revision: 7 });
@@ -233,29 +233,29 @@ describe("the host's steps", () => {
     }
   });
 
-  it("ask for no Docker check when Immich runs elsewhere", async () => {
+  it("the host's steps ask for no Docker check when Immich runs elsewhere", async () => {
     await run({ immichUpstream: "192.168.1.7:2283" });
     expect(asked("firewall-command")).toMatchObject({ upstreamPort: null });
   });
 });
 
 describe("the network", () => {
-  it("is asked for the ranges only", async () => {
+  it("the program asks the network for the ranges only", async () => {
     await run();
     expect(calls).toEqual(["cloudflare:index/getIpRanges:getIpRanges"]);
     expect(RANGES.ipv4Cidrs).toHaveLength(2);
   });
 
-  it("is not asked at all when the ranges are pinned", async () => {
+  it("the program asks the network for nothing if the ranges are pinned", async () => {
     await run({ ipRanges: '["173.245.48.0/20","2400:cb00::/32"]' });
     expect(calls).toEqual([]);
     expect(payload("firewall-command")["ranges"]).toEqual({ ipv4: ["173.245.48.0/20"], ipv6: ["2400:cb00::/32"] });
   });
 });
 
-it("exports what a person needs, secrets as secrets", async () => {
+it("the program exports what a person needs, secrets as secrets", async () => {
   const program = await run();
-  expect(program.url).toBe("https://photos.example.com");
+  expect(await valueOf(program.url)).toBe("https://photos.example.com");
   expect(await pulumi.isSecret(program.devices)).toBe(true);
   expect((await valueOf(program.devices))["frame"]).toMatchObject({
     clientId: "0123.access",

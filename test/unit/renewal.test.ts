@@ -7,7 +7,7 @@ import { ORIGIN_CA_VALIDITIES } from "../../settings/durations.ts";
 const DAY = 24 * 3600 * 1000;
 
 describe("renewalPeriod", () => {
-  it("renews every certificate before its lead time is over, whenever it was made", () => {
+  it("every certificate is renewed before its lead time is over, whenever it was created", () => {
     fc.assert(
       fc.property(
         fc.constantFrom(...ORIGIN_CA_VALIDITIES),
@@ -20,14 +20,14 @@ describe("renewalPeriod", () => {
     );
   });
 
-  it("stays the same from one up to the next", () => {
+  it("the renewal period stays the same from one up to the next", () => {
     const now = new Date("2026-11-24T00:00:00Z");
     const period = renewalPeriod(now, 365);
     const minutes = [1, 60, 600].map((count) => new Date(now.getTime() + count * 60_000));
     expect(minutes.map((time) => renewalPeriod(time, 365))).toEqual([period, period, period]);
   });
 
-  it("leaves certificates of a week or a month a life worth having", () => {
+  it("certificates of a week or a month are not renewed too early", () => {
     expect(renewalLeadDays(7)).toBe(3);
     expect(renewalLeadDays(30)).toBe(15);
     expect(renewalLeadDays(365)).toBe(30);
@@ -35,7 +35,7 @@ describe("renewalPeriod", () => {
   });
 });
 
-it("reads the Origin CA's times", () => {
+it("the times of the Origin CA are parsed", () => {
   expect(toRfc3339("2027-11-23 00:00:00 +0000 UTC")).toBe("2027-11-23T00:00:00Z");
   expect(toRfc3339("2027-11-23T00:00:00Z")).toBe("2027-11-23T00:00:00Z");
 });

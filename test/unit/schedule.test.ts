@@ -5,7 +5,7 @@ import { createVitest } from "vitest/node";
 
 const project = join(import.meta.dirname, "../..");
 
-it("the files that take longest begin first, after the unit tests", async () => {
+it("the slowest test files begin first, after the unit tests", async () => {
   const vitest = await createVitest({ root: project, watch: false, reporters: [] });
   try {
     const Sequencer = vitest.config.sequence.sequencer;

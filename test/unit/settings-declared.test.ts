@@ -32,7 +32,7 @@ it("Pulumi.yaml and settings/schema.ts have the same settings", () => {
   expect(missing).toEqual([]);
 });
 
-it("a setting has one type", () => {
+it("each setting has one type", () => {
   const types = Object.fromEntries(keys.map((key) => [key, settingType(key)]));
   expect(types).toEqual(Object.fromEntries(Object.entries(declared).map(([key, { type }]) => [key, type])));
 });
@@ -69,7 +69,7 @@ it("each setting has a fix that names it", () => {
   expect(keys.filter((key) => !named(key).test(settingFix(key)))).toEqual([]);
 });
 
-it("a fix that nobody has to fill in sets what passes the check", () => {
+it("a fix without a placeholder sets a value that passes the check", () => {
   const typed = keys.flatMap((key) => command(key) ?? []);
   expect(typed.length).toBeGreaterThan(20);
   const refused = typed
@@ -82,7 +82,7 @@ it("a fix that nobody has to fill in sets what passes the check", () => {
 });
 
 it.each(["moreSites", "moreHosts"] as const)(
-  "%s: the description names what one of them has, and defaults are the main one's",
+  "%s: the description lists its settings, and the defaults are the main site's or host's",
   (key) => {
     const { description = "", default: none } = declared[key] ?? {};
     expect(none).toEqual([]);

@@ -27,7 +27,7 @@ const ROTATED = { frame: { secretVersion: 2, previousSecretExpiresAt: "2026-12-0
 const FIFTY = Array.from({ length: 50 }, (_, index) => `device-${index.toString()}`);
 
 describe("loadSettings", () => {
-  it("takes a good configuration and keeps its secrets secret", async () => {
+  it("settings: a good configuration is accepted and its secrets stay secret", async () => {
     configure();
     const settings = loadSettings();
     expect(settings.devices).toEqual(["annas-phone", "frame"]);
@@ -38,7 +38,7 @@ describe("loadSettings", () => {
     expect(await valueOf(settings.apiToken)).toBe(API_TOKEN);
   });
 
-  it("reports every problem at once, each with its fix", () => {
+  it("settings: every problem is reported at once, each with its fix", () => {
     const text = problemsWith({
       hostname: "Photos",
       zoneId: "",
@@ -99,7 +99,7 @@ describe("loadSettings", () => {
     ["publicShareUpstream", "3000", /must be address:port, like 127\.0\.0\.1:3000/],
     ["confirmSeconds", "5", /between 30 and 600/],
     ["hostRevision", "-1", /between 0 and 1000000/],
-  ])("refuses %s = %s", (key, value, message) => {
+  ])("settings: %s = %s is refused", (key, value, message) => {
     expect(problemsWith({ [key]: value })).toMatch(message);
   });
 
@@ -112,7 +112,7 @@ describe("loadSettings", () => {
     ["127.0.0.1:2283", "[::ffff:127.0.0.1]:2283"],
     ["[fd00::7]:2283", "[FD00:0::7]:2283"],
     ["immich.lan:2283", "immich.lan:2283"],
-  ])("refuses public shares of Immich itself: %s is %s", (immichUpstream, publicShareUpstream) => {
+  ])("settings: public shares of Immich itself are refused: %s is %s", (immichUpstream, publicShareUpstream) => {
     const upstreams = { immichUpstream, publicShareUpstream };
     expect(problemsWith({ ...upstreams, publicShareHostname: "shares.example.com" })).toMatch(
       /publicShareUpstream is Immich itself .*\n    pulumi config set publicShareUpstream 127\.0\.0\.1:3000/,
@@ -120,7 +120,7 @@ describe("loadSettings", () => {
     expect(problemsWith(upstreams)).toBe("");
   });
 
-  it("takes public shares beside Immich, under a name that is not for SSH", () => {
+  it("settings: public shares beside Immich are accepted, under a name that is not for SSH", () => {
     const shares = { publicShareHostname: "shares.example.com" };
     expect(problemsWith(shares)).toBe("");
     expect(problemsWith({ ...shares, publicShareUpstream: "192.168.1.7:2283" })).toBe("");
@@ -157,11 +157,11 @@ describe("loadSettings", () => {
       /moreHosts\.0 has sshPrivateKey, which is not a setting of a host/,
       [{ ...SECOND, sshPrivateKey: "another" }],
     ],
-  ])("judges each of %s: %s", (key, message, value) => {
+  ])("settings: an entry of %s is refused: %s", (key, message, value) => {
     expect(problemsWith({ [key]: typeof value === "string" ? value : JSON.stringify(value) })).toMatch(message);
   });
 
-  it("takes further sites and hosts, and fills in what they leave out", () => {
+  it("settings: further sites and hosts are accepted, with defaults for what they omit", () => {
     expect(problemsWith({ moreSites: JSON.stringify([ALBUM]), moreHosts: JSON.stringify([SECOND]) })).toBe("");
     configure({ moreSites: JSON.stringify([ALBUM]), moreHosts: JSON.stringify([SECOND]) });
     const { moreSites, moreHosts } = loadSettings();
@@ -169,7 +169,7 @@ describe("loadSettings", () => {
     expect(moreHosts).toEqual([{ ...SECOND, sshPort: 22, sshUser: "root", immichUpstream: "127.0.0.1:2283" }]);
   });
 
-  it("refuses public shares of a further site's Immich, or of a further host's, or under a further site's name", () => {
+  it("settings: public shares of a further site's Immich, or of a further host's, or under a further site's name are refused", () => {
     const shares = { publicShareHostname: "shares.example.com", publicShareUpstream: "127.0.0.1:2284" };
     const host = { ...SECOND, immichUpstream: "127.0.0.1:2284" };
     const isImmich = /publicShareUpstream is Immich itself/;
@@ -185,7 +185,7 @@ describe("loadSettings", () => {
     expect(problemsWith(elsewhere) + problemsWith({ dockerPublishedPort: "drop" })).toBe("");
   });
 
-  it("refuses certificates that would outlive the Origin CA", () => {
+  it("settings: certificates that would outlive the Origin CA are refused", () => {
     const late = new Date("2028-12-01T00:00:00Z").getTime();
     const now = Date.now;
     Date.now = () => late;
@@ -199,7 +199,7 @@ describe("loadSettings", () => {
     }
   });
 
-  it("never repeats a secret's value", () => {
+  it("settings: a problem never repeats a secret's value", () => {
     const text = problemsWith({ apiToken: "SECRET-token", sshPrivateKey: "SECRET-key", hostname: "" });
     expect(text).toContain("has 3 problems");
     expect(text).not.toContain("SECRET");
@@ -215,7 +215,7 @@ describe("normaliseHostKey", () => {
     ["a hashed known_hosts line", `|1|c2FsdA==|aGFzaA== ${HOST_KEY}`],
     ["a line with a port", `[host]:2222 ${HOST_KEY}`],
     ["ssh-keyscan's whole output", `# host:22 SSH-2.0-OpenSSH_9.2\nhost ssh-rsa AAAAB3\nhost ${HOST_KEY}\n`],
-  ])("takes %s", (_, text) => {
+  ])("an SSH host key is accepted from %s", (_, text) => {
     expect(normaliseHostKey(text)).toEqual({ line: HOST_KEY });
   });
 
@@ -226,17 +226,17 @@ describe("normaliseHostKey", () => {
     [`@cert-authority * ${HOST_KEY}`, /not a public key line/],
     [`ecdsa-sha2-nistp256 ${blob}`, /damaged/],
     ["ssh-ed25519 AAAA", /damaged/],
-  ])("refuses %j", (text, problem) => {
+  ])("an SSH host key is refused: %j", (text, problem) => {
     expect(normaliseHostKey(text).problem).toMatch(problem);
   });
 });
 
 describe("privateKeyProblem", () => {
-  it("takes a key without a passphrase", () => {
+  it("an SSH key without a passphrase is accepted", () => {
     expect(privateKeyProblem(PRIVATE_KEY)).toBeUndefined();
   });
 
-  it("refuses a key with a passphrase, in both formats", () => {
+  it("an SSH key with a passphrase is refused, in both formats", () => {
     const { privateKey } = generateKeyPairSync("ed25519", {
       privateKeyEncoding: { format: "pem", type: "pkcs8", cipher: "aes-256-cbc", passphrase: "x" },
       publicKeyEncoding: { format: "pem", type: "spki" },
@@ -251,14 +251,14 @@ describe("privateKeyProblem", () => {
     expect(privateKeyProblem(openssh)).toContain("passphrase");
   });
 
-  it("recognises a key that lost its line breaks or its end", () => {
+  it("an SSH key that lost its line breaks or its end is recognised", () => {
     expect(privateKeyProblem(PRIVATE_KEY.replaceAll("\n", " "))).toContain("line breaks");
     expect(privateKeyProblem(PRIVATE_KEY.slice(0, 90))).toContain("cut off");
   });
 });
 
 describe("network", () => {
-  it("knows addresses that Cloudflare cannot reach", () => {
+  it("addresses that Cloudflare cannot reach are recognised", () => {
     expect(unreachableReason("198.51.100.10")).toBeUndefined();
     expect(unreachableReason("2606:4700::1")).toBeUndefined();
     for (const address of ["10.0.0.1", "127.0.0.1", "169.254.1.1", "fd00::1", "fe80::1", "::1", "::ffff:10.0.0.1"]) {
@@ -267,7 +267,7 @@ describe("network", () => {
   });
 
   // Which values are taken is in host/tests/values.json.
-  it("says why a range is refused", () => {
+  it("a refused range comes with the reason", () => {
     expect(rangeProblem("1.2.3.4")).toBe("is not an address range like 173.245.48.0/20");
     expect(rangeProblem("8.0.0.0/7")).toBe("is wider than /8, far more than Cloudflare has");
     expect(rangeProblem("2400:cb00::1/32")).toMatch(/^has bits set behind the first 32, /);
@@ -275,13 +275,13 @@ describe("network", () => {
     expect(rangeProblem("2001:db8::/32")).toBe("overlaps 2001:db8::/32, for documentation");
   });
 
-  it("parses endpoints", () => {
+  it("endpoints are parsed", () => {
     expect(parseEndpoint("127.0.0.1:2283")).toEqual({ host: "127.0.0.1", port: 2283 });
     expect(parseEndpoint("[::1]:2283")).toEqual({ host: "::1", port: 2283 });
     expect(parseEndpoint("immich.lan:80")).toEqual({ host: "immich.lan", port: 80 });
   });
 
-  it("knows all ways to name the machine itself", () => {
+  it("all ways to name the machine itself are recognised", () => {
     for (const host of ["127.0.0.1", "127.3.2.1", "0.0.0.0", "localhost", "[::1]", "[::]", "[::ffff:127.0.0.1]"]) {
       expect(ownPort(`${host}:2283`), host).toBe(2283);
     }
@@ -291,7 +291,7 @@ describe("network", () => {
   });
 });
 
-it("reads durations", () => {
+it("durations are parsed", () => {
   expect(durationSeconds("1h30m")).toBe(5400);
   expect(durationSeconds("8760h")).toBe(31_536_000);
   expect(durationSeconds("24")).toBeUndefined();

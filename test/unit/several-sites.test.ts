@@ -29,7 +29,7 @@ describe("more sites", () => {
   const MORE = { moreSites: JSON.stringify([ALBUM]) };
   const album = (part: string) => `album.example.com-${part}`;
 
-  it("have all that a site has, under their own name, and change nothing of the main one", async () => {
+  it("more sites have all that a site has, under their own name, and change nothing of the main one", async () => {
     await run();
     const before = registered;
     await run(MORE);
@@ -46,7 +46,7 @@ describe("more sites", () => {
     expect(registered.length - kept.length).toBe(own(registered, album("")).length);
   });
 
-  it("are for their own people and devices", async () => {
+  it("more sites admit their own people and devices", async () => {
     await run(MORE);
     expect(find(registered, album("access-people")).inputs["includes"]).toEqual([
       { email: { email: "bert@example.com" } },
@@ -57,7 +57,7 @@ describe("more sites", () => {
     expect(find(registered, album("access-application")).inputs["domain"]).toBe(ALBUM.hostname);
   });
 
-  it("are put on the host by the same steps", async () => {
+  it("more sites are put on the host by the same steps", async () => {
     await run(MORE);
     const deleting = [site("on-host-command"), album("on-host-command")];
     expect(
@@ -73,7 +73,7 @@ describe("more sites", () => {
     expect(asked("nginx-command", ALBUM.hostname)).toMatchObject({ upstream: "127.0.0.1:2284", audience: "AUDIENCE" });
   });
 
-  it("go online when every site is guarded", async () => {
+  it("more sites go online when every site is protected", async () => {
     for (const changes of [MORE, { ...MORE, originJwtCheck: "false" }]) {
       await run(changes);
       const applications = [site("access-application"), album("access-application")];
@@ -84,13 +84,13 @@ describe("more sites", () => {
     }
   });
 
-  it("go alone in the reverse order", async () => {
+  it("more sites are deleted alone in the reverse order", async () => {
     await run(MORE);
     const order = ["origin-pulls-hostname", "access-application", "on-host-command", "dns-a-203-0-113-10"].map(album);
     expectChain(order, (name) => name.startsWith(ALBUM.hostname));
   });
 
-  it("are told of apart, secrets as secrets", async () => {
+  it("more sites have outputs of their own, secrets as secrets", async () => {
     const { url, moreSites } = await run(MORE);
     expect(url).toBe("https://photos.example.com");
     expect(Object.keys(moreSites)).toEqual([ALBUM.hostname]);
@@ -112,7 +112,7 @@ describe("more hosts", () => {
   const MORE = { moreHosts: JSON.stringify([SECOND]) };
   const second = (part: string) => `203.0.113.20-${part}`;
 
-  it("serve the site like the main one, each with an Immich of its own", async () => {
+  it("more hosts serve the site like the main one, each with an Immich of its own", async () => {
     await run();
     const before = registered;
     await run(MORE);
@@ -132,7 +132,7 @@ describe("more hosts", () => {
     expect(asked("nginx-command")).toMatchObject({ upstream: "127.0.0.1:2283" });
   });
 
-  it("get a record for each of their addresses, after all hosts are ready", async () => {
+  it("more hosts get a record for each of their addresses, after all hosts are ready", async () => {
     await run(MORE);
     const records = ofType("DnsRecord");
     expect(records.map(({ inputs }) => inputs["content"])).toEqual(["203.0.113.10", "2001:db8::10", "203.0.113.20"]);
@@ -141,7 +141,7 @@ describe("more hosts", () => {
     }
   });
 
-  it("go alone in the reverse order, also with public shares on them", async () => {
+  it("more hosts are deleted alone in the reverse order, also with public shares on them", async () => {
     await run({ ...MORE, originJwtCheck: "false", publicShareHostname: "shares.example.com" });
     for (const part of [site, (name: string) => `shares.example.com-${name}`]) {
       const order = [second("firewall-command"), part(second("on-host-command")), part("dns-a-203-0-113-20")];
@@ -149,7 +149,7 @@ describe("more hosts", () => {
     }
   });
 
-  it("are one by one given their certificates, before any of them is asked for Cloudflare's", async () => {
+  it("more hosts get their certificates one after the other, before any of them gets Cloudflare's client certificate", async () => {
     await run(MORE);
     expect(awaited(second("certificates-command"))).toContain("certificates-command");
     expect(awaited(site("origin-pulls-hostname"))).toContain(second("certificates-command"));
@@ -163,13 +163,13 @@ describe("public shares", () => {
   const SHARES = { publicShareHostname: "shares.example.com", publicShareUpstream: "127.0.0.1:3001" };
   const shares = (part: string) => `shares.example.com-${part}`;
 
-  it("are not there unless they have a host name", async () => {
+  it("public shares are not declared without a host name", async () => {
     const program = await run();
     expect(registered.filter(({ type, name }) => /share/i.test(type + name))).toEqual([]);
     expect(Object.keys(program)).not.toContain("publicShareUrl");
   });
 
-  it("add a site with its name in all that belongs to it, and change nothing of the main one", async () => {
+  it("public shares add a site with its name in all its resources, and change nothing of the main one", async () => {
     await run();
     const before = registered;
     const program = await run(SHARES);
@@ -199,7 +199,7 @@ describe("public shares", () => {
     });
   });
 
-  it("get their records after the main site's guard, and after all else of their own", async () => {
+  it("public shares get their records after the main site is protected, and after all else of their own", async () => {
     for (const changes of [SHARES, { ...SHARES, originJwtCheck: "false" }]) {
       await run(changes);
       const order = [
@@ -221,12 +221,12 @@ describe("public shares", () => {
     }
   });
 
-  it("are covered by the origin pulls of the whole zone where those are on", async () => {
+  it("public shares are covered by origin pulls for the whole zone", async () => {
     for (const originPulls of ["zone", "shared"]) {
       await run({ ...SHARES, originPulls });
       expect(registered.filter(({ name }) => name.startsWith(shares("origin-pulls")))).toEqual([]);
       const name = "certificates-command";
-      expect(asked(name, "shares.example.com")?.["clientAuthority"]).toBe(asked(name)?.["clientAuthority"]);
+      expect(asked(name, "shares.example.com")?.["clientCa"]).toBe(asked(name)?.["clientCa"]);
     }
   });
 });

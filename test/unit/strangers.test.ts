@@ -1,4 +1,4 @@
-// What the strangers of the end-to-end tests take for an answer of Immich itself.
+// Which answers the strangers of the end-to-end tests recognise as Immich's.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -29,14 +29,14 @@ async function told(status: number, headers: http.OutgoingHttpHeaders, body: str
   return attempts.map(({ answer }) => answer);
 }
 
-test("an answer of Immich is one", async () => {
+test("the strangers' check recognises an answer of Immich", async () => {
   expect(await told(200, {}, '{"res":"pong"}')).toEqual(["pong"]);
 });
 
-test("a redirect to the login is none, whatever letters its token has", async () => {
+test("the strangers' check does not mistake a redirect to the login for Immich, whatever its token contains", async () => {
   expect(await told(302, { location: LOGIN }, `<a href="${LOGIN}">Found</a>`)).toEqual(["302"]);
 });
 
-test("a page without Immich's answer is none", async () => {
+test("the strangers' check does not mistake a page without Immich's answer for Immich", async () => {
   expect(await told(200, { "set-cookie": "session=pong" }, "<p>Log in</p>")).toEqual(["200"]);
 });

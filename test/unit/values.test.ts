@@ -1,5 +1,5 @@
 // The settings and the agent on the host check the same kinds of values, each in its own language. A value that the
-// settings take and the host refuses would end an `up` halfway.
+// settings accept and the host refuses would end an `up` halfway.
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -20,7 +20,7 @@ const TABLE = JSON.parse(readFileSync(join(host, "tests/values.json"), "utf8")) 
 const range = (isIpv6: boolean) => (value: string) =>
   rangeProblem(value) === undefined && value.includes(":") === isIpv6;
 
-/** Whether the settings take a value. */
+/** Whether the settings accept a value. */
 const JUDGES: Readonly<Record<Kind, (value: string) => boolean>> = {
   hostname: (value) => isHostname(value, 2),
   endpoint: (value) => parseEndpoint(value) !== undefined,
@@ -32,11 +32,11 @@ const JUDGES: Readonly<Record<Kind, (value: string) => boolean>> = {
 const kinds = Object.keys(JUDGES) as Kind[];
 
 describe.each(kinds)("%s", (kind) => {
-  it.each(TABLE[kind].accepted)("takes %j", (value) => {
+  it.each(TABLE[kind].accepted)(`settings: a value of the kind ${kind} is accepted: %j`, (value) => {
     expect(JUDGES[kind](value as string)).toBe(true);
   });
 
-  it.each(TABLE[kind].refused)("refuses %j", (value) => {
+  it.each(TABLE[kind].refused)(`settings: a value of the kind ${kind} is refused: %j`, (value) => {
     expect(JUDGES[kind](value as string)).toBe(false);
   });
 });
@@ -72,7 +72,7 @@ const ranges4 = fc.tuple(fc.nat({ max: 2 ** 32 - 1 }), fc.nat({ max: 32 })).map(
   return `${ipv4(Math.floor(address / size) * size)}/${prefix.toString()}`;
 });
 
-/** The blocks that are off the internet, and what lies beside them. */
+/** The blocks that are not on the internet, and their neighbours. */
 const blocks4 = fc
   .tuple(
     fc.constantFrom(...TABLE.range4.refused.map(String).filter((text) => /^(\d+\.){3}\d+\/\d+$/.test(text))),
@@ -137,7 +137,7 @@ it("settings and host agree on values near the border", { timeout: 30_000 + 10 *
     settings: JUDGES[kind](value as string),
     host: verdicts[place],
   }));
-  // Values of which one side took all or none would tell nothing.
+  // The comparison means something only if some values are accepted and some refused.
   for (const kind of kinds) {
     const taken = judged.filter((one) => one.kind === kind && one.settings).length;
     expect(taken, `${kind}, seed ${seed.toString()}`).toBeGreaterThan(COUNT / 20);

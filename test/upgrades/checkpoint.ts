@@ -11,7 +11,7 @@ export const folderOf = (version: string): string => join(CHECKPOINTS, version);
 /** Encrypts their secrets, which opened a sandbox that is gone: searches for leaked keys shall not find them. */
 export const PASSPHRASE = "upgrades";
 
-/** Stands for the address of the API, for which a test puts its own. */
+/** Placeholder for the API's address, which a test replaces by its own. */
 export const API_URL = "https://api.cloudflare.invalid/client/v4";
 
 /** A resource in a state. */

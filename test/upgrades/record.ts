@@ -92,9 +92,9 @@ async function record(world: World, settings: Settings, clean: (text: string) =>
 
 const usage = `usage: node dev/commands/bootstrap.mjs test/upgrades/record.ts VERSION
 
-Keeps the program of the checked-out commit, deploys it on the hosts of a sandbox of its own, and keeps the states that
-come of it, all under test/upgrades/checkpoints/VERSION/. Run it as root at a release, on the commit that gives
-package.json its new version, and commit what it writes. It takes about five minutes.`;
+Deploys the program of this checkout on the hosts of its own sandbox, and saves the program and the resulting states under
+test/upgrades/checkpoints/VERSION/. Run it as root at a release, on the commit that gives package.json its new version, and
+commit what it writes. It takes about five minutes.`;
 
 await command({ usage, words: { what: "version" } }, async ([version = "", ...others]) => {
   if (!/^\d+\.\d+\.\d+$/.test(version) || others.length > 0) throw new UsageError("name one version, such as 0.2.0");

@@ -14,7 +14,7 @@ import { programs, useProgram } from "./program.ts";
 
 let deployment: Deployment;
 let api: Server;
-/** What a preview has asked Cloudflare's API, which it has no reason to. */
+/** Requests of a preview to Cloudflare's API; there should be none. */
 let asked: string[];
 
 beforeAll(async () => {

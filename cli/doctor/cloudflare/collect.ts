@@ -126,7 +126,7 @@ async function hostnameFindings(
       ? []
       : group(PULLS, async () => {
           const pulls = await readPulls(api, zone, settings);
-          const cas = await onHosts("clientAuthority");
+          const cas = await onHosts("clientCa");
           return cas.length === 0
             ? originPullsFindings(pulls, undefined, wanted)
             : findingsOnEachHost(cas, (ca) => originPullsFindings(pulls, ca, wanted));
@@ -189,7 +189,7 @@ async function tokenFinding(api: ApiReader, account: string, now: Date): Promise
       ? failed(API, "Cloudflare does not accept it")
       : failed(
           API,
-          `the API cannot be asked: ${error.message}`,
+          `the API request failed: ${error.message}`,
           "look at the network and at https://www.cloudflarestatus.com",
           "unknown",
         );

@@ -23,7 +23,7 @@ const refuse = (visit: Visit, app: AccessApp, status: 401 | 403): Verdict => ({
 });
 
 /**
- * Cloudflare Access: guards the host names that have an application, by its policies, and logs people in. As at
+ * Cloudflare Access: protects the host names that have an application, by its policies, and logs people in. As at
  * Cloudflare, a name without an application is open to everyone.
  */
 export class Access {
@@ -31,7 +31,7 @@ export class Access {
   readonly #endpoints: AppEndpoints;
   readonly #team: TeamDomain;
 
-  /** @param feed for what must outlive the edge or reach a mailbox. */
+  /** @param feed receives what must survive a restart of the edge, and the mails. */
   constructor(feed: Feed) {
     const handovers: Handovers = new Expiring(HANDOVER_MS);
     this.#sessions = new Sessions(feed);
@@ -67,7 +67,7 @@ export class Access {
     const visitor = { address: visit.address, token };
     const policy = withoutLogin(state, app, visitor);
     if (policy?.decision === "bypass") return { pass: true };
-    // In strict mode, a request with credentials stands and falls with them: no cookie and no login can help it.
+    // In strict mode, wrong credentials are refused even beside a valid cookie, and without a redirect to the login.
     const strict = organization.strict_service_token_auth && credentials !== "none";
     if (strict && token === undefined) return refuse(visit, app, 401);
     if (policy !== undefined) return this.#admitService(app, organization, policy, token);
@@ -80,7 +80,7 @@ export class Access {
     const refused = app.service_auth_401_redirect && hasPolicy(state, app, "non_identity");
     if (refused && (credentials !== "none" || !login)) return refuse(visit, app, 401);
     if (!login) return refuse(visit, app, 403);
-    // A page's script cannot follow a redirect to another site; it asks for a status that it can act on.
+    // A script cannot follow a redirect to another site, so it gets a status instead.
     if (visit.request.headers["x-requested-with"] === "XMLHttpRequest") return refuse(visit, app, 401);
     return { pass: false, answer: await this.#toLogin(visit, app, organization) };
   }

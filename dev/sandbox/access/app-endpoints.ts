@@ -16,7 +16,7 @@ import { queryOf, type Visit } from "./visit.ts";
 export interface Handover {
   host: string;
   aud: string;
-  /** Path and query that the visitor asked for at first. */
+  /** Path and query of the visitor's first request. */
   returnTo: string;
   /** SHA-256 of the CF_AppSession cookie of the browser in which the login began. */
   appSessionHash: string;
@@ -84,7 +84,7 @@ export class AppEndpoints {
     return undefined;
   }
 
-  /** Turns a login into the application's cookie, in the browser in which it began and in no other. */
+  /** Turns a login into the application's cookie, only in the browser in which the login began. */
   async #authorized(visit: Visit, apps: AccessApp[]): Promise<Answer> {
     const nonce = queryOf(visit).get("nonce") ?? "";
     const handover = this.#handovers.take(nonce);

@@ -1,4 +1,4 @@
-// Which Access application guards a host name and path. Pure functions.
+// Finds the Access application that protects a host name and path. Pure functions.
 // Semantics: cloudflare-docs, cloudflare-one/access-controls/policies/app-paths.
 
 import type { AccessApp, Organization, State } from "../api/state.ts";
@@ -16,7 +16,7 @@ const escape = (text: string): string => text.replace(/[.+?^${}()|[\]\\]/g, "\\$
 /** In a host name, a wildcard stays within its level. */
 const hostPattern = (host: string): RegExp => new RegExp(`^${escape(host).replaceAll("*", "[^.]*")}$`);
 
-/** In a path, a wildcard covers several levels, and what lies below a guarded path is guarded with it. */
+/** In a path, a wildcard covers several levels; paths below a protected path are protected too. */
 const pathPattern = (path: string): RegExp =>
   path === "/" ? /^/ : new RegExp(`^${escape(path).replaceAll("*", ".*")}(?:/|$)`, "s");
 
@@ -26,7 +26,7 @@ function plainPath(path: string): string {
   try {
     decoded = decodeURIComponent(path);
   } catch {
-    // Not UTF-8: nothing to decode it to, so it is compared as it stands.
+    // Not UTF-8, so it cannot be decoded and is compared as sent.
   }
   const segments: string[] = [];
   for (const segment of decoded.split(/[/\\]/)) {
@@ -46,13 +46,13 @@ function* destinationsFor(state: State, host: string): Generator<Destination> {
   }
 }
 
-/** Literal characters decide: those of the host first, then those of the path. */
+/** More literal characters are more specific: those of the host count first, then those of the path. */
 function moreSpecific(a: Destination, b: Destination): number {
   const wild = (text: string): number => Number(text.includes("*"));
   return wild(a.host) - wild(b.host) || b.host.length - a.host.length || b.path.length - a.path.length;
 }
 
-/** The application that guards this path, or undefined where none does. */
+/** The application that protects this path, or undefined. */
 export function applicationFor(state: State, host: string, path: string): AccessApp | undefined {
   const plain = plainPath(path);
   return [...destinationsFor(state, host)]
@@ -60,7 +60,7 @@ export function applicationFor(state: State, host: string, path: string): Access
     .sort(moreSpecific)[0]?.app;
 }
 
-/** Every application that guards some path of the host. */
+/** Every application that protects some path of the host. */
 export const applicationsOf = (state: State, host: string): AccessApp[] => [
   ...new Set([...destinationsFor(state, host)].map(({ app }) => app)),
 ];

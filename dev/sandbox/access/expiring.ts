@@ -1,14 +1,14 @@
-// Things that are worth something for a short while only.
+// Values that expire.
 
 import { randomBytes } from "node:crypto";
 
-/** Values under unguessable ids. Lives in memory: a restart of the edge forgets them, and a login begins anew. */
+/** Values under unguessable ids. They are in memory: after a restart of the edge a login has to begin anew. */
 export class Expiring<T> {
   readonly #lifetimeMs: number;
   readonly #capacity: number;
   readonly #entries = new Map<string, { value: T; until: number }>();
 
-  /** @param capacity of more than so many the oldest go, so that strangers cannot fill the memory. */
+  /** @param capacity above this number the oldest are dropped, so that strangers cannot fill the memory. */
   constructor(lifetimeMs: number, capacity = 1000) {
     this.#lifetimeMs = lifetimeMs;
     this.#capacity = capacity;
@@ -25,7 +25,7 @@ export class Expiring<T> {
     return id;
   }
 
-  /** The value, unless its time is over. */
+  /** The value, unless it has expired. */
   get(id: string): T | undefined {
     const entry = this.#entries.get(id);
     if (entry === undefined || entry.until > Date.now()) return entry?.value;
@@ -33,14 +33,14 @@ export class Expiring<T> {
     return undefined;
   }
 
-  /** The value, which is not there any more afterwards. */
+  /** Returns the value and removes it. */
   take(id: string): T | undefined {
     const value = this.get(id);
     this.#entries.delete(id);
     return value;
   }
 
-  /** Drops what `test` accepts. */
+  /** Drops the values that `test` accepts. */
   drop(test: (value: T) => boolean): void {
     for (const [id, { value }] of this.#entries) if (test(value)) this.#entries.delete(id);
   }

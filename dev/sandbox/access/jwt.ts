@@ -16,12 +16,12 @@ export interface Identity {
   email: string;
   /** Id of the identity provider. */
   provider: string;
-  /** Names the login: all tokens that come from it carry it, and logging out ends them together. */
+  /** Id of the login. All its tokens carry it, so logging out ends them together. */
   nonce: string;
 }
 
 /**
- * What a token is for. All are signed with the same keys, so each says its purpose and is good for nothing else:
+ * What a token is for. All are signed with the same keys, so each names its purpose and is valid for no other:
  * `app` for an application's host, `org` for the team domain, `meta` for a login that is under way.
  */
 export type Purpose = "app" | "org" | "meta";
@@ -53,7 +53,7 @@ export function subjectOf(organization: Organization, email: string): string {
   ].join("-");
 }
 
-/** Signs claims. `seconds` is how long they hold. */
+/** Signs claims that are valid for `seconds`. */
 export async function sign(
   organization: Organization,
   purpose: Purpose,

@@ -5,7 +5,7 @@ import type { AccessApp, IdentityProvider } from "../api/state.ts";
 import type { Answer } from "../edge/answers.ts";
 import { page } from "./replies.ts";
 
-/** What every page of a login shows and carries on. */
+/** What every page of a login shows and passes to the next. */
 export interface LoginFrame {
   app: AccessApp;
   /** Host that the visitor wants to reach. */
@@ -77,7 +77,7 @@ export function pinPage(login: LoginFrame, email: string, attempt: string, probl
   return frame(login, problem === undefined ? 200 : 400, body);
 }
 
-/** Someone is logged in whom no policy admits. */
+/** For someone who is logged in and whom no policy admits. */
 export function noAccess(login: LoginFrame, email: string): Answer {
   const body = html`${alert("That account does not have access.")}
     <p>You are logged in as <strong>${email}</strong>.</p>

@@ -10,12 +10,12 @@ export interface PinRequest {
   provider: string;
   /** Audience tag of the application. */
   aud: string;
-  /** The browser's session at the team domain: a PIN is good in the browser that asked for it and in no other. */
+  /** The browser's session at the team domain: a PIN works only in the browser that asked for it. */
   session: string;
 }
 
 interface Pending extends PinRequest {
-  /** Undefined for an address that no policy admits: the page claims that a code was sent, and none is right. */
+  /** Undefined for an address that no policy admits: the page says that a code was sent, but no code is right. */
   pin: string | undefined;
   attempts: number;
 }

@@ -36,7 +36,7 @@ const SELECTORS: Record<Selector, (value: Record<string, unknown>, visitor: Visi
 function holds(rule: Rule, visitor: Visitor): boolean {
   return Object.entries(rule).every(([selector, value]) => {
     const test = SELECTORS[selector as Selector] as (typeof SELECTORS)[Selector] | undefined;
-    // The API takes only known selectors. A state that was edited by hand must not open anything by a typing error.
+    // The API takes only known selectors. A typing error in a state that was edited by hand must not admit anyone.
     if (test === undefined) throw new Error(`Access has no selector ${selector}`);
     return test(value, visitor);
   });
@@ -56,7 +56,7 @@ function policiesOf(state: State, app: AccessApp, ...decisions: Decision[]): Acc
     .filter((policy) => decisions.includes(policy.decision));
 }
 
-/** The Service Auth or Bypass policy that lets the visitor in without a login. These come before all others. */
+/** The Service Auth or Bypass policy that admits the visitor without a login. These come before all others. */
 export const withoutLogin = (state: State, app: AccessApp, visitor: Visitor): AccessPolicy | undefined =>
   policiesOf(state, app, "non_identity", "bypass").find((policy) => applies(policy, visitor));
 

@@ -1,4 +1,4 @@
-// Service tokens on a request: which it carries, and whether they are good.
+// Service tokens on a request: which it carries, and whether they are valid.
 
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage } from "node:http";
@@ -41,7 +41,7 @@ export function credentialsOf(request: IncomingMessage, app: AccessApp): Credent
 function hashMatches(secret: string, hash: string | null): boolean {
   const given = createHash("sha256").update(secret).digest();
   const wanted = Buffer.from(hash ?? "", "hex");
-  // A token that does not exist costs a comparison as well.
+  // An unknown id takes a comparison too, so that timing does not reveal which ids exist.
   return timingSafeEqual(given, wanted.length === given.length ? wanted : Buffer.alloc(given.length));
 }
 
@@ -53,7 +53,7 @@ export function usableToken(state: State, accountId: string, id: string): Servic
   return token !== undefined && token.enabled && !past(token.expires_at) ? token : undefined;
 }
 
-/** The token that the credentials prove, or undefined. A rotated secret still counts until its end. */
+/** The token that the credentials prove, or undefined. A rotated secret still works until it expires. */
 export function authenticate(state: State, accountId: string, credentials: Credentials): ServiceToken | undefined {
   if (typeof credentials === "string") return undefined;
   const token = usableToken(state, accountId, credentials.id);

@@ -1,4 +1,4 @@
-// Logins that hold: as the cookie at an application, and as the cookie at the team domain.
+// Sessions: the cookie at an application, and the cookie at the team domain.
 
 import type { JWTPayload } from "jose";
 import { goDuration } from "../api/bodies.ts";
@@ -10,16 +10,16 @@ import { type Identity, sign, subjectOf, verify } from "./jwt.ts";
 import { usableToken } from "./service-tokens.ts";
 import type { Visit } from "./visit.ts";
 
-/** The longest session that can be configured: what was logged out longer ago has ended by itself. */
+/** The longest session that can be configured. One that was logged out longer ago has expired anyway. */
 const LONGEST_SECONDS = 31 * 86_400;
 
-/** Seconds of a configured duration. "0s" keeps nothing, but a login has to last until the page behind it is there. */
+/** Seconds of a configured duration. "0s" keeps nothing, but a login must last until the page has loaded. */
 export const secondsOf = (duration: string): number => Math.max(60, Math.floor((goDuration(duration) ?? 0) / 1000));
 
-/** The place of a visitor by IP address; the sandbox knows none. */
+/** The location of a visitor by IP address; the sandbox knows none. */
 const COUNTRY = "XX";
 
-/** A token that was verified, and what it says. */
+/** A verified token and its claims. */
 export interface AppSession {
   token: string;
   claims: JWTPayload;
@@ -66,7 +66,7 @@ export const teamToken = (organization: Organization, identity: Identity): Promi
     secondsOf(organization.session_duration),
   );
 
-/** What `/cdn-cgi/access/get-identity` tells a page's script about who is logged in. */
+/** What `/cdn-cgi/access/get-identity` tells a page's script about the person logged in. */
 export function identityDocument(organization: Organization, claims: JWTPayload): object {
   const { email, sub, country, iat, exp, idp, common_name } = claims;
   return {
@@ -94,7 +94,7 @@ export class Sessions {
    * The valid token for the application that the request shows, with its claims. As measured by third parties, a token
    * counts as a cookie and as either of two headers.
    *
-   * It holds until its end even if no policy admits the address any more: policies are asked at the login.
+   * It is valid until it expires even if no policy admits the address any more: policies apply at the login.
    */
   async atApp({ edge, request }: Visit, organization: Organization, app: AccessApp): Promise<AppSession | undefined> {
     const shown = [

@@ -93,7 +93,7 @@ export class TeamDomain {
     const { state } = visit.edge;
     const claims = await verify(organization, "meta", meta ?? undefined, organization.auth_domain);
     if (meta === null || claims === undefined) return undefined;
-    // Its signature says that these are as Access wrote them.
+    // The signature proves that Access wrote these.
     const { kid, hostname, redirect_url, app_session_hash } = claims as Record<string, string>;
     const app = applicationsOf(state, hostname ?? "").find((candidate) => candidate.aud === kid);
     if (app === undefined || hostname === undefined || redirect_url === undefined) return undefined;
@@ -137,7 +137,7 @@ export class TeamDomain {
     const email = emailOf(form);
     if (email === undefined) return providerPage(login, provider, "This is not an email address.");
     if (provider.type === "onetimepin") return this.#sendPin(login, provider, email);
-    // The sandbox has no login of Cloudflare's own: it takes a member's word for being that member.
+    // The sandbox has no Cloudflare login, so it trusts the address that is entered.
     const { accounts } = login.visit.edge.state;
     const members = accounts.find(({ id }) => id === provider.account_id)?.members ?? [];
     if (!members.some((member) => member.toLowerCase() === email)) {
@@ -181,7 +181,7 @@ export class TeamDomain {
     const cookies = [...login.cookies, teamCookie(token, secondsOf(organization.session_duration))];
     const policy = afterLogin(visit.edge.state, app, { address: visit.address, login: identity });
     if (policy === undefined) return noAccess({ ...login, cookies }, identity.email);
-    // A policy's duration counts before the application's.
+    // A policy's duration takes precedence over the application's.
     const seconds = secondsOf(policy.session_duration);
     const nonce = this.#handovers.add({ host, aud: app.aud, returnTo, appSessionHash, identity, seconds });
     return redirect(`${originOf(host, visit)}/cdn-cgi/access/authorized?nonce=${nonce}`, cookies);

@@ -1,4 +1,4 @@
-// A request as Access sees it, and what Access says to it.
+// A request as Access sees it, and Access's decision.
 
 import type { IncomingMessage } from "node:http";
 import type { EdgeState } from "../edge/feed.ts";

@@ -1,4 +1,4 @@
-// The hidden side of the API double, reachable only over its unix socket: for the edge, the lifecycle and the tests.
+// The admin side of the API double, for the edge, the lifecycle and the tests; only its unix socket serves it.
 
 import { Hono } from "hono";
 import { z } from "zod";
@@ -53,7 +53,7 @@ function merge(target: unknown, patch: unknown): unknown {
 const patience = (text: string | undefined): number => Math.min(Math.max(Number(text ?? 0) || 0, 0), 60_000);
 
 /** The routes under `/sandbox`. */
-export function adminApp({ store, authorities, journal, faults }: World): Hono {
+export function adminApp({ store, cas, journal, faults }: World): Hono {
   const admin = new Hono().basePath("/sandbox");
   admin.onError((error, c) => {
     if (error instanceof ApiError) return failed(c, error);
@@ -67,7 +67,7 @@ export function adminApp({ store, authorities, journal, faults }: World): Hono {
   admin.get("/edge-state", async (c) => {
     const changed = await store.differs(c.req.query("tag") ?? "", patience(c.req.query("wait")));
     if (!changed) return c.body(null, 304);
-    return c.json({ tag: store.tag, state: store.state, authorities });
+    return c.json({ tag: store.tag, state: store.state, cas });
   });
 
   admin.get("/state", (c) => c.json(store.state));

@@ -9,7 +9,7 @@ interface Message {
   error_chain?: Message[];
 }
 
-/** An answer that says no. `errors` is what the client reads; `status` the HTTP status. */
+/** A refusal. `errors` is what the client reads; `status` the HTTP status. */
 export class ApiError extends Error {
   readonly status: ContentfulStatusCode;
   readonly errors: Message[];

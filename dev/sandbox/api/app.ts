@@ -2,7 +2,7 @@
 
 import { Hono } from "hono";
 import { ApiError, failed } from "./answers.ts";
-import type { Authorities } from "./authorities.ts";
+import type { Cas } from "./cas.ts";
 import { type Faults, faultGate } from "./faults.ts";
 import { type ApiContext, type Journal, journalling } from "./journal.ts";
 import { accessAppRoutes } from "./routes/access-apps.ts";
@@ -20,7 +20,7 @@ import { authenticate, requireActive } from "./tokens.ts";
 /** The parts that the API, its admin side and the status page share. */
 export interface World {
   store: Store;
-  authorities: Authorities;
+  cas: Cas;
   journal: Journal;
   faults: Faults;
 }
@@ -28,7 +28,7 @@ export interface World {
 const BASE_PATH = "/client/v4";
 
 /** The routes under `/client/v4`. */
-export function apiApp({ store, authorities, journal, faults }: World): Hono<ApiContext> {
+export function apiApp({ store, cas, journal, faults }: World): Hono<ApiContext> {
   const api = new Hono<ApiContext>();
   api.use(journalling(journal));
   api.use(faultGate(faults, BASE_PATH));
@@ -49,7 +49,7 @@ export function apiApp({ store, authorities, journal, faults }: World): Hono<Api
   api.route("/", zoneRoutes(store));
   api.route("/", dnsRoutes(store));
   api.route("/", originPullRoutes(store));
-  api.route("/", certificateRoutes(store, authorities.originCa));
+  api.route("/", certificateRoutes(store, cas.originCa));
   api.route("/", accessPolicyRoutes(store));
   api.route("/", accessAppRoutes(store));
   api.route("/", serviceTokenRoutes(store));

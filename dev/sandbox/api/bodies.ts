@@ -1,4 +1,4 @@
-// Reads request bodies strictly: a field that the real API does not know is an error, not a wish.
+// Reads request bodies strictly: a field that the real API does not know is an error.
 
 import type { Context } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";

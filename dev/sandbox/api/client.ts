@@ -1,4 +1,4 @@
-// The sandbox's own parts and tests talk to the hidden side of the API double with this, over its unix socket.
+// Client of the API double's admin side, for the sandbox's own parts and the tests, over its unix socket.
 
 import http from "node:http";
 import { join } from "node:path";
@@ -20,7 +20,7 @@ export interface SandboxApi {
   state(): Promise<State>;
   /** Merges into the state and returns the new one. */
   alter(patch: StatePatch): Promise<State>;
-  /** Changes the Zero Trust organisation, also where the API refuses to (strict mode can be left here). */
+  /** Changes the Zero Trust organisation, even if the API refuses to (strict mode can be switched off here). */
   organization(patch: OrganizationPatch): Promise<void>;
   /** One-time PINs that were not mailed, newest first. */
   mailbox(to?: string): Promise<Mail[]>;
@@ -29,7 +29,7 @@ export interface SandboxApi {
   /** Makes an API token: by default with all that the program needs, on every zone and account. */
   createToken(request: ApiTokenRequest): Promise<{ id: string; token: string }>;
   deleteToken(id: string): Promise<void>;
-  /** Sets a fault for requests to come. */
+  /** Sets a fault for later requests. */
   fault(rule: FaultRule): Promise<Fault>;
   faults(): Promise<Fault[]>;
   /** Resolves with the fault once it was hit `hits` times (default 1), or when `timeoutMs` (default 10 s) are over. */
@@ -79,7 +79,7 @@ export function sandboxApi(stateDir: string): SandboxApi {
       const end = Date.now() + timeoutMs;
       for (;;) {
         try {
-          // A double that has ended refuses at once; one that is slow, because the machine is busy, is there.
+          // A double that has ended refuses at once; on a busy machine a running one may be slow.
           await get("/ready");
           return;
         } catch (error) {

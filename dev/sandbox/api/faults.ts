@@ -15,7 +15,7 @@ export const faultSchema = z.strictObject({
     .string()
     .refine((source) => isRegExp(source), "is a regular expression")
     .optional(),
-  /** How many matching requests to let through first. Default 0. */
+  /** How many matching requests to pass first. Default 0. */
   skip: z.int().min(0).default(0),
   /** How many requests to hit after that; 0 means every one. Default 1. */
   times: z.int().min(0).default(1),
@@ -23,7 +23,7 @@ export const faultSchema = z.strictObject({
   phase: z.enum(["before", "after"]).default("before"),
   /**
    * `status`: answer with an error. `cut`: close the connection without an answer. `hold`: wait until the fault is
-   * removed (10 minutes at most), then go on as if nothing were.
+   * removed (10 minutes at most), then continue normally.
    */
   outcome: z.enum(["status", "cut", "hold"]),
   /** For `status`: the HTTP status. Default 500. */
@@ -39,7 +39,7 @@ export const faultSchema = z.strictObject({
 
 export type FaultRule = z.input<typeof faultSchema>;
 
-/** A fault as it stands: its rule, and how often it was matched and hit. */
+/** A fault's rule, and how often it was matched and hit. */
 export type Fault = z.output<typeof faultSchema> & { id: string; seen: number; hits: number };
 
 const HOLD_LIMIT_MS = 600_000;
@@ -90,7 +90,7 @@ export class Faults {
     await this.#until(() => !this.#faults.has(id), HOLD_LIMIT_MS);
   }
 
-  /** The fault that this request meets, if any; counts it. */
+  /** The fault that applies to this request, if any; counts it. */
   take(method: string, path: string): Fault | undefined {
     let found: Fault | undefined;
     for (const fault of this.#faults.values()) {
@@ -134,7 +134,7 @@ async function strike(c: Context<ApiContext>, faults: Faults, fault: Fault): Pro
   return c.json(body, fault.status as ContentfulStatusCode, headers);
 }
 
-/** Lets requests meet their faults. */
+/** Applies the faults to requests. */
 export function faultGate(faults: Faults, prefix: string): MiddlewareHandler<ApiContext> {
   return async (c, next) => {
     const fault = faults.take(c.req.method, c.req.path.slice(prefix.length));

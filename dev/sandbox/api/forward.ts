@@ -1,4 +1,4 @@
-// A browser's way to the edge: bytes from a TCP port on loopback to the edge's unix socket, which other network
+// Connects browsers to the edge: forwards a TCP port on loopback to the edge's unix socket, which other network
 // namespaces share through the file system.
 
 import { once } from "node:events";

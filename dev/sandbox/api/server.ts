@@ -9,16 +9,16 @@ import { createAdaptorServer } from "@hono/node-server";
 import { Hono } from "hono";
 import { adminApp } from "./admin.ts";
 import { apiApp, type World } from "./app.ts";
-import { loadAuthorities } from "./authorities.ts";
+import { loadCas } from "./cas.ts";
 import { Faults } from "./faults.ts";
 import { type ApiContext, Journal } from "./journal.ts";
 import { statusApp } from "./status/page.ts";
 import { Store } from "./store.ts";
 import { devToken, firstState } from "./world.ts";
 
-/** Where the API double keeps its things and where it listens. */
+/** Where the API double keeps its files and where it listens. */
 export interface ApiOptions {
-  /** Folder for state, authorities, the dev token and the log of requests. */
+  /** Folder for state, CAs, the dev token and the log of requests. */
   folder: string;
   /** Unix socket with API and admin side. */
   socket: string;
@@ -32,19 +32,19 @@ export interface RunningApi {
   close(): Promise<void>;
 }
 
-/** Loads or makes the world that lies in `folder`. */
+/** Loads the state in `folder`, or creates it. */
 function openWorld(folder: string): World {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const token = devToken(join(folder, "token"));
   return {
     store: new Store(join(folder, "state.json"), () => firstState(token)),
-    authorities: loadAuthorities(join(folder, "ca")),
+    cas: loadCas(join(folder, "ca")),
     journal: new Journal(join(folder, "requests.jsonl")),
     faults: new Faults(),
   };
 }
 
-/** Whether somebody answers on a unix socket. */
+/** Whether a process accepts connections on a unix socket. */
 async function inUse(path: string): Promise<boolean> {
   const socket = net.connect(path);
   try {

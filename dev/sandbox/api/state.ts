@@ -1,4 +1,4 @@
-// What the sandbox's Cloudflare knows. Field names are those of the real API wherever the real API shows them.
+// The state of the sandbox's Cloudflare. Fields have the real API's names if the real API shows them.
 
 /** A zone with its settings and its authenticated origin pulls. */
 export interface Zone {
@@ -173,7 +173,7 @@ export interface ApiToken {
   name: string;
   secret_hash: string;
   permissions: string[];
-  /** Ids of the zones and accounts it may act on; `*` stands for all. */
+  /** Ids of the zones and accounts it may act on; `*` means all. */
   zones: string[];
   accounts: string[];
   status: "active" | "disabled";

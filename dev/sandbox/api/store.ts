@@ -6,7 +6,7 @@ import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import type { State } from "./state.ts";
 
-/** Writes a file so that a reader, or a start after a crash, sees the old or the new text and nothing between. */
+/** Writes a file so that a reader, or a start after a crash, sees the old or the new text and no mixture. */
 export function writeAtomically(path: string, text: string): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const temporary = `${path}.new`;
@@ -63,7 +63,7 @@ export class Store {
     return `${this.#start}-${this.#revision}`;
   }
 
-  /** Applies a change, saves it and tells those who wait. If `edit` throws, nothing has changed. */
+  /** Applies a change, saves it and wakes the waiters. If `edit` throws, nothing has changed. */
   change<T>(edit: (state: State) => T): T {
     const draft = structuredClone(this.#state);
     const result = edit(draft);

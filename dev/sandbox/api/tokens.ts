@@ -1,4 +1,4 @@
-// Who is asking, and what a token may do. Permission groups are named as the API names them ("... Write").
+// Authentication and permissions of API tokens. Permission groups are named as the API names them ("... Write").
 
 import { createHash } from "node:crypto";
 import type { Context } from "hono";
@@ -54,7 +54,7 @@ export function requireActive(token: ApiToken): void {
   }
 }
 
-/** What a token can be asked for: a permission group in a zone or in an account. */
+/** What a token's permission applies to: a zone or an account. */
 export type Scope = { zone: string } | { account: string };
 
 /** Whether the token holds one of the permission groups in this zone or account. */

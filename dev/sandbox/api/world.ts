@@ -1,4 +1,4 @@
-// The world of a first start: one account with a zone and a Zero Trust organisation, and the program's token.
+// The initial state: one account with a zone and a Zero Trust organisation, and the program's token.
 
 import { existsSync, readFileSync } from "node:fs";
 import { newKey, selfSigned } from "../certificates/x509.ts";
@@ -56,7 +56,7 @@ export function newSigningKey(): SigningKey {
     notBefore: new Date(Date.now() - 3_600_000),
     notAfter: new Date(Date.now() + 10 * 365 * 86_400_000),
   };
-  const { certificate } = selfSigned({ subject: [["CN", "sandbox Access"]], authority: false, ...validity }, key);
+  const { certificate } = selfSigned({ subject: [["CN", "sandbox Access"]], isCa: false, ...validity }, key);
   return { kid, private_key: key.pem, certificate };
 }
 

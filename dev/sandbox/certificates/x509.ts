@@ -1,4 +1,4 @@
-// The certificates of the sandbox: what its authorities issue, and what is said in the requests that they get.
+// The sandbox's certificates: issues them, and reads certificate requests.
 
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from "node:crypto";
 import { AsnConvert } from "@peculiar/asn1-schema";
@@ -25,7 +25,7 @@ export interface KeyPairPem {
   privateKey: string;
 }
 
-/** What a certificate is to say. */
+/** The contents of a certificate. */
 export interface CertificateRequestArgs {
   subject: Name;
   publicKey: KeyObject;
@@ -34,7 +34,7 @@ export interface CertificateRequestArgs {
   notBefore: Date;
   notAfter: Date;
   /** True makes it a CA with path length 0. Default false. */
-  authority?: boolean;
+  isCa?: boolean;
   /** Extended key usages. Default: none, which means any. */
   usages?: (keyof typeof USES)[];
 }
@@ -43,15 +43,15 @@ const subjectOf = (name: Name) =>
   distinguishedName(name.map(([label, value]) => [ATTRIBUTES[label], [value]] as const));
 
 function build(args: CertificateRequestArgs, issuer: Issuer): string {
-  const authority = args.authority === true;
-  const keyUses = authority ? ["cert_signing", "crl_signing"] : ["digital_signature", "key_encipherment"];
+  const isCa = args.isCa === true;
+  const keyUses = isCa ? ["cert_signing", "crl_signing"] : ["digital_signature", "key_encipherment"];
   return certificate(
     {
       subject: subjectOf(args.subject),
       publicKey: args.publicKey,
       names: (args.hostnames ?? []).map(hostName),
       allowedUses: [...keyUses, ...(args.usages ?? []).map((use) => USES[use])],
-      isCa: authority,
+      isCa,
       maxPathLength: 0,
       from: args.notBefore,
       until: args.notAfter,
@@ -80,10 +80,10 @@ export function newKey(type: "ec" | "rsa"): { publicKey: KeyObject; privateKey: 
 /** A private key with its public half. */
 export type Key = Pick<ReturnType<typeof newKey>, "publicKey" | "privateKey" | "pem">;
 
-/** Makes a self-signed certificate: an authority unless `args.authority` is false. Default key: a fresh P-256 one. */
+/** Makes a self-signed certificate: a CA unless `args.isCa` is false. Default key: a fresh P-256 one. */
 export function selfSigned(args: Omit<CertificateRequestArgs, "publicKey">, key: Key = newKey("ec")): KeyPairPem {
   const issuer = selfIssuer(subjectOf(args.subject), key.privateKey, true);
-  return { certificate: build({ authority: true, ...args, publicKey: key.publicKey }, issuer), privateKey: key.pem };
+  return { certificate: build({ isCa: true, ...args, publicKey: key.publicKey }, issuer), privateKey: key.pem };
 }
 
 /**

@@ -1,16 +1,16 @@
-// Follows the API double's state. What was read last stays in force while the API is away; before the first read
+// Follows the API double's state. The last state applies while the API is away; before the first read
 // there is nothing, and the edge serves nobody.
 
 import { EventEmitter, once } from "node:events";
 import http from "node:http";
-import type { Authorities } from "../api/authorities.ts";
+import type { Cas } from "../api/cas.ts";
 import type { State } from "../api/state.ts";
 
 /** Everything the edge runs on. */
 export interface EdgeState {
   tag: string;
   state: State;
-  authorities: Authorities;
+  cas: Cas;
 }
 
 /** One request over a unix socket. Rejects after `timeoutMs`. */

@@ -135,7 +135,7 @@ export class Handler {
       return scheme === "http" ? redirect(`https://${host}${url}`) : this.#parts.access.team(visit);
     }
     const site = siteOf(edge.state, host);
-    // Cloudflare knows neither an unproxied nor an absent name: nothing routes it here but a stranger's wish.
+    // Cloudflare does not serve a name without a proxied record; only a forged request arrives here.
     if (site === "unknown") return errorAnswer(request, 409, "DNS resolution error", ray, 1001);
     if (site === "origin-dns") return errorAnswer(request, 530, "Origin DNS error", ray, 1016);
     return this.#site(visit, site, response, upgrade);
@@ -170,7 +170,7 @@ export class Handler {
     return undefined;
   }
 
-  /** Whether the TLS handshake named a host of somebody else. */
+  /** Whether the TLS handshake named another customer's host. */
   #misdirected(request: IncomingMessage, edge: EdgeState, host: string): boolean {
     const named = (request.socket as { servername?: string | false }).servername;
     if (typeof named !== "string" || named === host) return false;

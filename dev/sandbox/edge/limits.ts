@@ -6,7 +6,7 @@ export interface Limits {
   connectMs: number;
   /** Without a byte from the origin; then 524. The docs say 100 s or 120 s by age: the lower bound is safe. */
   readMs: number;
-  /** For the origin to take what was sent to it; then 524. */
+  /** For the origin to accept the request; then 524. */
   writeMs: number;
   /** An unused connection to the origin is kept this long. */
   idleMs: number;

@@ -5,7 +5,7 @@ import type { PullCertificate, Zone } from "../api/state.ts";
 import type { EdgeState } from "./feed.ts";
 import { setting, type Site } from "./sites.ts";
 
-/** How to connect. Two equal keys mean that a connection made for one serves the other. */
+/** How to connect. Plans with equal keys can share a connection. */
 export interface OriginPlan {
   key: string;
   host: string;
@@ -14,10 +14,10 @@ export interface OriginPlan {
   tls?: {
     /** Full (strict): the certificate must be valid, name the host, come from a known CA and not be revoked. */
     strict: boolean;
-    authorities: string[];
+    cas: string[];
     /** Serial numbers of revoked Origin CA certificates, upper-case hexadecimal. */
     revoked: string[];
-    /** The client certificate to show if the origin asks for one. */
+    /** The client certificate to present if the origin asks for one. */
     client?: { certificate: string; privateKey: string } | undefined;
   };
 }
@@ -36,12 +36,12 @@ function clientCertificate(
   const candidates = pulls.hostname_certificates.filter((certificate) => certificate.id === own?.cert_id);
   const chosen = newest(candidates) ?? (pulls.enabled ? newest(pulls.certificates) : undefined);
   if (chosen !== undefined) return { certificate: chosen.certificate, privateKey: chosen.private_key };
-  return setting(zone, "tls_client_auth") === "on" ? edge.authorities.sharedPull : undefined;
+  return setting(zone, "tls_client_auth") === "on" ? edge.cas.sharedPull : undefined;
 }
 
 /**
  * The plan for a request that came in over `scheme`. Off and Flexible go to the origin in plain text; Full and
- * Full (strict) go the way the visitor came.
+ * Full (strict) use the visitor's scheme.
  */
 export function originPlan(edge: EdgeState, site: Site, host: string, scheme: "http" | "https"): OriginPlan {
   const mode = setting(site.zone, "ssl");
@@ -50,7 +50,7 @@ export function originPlan(edge: EdgeState, site: Site, host: string, scheme: "h
     const client = clientCertificate(edge, site.zone, host);
     parts.tls = {
       strict: mode === "strict",
-      authorities: [edge.authorities.originCa.certificate, edge.authorities.publicCa.certificate],
+      cas: [edge.cas.originCa.certificate, edge.cas.publicCa.certificate],
       revoked: edge.state.origin_certificates.filter((c) => c.revoked_at !== null).map((c) => c.serial_number),
       client,
     };

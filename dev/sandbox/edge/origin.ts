@@ -1,4 +1,4 @@
-// Connections to origins: one of the addresses by chance, TLS as the plan says, and what each failure is called.
+// Connections to origins: one of the addresses at random, TLS by the plan, and the status for each failure.
 
 import { once } from "node:events";
 import http from "node:http";
@@ -48,7 +48,7 @@ async function dial(address: string, port: number, egress: Egress, timeoutMs: nu
   }
 }
 
-/** A connection, and to which of the origin's addresses. */
+/** A connection, with the origin's address that it leads to. */
 interface Connection {
   socket: net.Socket;
   address: string;
@@ -57,7 +57,7 @@ interface Connection {
 /** Failures after which another address is tried: nobody was reached. */
 const UNREACHED = new Set([521, 522, 523]);
 
-/** One of some addresses, by chance. */
+/** One of the addresses, at random. */
 function oneOf(addresses: readonly string[]): string {
   const address = addresses[Math.floor(Math.random() * addresses.length)];
   if (address === undefined) throw new OriginError(523, "no address");
@@ -65,10 +65,10 @@ function oneOf(addresses: readonly string[]): string {
 }
 
 /**
- * Dials an address and, where nobody is reached, one other of the plan's, by chance; the last failure counts.
+ * Dials an address and, if it is not reached, another of the plan's at random; the last failure counts.
  *
  * Cloudflare calls it Zero-Downtime Failover and "currently retries only once for HTTP 521, 522, and 523"
- * (developers.cloudflare.com/fundamentals/get-started/task-guides/origin-health/pro/). That page has a sister for the Free
+ * (developers.cloudflare.com/fundamentals/get-started/task-guides/origin-health/pro/). The page for the Free
  * plan, which does not mention it; the one about proxied records (see `OriginPools.agent`) does, for every plan.
  */
 async function dialEither(plan: OriginPlan, first: string, egress: Egress, limits: Limits): Promise<Connection> {
@@ -84,13 +84,13 @@ async function dialEither(plan: OriginPlan, first: string, egress: Egress, limit
 }
 
 async function secure(plan: OriginPlan, raw: net.Socket, limits: Limits): Promise<tls.TLSSocket> {
-  const { strict, authorities, revoked, client } = plan.tls ?? { strict: true, authorities: [], revoked: [] };
+  const { strict, cas, revoked, client } = plan.tls ?? { strict: true, cas: [], revoked: [] };
   let socket: tls.TLSSocket;
   try {
     socket = tls.connect({
       socket: raw,
       servername: plan.host,
-      ca: authorities,
+      ca: cas,
       // Checked below, so that a refused certificate is told apart from a failed handshake.
       rejectUnauthorized: false,
       ALPNProtocols: ["http/1.1"],
@@ -148,12 +148,12 @@ class OriginAgent extends http.Agent {
     );
   }
 
-  /** Else an address that is back would get nothing as long as the connections to another one are kept in its place. */
+  /** Keeps no fallback connections, or a recovered origin would get no traffic. */
   override keepSocketAlive(socket: Duplex): unknown {
     return !this.#elsewhere.has(socket) && super.keepSocketAlive(socket);
   }
 
-  /** Lets running requests end, keeps nothing. */
+  /** Lets running requests finish and keeps no connection. */
   retire(): void {
     (this as unknown as { keepAlive: boolean }).keepAlive = false;
     for (const sockets of Object.values(this.freeSockets)) for (const socket of sockets ?? []) socket.destroy();

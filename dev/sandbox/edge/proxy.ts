@@ -1,4 +1,4 @@
-// Passes a request to the origin and its answer back, as streams: nothing is collected in memory or on disk.
+// Passes a request to the origin and its answer back, as streams: nothing is buffered in memory or on disk.
 
 import { once } from "node:events";
 import type { ServerHttp2Stream } from "node:http2";
@@ -25,7 +25,7 @@ export interface Passage {
   cookies: string[];
 }
 
-/** How long a visitor whose upload is too large is listened to, so that the answer is not lost in a reset. */
+/** How long to keep reading an upload that is too large, so that the answer is not lost in a reset. */
 const LINGER_MS = 2000;
 
 class TooLarge extends Error {}
@@ -40,7 +40,7 @@ const hasBody = (request: IncomingMessage): boolean =>
   // HTTP/2 needs neither header: there, the stream itself says whether more is to come.
   http2Stream(request)?.endAfterHeaders === false;
 
-/** Ends an upload that nobody wants any more, after the answer was sent. */
+/** Ends an upload after its answer was sent. */
 function abandonUpload(request: IncomingMessage): void {
   request.resume();
   const stream = http2Stream(request);
@@ -92,7 +92,7 @@ function download(passage: Passage, incoming: IncomingMessage, done: () => void)
   else pipeline(incoming, decode, response, done);
 }
 
-/** Answers, and then reads on for a while, because a visitor in the middle of sending would miss the answer. */
+/** Answers, then keeps reading for a while, because a visitor who is still sending would miss the answer. */
 function refuseUpload({ request, response, facts }: Passage): void {
   response.shouldKeepAlive = false;
   send(request, response, errorAnswer(request, 413, "Payload Too Large", facts.ray), facts.ray);

@@ -20,7 +20,7 @@ export interface Address {
   port: number;
 }
 
-/** Where an edge listens and from where it reaches out. */
+/** Where an edge listens, and from which addresses it connects. */
 export interface EdgeOptions {
   /** The API double's unix socket. */
   apiSocket: string;
@@ -54,7 +54,7 @@ function tooOld(feed: Feed, socket: tls.TLSSocket): boolean {
   return PROTOCOLS.indexOf(socket.getProtocol() ?? "") < PROTOCOLS.indexOf(wanted);
 }
 
-/** Starts an edge. Throws if an address is not there or taken. */
+/** Starts an edge. Throws if an address is missing or in use. */
 export async function startEdge(options: EdgeOptions): Promise<RunningEdge> {
   const limits = { ...LIMITS, ...options.limits };
   const feed = new Feed(options.apiSocket);

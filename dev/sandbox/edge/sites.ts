@@ -40,7 +40,7 @@ function addressesOf(state: State, records: DnsRecord[], depth: number): string[
   const alias = records.find((record) => record.type === "CNAME");
   if (alias === undefined) return records.map((record) => record.content);
   const zone = zoneOf(state, alias.content);
-  // An alias to a name outside the account would need the world's DNS, which the sandbox does not have.
+  // An alias to a name outside the account would need public DNS, which the sandbox does not have.
   if (zone === undefined || depth >= MAX_ALIASES) return [];
   return addressesOf(state, recordsOf(state, zone, alias.content), depth + 1);
 }

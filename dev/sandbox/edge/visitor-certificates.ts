@@ -19,10 +19,10 @@ export class VisitorCertificates {
     if (edge === undefined) return undefined;
     const names = certificateNames(edge.state, serverName.toLowerCase());
     if (names === undefined) return undefined;
-    const cacheKey = `${names.join(" ")} ${edge.authorities.publicCa.certificate}`;
+    const cacheKey = `${names.join(" ")} ${edge.cas.publicCa.certificate}`;
     const known = this.#made.get(cacheKey);
     if (known !== undefined && known.at > Date.now() - RENEW_AFTER_DAYS * DAY) return known.context;
-    const certificate = issue(edge.authorities.publicCa, {
+    const certificate = issue(edge.cas.publicCa, {
       subject: [["CN", names[0] ?? ""]],
       publicKey: this.#key.publicKey,
       hostnames: names,

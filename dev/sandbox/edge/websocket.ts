@@ -8,13 +8,13 @@ import { headersToOrigin, headersToVisitor, type RequestFacts } from "./headers.
 import { OriginError, type OriginPools } from "./origin.ts";
 import type { OriginPlan } from "./origin-plan.ts";
 
-/** A visitor's wish for a websocket. */
+/** A visitor's websocket handshake. */
 export interface Handshake {
   request: IncomingMessage;
   /** For an origin that answers something else than 101. */
   response: ServerResponse;
   socket: Duplex;
-  /** What the visitor has sent behind the request already. */
+  /** What the visitor has already sent after the request. */
   head: Buffer;
   facts: RequestFacts;
   plan: OriginPlan;

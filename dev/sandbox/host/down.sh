@@ -1,16 +1,16 @@
 #!/bin/bash
-# down.sh N STATE -- ends the host of sandbox N, whatever is still there of it. Its keys and its disk stay for the next
-# boot. Fails if something of it goes on, so that nobody gives its number to another host.
+# down.sh N STATE -- ends the host of sandbox N, or what is left of it. Its keys and its disk stay for the next
+# boot. Fails if something of it still runs, so that no other host gets its number.
 set -u
 n=${1:?usage: down.sh N STATE} state=${2:?usage: down.sh N STATE}
-# Seconds for each of the two parts, which take some milliseconds, and many times that on a busy machine.
+# Limit in seconds for each of the two parts, which take some milliseconds, and many times that on a busy machine.
 patience=30
 [[ $n =~ ^[0-9]+$ ]] || {
   echo "usage: down.sh N STATE: «$n» is no number" >&2
   exit 2
 }
 if read -r pid started <"$state/pid" 2>/dev/null; then
-  # Its first process takes all others of the host with it, and the mounts go with the last.
+  # The end of the first process ends all others of the host, and the last one releases the mounts.
   if [ "$(awk '{print $22}' "/proc/$pid/stat" 2>/dev/null)" = "$started" ]; then
     kill -KILL "$pid"
     SECONDS=0
@@ -18,7 +18,7 @@ if read -r pid started <"$state/pid" 2>/dev/null; then
   fi
   rm -f "$state/pid"
 fi
-# Whatever a boot left that was cut short before it knew its process id.
+# Processes of a boot that was cut short before it wrote its process id.
 SECONDS=0
 for mount in $(findmnt -n -t cgroup2 -o TARGET); do
   group=$mount/ia$n-host

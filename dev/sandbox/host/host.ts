@@ -8,7 +8,7 @@ import { startTime } from "../processes.ts";
 import { run, type RunOptions } from "../run.ts";
 import type { CommandResult } from "../sandbox.ts";
 
-/** More than all stages of up.sh may take together, so that it ends by itself and cleans up. */
+/** More than all stages of up.sh may take together, so that up.sh times out first and cleans up. */
 const BOOT_MS = 300_000;
 /** The same for down.sh. */
 const HALT_MS = 120_000;
@@ -18,9 +18,9 @@ export interface HostOptions {
   number: number;
   /** Folder for the host's keys and its disk. */
   folder: string;
-  /** What layer.ts gives. */
+  /** The layer from layer.ts. */
   layer: string;
-  /** PEM file of an authority that the host shall trust. Default: none. */
+  /** PEM file of a CA for the host to trust. Default: none. */
   ca?: string | undefined;
 }
 
@@ -50,7 +50,7 @@ export class Host {
     const args = [String(number), folder, layer, ...(ca ? [ca] : [])];
     const { code, stderr } = await this.script("up.sh", args, { timeout: BOOT_MS });
     if (code !== 0) {
-      // Why it did not come up is the news; whoever gives its number back ends it again.
+      // The boot's error matters more than one of this clean-up; giving the number back ends the host again.
       await this.halt().catch(() => undefined);
       throw new SandboxError(stderr.trim().split("\n").at(-1) ?? "the sandbox host did not come up");
     }
@@ -71,7 +71,7 @@ export class Host {
     await this.boot();
   }
 
-  /** Ends the host for long: unmounts a disk that had to be in memory, and keeps one that lies in the folder. */
+  /** Ends the host for good: unmounts a disk that had to be in memory, and keeps one that is in the folder. */
   public async park(): Promise<void> {
     await this.halt();
     await run(["umount", "-q", join(this.options.folder, "disk")]);
@@ -104,7 +104,7 @@ export class Host {
   ): Promise<CommandResult> {
     const settings = [
       "BatchMode=yes",
-      // Counts until the keys are exchanged, for which a busy machine takes seconds.
+      // Limit for the key exchange, which takes seconds on a busy machine.
       "ConnectTimeout=30",
       `HostKeyAlias=${this.address}`,
       "IdentitiesOnly=yes",

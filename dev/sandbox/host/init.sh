@@ -4,7 +4,7 @@
 #
 # The host's /usr, /etc and /var are this machine's with the layer and what the host itself writes on top; everything
 # else is its own. One overlay for each, since the kernel refuses an overlay of / whose upper part lies below /. A layer
-# that is a whole system of another release stands on nothing of this machine.
+# that is a whole system of another release uses nothing of this machine.
 set -euo pipefail
 state=$1 layer=$2 files=$3 ca=${4:-}
 disk=$state/disk root=$state/disk/root
@@ -27,7 +27,7 @@ for top in usr etc var bin sbin lib lib32 lib64 libx32; do
 done
 cd "$root"
 mkdir -p proc sys dev run tmp root home opt srv mnt media
-# What the machine has installed by hand and what it has logged are none of the host's business.
+# The host does not get what was installed by hand on this machine, nor its logs.
 mkdir -p "$disk/local/bin" "$disk/log"
 mount --bind "$disk/local" usr/local
 mount --bind "$disk/log" var/log
@@ -52,13 +52,13 @@ mount -t tmpfs -o mode=1777 tmpfs tmp
 mkdir -p var/log/nginx run/sshd
 hostname immich-host
 
-# An authority is trusted from this boot on, also one that is newer than the disk.
+# The CA is trusted from this boot on, also if it is newer than the disk.
 bundle=etc/ssl/certs/ca-certificates.crt
 source=$files/$bundle
 [ -e "$source" ] || source=/$bundle
 if [ -n "$ca" ]; then cat "$source" "$ca" >$bundle; fi
 
-# Where the edge is, which has both of Cloudflare's names that the host asks.
+# The edge serves both of Cloudflare's names that the host uses.
 {
   printf '127.0.0.1 localhost immich-host\n::1 localhost\n'
   printf '%s api.cloudflare.com home.cloudflareaccess.localhost\n' 104.16.0.10 2606:4700::10
@@ -84,7 +84,7 @@ if [ ! -e "$disk/prepared" ]; then
     chmod 700 "$home/.ssh"
   done
 
-  # Only what such a server needs; whatever else the machine has enabled is not started.
+  # Only what a server needs; other services that the machine has enabled do not start.
   cd etc/systemd/system
   mkdir -p multi-user.target.wants
   find . -path '*.wants/*' ! -name ssh.service ! -name nginx.service ! -name ufw.service ! -name cron.service -delete

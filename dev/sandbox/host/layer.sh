@@ -30,7 +30,7 @@ mount -t tmpfs -o mode=755 tmpfs "$root/run"
 mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
 # Name resolution may be configured under /run.
 cp --remove-destination "$(realpath /etc/resolv.conf)" "$root/etc/resolv.conf"
-# Nothing that is installed gets started.
+# Installed services are not started.
 printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
 chmod 755 "$root/usr/sbin/policy-rc.d"
 export DEBIAN_FRONTEND=noninteractive PATH=/usr/sbin:/usr/bin:/sbin:/bin
@@ -38,7 +38,7 @@ apt=(chroot "$root" apt-get -qq -o DPkg::Lock::Timeout=60 -o Acquire::Retries=2 
 "${apt[@]}" update </dev/null
 mkdir -p "$(dirname "$layer")"
 
-# keep: the layer from the tar on standard input. Its names are of other users than this machine's.
+# keep: the layer from the tar on standard input. Owners are numeric, because the names are those of another system.
 keep() {
   if ! "$here/takes.sh" "$(dirname "$layer")" 2>/dev/null; then
     cat >"$layer.tar.$$"

@@ -10,14 +10,14 @@ import { withLock } from "../../toolchain/lock.ts";
 import { SandboxError } from "../error.ts";
 import { run } from "../run.ts";
 
-/** What a small Debian server has, with what the host agent would install, so that tests need no package archive. */
+/** Packages of a small Debian server, with those that the host agent would install, so that tests need no archive. */
 const PACKAGES = [
   ..."systemd systemd-sysv dbus openssh-server cron sudo python3 ca-certificates openssl".split(" "),
   ..."iproute2 iptables procps passwd curl ufw nginx-light".split(" "),
 ];
 
 const DAY = 24 * 3600 * 1000;
-/** Packages get old: security updates, and a mirror that no longer has what they need. */
+/** A layer expires: there are security updates, and mirrors drop old packages. */
 const KEPT_DAYS = 30;
 
 const LAYER_SCRIPT = join(import.meta.dirname, "layer.sh");
@@ -31,7 +31,7 @@ const UNAVAILABLE = 3;
 /** This machine's archives of Debian do not have the release that was asked for. */
 export class ReleaseUnavailable extends SandboxError {}
 
-/** Other packages, another way of installing them, or another Debian make another layer. */
+/** Other packages, another layer.sh, or another Debian need another layer. */
 function kindOf(release: string): string {
   const hash = createHash("sha256");
   for (const file of [LAYER_SCRIPT, "/etc/os-release"]) hash.update(readFileSync(file));
@@ -46,7 +46,7 @@ function installedHere(): string[] {
     .map((entry) => /^Package: (.*)$/m.exec(entry)?.[1] ?? "");
 }
 
-/** The newest layer of the kind that is not too old and whose ground is still there. */
+/** The newest layer of the kind that is not too old and still matches this machine's packages. */
 function usable(folder: string, kind: string): string | undefined {
   const name = readdirSync(folder)
     .filter((entry) => entry.startsWith(kind) && LAYER.test(entry))
@@ -59,7 +59,7 @@ function usable(folder: string, kind: string): string | undefined {
   const { ground, made } = JSON.parse(readFileSync(description(layer), "utf8")) as Description;
   if (Date.now() - made > KEPT_DAYS * DAY) return undefined;
   const here = new Set(installedHere());
-  // What the machine has got since does no harm; what it lost may be what a package of the layer stands on.
+  // Packages that the machine has gained since do no harm; one that it lost may be a dependency of the layer.
   return ground.every((name) => here.has(name)) ? touched(layer) : undefined;
 }
 
@@ -132,7 +132,7 @@ function touched(layer: string): string {
   return layer;
 }
 
-/** Removes layers that nobody uses, and what a build that was cut short has left. Only for who holds the lock. */
+/** Removes unused layers and remains of interrupted builds. The caller must hold the lock. */
 function tidy(folder: string): void {
   for (const entry of readdirSync(folder)) {
     const [layer] = /^[0-9a-f]+-\d+/.exec(entry) ?? [];

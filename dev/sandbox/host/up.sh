@@ -1,12 +1,12 @@
 #!/bin/bash
 # up.sh N STATE LAYER [CA] -- boots the host of sandbox N in the network namespace ia<N>-host and waits until systemd
-# is up and sshd answers. LAYER comes from layer.sh; CA is a PEM file of an authority that the host shall trust.
+# is up and sshd answers. LAYER comes from layer.sh; CA is a PEM file of a CA for the host to trust.
 #
 # STATE gets `key` (root's, to log in with), `host_key.pub`, `pid`, `console` (what the boot said) and `disk`, the
 # host's files, which are kept until the layer is another one. A new disk has a new host key.
 set -euo pipefail
 n=${1:?usage: up.sh N STATE LAYER [CA]} state=$2 layer=$3 ca=${4:-}
-# Seconds for each stage of the boot, which takes 2 s in all, and many times that beside others on a busy machine. They
+# Limits in seconds for each stage of the boot, which takes 2 s in all, and many times that on a busy machine. They
 # end what hangs.
 patience=60
 here=$(dirname "$(realpath "$0")")
@@ -18,7 +18,7 @@ state=$(realpath "$state")
 fail() {
   local said free
   said=$(tail -n 1 "$state/console")
-  # A full disk does not take the console's words either.
+  # On a full disk the console cannot be written either.
   free=$(df --output=avail "$state" | tail -n 1)
   if [ -z "$said" ] && [ "$free" -lt 64 ]; then said="$state: No space left on device"; fi
   echo "the sandbox host did not come up: $1: $said" >&2
@@ -39,9 +39,9 @@ if [ "$(cat "$state/disk/prepared" 2>/dev/null)" != "$(basename "$layer")" ]; th
   fi
   if [ "$files" != "$layer" ]; then
     mkdir "$files"
-    # A full disk would not take the console's words either.
+    # On a full disk the console could not be written either.
     if ! said=$(tar -C "$files" --numeric-owner --xattrs --xattrs-include='trusted.overlay.*' -xf "$layer" 2>&1); then
-      # tar names one file after another; the reason stands in one of the lines.
+      # tar names one file after another; one of the lines has the reason.
       reason=$(grep -m 1 -o 'No space left on device' <<<"$said") || reason=${said%%$'\n'*}
       echo "the sandbox host's files cannot be unpacked to $state: $reason" >&2
       exit 1
@@ -68,7 +68,7 @@ until [ "$SECONDS" -ge "$patience" ]; do
   sleep 0.1
 done
 [ "$name" = systemd ] || fail "systemd did not start"
-# With the start time, so that another process that got the number is never taken for it.
+# With the start time, so that a later process with the same number is not mistaken for it.
 echo "$pid $(awk '{print $22}' "/proc/$pid/stat")" >"$state/pid"
 # It waits for the end of the boot as soon as systemd listens to it.
 ask=(timeout "$patience" nsenter -t "$pid" -m -n -p -u -i -C -r -w -- systemctl is-system-running --wait)

@@ -15,7 +15,7 @@ const UNITS = "immich immich-public-proxy";
 const PLACE = `mkdir -p "$(dirname "$1")"; cat >"$1.new"
 if cmp -s "$1.new" "$1"; then rm "$1.new"; else mv "$1.new" "$1"; echo changed; fi`;
 
-/** Sees to it that both run on the host, in the version of this checkout. */
+/** Makes sure that both run on the host, in the version of this checkout. */
 export async function installImmich(host: Host): Promise<void> {
   let changed = false;
   for (const [file, target] of Object.entries(FILES)) {

@@ -1,11 +1,11 @@
-// The sandbox's networks: who has which address, and commands that run at one of the places. up.sh draws the picture.
+// The sandbox's networks: who has which address, and commands that run in one of the zones. up.sh has a diagram.
 
 import { join } from "node:path";
 import { SandboxError } from "../error.ts";
 import { run, type RunOptions } from "../run.ts";
 import type { CommandResult } from "../sandbox.ts";
 
-/** Places in the networks: the host, Cloudflare's edge, strangers on the internet. */
+/** Zones of the networks: the host, Cloudflare's edge, strangers on the internet. */
 export type Place = "host" | "edge" | "out";
 
 /** Public addresses of the host. */
@@ -14,7 +14,7 @@ export const ORIGIN = { ipv4: "198.51.100.10", ipv6: "2001:db8:77::10" };
 /** Where visitors reach the edge. */
 export const EDGE = { ipv4: "104.16.0.10", ipv6: "2606:4700::10" };
 
-/** From where the edge reaches the host. The first IPv6 address is its way out by itself, the second one on request. */
+/** Source addresses of the edge. It uses the first IPv6 address by default, the second one on request. */
 export const EGRESS = { ipv4: "173.245.48.10", ipv6: "2400:cb00::10" };
 
 /** Addresses of strangers. */
@@ -47,13 +47,13 @@ export function removeNetwork(number: number): Promise<void> {
   return script("down.sh", String(number));
 }
 
-/** The command that runs a command of this machine at a place in the networks. */
+/** The command that runs a command of this machine in a zone of the networks. */
 export const commandAt = (number: number, place: Place, command: readonly string[]): string[] => [
   ...["ip", "netns", "exec", `ia${number}-${place}`],
   ...command,
 ];
 
-/** Runs a command of this machine at a place in the networks. */
+/** Runs a command of this machine in a zone of the networks. */
 export function runAt(
   number: number,
   place: Place,

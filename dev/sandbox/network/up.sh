@@ -24,7 +24,7 @@ space() {
     sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 "$@"
 }
 
-# link SPACE INTERFACE V4-NETWORK V6-NETWORK OWN-V4 OWN-V6: one cable to the router, which has the networks' first address
+# link SPACE INTERFACE V4-NETWORK V6-NETWORK OWN-V4 OWN-V6: a link to the router, which has the networks' first address
 link() {
   at net <<END
 link add to-$1 type veth peer name $2 netns ia$n-$1
@@ -43,7 +43,7 @@ END
 }
 
 if [ "$only" = host ]; then
-  # The namespace is removed in the background; the names of its cables must be free at once.
+  # The namespace is removed in the background; the names of its links must be free at once.
   ip -n "$net" link del to-host
   ip link del "ia$n-adm"
   ip netns del "ia$n-host"
@@ -52,7 +52,7 @@ else
   for name in edge out; do space "$name"; done
   link edge eth0 173.245.48 2400:cb00:0:48 173.245.48.10 2400:cb00:0:48::10
   link out eth0 203.0.113 2001:db8:bad 203.0.113.5 2001:db8:bad::5
-  # The edge's other addresses lie behind its cable.
+  # The edge's other addresses are routed through its link.
   at edge <<END
 addr add 104.16.0.10/32 dev lo
 addr add 2606:4700::10/128 dev lo

@@ -163,7 +163,7 @@ export function upgradeStatus(fixture: Fixture, headers: Record<string, string>)
       host: "127.0.0.1",
       port: fixture.edge.httpsPorts[0],
       servername: SITE,
-      ca: fixture.world.authorities.publicCa.certificate,
+      ca: fixture.world.cas.publicCa.certificate,
       path: "/api/socket.io/",
       headers: { host: SITE, connection: "Upgrade", upgrade: "websocket", ...headers },
       agent: false,

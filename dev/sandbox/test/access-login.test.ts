@@ -54,7 +54,7 @@ const visitWith = (token: string): Promise<Got> =>
   fixture.visit("/", { headers: { cookie: `CF_Authorization=${token}` } });
 
 describe("a login by PIN", () => {
-  test("step by step, on the visitor's own port", async () => {
+  test("a login by PIN works step by step, on the visitor's own port", async () => {
     const first = await browser.go(`https://${SITE}${PORT}/albums?sort=new`);
     expect(first.status).toBe(302);
     const login = location(first);
@@ -92,7 +92,7 @@ describe("a login by PIN", () => {
     expect(JSON.parse(home.body)).toMatchObject({ path: "/albums?sort=new" });
   });
 
-  test("the origin gets a JWT that verifies against the team's certs", async () => {
+  test("the origin gets a JWT that verifies against the team's certs after a login", async () => {
     const headers = originHeaders(await browser.logIn());
     const assertion = headers["cf-access-jwt-assertion"] ?? "";
     expect(headers["cookie"]).toContain(`CF_Authorization=${assertion}`);
@@ -121,7 +121,7 @@ describe("a login by PIN", () => {
     expect(service.payload).toMatchObject({ aud: AUD, common_name: "phone.access", sub: "", type: "app" });
   });
 
-  test("a code is right once, in the browser that asked for it", async () => {
+  test("a PIN works once, in the browser that asked for it", async () => {
     const asked = await browser.submit(await browser.toLogin(), { email: FRIEND });
     const code = (await pinFor(FRIEND)) ?? "";
     const stranger = new Browser(fixture);
@@ -131,7 +131,7 @@ describe("a login by PIN", () => {
     expect((await browser.submit(asked, { code })).status).toBe(400);
   });
 
-  test("a code ends after ten minutes", async () => {
+  test("a PIN expires after ten minutes", async () => {
     const asked = await browser.submit(await browser.toLogin(), { email: FRIEND });
     later(10 * MINUTE + 1000);
     const got = await browser.submit(asked, { code: (await pinFor(FRIEND)) ?? "" });
@@ -139,7 +139,7 @@ describe("a login by PIN", () => {
     expect(got.body).toContain("has expired");
   });
 
-  test("five wrong codes end the right one", async () => {
+  test("five wrong PINs void the right one", async () => {
     const asked = await browser.submit(await browser.toLogin(), { email: FRIEND });
     const right = (await pinFor(FRIEND)) ?? "";
     const wrong = right === "000000" ? "000001" : "000000";
@@ -150,7 +150,7 @@ describe("a login by PIN", () => {
     expect((await browser.submit(asked, { code: right })).status).toBe(400);
   });
 
-  test("a new code voids the one before", async () => {
+  test("a new PIN voids the one before", async () => {
     const first = await browser.submit(await browser.toLogin(), { email: FRIEND });
     const old = (await pinFor(FRIEND)) ?? "";
     const second = await browser.submit(await browser.toLogin(), { email: FRIEND });
@@ -159,7 +159,7 @@ describe("a login by PIN", () => {
     expect((await browser.submit(second, { code: fresh })).status).toBe(302);
   });
 
-  test("an address that no policy admits gets no code, and the page does not tell", async () => {
+  test("an address that no policy admits gets no PIN, and the page does not say so", async () => {
     const page = await browser.toLogin();
     const neutral = (got: Got, email: string): string =>
       got.body.replaceAll(email, "EMAIL").replace(/name="attempt" value="[^"]+"/, "");
@@ -170,12 +170,12 @@ describe("a login by PIN", () => {
     expect((await browser.submit(unknown, { code: "123456" })).body).toContain("not right");
   });
 
-  test("text that is no address is told so", async () => {
+  test("the login page says when the text entered is not an address", async () => {
     const got = await browser.submit(await browser.toLogin(), { email: "friend" });
     expect([got.status, got.body.includes("not an email address")]).toEqual([400, true]);
   });
 
-  test("a second application of the team needs no second code", async () => {
+  test("a second application of the team needs no second PIN", async () => {
     await browser.logIn();
     browser.cookies.delete(SITE);
     const again = await browser.toLogin("/second");
@@ -184,7 +184,7 @@ describe("a login by PIN", () => {
     expect(await fixture.admin.mailbox(FRIEND)).toHaveLength(1);
   });
 
-  test("a policy's session duration counts before the application's", async () => {
+  test("a policy's session duration takes precedence over the application's", async () => {
     await fixture.change((state) =>
       guard(state, [{ ...PEOPLE, session_duration: "30m" }], { session_duration: "12h" }),
     );
@@ -195,7 +195,7 @@ describe("a login by PIN", () => {
     expect((await browser.go(`https://${SITE}${PORT}/`)).status).toBe(302);
   });
 
-  test("the application's wishes for its cookie", async () => {
+  test("the login's cookie has the attributes that the application sets", async () => {
     const app = { domain: `${SITE}/photos`, path_cookie_attribute: true, http_only_cookie_attribute: false };
     await fixture.change((state) => guard(state, [PEOPLE], { ...app, same_site_cookie_attribute: "strict" }));
     const asked = await browser.submit(await browser.toLogin("/photos/1"), { email: FRIEND });
@@ -208,7 +208,7 @@ describe("a login by PIN", () => {
 describe("the account's own login", () => {
   const owners = accessPolicy("allow", [{ email: { email: DEV.owner } }]);
 
-  test("is for members, and reached at once where it is the only one", async () => {
+  test("the account's own login is for members, and is reached at once where it is the only one", async () => {
     const [provider] = fixture.world.store.state.identity_providers;
     const change = { allowed_idps: [provider?.id ?? ""], auto_redirect_to_identity: true };
     await fixture.change((state) => guard(state, [owners], change));
@@ -222,7 +222,7 @@ describe("the account's own login", () => {
     expect((await browser.go(back.headers.location ?? "")).status).toBe(200);
   });
 
-  test("a member whom no policy admits is logged in and gets nowhere", async () => {
+  test("a member whom no policy admits is logged in and refused", async () => {
     const page = await browser.toLogin();
     expect(page.body).toContain(">Cloudflare</a>");
     const link = /href="(\/cdn-cgi\/access\/sso\/[^"]+)"/.exec(page.body)?.[1] ?? "";
@@ -232,7 +232,7 @@ describe("the account's own login", () => {
     expect((await browser.go(`https://${SITE}${PORT}/`)).status).toBe(302);
   });
 
-  test("a provider that the application does not allow is none", async () => {
+  test("a login by a provider that the application does not allow does not count", async () => {
     const page = await browser.toLogin();
     await fixture.change((state) => guard(state, [PEOPLE, owners], { allowed_idps: [pinLogin] }));
     const [provider] = fixture.world.store.state.identity_providers;
@@ -245,8 +245,8 @@ describe("the account's own login", () => {
   });
 });
 
-describe("what is refused", () => {
-  test("a way back in another browser, or a second time", async () => {
+describe("logins that are refused", () => {
+  test("a login cannot end in another browser, or end twice", async () => {
     const asked = await browser.submit(await browser.toLogin(), { email: FRIEND });
     const done = await browser.submit(asked, { code: (await pinFor(FRIEND)) ?? "" });
     const stranger = new Browser(fixture);
@@ -255,7 +255,7 @@ describe("what is refused", () => {
     expect((await browser.go(location(done).href)).status).toBe(400);
   });
 
-  test("redirects that the signed state does not hold", async () => {
+  test("a login refuses redirects that the signed state does not hold", async () => {
     const first = await browser.go(`https://${SITE}${PORT}/mine`);
     const login = location(first);
     login.searchParams.set("redirect_url", "https://evil.example/");
@@ -269,13 +269,13 @@ describe("what is refused", () => {
     expect((await browser.go(elsewhere.href)).status).toBe(400);
   });
 
-  test("a path that looks like another host stays a path", async () => {
+  test("a path that looks like another host stays a path in the login's redirect", async () => {
     const got = await browser.logIn(FRIEND, "//evil.example/x");
     expect(got.status).toBe(200);
     expect(JSON.parse(got.body)).toMatchObject({ path: "//evil.example/x" });
   });
 
-  test("a state that is forged, for another purpose, or old", async () => {
+  test("a login's state that is forged, for another purpose, or old is refused", async () => {
     const url = (meta: string): string => `https://${TEAM}${PORT}/cdn-cgi/access/login/${SITE}?meta=${meta}`;
     const claims = { aud: TEAM, kid: AUD, hostname: SITE, redirect_url: "/", app_session_hash: "" };
     const foreign = { ...organization(), signing_keys: [newSigningKey()] };
@@ -286,14 +286,14 @@ describe("what is refused", () => {
     expect((await browser.go(url(""))).status).toBe(400);
   });
 
-  test("a form that was sent without the browser's session, as another site would", async () => {
+  test("a login form that was sent without the browser's session, as another site would, is refused", async () => {
     const page = await browser.toLogin();
     browser.cookies.delete(TEAM);
     expect((await browser.submit(page, { email: FRIEND })).status).toBe(400);
     expect(await fixture.admin.mailbox()).toEqual([]);
   });
 
-  test("tokens: unsigned, foreign, expired, of another application or purpose", async () => {
+  test("login tokens are refused: unsigned, foreign, expired, for another application or purpose", async () => {
     const own = organization();
     const claims = { aud: [AUD], email: FRIEND, identity_nonce: "n", sub: "s" };
     const good = await sign(own, "app", claims, 60);
@@ -319,7 +319,7 @@ describe("what is refused", () => {
     for (const [name, token] of Object.entries(bad)) expect((await visitWith(token)).status, name).toBe(302);
   });
 
-  test("the key before the current one still verifies, one before that does not", async () => {
+  test("a login token of the key before the current one still verifies, one before that does not", async () => {
     const own = organization();
     const [current, previous] = own.signing_keys;
     const old = await sign({ ...own, signing_keys: [previous!] }, "app", { aud: AUD }, 60);
@@ -335,7 +335,7 @@ describe("logging out", () => {
   test.each([
     ["application", SITE],
     ["team domain", TEAM],
-  ])("at the %s ends the login at both", async (_name, host) => {
+  ])("logging out at the %s ends the login at both", async (_name, host) => {
     await browser.logIn();
     const [appCookies, teamCookies] = [SITE, TEAM].map((name) => new Map(browser.cookies.get(name)));
     const identity = await browser.go(`https://${SITE}${PORT}/cdn-cgi/access/get-identity`);
@@ -345,14 +345,14 @@ describe("logging out", () => {
     const out = await browser.go(`https://${host}${PORT}/cdn-cgi/access/logout`);
     expect(out.status).toBe(200);
     expect(browser.cookies.get(host)?.has("CF_Authorization")).toBe(false);
-    // Whoever copied the cookies before is out as well.
+    // Copies of the cookies are invalid too.
     browser.cookies.set(SITE, appCookies!).set(TEAM, teamCookies!);
     expect([await status(SITE), await status(TEAM)]).toEqual([400, 400]);
     expect((await browser.go(`https://${SITE}${PORT}/`)).status).toBe(302);
     expect((await fixture.admin.state()).ended_sessions).toHaveLength(1);
   });
 
-  test("a login of the same person elsewhere goes on", async () => {
+  test("logging out leaves the same person's login in another browser", async () => {
     await browser.logIn();
     const other = new Browser(fixture);
     await other.logIn();
@@ -361,7 +361,7 @@ describe("logging out", () => {
   });
 });
 
-test("the team domain has nothing else", async () => {
+test("the team domain serves nothing but the login", async () => {
   for (const path of ["/", "//[", "/cdn-cgi/access/", "/cdn-cgi/access/sso?meta=%zz"]) {
     expect((await fixture.visit(path, { host: TEAM })).status, path).toBeLessThan(500);
   }

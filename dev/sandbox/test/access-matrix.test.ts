@@ -1,4 +1,4 @@
-// Who gets which status, with service tokens authenticated strictly and not.
+// The status for each kind of credentials, with strict and with lenient service tokens.
 
 import type { IncomingHttpHeaders } from "node:http";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -115,15 +115,16 @@ const LENIENT: Row[] = [
 describe.each([
   { strict: true, rows: [...WITHOUT_CREDENTIALS, ...ADMITTED, ...STRICT] },
   { strict: false, rows: [...WITHOUT_CREDENTIALS, ...ADMITTED, ...LENIENT] },
-])("strict: $strict", ({ strict, rows }) => {
-  test.each(rows)("%s", async (_name, options, serviceAuthOnly, withAllow) => {
+])("strict service tokens: $strict", ({ strict, rows }) => {
+  const mode = `strict service tokens ${strict ? "on" : "off"}`;
+  test.each(rows)(`${mode}: Access answers %s`, async (_name, options, serviceAuthOnly, withAllow) => {
     await configure(strict, [DEVICES]);
     expect((await fixture.visit("/api", options())).status, "only Service Auth").toBe(serviceAuthOnly);
     await configure(strict, [PEOPLE, DEVICES]);
     expect((await fixture.visit("/api", options())).status, "with Allow").toBe(withAllow);
   });
 
-  test("a websocket", async () => {
+  test(`${mode}: Access answers a websocket like any other request`, async () => {
     const statuses = async (): Promise<number[]> => [
       await upgradeStatus(fixture, {}),
       await upgradeStatus(fixture, credentials("phone")),
@@ -134,7 +135,7 @@ describe.each([
     expect(await statuses()).toEqual([302, 101]);
   });
 
-  test("only the lenient mode gives a device a cookie", async () => {
+  test("Access gives a device a cookie only in the lenient mode", async () => {
     await configure(strict, [PEOPLE, DEVICES]);
     const got = await fixture.visit("/", { headers: credentials("phone") });
     const cookies: IncomingHttpHeaders["set-cookie"] = got.headers["set-cookie"];
@@ -142,7 +143,7 @@ describe.each([
     else expect(cookies).toEqual([expect.stringMatching(/^CF_Authorization=ey.*; HttpOnly; SameSite=Lax$/)]);
   });
 
-  test("service_auth_401_redirect: 401 instead of 403, and instead of a login for bad credentials", async () => {
+  test("service_auth_401_redirect: 401 instead of 403, and instead of a login for wrong credentials", async () => {
     await configure(strict, [DEVICES], { service_auth_401_redirect: true });
     expect((await fixture.visit("/")).status).toBe(401);
     await configure(strict, [PEOPLE, DEVICES], { service_auth_401_redirect: true });
@@ -150,7 +151,7 @@ describe.each([
     expect((await fixture.visit("/")).status).toBe(302);
   });
 
-  test("a rotated secret counts until its end", async () => {
+  test(`${mode}: a rotated service token's old secret works until it expires`, async () => {
     await configure(strict, [accessPolicy("non_identity", [{ any_valid_service_token: {} }])]);
     const status = async (id: string, secret?: string): Promise<number> =>
       (await fixture.visit("/", { headers: credentials(id, secret) })).status;
@@ -161,7 +162,7 @@ describe.each([
   });
 });
 
-test("two ids, or the credentials twice, are no credentials", async () => {
+test("two client ids, or the credentials twice, count as no credentials", async () => {
   await configure(true, [DEVICES], { read_service_tokens_from_header: "authorization" });
   const twice = { "cf-access-client-id": ["phone.access", "phone.access"], "cf-access-client-secret": "phone-secret" };
   expect((await fixture.visit("/", { headers: twice })).status).toBe(401);
@@ -169,7 +170,7 @@ test("two ids, or the credentials twice, are no credentials", async () => {
   expect((await fixture.visit("/", { headers: { authorization: inOne, ...credentials("phone") } })).status).toBe(401);
 });
 
-test("credentials in one header, where the application says so", async () => {
+test("a device sends its credentials in one header if the application says so", async () => {
   const authorization = JSON.stringify(credentials("phone"));
   await configure(true, [DEVICES], { read_service_tokens_from_header: "Authorization" });
   expect((await fixture.visit("/", { headers: { authorization } })).status).toBe(200);
@@ -186,7 +187,7 @@ test("options_preflight_bypass lets OPTIONS pass, and nothing else", async () =>
   expect((await fixture.visit("/")).status).toBe(302);
 });
 
-test("a refusal is JSON for those that ask for it, and names the application", async () => {
+test("Access refuses in JSON if the client asks for it, and names the application", async () => {
   await configure(true, [DEVICES]);
   const json = await fixture.visit("/", { headers: { accept: "application/json" } });
   expect([json.status, json.headers["content-type"]]).toEqual([403, "application/json"]);

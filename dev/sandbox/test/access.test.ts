@@ -29,18 +29,18 @@ describe("the application for an address", () => {
     ["example.com/alpha/*", "example.com", "/alpha/one/two", true],
     ["example.com/alpha/*", "example.com", "/alpha", false],
     ["example.com/foo*/bar", "example.com", "/food/stuff/bar", true],
-    // what an origin reads as the guarded path is guarded
+    // forms that an origin reads as the protected path are protected
     ["example.com/photos", "example.com", "/%70hotos/1", true],
     ["example.com/photos", "example.com", "//photos", true],
     ["example.com/photos", "example.com", "/open/../photos", true],
     ["example.com/photos", "example.com", "/open/%2e%2e%2fphotos", true],
     ["example.com/photos", "example.com", "/\\photos", true],
     ["example.com/photos", "example.com", "/%ff/photos", false],
-  ])("%s covers %s%s: %s", (uri, host, path, covered) => {
+  ])("the application %s covers %s%s: %s", (uri, host, path, covered) => {
     expect(found([uri], host, path)).toBe(covered ? uri : undefined);
   });
 
-  test("the most specific wins: host before path, names before wildcards", () => {
+  test("the most specific application wins: host before path, names before wildcards", () => {
     const all = ["*.example.com/api/deep", "a.example.com", "a.example.com/api", "*.example.com"];
     expect(found(all, "a.example.com", "/api/deep")).toBe("a.example.com/api");
     expect(found(all, "a.example.com", "/other")).toBe("a.example.com");
@@ -48,7 +48,7 @@ describe("the application for an address", () => {
     expect(found(all, "b.example.com")).toBe("*.example.com");
   });
 
-  test("every destination counts", () => {
+  test("each destination of an application is protected", () => {
     const destinations = ["one.example.com", "two.example.com"].map((uri) => ({ type: "public", uri }));
     const access_apps = [accessApp({ domain: "one.example.com", destinations })];
     expect(applicationFor({ ...state, access_apps }, "two.example.com", "/")?.id).toBe("app-1");
@@ -72,11 +72,11 @@ describe("policies", () => {
     [{ login_method: { id: "cloudflare" } }, false],
     [{ service_token: { token_id: "phone" } }, false],
     [{ any_valid_service_token: {} }, false],
-  ])("%j: %s", (rule, expected) => {
+  ])("the rule %j applies to the visitor: %s", (rule, expected) => {
     expect(applies(accessPolicy("allow", [rule]), visitor)).toBe(expected);
   });
 
-  test("IPv6 addresses and service tokens", () => {
+  test("rules match IPv6 addresses and service tokens", () => {
     const device = { address: "2001:db8:bad::5", token: serviceToken("phone") };
     expect(applies(accessPolicy("bypass", [{ ip: { ip: "2001:db8::/32" } }]), device)).toBe(true);
     expect(applies(accessPolicy("bypass", [{ ip: { ip: "203.0.113.5" } }]), device)).toBe(false);
@@ -85,7 +85,7 @@ describe("policies", () => {
     expect(applies(accessPolicy("non_identity", [{ any_valid_service_token: {} }]), device)).toBe(true);
   });
 
-  test("include: any, require: all, exclude: none", () => {
+  test("a policy needs any of include, all of require, none of exclude", () => {
     const rule = (yes: boolean) => (yes ? { everyone: {} } : { email: { email: "nobody@example.com" } });
     const decide = (include: boolean[], require: boolean[], exclude: boolean[]): boolean => {
       const rules = { require: require.map(rule), exclude: exclude.map(rule) };
@@ -98,11 +98,11 @@ describe("policies", () => {
     expect(decide([true], [], [false, true])).toBe(false);
   });
 
-  test("a selector that the API would refuse opens nothing", () => {
+  test("a selector that the API would refuse admits nobody", () => {
     expect(() => applies(accessPolicy("allow", [{ emails: { email: "x" } }]), visitor)).toThrow(/no selector emails/);
   });
 
-  test("Block and Allow in the order of precedence, and nobody without either", () => {
+  test("Block and Allow apply in the order of precedence, and nobody passes without either", () => {
     const everyone = accessPolicy("allow", [{ everyone: {} }]);
     const block = accessPolicy("deny", [{ email: { email: login.email } }]);
     const decide = (...policies: AccessPolicy[]): string | undefined => {
@@ -171,7 +171,7 @@ describe("at the edge", () => {
     expect((await fixture.visit("/")).status).toBe(403);
   });
 
-  test("where Access is bypassed, it adds nothing and a visitor's imitations pass", async () => {
+  test("where Access is bypassed, the edge adds no assertion and passes a visitor's forged one", async () => {
     await configure([EVERYTHING]);
     const imitation = { "cf-access-jwt-assertion": "mine", ...credentials("phone", "wrong") };
     const got = await fixture.visit("/", { headers: imitation });

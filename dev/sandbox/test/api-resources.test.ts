@@ -47,7 +47,7 @@ function spoiled(pem: string): string {
 }
 
 describe("DNS records and settings", () => {
-  test("a record that is there already, and one that cannot be proxied so", async () => {
+  test("a DNS record is refused if it exists already, or cannot be proxied", async () => {
     const host = "twice.home.localhost";
     const made = await call("POST", `${ZONE}/dns_records`, { ...RECORD, name: host });
     expect(made.result).toMatchObject({ name: host, proxied: true, ttl: 1 });
@@ -61,7 +61,7 @@ describe("DNS records and settings", () => {
     expect(refusal(await call("GET", path))).toEqual([404, 81044]);
   });
 
-  test("a setting keeps to its values", async () => {
+  test("a zone setting accepts its own values only", async () => {
     const set = await call("PATCH", `${ZONE}/settings/ssl`, { value: "strict" });
     expect(set.result).toMatchObject({ id: "ssl", value: "strict", editable: true });
     expect((await call("GET", `${ZONE}/settings/ssl`)).result).toEqual(set.result);
@@ -71,12 +71,12 @@ describe("DNS records and settings", () => {
 });
 
 describe("Origin CA certificates", () => {
-  test("are signed for the names asked for, whatever the request says, and revoked once", async () => {
+  test("Origin CA certificates are signed for the names asked for, whatever the request says, and revoked once", async () => {
     const body = { csr: request("ec"), hostnames: [SITE, "*.home.localhost"], request_type: "origin-ecc" };
     const { result } = await call("POST", "/certificates", { ...body, requested_validity: 90 });
     const leaf = new X509Certificate(result.certificate);
-    const authority = new X509Certificate(fixture.api.world.authorities.originCa.certificate);
-    expect(leaf.verify(authority.publicKey)).toBe(true);
+    const ca = new X509Certificate(fixture.api.world.cas.originCa.certificate);
+    expect(leaf.verify(ca.publicKey)).toBe(true);
     expect(leaf.subjectAltName).toBe(`DNS:*.home.localhost, DNS:${SITE}`);
     expect(leaf.subject).not.toContain("elsewhere");
     expect(result.hostnames).toEqual(["*.home.localhost", SITE]);
@@ -98,12 +98,12 @@ describe("Origin CA certificates", () => {
     ["a key of another type", { request_type: "origin-rsa" }, 400, 1006],
     ["a name of another account", { hostnames: ["example.com"] }, 403, 1016],
     ["a validity that is not offered", { requested_validity: 100 }, 400, 1010],
-  ])("%s is refused", async (_name, change, status, code) => {
+  ])("an Origin CA certificate is refused: %s", async (_name, change, status, code) => {
     const body = { csr: request("ec"), hostnames: [SITE], request_type: "origin-ecc", ...change };
     expect(refusal(await call("POST", "/certificates", body))).toEqual([status, code]);
   });
 
-  test("an RSA key is signed as origin-rsa", async () => {
+  test("the Origin CA signs an RSA key as origin-rsa", async () => {
     const body = { csr: request("rsa"), hostnames: [SITE], request_type: "origin-rsa" };
     const { result } = await call("POST", "/certificates", body);
     expect(new X509Certificate(result.certificate).publicKey.asymmetricKeyType).toBe("rsa");
@@ -114,8 +114,8 @@ describe("origin pulls", () => {
   const upload = (pair: { certificate: string; privateKey: string }, level = "/hostnames/certificates") =>
     call("POST", `${PULLS}${level}`, { certificate: pair.certificate, private_key: pair.privateKey });
 
-  test("take a leaf with its own key, and show neither the key nor more than the leaf", async () => {
-    const { sharedPullCa, originCa } = fixture.api.world.authorities;
+  test("an origin-pull certificate is accepted with its own key, and only the leaf is shown", async () => {
+    const { sharedPullCa, originCa } = fixture.api.world.cas;
     const leaf = certificate(sharedPullCa, []);
     expect(refusal(await upload(sharedPullCa))).toEqual([400, 1412]);
     expect((await upload(sharedPullCa)).errors[0]?.message).toMatch(/leaf certificate/i);
@@ -132,8 +132,8 @@ describe("origin pulls", () => {
     expect((await call("DELETE", `${PULLS}/${made.result.id}`)).result.status).toBe("pending_deletion");
   });
 
-  test("a certificate in use by a host name stays until that is voided", async () => {
-    const { result } = await upload(certificate(fixture.api.world.authorities.sharedPullCa, []));
+  test("an origin-pull certificate cannot be deleted while a host name uses it", async () => {
+    const { result } = await upload(certificate(fixture.api.world.cas.sharedPullCa, []));
     const id = result.id;
     const associate = (enabled: boolean | null, hostname = SITE) =>
       call("PUT", `${PULLS}/hostnames`, { config: [{ hostname, cert_id: id, enabled }] });
@@ -149,7 +149,7 @@ describe("origin pulls", () => {
 describe("Access", () => {
   const everyone = { name: "people", decision: "allow", include: [{ everyone: {} }] };
 
-  test("a policy cannot be deleted while it is attached", async () => {
+  test("an Access policy cannot be deleted while it is attached", async () => {
     const policy = (await call("POST", `${ACCESS}/policies`, everyone)).result.id;
     const app = { name: "attached", type: "self_hosted", domain: "attached.home.localhost", policies: [policy] };
     const made = await call("POST", `${ACCESS}/apps`, app);
@@ -200,17 +200,17 @@ describe("Access", () => {
     ],
     ["a second login of a kind", "identity_providers", { name: "b", type: "cloudflare", config: {} }, 409, 12132],
     ["a token's duration that is none", "service_tokens", { name: "a", duration: "1 year" }, 400, 12130],
-  ])("%s is refused", async (_name, path, body, status, code) => {
+  ])("Access refuses %s", async (_name, path, body, status, code) => {
     expect(refusal(await call("POST", `${ACCESS}/${path}`, body))).toEqual([status, code]);
   });
 
-  test("strict service tokens cannot be left", async () => {
+  test("strict service tokens cannot be switched off", async () => {
     const path = `${ACCESS}/organizations`;
     expect(refusal(await call("PATCH", path, { strict_service_token_auth: false }))).toEqual([400, 12130]);
     expect((await call("GET", path)).result).toMatchObject({ strict_service_token_auth: true });
   });
 
-  test("a service token's secret is shown when it is made and when it changes, never else", async () => {
+  test("a service token's secret is shown when it is made or changed, never else", async () => {
     const made = await call("POST", `${ACCESS}/service_tokens`, { name: "phone", duration: "720h" });
     expect(made.result.client_secret).toMatch(/^cfast_[0-9A-Za-z]{48}$/);
     expect(Date.parse(made.result.expires_at) / DAY).toBeCloseTo(Date.now() / DAY + 30, 2);

@@ -22,16 +22,16 @@ const call: ApiFixture["call"] = (...request) => fixture.call(...request);
 const tokenWith = async (change: Parameters<ApiFixture["admin"]["createToken"]>[0]): Promise<string> =>
   (await fixture.admin.createToken(change)).token;
 
-describe("who asks", () => {
+describe("authentication", () => {
   test.each([
     ["nobody", null, 400, 9106],
     ["a token that is too short", "short", 400, 6003],
     ["an unknown token", "x".repeat(40), 401, 1000],
-  ])("%s: %i %i", async (_name, token, status, code) => {
+  ])("the API refuses %s: %i %i", async (_name, token, status, code) => {
     expect(refusal(await call("GET", "/zones", undefined, token))).toEqual([status, code]);
   });
 
-  test("a token that is disabled, expired or deleted", async () => {
+  test("the API refuses a token that is disabled, expired or deleted", async () => {
     const disabled = await tokenWith({ name: "disabled", status: "disabled" });
     expect(refusal(await call("GET", "/zones", undefined, disabled))).toEqual([403, 9109]);
     const expired = await tokenWith({ name: "expired", expires_on: new Date(Date.now() - 1000).toISOString() });
@@ -42,7 +42,7 @@ describe("who asks", () => {
     expect(refusal(await call("GET", "/zones", undefined, deleted.token))).toEqual([401, 1000]);
   });
 
-  test("a good token is told so; the address ranges need none", async () => {
+  test("a valid token verifies, and the address ranges need no token", async () => {
     const verified = await call("GET", "/user/tokens/verify");
     expect(verified).toMatchObject({ success: true, errors: [], result: { status: "active" } });
     const ips = await call("GET", "/ips", undefined, null);
@@ -85,7 +85,7 @@ describe("permissions", () => {
     expect(refusal(await call(method, path, body, elsewhere))).toEqual([403, 10000]);
   });
 
-  test("Write includes Read, and the list of zones shows only those that may be seen", async () => {
+  test("Write includes Read, and the list of zones shows only those that the token may read", async () => {
     const writer = await tokenWith({ name: "writer", permissions: ["DNS Write"] });
     expect((await call("GET", `${ZONE}/dns_records`, undefined, writer)).status).toBe(200);
     expect((await call("GET", "/zones", undefined, writer)).result).toEqual([]);
@@ -93,14 +93,14 @@ describe("permissions", () => {
 });
 
 describe("the envelope", () => {
-  test("pages", async () => {
+  test("the API returns lists in pages", async () => {
     const first = await call("GET", `/zones?name=${DEV.zoneName}`);
     expect(first.result_info).toEqual({ page: 1, per_page: 20, count: 1, total_count: 1, total_pages: 1 });
     expect((await call("GET", "/zones?page=2")).result).toEqual([]);
     expect(refusal(await call("GET", "/zones?page=0"))).toEqual([400, 1004]);
   });
 
-  test("a body that is not JSON, or has a field that the API does not know", async () => {
+  test("the API refuses a body that is not JSON, or has an unknown field", async () => {
     expect(refusal(await call("POST", `${ZONE}/dns_records`, "{"))).toEqual([400, 6007]);
     const typo = await call("POST", `${ZONE}/dns_records`, { ...RECORD, proxyed: true });
     expect(refusal(typo)).toEqual([400, 1004]);
@@ -115,7 +115,7 @@ describe("the envelope", () => {
     expect(entry).toMatchObject({ path: `/client/v4${ZONE}/page_rules`, status: 404, unknown: true });
   });
 
-  test("the journal holds no secret", async () => {
+  test("the API's journal holds no secret", async () => {
     const { result } = await call("POST", `${ACCESS}/service_tokens`, { name: "journal" });
     const journal = JSON.stringify(await fixture.admin.requests());
     expect(journal).not.toContain(fixture.token);
@@ -125,7 +125,7 @@ describe("the envelope", () => {
 });
 
 describe("faults", () => {
-  test("a status is final unless it says otherwise, and hits what it was told to", async () => {
+  test("an injected status is final unless it says otherwise, and affects the given requests only", async () => {
     await fixture.admin.fault({ method: "GET", path: "^/zones$", skip: 1, outcome: "status", status: 503 });
     expect((await call("GET", "/zones")).status).toBe(200);
     expect(refusal(await call("GET", "/zones"))).toEqual([503, 10001]);
@@ -137,7 +137,7 @@ describe("faults", () => {
     expect(limited.headers.has("x-should-retry")).toBe(false);
   });
 
-  test("before the change nothing has happened, after it everything has", async () => {
+  test("a fault before the change leaves nothing done, one after it everything", async () => {
     const put = () => call("PUT", `${PULLS}/settings`, { enabled: true });
     const enabled = async (): Promise<boolean> => (await call("GET", `${PULLS}/settings`)).result.enabled;
     await fixture.admin.fault({ method: "PUT", outcome: "status", phase: "before" });
@@ -151,7 +151,7 @@ describe("faults", () => {
     );
   });
 
-  test("a held request goes on when the fault is gone", async () => {
+  test("a held request continues when its fault is removed", async () => {
     const { id } = await fixture.admin.fault({ path: "^/zones$", outcome: "hold" });
     const held = call("GET", "/zones");
     expect((await fixture.admin.faultHit(id)).hits).toBe(1);
@@ -160,15 +160,15 @@ describe("faults", () => {
   });
 });
 
-test("state, journal, authorities and the dev token outlive a restart; faults do not", async () => {
+test("the API's state, journal, CAs and dev token survive a restart; faults do not", async () => {
   const made = await call("POST", `${ZONE}/dns_records`, { ...RECORD, name: "kept.home.localhost" });
   await fixture.admin.fault({ outcome: "status" });
   const before = await fixture.admin.state();
-  const authority = fixture.api.world.authorities.originCa.certificate;
+  const ca = fixture.api.world.cas.originCa.certificate;
   const tag = fixture.api.world.store.tag;
   await fixture.restart();
   expect(await fixture.admin.state()).toEqual(before);
-  expect(fixture.api.world.authorities.originCa.certificate).toBe(authority);
+  expect(fixture.api.world.cas.originCa.certificate).toBe(ca);
   expect(fixture.api.world.store.tag).not.toBe(tag);
   const last = (await fixture.admin.requests()).at(-1);
   expect(last).toMatchObject({ method: "POST", path: `/client/v4${ZONE}/dns_records`, status: 200 });

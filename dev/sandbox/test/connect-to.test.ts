@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { hostnamesOf } from "../../commands/connect-to.ts";
 
-it("leads the names of all of a stack's sites to the sandbox's edge", () => {
+it("connectTo points the names of all of a stack's sites to the sandbox's edge", () => {
   const url = "https://photos.home.localhost";
   const moreSites = { "album.home.localhost": { url: "https://album.home.localhost", devices: {} } };
   expect(hostnamesOf({ url, publicShareUrl: "https://shares.home.localhost", moreSites })).toEqual([

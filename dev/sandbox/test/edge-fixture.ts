@@ -20,7 +20,7 @@ import { type RunningEdge, startEdge } from "../edge/server.ts";
 export const SITE = "photos.home.localhost";
 const HOUR = 3_600_000;
 
-/** A certificate of one of the sandbox's authorities. */
+/** A certificate of one of the sandbox's CAs. */
 export function certificate(
   issuer: KeyPairPem,
   hostnames: string[],
@@ -120,7 +120,7 @@ export async function startFixture(
   const socket = apiSocket(stateDir);
   const api = await startApi({ folder: join(stateDir, "sandbox", "api"), socket, port: 0 });
   const { world } = api;
-  const own = certificate(world.authorities.originCa, [SITE]);
+  const own = certificate(world.cas.originCa, [SITE]);
   // It asks for the edge's certificate, and answers whether there is one or not.
   const asking = { requestCert: true, rejectUnauthorized: false };
   const origin = https.createServer({ cert: own.certificate, key: own.privateKey, ...asking }, answer);
@@ -152,7 +152,7 @@ export async function startFixture(
           host: "127.0.0.1",
           port: edge.httpsPorts[0],
           servername: serverName.replace(/:\d+$/, ""),
-          ca: world.authorities.publicCa.certificate,
+          ca: world.cas.publicCa.certificate,
           checkServerIdentity: (_name, peer) => tls.checkServerIdentity(serverName.replace(/:\d+$/, ""), peer),
           method,
           path,

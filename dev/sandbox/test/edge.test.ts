@@ -29,7 +29,7 @@ describe("what is served", () => {
   });
   afterEach(() => fixture.close());
 
-  test("a proxied record leads to the origin, with the edge's headers and without a visitor's imitations", async () => {
+  test("a proxied record leads to the origin, with the edge's headers and without a visitor's forged ones", async () => {
     const got = await fixture.visit("/a?b=c", {
       headers: {
         "cf-connecting-ip": "1.2.3.4",
@@ -63,7 +63,7 @@ describe("what is served", () => {
     expect(headers).not.toHaveProperty("x-secret-hop");
   });
 
-  test("without a record, with an unproxied one and with a port in Host", async () => {
+  test("the edge answers a name without a record, with an unproxied one, and a Host with a port", async () => {
     expect((await fixture.visit("/", { host: `${SITE}:19001` })).status).toBe(200);
     expect(headersOf((await fixture.visit("/", { host: `${SITE}:19001` })).body)["host"]).toBe(SITE);
 
@@ -87,7 +87,7 @@ describe("what is served", () => {
     await expect(fixture.visit("/")).rejects.toThrow(/alert|handshake/i);
   });
 
-  test("a change at the API is in force within 50 ms, where the machine is not busy", async () => {
+  test("a change at the API reaches the edge within 50 ms, if the machine is not busy", async () => {
     const records = fixture.world.store.state.dns_records;
     const moved = records.map((record) => ({ ...record, proxied: false, name: "x.home.localhost" }));
     const away = [...moved, { ...moved[0]!, id: "3", proxied: true }];
@@ -103,12 +103,12 @@ describe("what is served", () => {
       .toBe(409);
   });
 
-  test("the last state stays in force while the API is away", async () => {
+  test("the edge keeps the last state while the API is away", async () => {
     await fixture.api.close();
     expect((await fixture.visit("/")).status).toBe(200);
   });
 
-  test("the address ranges under the API's own name, and nothing else of it", async () => {
+  test("the edge serves the address ranges under the API's own name, and nothing else of the API", async () => {
     const got = await fixture.visit("/client/v4/ips", { host: "api.cloudflare.com" });
     expect(got.status).toBe(200);
     expect((JSON.parse(got.body) as { result: { ipv4_cidrs: string[] } }).result.ipv4_cidrs).toContain(
@@ -117,7 +117,7 @@ describe("what is served", () => {
     expect((await fixture.visit("/client/v4/zones", { host: "api.cloudflare.com" })).status).toBe(404);
   });
 
-  test("always_use_https redirects, otherwise plain requests go to the origin's plain port", async () => {
+  test("always_use_https redirects; without it plain requests go to the origin's plain port", async () => {
     const plain = async (): Promise<string> => {
       const socket = connect(fixture.edge.httpPorts[0]!, "127.0.0.1");
       socket.write(`GET /x?y=1 HTTP/1.1\r\nhost: ${SITE}\r\nconnection: close\r\n\r\n`);
@@ -136,14 +136,14 @@ describe("what is served", () => {
     expect(redirected).toContain(`location: https://${SITE}/x?y=1\r\n`);
   });
 
-  test("HTTP/2 visitors are served, with a body", async () => {
+  test("the edge serves HTTP/2 visitors, with a body", async () => {
     const session = http2.connect(`https://${SITE}`, {
       createConnection: () =>
         tls.connect({
           host: "127.0.0.1",
           port: fixture.edge.httpsPorts[0],
           servername: SITE,
-          ca: fixture.world.authorities.publicCa.certificate,
+          ca: fixture.world.cas.publicCa.certificate,
           ALPNProtocols: ["h2"],
         }),
     });
@@ -164,8 +164,8 @@ describe("the origin's TLS", () => {
   });
   afterEach(() => fixture.close());
 
-  test("Full (strict) takes certificates of the Origin CA and of public CAs only", async () => {
-    const { originCa, publicCa, sharedPullCa } = fixture.world.authorities;
+  test("Full (strict) accepts certificates of the Origin CA and of public CAs only", async () => {
+    const { originCa, publicCa, sharedPullCa } = fixture.world.cas;
     expect((await fixture.visit("/")).status).toBe(200);
     await setSsl("full");
     present(certificate(publicCa, [SITE]));
@@ -173,7 +173,7 @@ describe("the origin's TLS", () => {
     expect((await fixture.visit("/")).status).toBe(200);
     const day = 86_400_000;
     const wrong = {
-      "another authority": certificate(sharedPullCa, [SITE]),
+      "another CA": certificate(sharedPullCa, [SITE]),
       "another name": certificate(originCa, ["other.home.localhost"]),
       expired: certificate(originCa, [SITE], { notAfter: new Date(Date.now() - day) }),
       "not valid yet": certificate(originCa, [SITE], { notBefore: new Date(Date.now() + day) }),
@@ -189,8 +189,8 @@ describe("the origin's TLS", () => {
     }
   });
 
-  test("a revoked certificate is refused, also on kept connections", async () => {
-    const { originCa } = fixture.world.authorities;
+  test("the edge refuses a revoked origin certificate, also on kept connections", async () => {
+    const { originCa } = fixture.world.cas;
     const pair = certificate(originCa, [SITE]);
     present(pair);
     expect((await fixture.visit("/")).status).toBe(200);
@@ -212,7 +212,7 @@ describe("the origin's TLS", () => {
     expect((await fixture.visit("/")).status).toBe(526);
   });
 
-  test("521 where nobody listens, 523 without a way there, 525 where the handshake fails", async () => {
+  test("the edge answers 521 if nobody listens, 523 without a route, 525 if the handshake fails", async () => {
     fixture.origin.removeAllListeners("tlsClientError");
     await setAddresses("127.0.0.2");
     expect((await fixture.visit("/")).status).toBe(521);
@@ -258,7 +258,7 @@ describe("several addresses of an origin", () => {
       request.resume().on("end", () => response.end(address));
     };
     fixture = await startFixture(answer);
-    const pair = certificate(fixture.world.authorities.originCa, [SITE]);
+    const pair = certificate(fixture.world.cas.originCa, [SITE]);
     second = https.createServer({ cert: pair.certificate, key: pair.privateKey }, answer);
     second.listen((fixture.origin.address() as AddressInfo).port, "127.0.0.2");
     await once(second, "listening");
@@ -276,7 +276,7 @@ describe("several addresses of an origin", () => {
   };
   const requestsAt = (address: string) => came.get(address)?.requests ?? 0;
 
-  test("share the requests, each with kept connections of its own", async () => {
+  test("several origin addresses share the requests, each with its own kept connections", async () => {
     await setAddresses("127.0.0.1", "127.0.0.2");
     expect(await statuses()).toEqual([200]);
     for (const address of ["127.0.0.1", "127.0.0.2"]) {
@@ -288,7 +288,7 @@ describe("several addresses of an origin", () => {
     expect(requestsAt("127.0.0.2")).toBeGreaterThan(MANY / 3);
   });
 
-  test("stand in for one that refuses and for one without a way there, also for requests with a body", async () => {
+  test("an origin address replaces one that refuses or has no route, also for requests with a body", async () => {
     for (const dead of ["127.0.0.3", NO_WAY]) {
       await setAddresses(dead, "127.0.0.1");
       expect(await statuses(), dead).toEqual([200]);
@@ -297,12 +297,12 @@ describe("several addresses of an origin", () => {
     expect(requestsAt("127.0.0.1")).toBe(4 * MANY);
   });
 
-  test("are tried one more time only, so that two dead ones fail some requests", async () => {
+  test("the edge tries one more origin address only, so two unreachable ones fail some requests", async () => {
     await setAddresses("127.0.0.3", "127.0.0.4", "127.0.0.1");
     expect(await statuses()).toEqual([200, 521]);
   });
 
-  test("get requests again as soon as they are back", async () => {
+  test("an origin address gets requests again as soon as it is back", async () => {
     await setAddresses("127.0.0.1", "127.0.0.2");
     second.closeAllConnections();
     const { port } = second.address() as AddressInfo;
@@ -315,25 +315,25 @@ describe("several addresses of an origin", () => {
     expect(requestsAt("127.0.0.2")).toBeGreaterThan(MANY / 6);
   });
 
-  test("do not stand in for one that was reached", async () => {
+  test("the edge tries no other origin address once it has reached one", async () => {
     await setAddresses("127.0.0.1", "127.0.0.2");
-    const other = certificate(fixture.world.authorities.originCa, ["elsewhere.home.localhost"]);
+    const other = certificate(fixture.world.cas.originCa, ["elsewhere.home.localhost"]);
     second.setSecureContext({ cert: other.certificate, key: other.privateKey });
     expect(await statuses()).toEqual([200, 526]);
   });
 });
 
 describe("origin pulls", () => {
-  test("host name before zone before shared, only what is switched on and active", async () => {
+  test("origin pulls use the host name's certificate before the zone's and the shared one, if switched on and active", async () => {
     const seen: string[] = [];
     fixture = await startFixture((request, response) => {
       seen.push((request.socket as tls.TLSSocket).getPeerX509Certificate()?.subject ?? "none");
       response.end();
     });
-    const { authorities } = fixture.world;
+    const { cas } = fixture.world;
 
     const pull = (name: string, activeFrom: number) => {
-      const pair = certificate(authorities.sharedPullCa, [name]);
+      const pair = certificate(cas.sharedPullCa, [name]);
       return {
         id: name,
         certificate: pair.certificate,
@@ -377,7 +377,7 @@ describe("origin pulls", () => {
 describe("bodies", () => {
   afterEach(() => fixture.close());
 
-  test("too large an upload is refused by its length and by its bytes, a smaller one streams through", async () => {
+  test("the edge refuses too large an upload by its length and by its bytes, and streams a smaller one", async () => {
     let received = 0;
     fixture = await startFixture(
       (request, response) => {
@@ -405,7 +405,7 @@ describe("bodies", () => {
     expect([fits.status, fits.body]).toEqual([200, "100000"]);
   });
 
-  test("a compressed answer reaches a visitor that did not ask for compression in the clear", async () => {
+  test("the edge decompresses a compressed answer for a visitor that did not ask for compression", async () => {
     fixture = await startFixture((_request, response) => {
       const body = gzipSync("plain words");
       response.writeHead(200, { "content-encoding": "gzip", "content-length": body.length });
@@ -418,7 +418,7 @@ describe("bodies", () => {
     expect(asked.headers["content-encoding"]).toBe("gzip");
   });
 
-  test("520 for an origin that hangs up, 524 for one that is silent, a truncated body stays truncated", async () => {
+  test("the edge answers 520 if the origin hangs up, 524 if it is silent; a truncated body stays truncated", async () => {
     fixture = await startFixture(
       (request, response) => {
         if (request.url === "/hangup") request.socket.destroy();
@@ -437,7 +437,7 @@ describe("bodies", () => {
 });
 
 describe("websockets", () => {
-  test("pass both ways, and end together", async () => {
+  test("websockets pass both ways through the edge, and end together", async () => {
     fixture = await startFixture();
     fixture.origin.on("upgrade", (request, socket) => {
       expect(request.headers["cf-connecting-ip"]).toBe("127.0.0.1");
@@ -449,7 +449,7 @@ describe("websockets", () => {
       host: "127.0.0.1",
       port: fixture.edge.httpsPorts[0],
       servername: SITE,
-      ca: fixture.world.authorities.publicCa.certificate,
+      ca: fixture.world.cas.publicCa.certificate,
     });
     await once(socket, "secureConnect");
     socket.write(`GET /ws HTTP/1.1\r\nhost: ${SITE}\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n`);

@@ -22,7 +22,7 @@ afterAll(() => program.kill());
 
 const get = (path: string): Promise<Response> => fetch(`http://127.0.0.1:${port}${path}`);
 
-test("answers the ping, the page and what apps look up", async () => {
+test("the sandbox's Immich answers the ping, the page and what apps look up", async () => {
   expect(await (await get("/api/server/ping")).json()).toEqual({ res: "pong" });
   expect(await (await get("/")).text()).toContain("<title>Immich</title>");
   expect(await (await get("/.well-known/immich")).json()).toEqual({ api: { endpoint: "/api" } });
@@ -30,32 +30,35 @@ test("answers the ping, the page and what apps look up", async () => {
   expect((await get("/nowhere")).status).toBe(404);
 });
 
-test("shows the request as it arrived", async () => {
+test("the sandbox's Immich shows a request as it arrived", async () => {
   const answer = await fetch(`http://127.0.0.1:${port}/api/debug/request?a=b`, { headers: { "x-one": "1" } });
   const { path, headers } = (await answer.json()) as { path: string; headers: [string, string][] };
   expect(path).toBe("/api/debug/request?a=b");
   expect(headers).toContainEqual(["x-one", "1"]);
 });
 
-test.each(["content-length", "transfer-encoding"])("takes an upload with %s as it comes", async (framing) => {
-  const [first, second] = [randomBytes(300_000), randomBytes(200_000)];
-  const length = framing === "content-length" ? { "content-length": 500_000 } : {};
-  const request = http.request({ port, host: "127.0.0.1", method: "POST", path: "/api/assets", headers: length });
-  request.write(first);
-  await expect
-    .poll(async () => ((await (await get("/api/debug/uploads")).json()) as object[]).at(-1))
-    .toEqual({ bytes: 300_000, done: false });
-  request.end(second);
-  const [response] = (await once(request, "response")) as [http.IncomingMessage];
-  const body = JSON.parse((await response.toArray()).join("")) as object;
-  expect(response.statusCode).toBe(201);
-  expect(body).toMatchObject({
-    bytes: 500_000,
-    sha256: createHash("sha256").update(first).update(second).digest("hex"),
-  });
-});
+test.each(["content-length", "transfer-encoding"])(
+  "the sandbox's Immich accepts an upload with %s as it streams in",
+  async (framing) => {
+    const [first, second] = [randomBytes(300_000), randomBytes(200_000)];
+    const length = framing === "content-length" ? { "content-length": 500_000 } : {};
+    const request = http.request({ port, host: "127.0.0.1", method: "POST", path: "/api/assets", headers: length });
+    request.write(first);
+    await expect
+      .poll(async () => ((await (await get("/api/debug/uploads")).json()) as object[]).at(-1))
+      .toEqual({ bytes: 300_000, done: false });
+    request.end(second);
+    const [response] = (await once(request, "response")) as [http.IncomingMessage];
+    const body = JSON.parse((await response.toArray()).join("")) as object;
+    expect(response.statusCode).toBe(201);
+    expect(body).toMatchObject({
+      bytes: 500_000,
+      sha256: createHash("sha256").update(first).update(second).digest("hex"),
+    });
+  },
+);
 
-test("echoes over a websocket, small and large, and closes when asked to", async () => {
+test("the sandbox's Immich echoes over a websocket, small and large, and closes when asked to", async () => {
   const socket = new WebSocket(`ws://127.0.0.1:${port}/api/socket.io/`);
   await once(socket, "open");
   for (const message of ["hello", "x".repeat(1000), "y".repeat(100_000)]) {

@@ -27,7 +27,7 @@ const pidFile = (): string => readFileSync(join(folder, "ready"), "utf8");
 const work = (folderPath: string, rest = ""): string =>
   `console.log("at work"); require("fs").writeFileSync(${JSON.stringify(join(folderPath, "ready"))}, String(process.pid)); setInterval(() => {}, 1000); ${rest}`;
 
-test("runs until it is stopped, with a log that only its owner reads", async () => {
+test("a daemon runs until it is stopped, with a log that only its owner can read", async () => {
   const worker = daemon(work(folder));
   expect(await worker.running()).toBe(false);
   await worker.start();
@@ -40,7 +40,7 @@ test("runs until it is stopped, with a log that only its owner reads", async () 
   expect(isAlive(pid)).toBe(false);
 });
 
-test("one of another version counts as not running and gives way to the new one", async () => {
+test("a daemon of another version counts as not running and is replaced by the new one", async () => {
   await daemon(work(folder)).start();
   const old = pidFile();
   const renewed = daemon(work(folder), "2");
@@ -51,20 +51,20 @@ test("one of another version counts as not running and gives way to the new one"
   expect(isAlive(old)).toBe(false);
 });
 
-test("one that does not listen to SIGTERM is ended all the same", async () => {
+test("a daemon that ignores SIGTERM is killed", async () => {
   const worker = daemon(work(folder, `process.on("SIGTERM", () => {})`));
   await worker.start();
   await worker.stop();
   expect(isAlive(pidFile())).toBe(false);
 });
 
-test("one that ends while it starts is reported with its last words", async () => {
+test("a daemon that ends while it starts is reported with its last words", async () => {
   await expect(daemon(`console.error("first"); console.error("no port"); process.exit(1)`).start()).rejects.toThrow(
     "the sandbox's worker has ended: no port",
   );
 });
 
-test("a log that has grown large is put aside", async () => {
+test("a daemon's log that has grown large is rotated", async () => {
   const worker = daemon(work(folder));
   await worker.start();
   await worker.stop();

@@ -6,7 +6,7 @@ import { asNobody, NOBODYS_NODE, NOBODYS_PROJECT } from "../../../test/support/n
 
 const STOP = join(NOBODYS_PROJECT, "dev/commands/stop.ts");
 
-// A program that stands for sudo and tells what it was asked to run.
+// A fake sudo that prints what it was asked to run.
 const folder = mkdtempSync(join(tmpdir(), "immich-access-root-"));
 chmodSync(folder, 0o755);
 writeFileSync(join(folder, "sudo"), '#!/bin/sh\nfor word; do echo "$word"; done\nexit 3\n', { mode: 0o755 });
@@ -16,7 +16,7 @@ afterAll(() => {
 
 const stopAsNobody = (path: string) => asNobody([STOP, "--"], { PATH: path, HOME: "/nowhere", SECRET: "not for sudo" });
 
-test("another user goes on through sudo, is told what for, and gets its exit status", () => {
+test("a command that needs root continues through sudo, says why, and passes on the exit status", () => {
   const { status, stdout, stderr } = stopAsNobody(folder);
   expect(stderr).toBe("The sandbox needs root (network namespaces, mounts, control groups): going on through sudo\n");
   expect(stdout.trim().split("\n")).toEqual(["env", `PATH=${folder}`, "HOME=/nowhere", NOBODYS_NODE, STOP, "--"]);

@@ -1,4 +1,4 @@
-// Whose number is whose, while others claim and give back at the same time.
+// Numbers and their owners, while others claim numbers and give them back.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
@@ -26,7 +26,7 @@ const claimed = () => numbers.claims().map(({ number, hostFolder }) => `${number
 const nothing = () => Promise.resolve();
 const unexpected = (line: string) => expect.unreachable(line);
 
-test("each claim gets a number of its own, the preferred one where it is free, none that something bears", () => {
+test("each claim gets a number of its own: the preferred one if it is free, none that is in use", () => {
   expect(numbers.claim(1, owned("a")).number).toBe(1);
   expect(numbers.claim(1, owned("b")).number).toBe(3);
   expect(numbers.claim(1, owned("c"), 7).number).toBe(7);
@@ -36,14 +36,14 @@ test("each claim gets a number of its own, the preferred one where it is free, n
   expect(readdirSync(join(folder, "claims")).sort()).toEqual(["1", "3", "4", "5", "7"]);
 });
 
-test("when none is left, one line tells what to do", () => {
+test("when no number is left, one line says what to do", () => {
   const all = new Set(Array.from({ length: 250 }, (_, index) => index + 1));
   expect(() => new Numbers(folder, () => all).claim(1, owned("a"))).toThrow(
     /^this machine has no number left .* npm stop/,
   );
 });
 
-test("processes that claim at the same time get different numbers", async () => {
+test("processes that claim a number at the same time get different ones", async () => {
   const program = `
     import { Numbers, ownProcess } from ${JSON.stringify(join(import.meta.dirname, "../numbers.ts"))};
     const numbers = new Numbers(${JSON.stringify(folder)}, () => new Set());
@@ -59,7 +59,7 @@ test("processes that claim at the same time get different numbers", async () => 
   expect(got.sort((one, other) => one - other)).toEqual(Array.from({ length: 80 }, (_, index) => index + 1));
 });
 
-test("a claim that was given back is not acted on any more, whoever has the number by then", async () => {
+test("a claim that was given back is ignored, whoever has its number by then", async () => {
   const former = numbers.claim(1, owned("former"));
   await numbers.giveBack(former, nothing);
   expect(claimed()).toEqual([]);
@@ -74,7 +74,7 @@ test("a claim that was given back is not acted on any more, whoever has the numb
   expect(await numbers.holding(heir, nothing)).toBe(true);
 });
 
-test("what two want to remove is removed once, and the number is another's only afterwards", async () => {
+test("two processes that remove the same number remove it once, and it is free only afterwards", async () => {
   const claim = numbers.claim(1, { hostFolder: "abandoned", owner: ENDED });
   const events: string[] = [];
   const remove = async () => {
@@ -92,7 +92,7 @@ test("what two want to remove is removed once, and the number is another's only 
   expect(claimed()).toEqual(["3 other"]);
 });
 
-test("abandoned is what belongs to a process or a state folder that is no more", async () => {
+test("a number is abandoned if its process or its state folder no longer exists", async () => {
   const stateDir = join(folder, "state");
   mkdirSync(stateDir);
   numbers.claim(1, owned("at work"));
@@ -108,7 +108,7 @@ test("abandoned is what belongs to a process or a state folder that is no more",
   expect(claimed()).toEqual(["1 at work", "3 stopped checkout", "4 stopped test"]);
 });
 
-test("what cannot be removed keeps its number, and the others go all the same", async () => {
+test("a sandbox that cannot be removed keeps its number, and the others are removed all the same", async () => {
   for (const hostFolder of ["a", "b", "c"]) numbers.claim(1, { hostFolder, owner: ENDED });
   const told: string[] = [];
   const remove = ({ hostFolder }: Claim) => (hostFolder === "b" ? Promise.reject(new Error("busy")) : nothing());

@@ -30,7 +30,7 @@ function open(host: string, path = "/"): Promise<{ status: number; headers: http
 beforeAll(async () => {
   fixture = await startApiFixture();
   const { call, admin, api } = fixture;
-  const pull = certificate(api.world.authorities.sharedPullCa, []);
+  const pull = certificate(api.world.cas.sharedPullCa, []);
   const upload = await call("POST", `${zone}/origin_tls_client_auth/hostnames/certificates`, {
     certificate: pull.certificate,
     private_key: pull.privateKey,
@@ -53,13 +53,13 @@ beforeAll(async () => {
   await call("GET", `${zone}/firewall/rules`);
 
   const state = await admin.state();
-  const { authorities } = api.world;
+  const { cas } = api.world;
   secrets.push(
     fixture.token,
     token.result.client_secret,
     ...state.service_tokens.map(({ secret_hash }) => secret_hash),
     ...state.api_tokens.map(({ secret_hash }) => secret_hash),
-    ...[pull, authorities.publicCa, authorities.originCa, authorities.sharedPull].map(({ privateKey }) => privateKey),
+    ...[pull, cas.publicCa, cas.originCa, cas.sharedPull].map(({ privateKey }) => privateKey),
     ...state.organizations.flatMap(({ signing_keys }) => signing_keys.map((key) => key.private_key)),
   );
   page = (await open(`127.0.0.1:${fixture.api.port}`)).body;
@@ -84,20 +84,20 @@ describe("the status page", () => {
     ["the unknown route", `/client/v4${zone}/firewall/rules`],
     ["its mark", "UNKNOWN ROUTE"],
     ["its alarm", "Requests to routes that the sandbox does not know: 1"],
-  ])("shows %s", (_name, text) => {
+  ])("the status page shows %s", (_name, text) => {
     expect(page).toContain(text);
   });
 
-  test("shows client ids, which are no secret", () => {
+  test("the status page shows client ids, which are not secret", () => {
     for (const { client_id } of fixture.api.world.store.state.service_tokens) expect(page).toContain(client_id);
   });
 
-  test("shows policies in the order in which Access asks them", () => {
+  test("the status page shows policies in the order in which Access applies them", () => {
     expect(page.indexOf("photos devices")).toBeGreaterThan(0);
     expect(page.indexOf("photos devices")).toBeLessThan(page.indexOf("photos people"));
   });
 
-  test("holds no secret", () => {
+  test("the status page holds no secret", () => {
     expect(secrets).toHaveLength(10);
     for (const secret of secrets) {
       expect(secret.length).toBeGreaterThan(30);
@@ -106,13 +106,13 @@ describe("the status page", () => {
     expect(page).not.toContain("PRIVATE KEY");
   });
 
-  test("escapes what it shows and loads nothing from elsewhere", () => {
+  test("the status page escapes what it shows and loads nothing from elsewhere", () => {
     expect(page).toContain("&lt;script&gt;alert(1)");
     expect(page).not.toContain("<script>alert");
     expect(page).not.toMatch(/(?:src|href)="(?!data:)/);
   });
 
-  test("its script may run and no other", async () => {
+  test("the status page runs its own script only", async () => {
     const { headers, body } = await open("localhost");
     const nonce = /script-src 'nonce-([^']+)'/.exec(String(headers["content-security-policy"]))?.[1];
     expect(body).toContain(`<script nonce="${nonce}">`);
@@ -126,11 +126,11 @@ describe("the status page", () => {
     ["rebound.example", 403],
     ["127.0.0.1.example:18001", 403],
     ["localhost.example", 403],
-  ])("opened as %s: %i", async (host, status) => {
+  ])("the status page opened as %s answers %i", async (host, status) => {
     expect((await open(host)).status).toBe(status);
   });
 
-  test("is not on the hidden side, and the hidden side is not beside it", async () => {
+  test("the status page does not serve the test interface", async () => {
     expect((await open("localhost", "/sandbox/state")).status).toBe(404);
     expect((await open("localhost", "/sandbox/edge-state")).status).toBe(404);
   });

@@ -1,4 +1,4 @@
-// Building the CLI, with a `go` of the tests' own that behaves well or badly, and once with the real one.
+// Building the CLI, with a fake `go` that works or fails, and once with the real one.
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -25,7 +25,7 @@ const leftovers = (cacheDir: string) =>
     .map(({ name }) => name);
 
 describe("a build that works", () => {
-  it("puts the CLI into the cache, and is not repeated", async () => {
+  it("a build puts the CLI into the cache, and is not repeated", async () => {
     const cacheDir = folder();
     fakeGo("1.26.1", writesCli("$target", "3.2.1"));
     const first = build(cacheDir);
@@ -40,7 +40,7 @@ describe("a build that works", () => {
     expect([await second.built, second.reported]).toEqual([cli, []]);
   });
 
-  it("is done again for another version of Go", async () => {
+  it("another version of Go causes a new build", async () => {
     const cacheDir = folder();
     fakeGo("1.26.1", writesCli("$target", "3.2.1"));
     const first = await build(cacheDir).built;
@@ -48,7 +48,7 @@ describe("a build that works", () => {
     expect(await build(cacheDir).built).not.toBe(first);
   });
 
-  it("is waited for by whoever wants the same", async () => {
+  it("concurrent callers wait for one build", async () => {
     const cacheDir = folder();
     const count = join(folder(), "count");
     fakeGo("1.26", `echo built >>${count}; sleep 0.3`, writesCli("$target", "3.2.1"));
@@ -61,7 +61,7 @@ describe("a build that works", () => {
   });
 });
 
-describe("a build that does not work says why, in one line, and leaves nothing", () => {
+describe("builds that fail, with one line and no leftovers", () => {
   it.each([
     [
       "no Go",
@@ -99,7 +99,7 @@ describe("a build that does not work says why, in one line, and leaves nothing",
       () => fakeGo("1.26", "echo nonsense >$target"),
       /^the built Pulumi CLI says it is ".*EACCES.*", not 3\.2\.1/,
     ],
-  ])("%s", async (_what, prepare, message) => {
+  ])("a build fails with one line and no leftovers: %s", async (_what, prepare, message) => {
     const cacheDir = folder();
     prepare();
     const { built } = build(cacheDir);
@@ -120,14 +120,14 @@ describe("a build that does not work says why, in one line, and leaves nothing",
 describe.runIf(isRoot)("on a full disk", () => {
   const full = /^building the Pulumi CLI.*: the disk is full\. The build needs about 4 GB .* make room/;
 
-  it("a build that writes too much", async () => {
+  it("a build that fills the disk fails with one line and no leftovers", async () => {
     const cacheDir = smallDisk(64 * 1024);
     fakeGo("1.26", 'head -c 1000000 /dev/zero >"$target" || exit 1');
     await expect(build(cacheDir).built).rejects.toThrow(full);
     expect(leftovers(cacheDir)).toEqual([]);
   });
 
-  it("a build that can write nothing", async () => {
+  it("a build on a full disk fails with one line", async () => {
     const cacheDir = smallDisk(4096);
     writeFileSync(join(cacheDir, "filler"), Buffer.alloc(4096));
     fakeGo("1.26", 'head -c 10 /dev/zero >"$target" || exit 1');
@@ -156,14 +156,14 @@ it.runIf(spawnSync("go", ["version"]).status === 0)(
 );
 
 describe("go.mod", () => {
-  it("names the CLI's version and the least Go", () => {
+  it("go.mod names the CLI's version and the oldest Go", () => {
     const wanted = wantedCli(join(import.meta.dirname, "../cli"));
     expect(wanted.version).toMatch(/^3\.\d+\.\d+$/);
     expect(wanted.go).toMatch(/^1\.\d+/);
     expect(wanted.modules).toMatch(/^[0-9a-f]{64}$/);
   });
 
-  it("without them is refused", () => {
+  it("a go.mod without versions is refused", () => {
     const moduleDir = folder();
     writeFileSync(join(moduleDir, "go.mod"), "module x\n");
     expect(() => wantedCli(moduleDir)).toThrow("names no version of the CLI or of Go");

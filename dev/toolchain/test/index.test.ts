@@ -23,14 +23,14 @@ afterEach(() => {
 });
 
 describe("the choice", () => {
-  it.each(["on", "ONLINE", "1"])("refuses IMMICH_ACCESS_TOOLCHAIN=%s", async (value) => {
+  it.each(["on", "ONLINE", "1"])("IMMICH_ACCESS_TOOLCHAIN=%s is refused", async (value) => {
     vi.stubEnv("IMMICH_ACCESS_TOOLCHAIN", value);
     await expect(resolve()).rejects.toThrow(
       `IMMICH_ACCESS_TOOLCHAIN is "${value}": set it to online or offline, or unset it`,
     );
   });
 
-  it("follows what is remembered of the download site", async () => {
+  it("the toolchain follows the cached answer about the download site", async () => {
     vi.stubEnv("IMMICH_ACCESS_TOOLCHAIN", "");
     const memory = (online: boolean) =>
       writeFileSync(join(stateDir, "downloads-reachable.json"), JSON.stringify({ online, at: Date.now() }));
@@ -50,7 +50,7 @@ describe("the choice", () => {
 });
 
 describe("the off-line home", () => {
-  it("holds the CLI, the language host and the plugins, and says so", async () => {
+  it("the off-line home holds the CLI, the language host and the plugins, and says so", async () => {
     const tools = await resolve();
     const home = join(stateDir, "pulumi-home");
     expect(tools).toMatchObject({
@@ -70,21 +70,24 @@ describe("the off-line home", () => {
     }
   });
 
-  it("needs neither Go nor a build the second time", async () => {
+  it("the off-line home needs neither Go nor a build the second time", async () => {
     const tools = await resolve();
     vi.stubEnv("PATH", folder());
     expect((await resolve()).pulumi).toBe(tools.pulumi);
   });
 
-  it.each(["bin/pulumi", "bin/pulumi-language-nodejs", "toolchain.json"])("is repaired without %s", async (file) => {
-    const tools = await resolve();
-    rmSync(join(stateDir, "pulumi-home", file));
-    await resolve();
-    expect(existsSync(join(stateDir, "pulumi-home", file))).toBe(true);
-    expect(execFileSync(tools.pulumi).toString()).toBe(`v${version}\n`);
-  });
+  it.each(["bin/pulumi", "bin/pulumi-language-nodejs", "toolchain.json"])(
+    "the off-line home is repaired without %s",
+    async (file) => {
+      const tools = await resolve();
+      rmSync(join(stateDir, "pulumi-home", file));
+      await resolve();
+      expect(existsSync(join(stateDir, "pulumi-home", file))).toBe(true);
+      expect(execFileSync(tools.pulumi).toString()).toBe(`v${version}\n`);
+    },
+  );
 
-  it("is named when it cannot be written", async () => {
+  it("an off-line home that cannot be written is named", async () => {
     mkdirSync(stateDir, { recursive: true });
     writeFileSync(join(stateDir, "pulumi-home"), "a file in its place");
     await expect(resolve()).rejects.toThrow(
@@ -92,7 +95,7 @@ describe("the off-line home", () => {
     );
   });
 
-  it.runIf(isRoot)("is named when its disk is full, and is complete once there is room", async () => {
+  it.runIf(isRoot)("a full disk is named, and the off-line home is complete once there is room", async () => {
     stateDir = smallDisk(64 * 1024);
     const filler = join(stateDir, "filler");
     writeFileSync(filler, Buffer.alloc(64 * 1024));
@@ -101,7 +104,7 @@ describe("the off-line home", () => {
     expect(execFileSync((await resolve()).pulumi).toString()).toBe(`v${version}\n`);
   });
 
-  it("gives the build's error when there is no Go", async () => {
+  it("without Go the off-line home fails with the build's error", async () => {
     vi.stubEnv("PATH", folder());
     await expect(resolve()).rejects.toThrow("`go` is not on the PATH: install Go, then run this again");
   });

@@ -39,7 +39,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-it("lets one in at a time and leaves nothing behind", async () => {
+it("a lock admits one holder at a time and leaves nothing behind", async () => {
   let inside = 0;
   let most = 0;
   const work = async () => {
@@ -52,7 +52,7 @@ it("lets one in at a time and leaves nothing behind", async () => {
   expect(readdirSync(join(folder, "below"))).toEqual([]);
 });
 
-it("is let go when the work fails, whose error comes through", async () => {
+it("a lock is released when the work fails, and the error passes through", async () => {
   await expect(
     withLock(
       path,
@@ -63,7 +63,7 @@ it("is let go when the work fails, whose error comes through", async () => {
   expect(existsSync(path)).toBe(false);
 });
 
-it("names the process that is waited for, and is taken over when that one is killed", async () => {
+it("a waiting process names the lock's holder, and takes over when it is killed", async () => {
   const child = underLock("await sleep(60_000);");
   await new Promise((resolve) => child.stdout!.once("data", resolve));
   const waited: number[] = [];
@@ -79,7 +79,7 @@ it("names the process that is waited for, and is taken over when that one is kil
   expect(await got).toBe("mine");
 });
 
-/** Takes the lock; gives whom it had to wait for. */
+/** Takes the lock; returns the holder that it had to wait for. */
 async function waitedFor(): Promise<number[]> {
   const pids: number[] = [];
   const note = (pid: number) => void pids.push(pid);
@@ -87,13 +87,13 @@ async function waitedFor(): Promise<number[]> {
   return pids;
 }
 
-it.each(["", "not a number", "0", "-1"])("is free with a lock file that says %j", async (content) => {
+it.each(["", "not a number", "0", "-1"])("a lock whose file says %j is free", async (content) => {
   await waitedFor();
   writeFileSync(path, content);
   expect(await waitedFor()).toEqual([]);
 });
 
-it("is free when its holder has ended and another process has the holder's number", async () => {
+it("a lock is free if its holder has ended and another process has the holder's number", async () => {
   const child = underLock("await sleep(60_000);");
   await new Promise((resolve) => child.stdout!.once("data", resolve));
   child.kill("SIGKILL");
@@ -103,20 +103,20 @@ it("is free when its holder has ended and another process has the holder's numbe
   expect(await waitedFor()).toEqual([]);
 });
 
-it("is let go by a process that ends in the middle of its work", async () => {
+it("a lock is released by a process that ends in the middle of its work", async () => {
   const child = underLock("process.exit(3);");
   await ended(child);
   expect(await waitedFor()).toEqual([]);
 });
 
-it("is not inherited by what is started under it", async () => {
+it("a lock is not inherited by child processes", async () => {
   const child = underLock(`(await import("node:child_process")).spawn("sleep", ["60"], { detached: true }).unref();
     process.exit();`);
   await ended(child);
   expect(await waitedFor()).toEqual([]);
 });
 
-it("is held by one alone while its file comes and goes", async () => {
+it("a lock has one holder while its file comes and goes", async () => {
   const log = join(folder, "log");
   const write = (word: string) => `appendFileSync(${JSON.stringify(log)}, "${word} ");`;
   const rounds = `${write("in")} await sleep(1); ${write("out")}`;
@@ -135,7 +135,7 @@ it("is held by one alone while its file comes and goes", async () => {
   expect(readFileSync(log, "utf8")).toBe("in out ".repeat(40));
 });
 
-it("lets only one of several processes take over what a dead one left", async () => {
+it("only one of several processes takes over an abandoned lock", async () => {
   const gone = spawn("true");
   await ended(gone);
   await withLock(

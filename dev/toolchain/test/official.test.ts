@@ -36,7 +36,7 @@ afterEach(() => {
   vi.unstubAllEnvs();
 });
 
-it("installs the CLI of the package's version once, and tells what goes on", async () => {
+it("the official CLI is installed once, in the package's version, with progress", async () => {
   npmPackage(brings("3.2.1"));
   const tools = await resolve();
   expect(tools).toMatchObject({ mode: "online", version: "3.2.1", pulumi: cli("3.2.1"), env: { PULUMI_HOME: home } });
@@ -49,13 +49,13 @@ it("installs the CLI of the package's version once, and tells what goes on", asy
   expect(reported).toHaveLength(2);
 });
 
-it("uses the version that PULUMI_VERSION asks for", async () => {
+it("PULUMI_VERSION selects the official CLI's version", async () => {
   vi.stubEnv("PULUMI_VERSION", "v3.9.9");
   npmPackage(brings("3.9.9"));
   expect(await resolve()).toMatchObject({ version: "3.9.9", pulumi: cli("3.9.9") });
 });
 
-it("refuses another version, and does not take it for the right one the next time", async () => {
+it("an official CLI of another version is refused, also the next time", async () => {
   npmPackage(brings("3.2.1", "3.0.0"));
   const refusal = "the downloaded Pulumi CLI is not version 3.2.1 (3.0.0) and has been removed: try again";
   await expect(resolve()).rejects.toThrow(refusal);
@@ -63,7 +63,7 @@ it("refuses another version, and does not take it for the right one the next tim
   await expect(resolve()).rejects.toThrow(refusal);
 });
 
-it("refuses a download that is cut short", async () => {
+it("an official CLI whose download is cut short is refused", async () => {
   npmPackage(`mkdir -p "$(dirname ${cli("3.2.1")})"; printf '\\177ELF' >${cli("3.2.1")}; chmod 755 ${cli("3.2.1")}`);
   await expect(resolve()).rejects.toThrow(
     /^the downloaded Pulumi CLI is not version 3\.2\.1 \(.+\) and has been removed/,
@@ -71,12 +71,12 @@ it("refuses a download that is cut short", async () => {
   expect(existsSync(cli("3.2.1"))).toBe(false);
 });
 
-it("refuses an installer that brings nothing", async () => {
+it("an installer that brings no CLI is refused", async () => {
   npmPackage("true");
   await expect(resolve()).rejects.toThrow(/^the downloaded Pulumi CLI is not version 3\.2\.1 \(.*ENOENT/);
 });
 
-it("gives the installer's last word when the download fails", async () => {
+it("a failed download of the official CLI gives the installer's last line", async () => {
   const directory = join(projectDir, "node_modules/pulumi");
   npmPackage("true");
   writeFileSync(join(directory, "run.js"), 'console.error("pulumi: fetch failed"); process.exit(1);');
@@ -86,11 +86,11 @@ it("gives the installer's last word when the download fails", async () => {
   );
 });
 
-it("names npm ci when the package is missing", async () => {
+it("without the package pulumi the error names npm ci", async () => {
   await expect(resolve()).rejects.toThrow(`the npm package pulumi is not installed: run \`npm ci\` in ${projectDir}`);
 });
 
-it("does not take a file that cannot be run for the CLI", async () => {
+it("a file that cannot be run does not count as the official CLI", async () => {
   chmodSync(script(cli("3.2.1"), "exit 1"), 0o644);
   npmPackage(`rm ${cli("3.2.1")}; ${brings("3.2.1")}`);
   await resolve();

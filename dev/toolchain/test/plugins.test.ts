@@ -66,11 +66,11 @@ describe.each(Object.entries(known))("the stand-in plugin %s", (name, { type, go
     });
   }
 
-  it("accepts a resource that it knows", async () => {
+  it(`the stand-in plugin ${name} accepts a resource that it knows`, async () => {
     expect(await problems(type, good)).toEqual([]);
   });
 
-  it("refuses a resource type that it does not know, by name, and lists those that it does", async () => {
+  it(`the stand-in plugin ${name} refuses an unknown resource type by name, and lists those that it knows`, async () => {
     const wanted = `${name}:index/nothing:Nothing`;
     await expect(problems(wanted, {})).rejects.toMatchObject({
       code: grpc.status.UNIMPLEMENTED,
@@ -82,7 +82,7 @@ describe.each(Object.entries(known))("the stand-in plugin %s", (name, { type, go
     });
   });
 
-  it("refuses properties that it does not know, all of them by name, without their values", async () => {
+  it(`the stand-in plugin ${name} refuses unknown properties, all of them by name, without their values`, async () => {
     const [fisher, hunter, ...others] = (
       await problems(type, { ...good, hunter: "hunter2", fisher: { secret: "hunter2" } })
     ).sort();
@@ -93,14 +93,14 @@ describe.each(Object.entries(known))("the stand-in plugin %s", (name, { type, go
     expect(`${fisher} ${hunter}`).not.toContain("hunter2");
   });
 
-  it("refuses a value of the wrong type", async () => {
+  it(`the stand-in plugin ${name} refuses a value of the wrong type`, async () => {
     const property = Object.keys(good)[0]!;
     expect(await problems(type, { ...good, [property]: 7 })).toContainEqual(
       expect.stringMatching(new RegExp(`^${property} must be an? (string|object)`)),
     );
   });
 
-  it("refuses a function that it does not know, by name", async () => {
+  it(`the stand-in plugin ${name} refuses an unknown function by name`, async () => {
     const request = new provider.InvokeRequest();
     request.setTok(`${name}:index/getNothing:getNothing`);
     request.setArgs(message({}));
@@ -117,8 +117,8 @@ describe.each(Object.entries(known))("the stand-in plugin %s", (name, { type, go
   });
 });
 
-describe("inside an object", () => {
-  it("an unknown property is named with its path", () => {
+describe("nested objects", () => {
+  it("an unknown property inside an object is named with its path", () => {
     expect(check({ subject: { commonName: "x", nickname: "y" } }, nameInputs)).toEqual([
       {
         property: "subject.nickname",

@@ -60,7 +60,7 @@ function pack(line: string): string {
   return directory;
 }
 
-it("runs the pack in its folder, with the engine's address, the engine's environment and the folder last", async () => {
+it("the policy pack runs in its folder, with the engine's address, the engine's environment and the folder last", async () => {
   const directory = pack(
     "console.log(process.cwd(), ...process.argv.slice(2), process.env.GREETING); console.error('oh'); process.exit(7)",
   );
@@ -71,12 +71,12 @@ it("runs the pack in its folder, with the engine's address, the engine's environ
   });
 });
 
-it("ends the pack when the engine hangs up", async () => {
+it("the policy pack ends when the engine hangs up", async () => {
   const directory = pack("console.log(1); setInterval(() => 0, 1000)");
   expect(await ask(directory, "analyzer", true)).toMatchObject({ stdout: "1\n", exitCode: 1 });
 });
 
-it("names what is missing, and what it does not run", async () => {
+it("the policy pack's host names what is missing, and what it does not run", async () => {
   const directory = folder();
   expect((await ask(directory)).error).toBe(
     `@pulumi/pulumi is not installed for the policy pack in ${directory}: run \`npm ci\` there`,

@@ -47,25 +47,25 @@ it.each([
   [302, true],
   [403, false],
   [503, false],
-])("status %i means %s", async (code, online) => {
+])("a download site with status %i is reachable: %s", async (code, online) => {
   const memory = join(folder(), "memory.json");
   expect(await downloadsReachable({ memory, url: await status(code) })).toBe(online);
   expect(existsSync(memory)).toBe(false); // it was quick, so it can be asked again
 });
 
-it("a port where nobody listens means no", async () => {
+it("a download site on a port where nobody listens is not reachable", async () => {
   const closed = createTcpServer();
   const url = await listen(closed);
   await new Promise((resolve) => closed.close(resolve));
   expect(await downloadsReachable({ memory: join(folder(), "memory.json"), url })).toBe(false);
 });
 
-it("a certificate that nobody vouches for means no", async () => {
+it("a download site with an untrusted certificate is not reachable", async () => {
   const url = await site((_request, response) => response.end(), selfSigned());
   expect(await downloadsReachable({ memory: join(folder(), "memory.json"), url })).toBe(false);
 });
 
-it("a site that says nothing means no after the time limit, and is remembered", async () => {
+it("a silent download site is not reachable after the time limit, and that is cached", async () => {
   let asked = 0;
   const silent = createTcpServer((socket) => {
     asked++;
@@ -81,7 +81,7 @@ it("a site that says nothing means no after the time limit, and is remembered", 
   expect((JSON.parse(readFileSync(memory, "utf8")) as { online: boolean }).online).toBe(false);
 });
 
-it("a slow yes is remembered too", async () => {
+it("a slow answer of the download site is cached too", async () => {
   const url = await site((_request, response) => void setTimeout(() => response.end(), 600));
   const memory = join(folder(), "memory.json");
   expect(await downloadsReachable({ memory, url })).toBe(true);
@@ -93,7 +93,7 @@ it.each([
   ["from the future", JSON.stringify({ online: false, at: Date.now() + minutes })],
   ["damaged", '{"online":fal'],
   ["without a time", '{"online":false}'],
-])("a memory that is %s counts for nothing", async (_what, content) => {
+])("a cached answer about the download site is ignored if it is %s", async (_what, content) => {
   const memory = join(folder(), "memory.json");
   writeFileSync(memory, content);
   expect(await downloadsReachable({ memory, url: await status(200) })).toBe(true);

@@ -29,8 +29,8 @@ function authority(key: KeyObject): string {
   return certificate({ ...contents, isCa: true, maxPathLength: 0 }, selfIssuer(caName, key, false)).pem;
 }
 
-describe.each(Object.entries(keys))("with a key %s", (_name, newKey) => {
-  it("a CA signs what a request asks for", () => {
+describe.each(Object.entries(keys))("with a key %s", (type, newKey) => {
+  it(`a CA with a key ${type} signs what a certificate request asks for`, () => {
     const [caKey, key] = [newKey(), newKey()];
     const ca = new X509Certificate(authority(caKey));
     const hosts = ["photos.example.com", "*.example.com", "192.0.2.1", "2001:db8::1", "::ffff:192.0.2.7"];
@@ -67,11 +67,11 @@ describe.each(Object.entries(keys))("with a key %s", (_name, newKey) => {
   });
 });
 
-describe("refusals", () => {
+describe("requests that are refused", () => {
   const key = keys["P-256"]!();
   const request = certificateRequest(distinguishedName([]), [hostName("photos.example.com")], key);
 
-  it("a request that somebody changed", () => {
+  it("a certificate request that was altered is refused", () => {
     const der = Buffer.from(request.der);
     der[der.indexOf("photos")] = "q".charCodeAt(0);
     expect(() => readRequest(toPem(der, "CERTIFICATE REQUEST"), "certRequestPem")).toThrow(
@@ -83,20 +83,20 @@ describe("refusals", () => {
     ["cut short", (der: Buffer) => der.subarray(0, 100)],
     ["empty", () => Buffer.alloc(0)],
     ["something else", () => Buffer.from("3003020101", "hex")],
-  ])("a request that is %s", (_name, change) => {
+  ])("a certificate request that is %s is refused", (_name, change) => {
     const pem = toPem(change(request.der), "CERTIFICATE REQUEST");
     expect(() => readRequest(pem, "csr")).toThrow(
       /^csr (is not a usable certificate request: it cannot be parsed|holds no PEM block)/,
     );
   });
 
-  it("another label", () => {
+  it("a PEM block with another label is refused", () => {
     expect(() => fromPem(toPem(request.der, "CERTIFICATE"), "CERTIFICATE REQUEST", "csr")).toThrow(
       'csr holds no PEM block "CERTIFICATE REQUEST"',
     );
   });
 
-  it("a CA's certificate with another's key", () => {
+  it("a CA's certificate with another CA's key is refused", () => {
     expect(() => caIssuer(authority(key), keys["P-256"]!(), what)).toThrow(
       "caPrivateKeyPem is not the private key of the certificate in caCertPem",
     );

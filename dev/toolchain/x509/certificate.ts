@@ -29,7 +29,7 @@ export interface Contents extends RequestContents {
   /** Names of `usages`. */
   allowedUses: readonly string[];
   isCa: boolean;
-  /** For a CA: how many CAs may stand below it; undefined: any number. */
+  /** For a CA: how many CAs may be below it; undefined: any number. */
   maxPathLength: number | undefined;
   from: Date;
   until: Date;

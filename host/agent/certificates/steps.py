@@ -24,16 +24,15 @@ if TYPE_CHECKING:
 class _Set(NamedTuple):
     site: str
     leaf: Certificate
-    authorities: list[Certificate]
+    cas: list[Certificate]
     files: dict[str, File]
 
     @property
     def summary(self) -> str:
         """The step's message about the set."""
-        authorities = " and ".join(authority.fingerprint[:16] for authority in self.authorities)
+        cas = " and ".join(ca.fingerprint[:16] for ca in self.cas)
         return (
-            f"certificate {self.leaf.fingerprint[:16]} for {self.site} until {self.leaf.end_date}, "
-            f"clients of authority {authorities}"
+            f"certificate {self.leaf.fingerprint[:16]} for {self.site} until {self.leaf.end_date}, clients of CA {cas}"
         )
 
 
@@ -49,7 +48,7 @@ def apply(task: Task) -> Answer:
     _install(wanted)
     return Answer(
         "\n".join(f"{one.summary}, firewall change {change}" for one in wanted),
-        answer.certificates(change, [answer.certificate_set(one.site, one.leaf, one.authorities) for one in wanted]),
+        answer.certificates(change, [answer.certificate_set(one.site, one.leaf, one.cas) for one in wanted]),
     )
 
 
@@ -98,10 +97,10 @@ def _is_settled(wanted: _Set, served: bool) -> bool:
 
 def parse_set(payload: "CertificatesPayloadSite") -> _Set:
     """Parses the payload's certificates and key; raises RefusedError unless they match and are valid now."""
-    site, certificate, authority = payload["hostname"], payload["certificate"], payload["clientAuthority"]
+    site, certificate, ca = payload["hostname"], payload["certificate"], payload["clientCa"]
     private_key, public_key = read_private_key(payload["privateKey"])
     chain = read_certificates(certificate, "origin certificate")
-    authorities = read_certificates(authority, "CA of the origin pulls")
+    cas = read_certificates(ca, "CA of the origin pulls")
     leaf, now = chain[0], time.time()
     if leaf.public_key != public_key:
         raise RefusedError("the private key does not belong to the origin certificate")
@@ -109,28 +108,28 @@ def parse_set(payload: "CertificatesPayloadSite") -> _Set:
         raise RefusedError(f"the origin certificate is not for {site}")
     if not leaf.valid_at(now):
         raise RefusedError(f"the origin certificate {_validity(leaf, now)}")
-    _check_authorities(authorities, now)
+    _check_cas(cas, now)
     return _Set(
         site,
         leaf,
-        authorities,
+        cas,
         {
             "origin.pem": File("".join(one.pem for one in chain).encode()),
             "origin.key": File(private_key.encode(), 0o600),
-            "client-ca.pem": File("".join(one.pem for one in authorities).encode()),
+            "client-ca.pem": File("".join(one.pem for one in cas).encode()),
         },
     )
 
 
-def _check_authorities(authorities: list[Certificate], now: float) -> None:
-    subjects = {authority.subject for authority in authorities}
-    for authority in authorities:
-        if not authority.is_ca:
-            raise RefusedError(f"{authority.subject} is no CA for the origin pulls")
-        if authority.issuer not in subjects:
-            raise RefusedError(f"the CA {authority.subject} needs its issuer {authority.issuer} too")
-    if not any(authority.valid_at(now) for authority in authorities):
-        raise RefusedError(f"the CA of the origin pulls {_validity(authorities[0], now)}")
+def _check_cas(cas: list[Certificate], now: float) -> None:
+    subjects = {ca.subject for ca in cas}
+    for ca in cas:
+        if not ca.is_ca:
+            raise RefusedError(f"{ca.subject} is no CA for the origin pulls")
+        if ca.issuer not in subjects:
+            raise RefusedError(f"the CA {ca.subject} needs its issuer {ca.issuer} too")
+    if not any(ca.valid_at(now) for ca in cas):
+        raise RefusedError(f"the CA of the origin pulls {_validity(cas[0], now)}")
 
 
 def _validity(certificate: Certificate, now: float) -> str:

@@ -1,4 +1,4 @@
-// Goes wrong in the way that `how` names.
+// Fails in the way that `how` names.
 import * as pulumi from "@pulumi/pulumi";
 
 /** A resource of any type with any inputs. */

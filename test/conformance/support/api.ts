@@ -115,7 +115,7 @@ export class RecordingApi {
     return taken;
   }
 
-  /** `text` with this API's ids replaced by what they stand for ("<devices>"). */
+  /** `text` with this API's ids replaced by their names ("<devices>"). */
   nameIds(text: string): string {
     let named = text.replaceAll(zone, "ZONE").replaceAll(account, "ACCOUNT");
     for (const [id, role] of this.#roles) named = named.replaceAll(id, `<${role}>`);

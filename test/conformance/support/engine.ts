@@ -83,7 +83,7 @@ export class Engine {
     return { code, output };
   }
 
-  /** Runs the CLI and takes a failure for an error. */
+  /** Runs the CLI; throws if it fails. */
   async succeed(...args: string[]): Promise<string> {
     const { code, output } = await this.run(...args);
     if (code !== 0) throw new Error(`pulumi ${args[0]} failed with ${code}:\n${output}`);

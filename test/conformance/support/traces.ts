@@ -6,7 +6,7 @@ import type { Json, Request } from "./api.ts";
 
 const folder = join(import.meta.dirname, "../traces");
 
-/** What the numbered ids in the recorded requests and in the recorded state stand for. */
+/** Names for the numbered ids in the recorded requests and in the recorded state. */
 const recordedIds: Readonly<Record<"requests" | "state", Readonly<Record<string, string>>>> = {
   requests: {
     "ID-1": "phone",

@@ -6,12 +6,12 @@ import { sign } from "../../../dev/sandbox/access/jwt.ts";
 import type { State } from "../../../dev/sandbox/api/state.ts";
 import { DEV, newSigningKey } from "../../../dev/sandbox/api/world.ts";
 import { issue, type KeyPairPem, newKey, selfSigned } from "../../../dev/sandbox/certificates/x509.ts";
-import type { DeviceHeaders } from "../../../cli/lib/outputs.ts";
+import type { DeviceHeaders } from "../../../components/site-check/answers.ts";
 import { type Outputs, SITE, type World } from "../support/world.ts";
 import { serviceTokens } from "./service-tokens.ts";
 
-// What attackers have in their hands. They get more than real ones could: even our own authority's key, so that it is
-// nginx's judgement of what that key has signed, and not the lack of it, that an attack puts to the test.
+// The certificates and tokens of the attackers. They get more than real attackers could, even our own CA's key, so that
+// an attack tests whether nginx refuses a certificate of that CA which it should not accept.
 
 const DAY = 86_400_000;
 const fromNow = (from: number, until: number) => ({
@@ -23,22 +23,22 @@ const fromNow = (from: number, until: number) => ({
 export interface Certificates {
   /** The one that Cloudflare presents for us. */
   own: KeyPairPem;
-  /** The one that Cloudflare presents for every customer who asks for nothing better. */
+  /** The one that Cloudflare presents for every customer without a certificate of their own. */
   shared: KeyPairPem;
-  /** Another customer's, of an authority of theirs. */
+  /** Another customer's, from a CA of their own. */
   foreign: KeyPairPem;
-  /** Of an authority that has the name of ours, but another key. */
+  /** From a CA with the name of ours and another key. */
   namesake: KeyPairPem;
   selfSigned: KeyPairPem;
-  /** Of Cloudflare's Origin CA, which the guide once linked as the authority to trust. */
+  /** From Cloudflare's Origin CA, which the guide once linked as the CA to trust. */
   originCa: KeyPairPem;
-  /** Of our own authority, but out of time or for servers. */
+  /** From our own CA, but expired, not valid yet, or for servers. */
   expired: KeyPairPem;
   early: KeyPairPem;
   serverAuth: KeyPairPem;
 }
 
-/** Everything. */
+/** All that the attacks use. */
 export interface Ammunition {
   certificates: Certificates;
   tokens: Awaited<ReturnType<typeof serviceTokens>> & { phone: DeviceHeaders };
@@ -49,8 +49,8 @@ export interface Ammunition {
 export const NEIGHBOUR = "www.mallory.localhost";
 
 /**
- * Collects it, and changes the world at Cloudflare: some of it is worthless from then on, and another customer gets a
- * zone with a record for our host.
+ * Makes the ammunition. This changes the state at Cloudflare: some service tokens are revoked, and another customer gets
+ * a zone with a record for our host.
  */
 export async function collect(world: World, outputs: Outputs): Promise<Ammunition> {
   const phone = outputs.devices["annas-phone"];
@@ -58,9 +58,9 @@ export async function collect(world: World, outputs: Outputs): Promise<Ammunitio
   await moveIn(world);
   const tokens = await serviceTokens(world);
   const state = await world.api.state();
-  const authority = await ownAuthority(world);
+  const ca = await ownCa(world);
   return {
-    certificates: certificates(state, authority, dirname(world.sandbox.publicCaPath)),
+    certificates: certificates(state, ca, dirname(world.sandbox.publicCaPath)),
     tokens: { ...tokens, phone },
     jwts: await jwts(state, outputs.audience, phone),
   };
@@ -93,8 +93,8 @@ interface Resource {
   outputs?: Record<string, unknown>;
 }
 
-/** Our own authority with its key, which only the stack's state has. */
-async function ownAuthority({ deployment }: World): Promise<KeyPairPem> {
+/** Our own CA with its key, which only the stack's state has. */
+async function ownCa({ deployment }: World): Promise<KeyPairPem> {
   const exported = (await deployment.stack.exportStack()) as { deployment: { resources: Resource[] } };
   const { resources } = exported.deployment;
   const outputsOf = (name: string) => {
@@ -106,7 +106,7 @@ async function ownAuthority({ deployment }: World): Promise<KeyPairPem> {
   return { certificate: outputsOf("authority")["certPem"] as string, privateKey: JSON.parse(plaintext) as string };
 }
 
-function certificates(state: State, authority: KeyPairPem, folder: string): Certificates {
+function certificates(state: State, ca: KeyPairPem, folder: string): Certificates {
   const key = newKey("ec");
   const pair = (certificate: string): KeyPairPem => ({ certificate, privateKey: key.pem });
   const leaf = (issuer: KeyPairPem, change: Partial<Parameters<typeof issue>[1]> = {}): KeyPairPem => {
@@ -124,15 +124,15 @@ function certificates(state: State, authority: KeyPairPem, folder: string): Cert
     shared: kept("shared-pull"),
     foreign: leaf(selfSigned({ subject: [["CN", "mallory's origin pulls"]], ...fromNow(-1, 90) })),
     namesake: leaf(selfSigned({ subject: [["CN", `${SITE} origin pulls`]], ...fromNow(-1, 90) })),
-    selfSigned: selfSigned({ subject: [["CN", SITE]], authority: false, usages: ["clientAuth"], ...fromNow(-1, 90) }),
+    selfSigned: selfSigned({ subject: [["CN", SITE]], isCa: false, usages: ["clientAuth"], ...fromNow(-1, 90) }),
     originCa: leaf(kept("origin-ca"), { hostnames: [SITE] }),
-    expired: leaf(authority, fromNow(-90, -1)),
-    early: leaf(authority, fromNow(1, 90)),
-    serverAuth: leaf(authority, { usages: ["serverAuth"] }),
+    expired: leaf(ca, fromNow(-90, -1)),
+    early: leaf(ca, fromNow(1, 90)),
+    serverAuth: leaf(ca, { usages: ["serverAuth"] }),
   };
 }
 
-/** Access tokens by what they are: two good ones, and imitations of the person's. */
+/** Access tokens by what they are: a person's, a device's, and forged variants of the person's. */
 async function jwts(state: State, audience: string, phone: DeviceHeaders) {
   const organization = state.organizations.find(({ account_id }) => account_id === DEV.account);
   const kid = organization?.signing_keys[0]?.kid;

@@ -3,9 +3,9 @@ import { SITE } from "../support/world.ts";
 import { NEIGHBOUR } from "./ammunition.ts";
 import { type Attack, credentials, get, lines, MIRROR, smuggled, toEdge } from "./shots.ts";
 
-const WHOLE_HOST = "the application guards the whole host: no form of a path leads past it";
+const WHOLE_HOST = "the application covers the whole host name, so no form of a path bypasses it";
 
-/** A path in a form in which it might not be recognised. */
+/** Requests a path in a form that a check of paths might miss. */
 const path = (form: (path: string) => string): Attack => ({
   name: `the path ${form("/x")}`,
   from: "out",
@@ -15,8 +15,8 @@ const path = (form: (path: string) => string): Attack => ({
 });
 
 /**
- * Attacks through Cloudflare's edge with requests of an odd form. They are answered by the sandbox's edge: where nobody
- * has measured Cloudflare's own, the answer is the one that is safe.
+ * Attacks through Cloudflare's edge with unusual requests. The sandbox's edge answers them; where Cloudflare's answer has
+ * not been measured, it gives the safe one.
  */
 export const AT_THE_EDGE: readonly Attack[] = [
   path((own) => `/${own}`),
@@ -31,17 +31,17 @@ export const AT_THE_EDGE: readonly Attack[] = [
     from: "out",
     shot: (_, own) => ({ address: EDGE.ipv4, port: 80, send: get(own) }),
     gets: "301",
-    why: "always_use_https leads to TLS before anything else",
+    why: "always_use_https redirects to TLS before any other check",
   },
   {
-    name: "HTTP/1.0 without a Host",
+    name: "HTTP/1.0 without a Host header",
     from: "out",
     shot: (_, own) => toEdge(lines(`GET ${own} HTTP/1.0`)),
     gets: "400 error code: 400",
-    why: "the edge serves names",
+    why: "the edge needs a host name to find the customer",
   },
   {
-    name: "two Hosts",
+    name: "two Host headers",
     from: "out",
     shot: (_, own) => toEdge(get(own, "Host: other.home.localhost")),
     gets: "400 error code: 400",
@@ -52,73 +52,73 @@ export const AT_THE_EDGE: readonly Attack[] = [
     from: "out",
     shot: (_, own) => toEdge(lines(`GET ${own} HTTP/1.1`, `Host: ${EDGE.ipv4}`)),
     gets: "421 error code: 421",
-    why: "the handshake named a customer, the request does not",
+    why: "Host does not match the server name in the TLS handshake",
   },
   {
-    name: "a name of another customer in the handshake, ours as Host",
+    name: "another customer's server name in the TLS handshake, ours as Host",
     from: "out",
     shot: (_, own) => toEdge(get(own), { servername: NEIGHBOUR }),
     gets: "421 error code: 421",
-    why: "domain fronting: the two have to belong together",
+    why: "domain fronting: both names must belong to the same customer",
   },
   {
-    name: "a name of the zone that has no record",
+    name: "a name of the zone without a DNS record",
     from: "out",
     shot: (_, own) => toEdge(lines(`GET ${own} HTTP/1.1`, "Host: other.home.localhost")),
     gets: "409 error code: 1001",
-    why: "no record, no way to the host",
+    why: "the edge forwards nothing for a name without a record",
   },
   {
-    name: "another customer's name that leads to our host",
+    name: "another customer's name whose DNS record points to our host",
     from: "out",
     shot: (_, own) => toEdge(lines(`GET ${own} HTTP/1.1`, `Host: ${NEIGHBOUR}`), { servername: NEIGHBOUR }),
     gets: "525 error code: 525",
-    why: "the host serves no other name, and their Cloudflare has not our certificate",
+    why: "the host serves no other name, and Cloudflare presents our client certificate for our site only",
   },
   {
-    name: "the site's name in upper case, with a dot at its end and a port",
+    name: "the site's name in upper case, with a trailing dot and a port",
     from: "out",
     shot: (_, own) => toEdge(lines(`GET ${own} HTTP/1.1`, `Host: ${SITE.toUpperCase()}.:2283`)),
     gets: "302 to the login",
     why: "it is the same name",
   },
   {
-    name: "an absolute address in the request line",
+    name: "an absolute URL in the request line",
     from: "out",
     shot: (_, own) => toEdge(lines(`GET https://${SITE}${own} HTTP/1.1`, `Host: ${SITE}`)),
     gets: "400 error code: 400",
-    why: "the edge is no forward proxy; not measured at Cloudflare",
+    why: "the edge is not a forward proxy; not measured at Cloudflare",
   },
   {
     name: "CONNECT",
     from: "out",
     shot: () => toEdge(lines("CONNECT 127.0.0.1:2283 HTTP/1.1", `Host: ${SITE}`)),
     gets: "closed",
-    why: "the edge is no forward proxy; not measured at Cloudflare",
+    why: "the edge is not a forward proxy; not measured at Cloudflare",
   },
   {
     name: "TRACE",
     from: "out",
     shot: (_, own) => toEdge(lines(`TRACE ${own} HTTP/1.1`, `Host: ${SITE}`)),
     gets: "302 to the login",
-    why: "Access asks before any method is looked at; not measured at Cloudflare",
+    why: "Access checks every method; not measured at Cloudflare",
   },
   {
-    name: "a request hidden in a body (CL.TE), from a device",
+    name: "request smuggling (CL.TE), from a device",
     from: "out",
     shot: ({ tokens: { phone } }, own) => toEdge(smuggled("CL.TE", own, ...credentials(phone))),
     gets: "400",
-    why: "RFC 9112, section 6.3: it would reach the next visitor's connection",
+    why: "RFC 9112, section 6.3: the hidden request could be answered to the next visitor",
   },
   {
-    name: "a request hidden in a body (TE.CL), from a device",
+    name: "request smuggling (TE.CL), from a device",
     from: "out",
     shot: ({ tokens: { phone } }, own) => toEdge(smuggled("TE.CL", own, ...credentials(phone))),
     gets: "400",
     why: "RFC 9112, section 6.3",
   },
   {
-    name: "a header line that goes on in the next (obs-fold), from a device",
+    name: "a header folded over two lines (obs-fold), from a device",
     from: "out",
     shot: ({ tokens: { phone } }, own) =>
       toEdge(get(own, ...credentials(phone), "X-A: b", " Transfer-Encoding: chunked")),
@@ -130,25 +130,25 @@ export const AT_THE_EDGE: readonly Attack[] = [
     from: "out",
     shot: (_, own) => toEdge(get(own, ...Array<string>(5).fill(`X-A: ${"a".repeat(8000)}`))),
     gets: "431",
-    why: "Cloudflare takes 32 KB",
+    why: "Cloudflare accepts 32 KB",
   },
   {
-    name: "the end of a login that never began",
+    name: "the last step of a login that was never started",
     from: "out",
     shot: () => toEdge(get("/cdn-cgi/access/authorized?nonce=AAAAAAAAAAAAAAAA")),
     gets: "400 Invalid login session",
-    why: "a login ends in the browser in which it began",
+    why: "a login must end in the browser that started it",
   },
   {
-    name: "the question who is logged in",
+    name: "a query for the identity of the person logged in",
     from: "out",
     shot: () => toEdge(get("/cdn-cgi/access/get-identity")),
     gets: "400",
-    why: "nobody is",
+    why: "nobody is logged in",
   },
-  // --- what a device may do, and what Immich must not see of it -----------------------------------------------------
+  // --- what a device may do, and what Immich must not see -----------------------------------------------------------
   {
-    name: "a device that names itself otherwise",
+    name: "a device with forged headers about its address and user",
     from: "out",
     shot: ({ tokens: { phone } }) =>
       toEdge(
@@ -174,10 +174,10 @@ export const AT_THE_EDGE: readonly Attack[] = [
       "cf-access-client-id": undefined,
       "cf-access-client-secret": undefined,
     },
-    why: "addresses and names come from Cloudflare alone, and the device's secret stays there",
+    why: "the edge sets these headers itself and does not forward the device's secret",
   },
   {
-    name: "a device that has headers named as belonging to the connection",
+    name: "a device that lists the edge's headers as hop-by-hop in Connection",
     from: "out",
     shot: ({ tokens: { phone } }) =>
       toEdge(
@@ -190,10 +190,10 @@ export const AT_THE_EDGE: readonly Attack[] = [
       ),
     gets: "200",
     sees: { "x-forwarded-for": STRANGER.ipv4, "cf-connecting-ip": STRANGER.ipv4 },
-    why: "the edge writes its own headers behind the visitor's wishes",
+    why: "the edge adds its own headers after it has removed the listed ones",
   },
   {
-    name: "a device that wants cleartext HTTP/2",
+    name: "a device that asks for cleartext HTTP/2",
     from: "out",
     shot: ({ tokens: { phone } }) =>
       toEdge(
@@ -201,7 +201,7 @@ export const AT_THE_EDGE: readonly Attack[] = [
       ),
     gets: "200",
     sees: { upgrade: undefined, connection: "close" },
-    why: "only websockets may switch",
+    why: "only upgrades to websocket are forwarded",
   },
   {
     name: "a device with a rotated token's new secret",
@@ -209,6 +209,6 @@ export const AT_THE_EDGE: readonly Attack[] = [
     shot: ({ tokens: { renewed } }) => toEdge(get(MIRROR, ...credentials(renewed))),
     gets: "200",
     sees: { host: SITE, "cf-access-client-secret": undefined },
-    why: "it is the answer that all others would get if they got through",
+    why: "a control: the response that a successful attack would get",
   },
 ];

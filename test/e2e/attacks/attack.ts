@@ -10,8 +10,8 @@ import { ON_THE_HOST } from "./on-the-host.ts";
 import { type Attack, summary } from "./shots.ts";
 
 const SECTIONS: Readonly<Record<string, readonly Attack[]>> = {
-  "straight to the host": ON_THE_HOST,
-  "forwarded by the edge": FORWARDED,
+  "directly to the host": ON_THE_HOST,
+  "to the host, as forwarded by the edge": FORWARDED,
   "at the login": CREDENTIALS,
   "through the edge": AT_THE_EDGE,
 };
@@ -21,7 +21,7 @@ export const ATTACKS: readonly Attack[] = Object.entries(SECTIONS).flatMap(([sec
   attacks.map((attack) => ({ ...attack, name: `${section}: ${attack.name}` })),
 );
 
-/** The attacks as a page for people. */
+/** Writes the page docs/attacks.md. */
 export function page(): string {
   const sections = Object.entries(SECTIONS).map(([section, attacks]) => {
     const rows = attacks.map(({ name, from, gets, sees, why }) => [
@@ -30,16 +30,16 @@ export function page(): string {
       sees === undefined ? gets : `${gets}, from Immich`,
       why,
     ]);
-    return `## ${section.charAt(0).toUpperCase()}${section.slice(1)}\n\n${table(["Attack", "Address", "Answer", "Why"], rows)}`;
+    return `## ${section.charAt(0).toUpperCase()}${section.slice(1)}\n\n${table(["Attack", "From", "Answer", "Why"], rows)}`;
   });
   return `${[INTRODUCTION, ...sections].join("\n\n")}\n`;
 }
 
 const INTRODUCTION = `# Attacks
 
-Every test run makes these attacks on a deployed site, and looks into Immich's log for what has come through. They come
-from a stranger's address or from one of Cloudflare's, as every customer of theirs can have one for a while. \`dropped\`
-means that no packet comes back, \`closed\` that the connection ends without an answer.
+Every test run makes these attacks on a deployed site and checks Immich's log for requests that got through. They come
+from a stranger's address or from one of Cloudflare's, which any Cloudflare customer can send from. \`dropped\` means that
+no packet comes back, \`closed\` that the connection ends without a response.
 
 \`npx vitest run test/e2e/site.test.ts --update\` writes this page from the tables in test/e2e/attacks.`;
 
@@ -50,27 +50,27 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
   return [line(head), line(head.map((_, column) => "-".repeat(width(column)))), ...rows.map(line)].join("\n");
 }
 
-/** What came of an attack. */
+/** The result of one attack. */
 export interface Result {
-  /** The answer, as `summary` tells it. */
+  /** The answer, as `summary` writes it. */
   got: string;
-  /** Lines in Immich's log that are of this attack alone. */
+  /** Lines in Immich's log that this attack caused. */
   logged: string[];
   /** The headers that Immich saw, by name, if it answered with them. */
   seen: Record<string, string>;
 }
 
-/** What came of all of them. */
+/** The results of all attacks. */
 export interface Results {
   /** By the attack's name. */
   of: ReadonlyMap<string, Result>;
-  /** How many requests have reached Immich, whoever's. */
+  /** How many requests reached Immich in all, from anyone. */
   reached: number;
 }
 
 const pathOf = (index: number): string => `/attack/${index}/`;
 
-/** Attacks the site with all at the same time, and reads afterwards what Immich has got of it. */
+/** Makes all attacks on the site at the same time, then reads which of them reached Immich. */
 export async function attack(world: World, outputs: Outputs): Promise<Results> {
   const ammunition = await collect(world, outputs);
   const shots = ATTACKS.map(({ shot }, index) => shot(ammunition, pathOf(index)));
@@ -96,16 +96,16 @@ export async function attack(world: World, outputs: Outputs): Promise<Results> {
   return { of: new Map(results), reached: lines.length };
 }
 
-/** Sends shots from a place; secrets among them go through standard input. */
+/** Sends shots from a network zone, on standard input because they hold secrets. */
 async function fire({ sandbox }: World, place: Attack["from"], shots: Shot[]): Promise<string[]> {
   const program = [process.execPath, "--disable-warning=ExperimentalWarning", join(import.meta.dirname, "attacker.ts")];
   const input = JSON.stringify(shots);
   const { code, stdout, stderr } = await runAt(sandbox.number, place, program, { input });
-  if (code !== 0) throw new Error(`the attacker has failed: ${stderr}`);
+  if (code !== 0) throw new Error(`the attacker failed: ${stderr}`);
   return JSON.parse(stdout) as string[];
 }
 
-/** Immich's log from now on; `end` gives its lines. */
+/** Follows Immich's log from now on; `end` returns its lines. */
 async function startLog({ sandbox }: World) {
   const journal = async (...args: string[]) => {
     await sandbox.runOnHost(["journalctl", "--sync"]);

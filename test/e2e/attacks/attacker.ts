@@ -1,5 +1,5 @@
-// An attacker, as a process in the network namespace from which the attack comes: sends shots byte for byte, all at the
-// same time, and tells what came back.
+// An attacker: a process in the network namespace from which the attacks come. It sends all shots byte for byte, at the
+// same time, and prints the answers.
 //
 //   node attacker.ts      standard input: Shot[] as JSON; standard output: string[], the answers in the same order
 import { once } from "node:events";
@@ -11,42 +11,42 @@ import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promi
 
 /** The TLS handshake of a shot. */
 export interface Handshake {
-  /** Server name; without one the handshake names none. */
+  /** Server name (SNI). Default: none. */
   servername?: string;
   /** Client certificate with its key, PEM. */
   client?: { certificate: string; privateKey: string };
-  /** The one version that is offered. Default: TLS 1.2 and 1.3. */
+  /** The only TLS version to offer. Default: 1.2 and 1.3. */
   version?: tls.SecureVersion;
 }
 
-/** One connection and what is sent over it. */
+/** One connection, and the request to send on it. */
 export interface Shot {
   address: string;
   port: number;
-  /** Without it, bytes go out in the clear. */
+  /** Default: cleartext. */
   tls?: Handshake;
-  /** What is sent: bytes as a Latin-1 string, or one HTTP/2 request's headers. */
+  /** Bytes as a Latin-1 string, or the headers of an HTTP/2 request. */
   send: string | OutgoingHttpHeaders;
 }
 
-/** For an answer to the first packet, well below the second that passes before the kernel sends another one. */
+/** Limit for an answer to the first packet, well below the second after which the kernel repeats it. */
 const CONNECT_MS = 900;
-/** For the first byte of an answer. */
+/** Limit for the first byte of an answer. */
 const ANSWER_MS = 10_000;
-/** Without another byte, an answer on a connection that is kept open is over. */
+/** An answer on a connection that stays open ends after this silence. */
 const SILENCE_MS = 500;
 
 const shots = JSON.parse(await text(process.stdin)) as Shot[];
 process.stdout.write(JSON.stringify(await Promise.all(shots.map(fire))));
-// Connections that the other side keeps open are no reason to stay.
+// Connections that the other side keeps open would keep this process running.
 process.exit();
 
-/** The answer as it came; `dropped`, `refused`, `TLS refused` or `closed` where there is none. */
+/** Returns the answer as received; `dropped`, `refused`, `TLS refused` or `closed` if there is none. */
 async function fire({ address, port, tls: handshake, send }: Shot): Promise<string> {
   const plain = net.connect({ host: address, port });
   try {
     const connected = once(plain, "connect");
-    // Node looks at its clock before its sockets: what came while it was busy counts as well.
+    // Node checks its clock before its sockets; the extra turn counts what arrived while it was busy.
     const late = sleep(CONNECT_MS).then(() => nextTurn());
     if ((await Promise.race([connected.then(() => "connected"), late])) !== "connected") {
       connected.catch(() => undefined);
@@ -70,7 +70,7 @@ async function secured(socket: net.Socket, handshake: Handshake, protocols: stri
   const { servername, client, version } = handshake;
   const secure = tls.connect({
     socket,
-    // Whatever the other side shows, the attack goes on.
+    // The attack continues whatever certificate the other side shows.
     rejectUnauthorized: false,
     ALPNProtocols: protocols,
     servername,
@@ -99,7 +99,7 @@ async function exchange(socket: net.Socket, bytes: string): Promise<string> {
   return answer || "closed";
 }
 
-/** The answer in the form that HTTP/1.1 would have given it. */
+/** Returns the answer in the form of HTTP/1.1. */
 async function overHttp2(socket: net.Socket, headers: OutgoingHttpHeaders): Promise<string> {
   const session = http2.connect("https://attacked", { createConnection: () => socket });
   try {

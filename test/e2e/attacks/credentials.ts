@@ -1,39 +1,40 @@
 import { type Attack, credentials, get, lines, toEdge } from "./shots.ts";
 import { SITE } from "../support/world.ts";
 
-const STRICT = "strict service tokens: who shows credentials stands and falls with them (Cloudflare, 2026-10-02)";
-const NO_LOGIN = "a token that Access has not signed for this site is no login";
+const STRICT =
+  "strict service tokens: wrong credentials are refused, whatever else the request carries (Cloudflare, 2026-10-02)";
+const NO_LOGIN = "only a token that Access signed for this site counts as a login";
 const cookie = (jwt: string): string => `Cookie: CF_Authorization=${jwt}`;
 
-/** Attacks on the login: through the edge, with credentials that are none. */
+/** Attacks on the login: through the edge, with missing or invalid credentials. */
 export const CREDENTIALS: readonly Attack[] = [
   {
     name: "no credentials",
     from: "out",
     shot: (_, path) => toEdge(get(path)),
     gets: "302 to the login",
-    why: "a person has to be able to log in",
+    why: "a person without a login is sent to the login page",
   },
   {
     name: "no credentials over HTTP/2",
     from: "out",
     shot: (_, path) => toEdge({ ":path": path, ":authority": SITE }),
     gets: "302 to the login",
-    why: "Access does not depend on the protocol",
+    why: "Access handles every HTTP version alike",
   },
   {
-    name: "no credentials from a script",
+    name: "no credentials, from a script",
     from: "out",
     shot: (_, path) => toEdge(get(path, "X-Requested-With: XMLHttpRequest")),
     gets: "401 Unauthorized",
-    why: "a script cannot follow the way to the login",
+    why: "a script cannot complete a login, so it gets no redirect",
   },
   {
-    name: "a preflight without credentials",
+    name: "a CORS preflight without credentials",
     from: "out",
     shot: (_, path) => toEdge(lines(`OPTIONS ${path} HTTP/1.1`, `Host: ${SITE}`, "Origin: https://mallory.example")),
     gets: "403 Forbidden",
-    why: "options_preflight_bypass is off: it would let anything pass that says OPTIONS",
+    why: "options_preflight_bypass is off; it would pass every OPTIONS request to Immich",
   },
   {
     name: "a websocket without credentials",
@@ -50,9 +51,9 @@ export const CREDENTIALS: readonly Attack[] = [
         ),
       ),
     gets: "302 to the login",
-    why: "a websocket begins as a request like any other",
+    why: "a websocket starts as an HTTP request, which Access checks like any other",
   },
-  // --- tokens of Access -----------------------------------------------------------------------------------------------
+  // --- Access tokens -----------------------------------------------------------------------------------------------
   {
     name: "a token signed with another key",
     from: "out",
@@ -61,7 +62,7 @@ export const CREDENTIALS: readonly Attack[] = [
     why: NO_LOGIN,
   },
   {
-    name: "a token with another person's address put in",
+    name: "a token altered to hold another person's email address",
     from: "out",
     shot: ({ jwts: { changed } }, path) => toEdge(get(path, cookie(changed))),
     gets: "302 to the login",
@@ -72,74 +73,74 @@ export const CREDENTIALS: readonly Attack[] = [
     from: "out",
     shot: ({ jwts: { expired } }, path) => toEdge(get(path, cookie(expired))),
     gets: "302 to the login",
-    why: "a login ends after sessionDuration",
+    why: "a login expires after sessionDuration",
   },
   {
     name: "a token without a signature (alg none)",
     from: "out",
     shot: ({ jwts: { unsigned } }, path) => toEdge(get(path, cookie(unsigned))),
     gets: "302 to the login",
-    why: "RS256 is the only algorithm",
+    why: "Access accepts RS256 only",
   },
   {
     name: "a token signed with the public key as a shared secret (alg HS256)",
     from: "out",
     shot: ({ jwts: { symmetric } }, path) => toEdge(get(path, cookie(symmetric))),
     gets: "302 to the login",
-    why: "RS256 is the only algorithm",
+    why: "Access accepts RS256 only",
   },
   {
-    name: "a token of another application",
+    name: "a token for another application",
     from: "out",
     shot: ({ jwts: { otherApplication } }, path) => toEdge(get(path, cookie(otherApplication))),
     gets: "302 to the login",
-    why: "its audience is another one",
+    why: "its audience does not match",
   },
   {
-    name: "a token of another team",
+    name: "a token from another team",
     from: "out",
     shot: ({ jwts: { otherTeam } }, path) => toEdge(get(path, cookie(otherTeam))),
     gets: "302 to the login",
-    why: "its issuer is another one",
+    why: "its issuer does not match",
   },
   {
     name: "a token for the team's domain",
     from: "out",
     shot: ({ jwts: { teamDomain } }, path) => toEdge(get(path, cookie(teamDomain))),
     gets: "302 to the login",
-    why: "it is for another purpose",
+    why: "it is valid at the login only, not at an application",
   },
   {
-    name: "a forged token in the header that only the edge may set",
+    name: "a forged token in the header that only the edge sets",
     from: "out",
     shot: ({ jwts: { forged } }, path) => toEdge(get(path, `Cf-Access-Jwt-Assertion: ${forged}`)),
     gets: "302 to the login",
     why: NO_LOGIN,
   },
   {
-    name: "a person's name in the header that some origins believe",
+    name: "an email address in the header that some origins trust",
     from: "out",
     shot: (_, path) => toEdge(get(path, "Cf-Access-Authenticated-User-Email: anna@example.com")),
     gets: "302 to the login",
-    why: "a name without a signature is none",
+    why: "Access ignores the header and requires a signed token",
   },
   // --- service tokens -------------------------------------------------------------------------------------------------
   {
-    name: "a device with a wrong secret",
+    name: "a device's id with a wrong secret",
     from: "out",
     shot: ({ tokens: { phone } }, path) => toEdge(get(path, ...credentials({ ...phone, clientSecret: "wrong" }))),
     gets: "401 Unauthorized",
     why: STRICT,
   },
   {
-    name: "a device with its id and no secret",
+    name: "a device's id without a secret",
     from: "out",
     shot: ({ tokens: { phone } }, path) => toEdge(get(path, `CF-Access-Client-Id: ${phone.clientId}`)),
     gets: "401 Unauthorized",
     why: STRICT,
   },
   {
-    name: "the secret of a device under another's id",
+    name: "a device's id with another token's secret",
     from: "out",
     shot: ({ tokens: { phone, renewed } }, path) =>
       toEdge(get(path, ...credentials({ ...renewed, clientId: phone.clientId }))),
@@ -151,14 +152,14 @@ export const CREDENTIALS: readonly Attack[] = [
     from: "out",
     shot: ({ tokens: { rotated } }, path) => toEdge(get(path, ...credentials(rotated))),
     gets: "401 Unauthorized",
-    why: "rotated without a grace period, it is worthless at once",
+    why: "a rotation without a grace period revokes the old secret at once",
   },
   {
     name: "a deleted token",
     from: "out",
     shot: ({ tokens: { deleted } }, path) => toEdge(get(path, ...credentials(deleted))),
     gets: "401 Unauthorized",
-    why: "a lost phone is cut off at once",
+    why: "deleting the token blocks a lost phone at once",
   },
   {
     name: "a disabled token",
@@ -172,24 +173,24 @@ export const CREDENTIALS: readonly Attack[] = [
     from: "out",
     shot: ({ tokens: { expired } }, path) => toEdge(get(path, ...credentials(expired))),
     gets: "401 Unauthorized",
-    why: "tokens end after tokenDuration",
+    why: "a service token expires after tokenDuration",
   },
   {
-    name: "a good service token of the account, for another application",
+    name: "a valid service token of the account, for another application",
     from: "out",
     shot: ({ tokens: { other } }, path) => toEdge(get(path, ...credentials(other))),
     gets: "403 Forbidden",
-    why: "the policy names the devices' own tokens, not any that is valid",
+    why: "the policy lists the devices' own tokens and does not admit every valid one",
   },
   {
-    name: "a good token and a wrong one in the same request",
+    name: "a valid token and an invalid one in the same request",
     from: "out",
     shot: ({ tokens: { phone, deleted } }, path) => toEdge(get(path, ...credentials(phone), ...credentials(deleted))),
     gets: "401 Unauthorized",
-    why: "two are none: which one counts would be a matter of taste",
+    why: "Access refuses ambiguous credentials",
   },
   {
-    name: "a good token's secret twice",
+    name: "a valid token's secret twice",
     from: "out",
     shot: ({ tokens: { phone } }, path) =>
       toEdge(get(path, ...credentials(phone), `CF-Access-Client-Secret: ${phone.clientSecret}`)),
@@ -197,7 +198,7 @@ export const CREDENTIALS: readonly Attack[] = [
     why: STRICT,
   },
   {
-    name: "a person's login together with a wrong service token",
+    name: "a person's login together with an invalid service token",
     from: "out",
     shot: ({ jwts: { person }, tokens: { deleted } }, path) =>
       toEdge(get(path, cookie(person), ...credentials(deleted))),
@@ -205,21 +206,21 @@ export const CREDENTIALS: readonly Attack[] = [
     why: STRICT,
   },
   {
-    name: "a good token in the query",
+    name: "a valid service token in the query",
     from: "out",
     shot: ({ tokens: { phone } }, path) =>
       toEdge(get(`${path}?CF-Access-Client-Id=${phone.clientId}&CF-Access-Client-Secret=${phone.clientSecret}`)),
     gets: "302 to the login",
-    why: "addresses end up in logs and histories: no credentials there",
+    why: "Access reads credentials from headers only, because URLs are logged",
   },
   {
-    name: "a good token in headers with underscores",
+    name: "a valid service token in header names with underscores",
     from: "out",
     shot: ({ tokens: { phone } }, path) =>
       toEdge(
         get(path, ...credentials(phone).map((header) => header.replace(/^CF-Access-Client-/, "CF_Access_Client_"))),
       ),
     gets: "302 to the login",
-    why: "they are other headers",
+    why: "the edge does not treat underscores as hyphens",
   },
 ];

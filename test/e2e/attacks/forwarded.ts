@@ -3,167 +3,167 @@ import { SITE } from "../support/world.ts";
 import type { Ammunition } from "./ammunition.ts";
 import { type Attack, get, lines, MIRROR, smuggled, toHost } from "./shots.ts";
 
-/** As Cloudflare's edge, with our client certificate and the token of a device that Access has let in. */
+/** Sends as Cloudflare's edge does, with our client certificate. */
 const asEdge = ({ certificates: { own } }: Ammunition, send: string) => toHost(send, { client: own });
 const passed = ({ jwts: { device } }: Ammunition) => `Cf-Access-Jwt-Assertion: ${device}`;
 
 /**
- * What would arrive at the host if Cloudflare's edge let every oddity of somebody who has passed Access through: nginx
- * has to read a request as Immich does, or refuse it.
+ * Requests that the host would receive if Cloudflare's edge forwarded malformed ones of someone who passed Access. nginx
+ * must interpret them as Immich does, or refuse them.
  */
 export const FORWARDED: readonly Attack[] = [
-  // --- past Access: an application that was deleted by hand, a record that leads around it --------------------------
+  // --- around Access: its application was deleted by hand, or a DNS record bypasses it ------------------------------
   {
-    name: "without an Access token",
+    name: "no Access token",
     from: "edge",
     shot: (all, path) => asEdge(all, get(path)),
     gets: "403 Forbidden",
-    why: "the host itself verifies that Access has let a request through",
+    why: "the host verifies itself that a request passed Access",
   },
   {
-    name: "with a token signed with another key",
+    name: "a token signed with another key",
     from: "edge",
     shot: (all, path) => asEdge(all, get(path, `Cf-Access-Jwt-Assertion: ${all.jwts.forged}`)),
     gets: "403 Forbidden",
-    why: "the team's keys decide",
+    why: "the signature does not match any of the team's keys",
   },
   {
-    name: "with a token without a signature (alg none)",
+    name: "a token without a signature (alg none)",
     from: "edge",
     shot: (all, path) => asEdge(all, get(path, `Cf-Access-Jwt-Assertion: ${all.jwts.unsigned}`)),
     gets: "403 Forbidden",
-    why: "RS256 is the only algorithm",
+    why: "the verifier accepts RS256 only",
   },
   {
-    name: "with an expired token",
+    name: "an expired token",
     from: "edge",
     shot: (all, path) => asEdge(all, get(path, `Cf-Access-Jwt-Assertion: ${all.jwts.expired}`)),
     gets: "403 Forbidden",
-    why: "clocks may differ by a minute, and no more",
+    why: "the verifier allows one minute of clock skew",
   },
   {
-    name: "with a token of another application",
+    name: "a token for another application",
     from: "edge",
     shot: (all, path) => asEdge(all, get(path, `Cf-Access-Jwt-Assertion: ${all.jwts.otherApplication}`)),
     gets: "403 Forbidden",
-    why: "its audience is another one",
+    why: "its audience does not match",
   },
   {
-    name: "with a good token as a cookie alone",
+    name: "a valid token in the cookie only",
     from: "edge",
     shot: (all, path) => asEdge(all, get(path, `Cookie: CF_Authorization=${all.jwts.person}`)),
     gets: "403 Forbidden",
-    why: "a visitor writes cookies; the header is Access's own",
+    why: "a visitor can set cookies; only Access sets the header",
   },
   {
-    name: "the address of the token check itself",
+    name: "the URL that nginx uses for the token check",
     from: "edge",
     shot: (all) => asEdge(all, get("/.immich-access/token", passed(all))),
     gets: "404 Not Found",
-    why: "it is for nginx's own questions",
+    why: "the location is internal to nginx",
   },
-  // --- requests that are read in more than one way ------------------------------------------------------------------
+  // --- ambiguous requests --------------------------------------------------------------------------------------------
   {
-    name: "a request hidden in a body (CL.TE)",
+    name: "request smuggling (CL.TE)",
     from: "edge",
     shot: (all, path) => asEdge(all, smuggled("CL.TE", path, passed(all))),
     gets: "400 Bad Request",
-    why: "RFC 9112, section 6.3: both lengths at once are an attack",
+    why: "RFC 9112, section 6.3: Content-Length together with Transfer-Encoding may be an attack",
   },
   {
-    name: "a request hidden in a body (TE.CL)",
+    name: "request smuggling (TE.CL)",
     from: "edge",
     shot: (all, path) => asEdge(all, smuggled("TE.CL", path, passed(all))),
     gets: "400 Bad Request",
     why: "RFC 9112, section 6.3",
   },
   {
-    name: "a header line that goes on in the next (obs-fold)",
+    name: "a header folded over two lines (obs-fold)",
     from: "edge",
     shot: (all, path) => asEdge(all, get(path, passed(all), "X-A: b", " Transfer-Encoding: chunked")),
     gets: "400 Bad Request",
     why: "RFC 9112, section 5.2",
   },
   {
-    name: "a space before the colon",
+    name: "a space before a header's colon",
     from: "edge",
     shot: (all, path) => asEdge(all, get(path, passed(all), "Transfer-Encoding : chunked")),
     gets: "400 Bad Request",
     why: "RFC 9112, section 5.1",
   },
   {
-    name: "a transfer coding that only looks like chunked",
+    name: "an obfuscated Transfer-Encoding: chunked",
     from: "edge",
     shot: (all, path) => asEdge(all, get(path, passed(all), "Transfer-Encoding: \vchunked")),
     gets: "501 Not Implemented",
     why: "RFC 9112, section 6.1",
   },
   {
-    name: "two lengths",
+    name: "two Content-Length headers",
     from: "edge",
     shot: (all, path) => asEdge(all, get(path, passed(all), "Content-Length: 0", "Content-Length: 5")),
     gets: "400 Bad Request",
     why: "RFC 9112, section 6.3",
   },
   {
-    name: "two Hosts",
+    name: "two Host headers",
     from: "edge",
     shot: (all, path) => asEdge(all, get(path, passed(all), "Host: other.home.localhost")),
     gets: "400 Bad Request",
     why: "RFC 9112, section 3.2",
   },
   {
-    name: "another Host than in the handshake",
+    name: "a Host that differs from the server name in the TLS handshake",
     from: "edge",
     shot: (all, path) => asEdge(all, lines(`GET ${path} HTTP/1.1`, "Host: other.home.localhost", passed(all))),
     gets: "closed",
-    why: "the server for unknown names says nothing",
+    why: "nginx's server for unknown names closes the connection",
   },
   {
-    name: "another Host in the request line",
+    name: "another host name in the request line",
     from: "edge",
     shot: (all, path) =>
       asEdge(all, lines(`GET https://other.home.localhost${path} HTTP/1.1`, `Host: ${SITE}`, passed(all))),
     gets: "closed",
-    why: "RFC 9112, section 3.2.2: the request line goes before the header",
+    why: "RFC 9112, section 3.2.2: the request line takes precedence over Host",
   },
   {
     name: "CONNECT",
     from: "edge",
     shot: (all) => asEdge(all, lines("CONNECT 127.0.0.1:2283 HTTP/1.1", "Host: 127.0.0.1:2283", passed(all))),
     gets: "400 Bad Request",
-    why: "nginx is no proxy for its clients",
+    why: "nginx is not a forward proxy",
   },
   {
     name: "TRACE",
     from: "edge",
     shot: (all, path) => asEdge(all, lines(`TRACE ${path} HTTP/1.1`, `Host: ${SITE}`, passed(all))),
     gets: "405 Not Allowed",
-    why: "an answer would show headers to scripts that must not see them",
+    why: "the response would reveal request headers to scripts",
   },
   {
-    name: "a NUL in the path",
+    name: "a NUL byte in the path",
     from: "edge",
     shot: (all, path) => asEdge(all, get(`${path}%00.jpg`, passed(all))),
     gets: "400 Bad Request",
-    why: "what comes behind it is read by some and not by others",
+    why: "some programs end the path there, others do not",
   },
   {
-    name: "a path that leads out of the root",
+    name: "a path above the root",
     from: "edge",
     shot: (all, path) => asEdge(all, get(`/..${path}`, passed(all))),
     gets: "400 Bad Request",
-    why: "there is nothing above the root",
+    why: "nginx refuses a path above the root",
   },
   {
     name: "64 KB of headers",
     from: "edge",
     shot: (all, path) => asEdge(all, get(path, passed(all), ...Array<string>(8).fill(`X-A: ${"a".repeat(8000)}`))),
     gets: "400 Request Header Or Cookie Too Large",
-    why: "nginx keeps 32 KB for them, as much as Cloudflare lets through",
+    why: "nginx accepts 32 KB, as Cloudflare does",
   },
   {
-    name: "another name over HTTP/2",
+    name: "another host name over HTTP/2",
     from: "edge",
     shot: (all, path) =>
       toHost(
@@ -171,10 +171,10 @@ export const FORWARDED: readonly Attack[] = [
         { client: all.certificates.own },
       ),
     gets: "closed",
-    why: "the server for unknown names says nothing",
+    why: "nginx's server for unknown names closes the connection",
   },
   {
-    name: "two names over HTTP/2",
+    name: "two different host names over HTTP/2",
     from: "edge",
     shot: (all, path) =>
       toHost(
@@ -185,7 +185,7 @@ export const FORWARDED: readonly Attack[] = [
     why: "RFC 9113, section 8.3.1",
   },
   {
-    name: "a switch to cleartext HTTP/2",
+    name: "an upgrade to cleartext HTTP/2",
     from: "edge",
     shot: (all) =>
       asEdge(
@@ -201,35 +201,35 @@ export const FORWARDED: readonly Attack[] = [
       ),
     gets: "200",
     sees: { upgrade: undefined, connection: "close" },
-    why: "behind a switched connection nginx reads nothing any more; only websockets may switch",
+    why: "nginx forwards only upgrades to websocket, because it does not inspect an upgraded connection",
   },
   {
-    name: "the site's name in upper case and with a dot at its end",
+    name: "the site's name in upper case, with a trailing dot",
     from: "edge",
     shot: (all) => asEdge(all, lines(`GET ${MIRROR} HTTP/1.1`, `Host: ${SITE.toUpperCase()}.`, passed(all))),
     gets: "200",
     sees: { host: SITE },
-    why: "it is the same name, and Immich sees one form of it",
+    why: "it is the same name, and nginx passes one form of it to Immich",
   },
   {
-    name: "the site's name in the request line, another one in the header",
+    name: "the site's name in the request line, another one in Host",
     from: "edge",
     shot: (all) =>
       asEdge(all, lines(`GET https://${SITE}${MIRROR} HTTP/1.1`, "Host: other.home.localhost", passed(all))),
     gets: "200",
     sees: { host: SITE },
-    why: "RFC 9112, section 3.2.2: Immich must not see the one that was overruled",
+    why: "RFC 9112, section 3.2.2: nginx ignores Host, and Immich must not see it",
   },
   {
-    name: "headers with underscores for hyphens",
+    name: "header names with underscores instead of hyphens",
     from: "edge",
     shot: (all) => asEdge(all, get(MIRROR, passed(all), "CF_Connecting_IP: 192.0.2.1", "X_Forwarded_For: 192.0.2.1")),
     gets: "200",
     sees: { cf_connecting_ip: undefined, x_forwarded_for: undefined, "x-real-ip": "173.245.48.10" },
-    why: "some programs take them for the headers with hyphens; nginx drops them",
+    why: "nginx drops them, because some programs treat both forms alike",
   },
   {
-    name: "a visitor's own claims about addresses",
+    name: "forged headers about the visitor's address",
     from: "edge",
     shot: (all) =>
       asEdge(
@@ -253,6 +253,6 @@ export const FORWARDED: readonly Attack[] = [
       "x-forwarded-proto": "https",
       forwarded: undefined,
     },
-    why: "nginx takes the address that Cloudflare vouches for, and writes all other claims itself",
+    why: "nginx uses the address that Cloudflare reports and overwrites all other such headers",
   },
 ];

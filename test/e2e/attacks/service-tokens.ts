@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { DEV } from "../../../dev/sandbox/api/world.ts";
-import type { DeviceHeaders } from "../../../cli/lib/outputs.ts";
+import type { DeviceHeaders } from "../../../components/site-check/answers.ts";
 import { SITE, type World } from "../support/world.ts";
 
-/** How long the edge may take to know what was changed. */
+/** How long the edge may take to apply a change. */
 const KNOWN_MS = 20_000;
 
 interface Created {
@@ -13,8 +13,8 @@ interface Created {
 }
 
 /**
- * Service tokens that the site has let in and then lost, by what became of them, and one that it never let in. The
- * policies are put back by whoever runs `up` the next time.
+ * Service tokens that the site admitted and that were then revoked, by how, and one that it never admitted. The next `up`
+ * restores the policies.
  */
 export async function serviceTokens(world: World) {
   const call = async <T>(method: string, path: string, body?: object): Promise<T> => {
@@ -44,8 +44,8 @@ export async function serviceTokens(world: World) {
   const admitted = [rotated, deleted, disabled, expired].map(({ id }) => ({ service_token: { token_id: id } }));
   for (const policy of access_policies) if (policy.decision === "non_identity") policy.include.push(...admitted);
   await world.api.alter({ access_policies });
-  const gotIn = [rotated, deleted, disabled, expired].map(headers);
-  await until(world, gotIn, 200);
+  const revoked = [rotated, deleted, disabled, expired].map(headers);
+  await until(world, revoked, 200);
 
   const { client_secret } = await call<Created>("POST", `/${rotated.id}/rotate`, {});
   await call("DELETE", `/${deleted.id}`);
@@ -55,7 +55,7 @@ export async function serviceTokens(world: World) {
     if (token.id === expired.id) token.expires_at = new Date(Date.now() - 1000).toISOString();
   }
   await world.api.alter({ service_tokens });
-  await until(world, gotIn, 401);
+  await until(world, revoked, 401);
 
   return {
     rotated: headers(rotated),
@@ -67,7 +67,7 @@ export async function serviceTokens(world: World) {
   };
 }
 
-/** Waits until the edge gives all of them one answer. */
+/** Waits until the edge answers all tokens with one status. */
 async function until(world: World, tokens: DeviceHeaders[], status: number): Promise<void> {
   const deadline = Date.now() + KNOWN_MS;
   for (;;) {

@@ -1,5 +1,5 @@
 import type { OutgoingHttpHeaders } from "node:http2";
-import type { DeviceHeaders } from "../../../cli/lib/outputs.ts";
+import type { DeviceHeaders } from "../../../components/site-check/answers.ts";
 import { EDGE, ORIGIN } from "../../../dev/sandbox/network/network.ts";
 import { SITE } from "../support/world.ts";
 import type { Ammunition } from "./ammunition.ts";
@@ -7,30 +7,30 @@ import type { Handshake, Shot } from "./attacker.ts";
 
 /** One attack: a row of the table. */
 export interface Attack {
-  /** Who does what; unique. */
+  /** What the attacker sends; unique in its section. */
   name: string;
   /** From a stranger's address, or from one of Cloudflare's. */
   from: "out" | "edge";
-  /** `path` is this attack's own: whatever asks for it and reaches Immich is found in Immich's log. */
+  /** `path` is unique to this attack, so Immich's log shows if the attack reaches it. */
   shot: (ammunition: Ammunition, path: string) => Shot;
-  /** The answer, as `summary` tells it, that keeps the site safe. */
+  /** The answer that keeps the site safe, as `summary` writes it. */
   gets: string;
-  /** Why that is the right answer. */
+  /** Why that answer is right. */
   why: string;
   /**
-   * Only for requests that may reach Immich: headers as Immich must see them, undefined for those that it must not.
-   * Without it, nothing of the attack may reach Immich.
+   * Only for requests that may reach Immich: headers as Immich must see them, undefined for those that it must not see.
+   * Without it, the attack must not reach Immich.
    */
   sees?: Readonly<Record<string, string | undefined>>;
 }
 
-/** Path under which the sandbox's Immich shows the request as it arrived there. */
+/** Path at which the sandbox's Immich returns the request as it arrived. */
 export const MIRROR = "/api/debug/request";
 
 /** Lines of HTTP/1, with the empty one at the end. */
 export const lines = (...all: string[]): string => [...all, "", ""].join("\r\n");
 
-/** A usual request for the site, with more headers. */
+/** A plain GET request for the site, with further headers. */
 export const get = (path: string, ...headers: string[]): string =>
   lines(`GET ${path} HTTP/1.1`, `Host: ${SITE}`, "Connection: close", ...headers);
 
@@ -40,7 +40,7 @@ export const credentials = ({ clientId, clientSecret }: DeviceHeaders): string[]
   `CF-Access-Client-Secret: ${clientSecret}`,
 ];
 
-/** A request in which the two ways of telling a body's length disagree, with another request in what is between them. */
+/** A request whose two body lengths disagree, with a second request hidden in the difference. */
 export function smuggled(kind: "CL.TE" | "TE.CL", path: string, ...headers: string[]): string {
   const inner = lines(`GET ${path}smuggled HTTP/1.1`, `Host: ${SITE}`, "Content-Length: 5");
   const body = kind === "CL.TE" ? `0\r\n\r\n${inner}` : `${inner.length.toString(16)}\r\n${inner}\r\n0\r\n\r\n`;
@@ -64,8 +64,8 @@ export const toEdge = (send: string | OutgoingHttpHeaders, handshake: Handshake 
 });
 
 /**
- * An answer in a few words: the status of each response, and behind the first one what tells it apart from others with
- * the same status (nginx's reason, the edge's error code, `to the login`, or the page's title).
+ * Summarises an answer: the status of each response, and after the first one what distinguishes it from others with the
+ * same status (nginx's reason, the edge's error code, `to the login`, or the page's title).
  */
 export function summary(answer: string): string {
   const statuses = [...answer.matchAll(/^HTTP\/[\d.]+ (\d{3}) /gm)].map(([, status]) => status ?? "");

@@ -9,16 +9,16 @@ import { run } from "../../../dev/sandbox/run.ts";
 
 /** Debian's browser, or the one that GitHub's runners have. */
 const BROWSERS = ["/usr/bin/chromium", "/usr/bin/google-chrome"];
-/** Writes the database of trusted authorities that both of them read. */
+/** Writes the database of trusted CAs that both of them read. */
 const CERTUTIL = "/usr/bin/certutil";
 
-/** Ends what hangs: pages of the sandbox take well below a second, on a busy machine a few. */
+/** Limit against hanging: pages of the sandbox take well below a second, on a busy machine a few. */
 const PATIENCE_MS = 20_000;
 
 const installed = (): string | undefined => BROWSERS.find((path) => existsSync(path));
 
 /**
- * Installs Debian's Chromium, and the tool that makes it trust an authority, where they are missing: a download of
+ * Installs Debian's Chromium, and the tool that makes it trust a CA, where they are missing: a download of
  * about 100 MB. Tests have time limits that this would break, so `npm test` calls it before them.
  * @returns the browser's path.
  * @throws SandboxError with one line about what apt-get could not do.
@@ -43,7 +43,7 @@ export interface Browser {
 
 /**
  * Opens a browser.
- * @param caPath PEM file of the only authority that it trusts beside its own: certificates are checked as everywhere.
+ * @param caPath PEM file of the only CA that it trusts besides its own: certificates are checked as everywhere.
  */
 export async function openBrowser(caPath: string, report: (line: string) => void): Promise<Browser> {
   const executablePath = await installChromium(report);
@@ -77,7 +77,7 @@ export async function openBrowser(caPath: string, report: (line: string) => void
   }
 }
 
-/** Makes a database of trusted authorities with one in it. */
+/** Makes a database of trusted CAs with one in it. */
 async function trust(database: string, caPath: string): Promise<void> {
   mkdirSync(database, { recursive: true, mode: 0o700 });
   const make = ["-N", "--empty-password"];

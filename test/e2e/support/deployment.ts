@@ -55,21 +55,29 @@ export class Deployment {
     this.folder = folder;
     this.toolchain = toolchain;
     if (!quick) this.plugins = Promise.resolve(NONE);
-    // After each operation the SDK asks for its summary and, twice, for the outputs, whether anyone wants them or not.
+    // After each operation the SDK asks for its summary and, twice, for the outputs, even if nobody uses them.
     stack.info = () => Promise.resolve(undefined);
     stack.outputs = () => Promise.resolve({});
   }
 
   /**
    * @param quick whether the plugins run on from one operation to the next, and the state is saved at the end of each
-   * operation only; else the engine starts its own plugins and saves after each step, which whoever kills it needs.
+   * operation only; else the engine starts its own plugins and saves after each step, as a test that kills it needs.
    * @param passphrase what the secrets in its state and its configuration are encrypted with. Default: a random one.
+   * @param environment further variables for the engine and the program.
+   * @param project folder of the program. Default: the checkout.
    */
-  public static async create(quick = true, passphrase = randomBytes(16).toString("hex")): Promise<Deployment> {
-    const toolchain = await resolveToolchain({ projectDir: PROJECT, stateDir: join(PROJECT, ".state") });
+  public static async create(
+    quick = true,
+    passphrase = randomBytes(16).toString("hex"),
+    environment: Readonly<Record<string, string>> = {},
+    project = PROJECT,
+  ): Promise<Deployment> {
+    const resolved = await resolveToolchain({ projectDir: PROJECT, stateDir: join(PROJECT, ".state") });
+    const toolchain = { ...resolved, env: { ...resolved.env, ...environment } };
     const folder = mkdtempSync(join(tmpdir(), "immich-access-e2e-"));
     const workDir = join(folder, "project");
-    mirrorProject(PROJECT, workDir);
+    mirrorProject(project, workDir);
     mkdirSync(join(folder, "backend"));
     const stack = await LocalWorkspace.createStack(
       { stackName: "test", workDir },

@@ -28,7 +28,7 @@ done`;
 
 /**
  * Breaks every promise at once: Immich is open to strangers through the edge and on every port of the host, and SSH is
- * shut. `close` puts everything back.
+ * blocked. `close` restores everything.
  */
 export async function openEverything({ sandbox, api }: World): Promise<{ close(): Promise<void> }> {
   const onHost = async (script: string, option: string, input = "") => {

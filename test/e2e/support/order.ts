@@ -2,7 +2,7 @@ import type { Step } from "./deployment.ts";
 
 /**
  * The parts of a deployment in the order that keeps the site safe, by the names of their resources. What takes a site off
- * the host does nothing when it is made: it is made after its guards, and so works before they go.
+ * the host does nothing when it is made: it is created after the site's protection, so it runs before that is removed.
  */
 const PARTS: readonly (readonly [part: string, names: RegExp])[] = [
   ["firewall", /^firewall-command$/],

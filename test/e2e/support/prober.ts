@@ -37,7 +37,7 @@ interface Way {
   every_ms: number;
 }
 
-/** Longer than a busy machine keeps a process waiting: without a try for so long, nobody was watching. */
+/** Longer than a busy machine keeps a process waiting; a longer gap between attempts fails the test. */
 const GAP_MS = 5_000;
 const SSH = "SSH";
 

@@ -16,7 +16,7 @@ export interface SecondHost {
 }
 
 /**
- * Boots one. It lets the world's key in over SSH, and its way to the internet leads to the world's edge and strangers.
+ * Boots one. It accepts the world's SSH key, and its route to the internet leads to the world's edge and strangers.
  * Close it before the world.
  */
 export async function startSecondHost({ sandbox }: World): Promise<SecondHost> {

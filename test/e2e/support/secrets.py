@@ -1,4 +1,4 @@
-"""Watches processes and files for texts that nobody may see, before it is known what these texts are.
+"""Watches processes and files for secrets, before it is known what these are.
 
     python3 secrets.py [FOLDER ...]
 
@@ -197,7 +197,7 @@ def main() -> None:
         *lines, pending = (pending + part).split(b"\n")
         for line in lines:
             print(json.dumps(collection.answer(json.loads(line))), flush=True)
-            # Answering is no gap in watching: nothing runs that the question is about.
+            # Answering is no gap in the watch: nothing that it watches runs meanwhile.
             collection.last = time.monotonic()
 
 

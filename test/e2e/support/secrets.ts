@@ -32,7 +32,7 @@ interface Answer {
   gap: number;
 }
 
-/** Longer than a busy machine keeps a process waiting: without a look for so long, nobody was watching. */
+/** Longer than a busy machine keeps a process waiting; a longer gap in the watch fails the test. */
 const GAP_SECONDS = 5;
 const PROGRAM = join(import.meta.dirname, "secrets.py");
 
@@ -49,7 +49,7 @@ const PULUMIS_OWN: Readonly<Record<string, string>> = {
 const isPulumisOwn = ({ place, where, secret }: Leak) =>
   place === "environment" && where.startsWith(`${PULUMIS_OWN[secret] ?? ""} of `);
 
-/** Looks after the secrets of a world from the start to the end of its life. */
+/** Searches for a world's secrets outside their places, as long as the world exists. */
 export class SecretWatch {
   private readonly world: World;
   private readonly since = Date.now() / 1000;

@@ -143,7 +143,7 @@ class Attempt:
             return "closed"
         head, _, body = answer.partition(b"\r\n\r\n")
         status = head.split(b" ", 2)[1].decode()
-        # The way to the login carries a token in base64, in which any four letters come up now and then.
+        # The redirect to the login has a token in base64, which contains any four letters now and then.
         return "pong" if status == "200" and b"pong" in body else status
 
 
@@ -166,7 +166,7 @@ class Strangers:
         self.ways = ways
         self.poll = select.epoll()
         self.live: dict[int, Attempt] = {}
-        # Whoever answers is a finding, whatever certificate it shows.
+        # Any answer is a finding, whatever certificate comes with it.
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self.context.check_hostname = False
         self.context.verify_mode = ssl.CERT_NONE

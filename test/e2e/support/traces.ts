@@ -1,7 +1,7 @@
 import { createPrivateKey } from "node:crypto";
 import ssh2 from "ssh2";
 
-/** So many bytes of a private number in a row are no accident. */
+/** This many consecutive bytes of a private number cannot be a coincidence. */
 const TELLING = 12;
 
 /**
@@ -26,7 +26,7 @@ export function tracesOf(secret: string): string[] {
     place += line.length;
     return ranges.some(({ at, end }) => Math.min(end, until) - Math.max(at, from) >= TELLING);
   });
-  // Whoever sees one line of a key sees them all; three keep the search short.
+  // A leak of one line is a leak of all; three keep the search short.
   const some = [...told.slice(0, 2), ...told.slice(-1)];
   return [...new Set([...some.flatMap((line) => encodings(Buffer.from(line))), body, ...encodings(scalar).slice(1)])];
 }
@@ -48,7 +48,7 @@ const encodings = (bytes: Buffer): string[] => [
   ...[0, 1, 2].flatMap((at) => base64(bytes, at)),
 ];
 
-/** What does not depend on the neighbours in base64, if `at` bytes stand before these in their group of three. */
+/** What does not depend on the neighbours in base64, if `at` bytes precede these in their group of three. */
 function base64(bytes: Buffer, at: number): string[] {
   const whole = bytes.subarray((3 - at) % 3);
   const inner = whole.subarray(0, whole.length - (whole.length % 3));

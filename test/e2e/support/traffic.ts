@@ -6,13 +6,13 @@ import { closeSync, openSync, readFileSync, rmSync, truncateSync, writeFileSync,
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { type ClientOptions, WebSocket } from "ws";
-import type { DeviceHeaders } from "../../../cli/lib/outputs.ts";
+import type { DeviceHeaders } from "../../../components/site-check/answers.ts";
 import { curlConfig } from "../../../dev/commands/probes.ts";
 import { run } from "../../../dev/sandbox/run.ts";
 import type { Sandbox } from "../../../dev/sandbox/sandbox.ts";
 
 const MEGABYTE = 1_048_576;
-/** An upload takes some seconds, and many times that on a busy machine; it ends what hangs. */
+/** Limit against hanging: an upload takes some seconds, and many times that on a busy machine. */
 const PATIENCE_MS = 240_000;
 
 /** A file to upload. */

@@ -1,12 +1,12 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { DeviceHeaders } from "../../../cli/lib/outputs.ts";
+import type { DeviceHeaders } from "../../../components/site-check/answers.ts";
 import { sandboxApi, type SandboxApi } from "../../../dev/sandbox/api/client.ts";
 import { DEV } from "../../../dev/sandbox/api/world.ts";
 import { sandboxSettings } from "../../../dev/commands/sandbox-settings.ts";
 import { curlConfig } from "../../../dev/commands/probes.ts";
-import { startSandbox, stopSandbox } from "../../../dev/sandbox/lifecycle.ts";
+import { edgeEnvironment, startSandbox, stopSandbox } from "../../../dev/sandbox/lifecycle.ts";
 import { ORIGIN } from "../../../dev/sandbox/network/network.ts";
 import type { Sandbox } from "../../../dev/sandbox/sandbox.ts";
 import { Deployment, PROJECT } from "./deployment.ts";
@@ -59,7 +59,7 @@ export async function startWorld(quick = true): Promise<World> {
   const { plain, secret } = sandboxSettings(sandbox);
   const stacks: Deployment[] = [];
   const newStack = async (settings: Readonly<Record<string, unknown>> = {}) => {
-    const deployment = await Deployment.create(quick);
+    const deployment = await Deployment.create(quick, undefined, edgeEnvironment({ stateDir }));
     stacks.push(deployment);
     await deployment.configure({ ...DEV_SETTINGS, ...plain, ...settings }, secret);
     return deployment;

@@ -28,7 +28,7 @@ export interface Fault {
   /** Whether SSH is away for a while, because the host is. */
   reboots?: true;
   /**
-   * Whether what the state still has is gone at Cloudflare. The provider takes the 404 that its next deletion gets for an
+   * Whether what the state still has is gone at Cloudflare. The provider treats the 404 that its next deletion gets as an
    * error, so what follows has to read everything first: `--refresh`.
    */
   needsRefresh?: boolean;
@@ -69,7 +69,7 @@ export function faultsOf(operation: Operation, { requests, moments }: Reference)
 
 /**
  * A certificate cannot be revoked twice, and the provider reads a revoked one as if it were in use: nothing but taking it
- * out of the state (docs/run-again.md) gets a stack past a revocation whose answer was lost.
+ * out of the state (docs/run-again.md) gets a stack past a revocation whose response was lost.
  */
 const isRevocation = ({ method, path }: Address) => method === "DELETE" && path.startsWith("^/certificates/");
 
@@ -110,7 +110,7 @@ function requestFault(operation: Operation, { method, path, skip, place }: Addre
             await api.clearFaults(id);
           })
         : Promise.resolve();
-      // Whoever waits for it comes later than it may fail.
+      // It may fail before anyone awaits it.
       killed.catch(() => undefined);
       return {
         end: async () => {
@@ -217,7 +217,7 @@ function whenReached(
         await goesOn?.(laboratory);
       };
       struck = act();
-      // Whoever waits for it comes later than it may fail.
+      // It may fail before anyone awaits it.
       struck.catch(() => undefined);
     }
     return "pass";

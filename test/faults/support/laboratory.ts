@@ -1,5 +1,5 @@
-// A world in which operations are failed over and over: what it was before each of them is kept and put back, and what
-// comes of them when nothing fails is known.
+// A world in which operations are made to fail again and again: its state before each of them is saved and restored, and
+// the result without a fault is known.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-// What people do with a stack, as the faults meet it.
+// The operations on a stack in which faults are injected.
 
 import type { World } from "../../e2e/support/world.ts";
 

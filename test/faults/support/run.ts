@@ -19,7 +19,7 @@ const report = (line: string) => {
 };
 
 /**
- * Lets faults happen, one after the other, and tells what came of each. Resolves to the exit status.
+ * Injects faults one after the other and prints the result of each. Resolves to the exit status.
  * @throws UsageError if there is no such fault.
  */
 export async function runFaults({ operations, texts, list }: Choice): Promise<number> {

@@ -6,7 +6,7 @@ import { differences, fingerprint } from "./fingerprint.ts";
 import type { Laboratory } from "./laboratory.ts";
 import { online, perform } from "./operations.ts";
 
-/** What came of a fault. */
+/** The result of a fault. */
 export interface Result {
   /** Promises that it broke, one line each; none if all held. */
   broken: string[];
@@ -16,7 +16,7 @@ export interface Result {
 }
 
 /**
- * Lets one fault happen and does what a person would: run the same command again. Strangers try to get in all the time.
+ * Lets one fault happen and does what a person would: run the same command again. Strangers try to reach Immich all the time.
  * In the end everything has to be as if nothing had happened.
  */
 export async function trial(laboratory: Laboratory, fault: Fault): Promise<Result> {

@@ -1,4 +1,4 @@
-// Stands for Docker on a test host, which has none: a unit docker.service that does to the network what dockerd does
+// A fake Docker for test hosts: a unit docker.service that does to the network what dockerd does
 // when it starts a container with `ports: ["2283:2283"]`.
 
 import { dirname } from "node:path";

@@ -21,7 +21,7 @@ from collections.abc import Mapping
 # Within one machine an answer takes less than a millisecond. Linux sends a first packet that got lost anew after 1 s.
 BRIEF, SECOND_TRY = 0.3, 3.0
 ONCE = 1.0
-# Between two rounds, for whoever needs the processor beside this.
+# Pause between two rounds, so that other processes get the processor.
 PAUSE = 0.01
 
 Ways = Mapping[str, tuple[str, int]]

@@ -22,9 +22,9 @@ export const RANGES = { ipv4: ["173.245.48.0/20", "104.16.0.0/13"], ipv6: ["2400
 const DAY = 86_400_000;
 export const VALID = { notBefore: new Date(Date.now() - DAY), notAfter: new Date(Date.now() + 90 * DAY) };
 
-/** Authorities of a test: whose server certificates the client believes, and whose client certificates nginx. */
-export const ORIGIN_CA = selfSigned({ subject: [["CN", "origin authority"]], ...VALID });
-const PULLS_CA = selfSigned({ subject: [["CN", "pulls authority"]], ...VALID }, newKey("rsa"));
+/** CAs of a test: the client trusts the first one's server certificates, nginx the second one's client certificates. */
+export const ORIGIN_CA = selfSigned({ subject: [["CN", "origin CA"]], ...VALID });
+const PULLS_CA = selfSigned({ subject: [["CN", "pulls CA"]], ...VALID }, newKey("rsa"));
 
 /** A server certificate for a site, valid now unless `change` says otherwise. */
 export function serverCertificate(site = SITE, change: Partial<Parameters<typeof issue>[1]> = {}): KeyPairPem {
@@ -34,10 +34,10 @@ export function serverCertificate(site = SITE, change: Partial<Parameters<typeof
 }
 
 /** A client certificate as Cloudflare presents it. */
-export function clientCertificate(authority = PULLS_CA): KeyPairPem {
+export function clientCertificate(ca = PULLS_CA): KeyPairPem {
   const key = newKey("rsa");
   const args = { subject: [["CN", "pulls"] as ["CN", string]], publicKey: key.publicKey, ...VALID };
-  return { certificate: issue(authority, { ...args, usages: ["clientAuth"] }), privateKey: key.pem };
+  return { certificate: issue(ca, { ...args, usages: ["clientAuth"] }), privateKey: key.pem };
 }
 
 /** Payload of the step `certificates`. */
@@ -46,7 +46,7 @@ export function certificatesPayload(server: KeyPairPem, change: Record<string, u
     hostname: SITE,
     certificate: server.certificate,
     privateKey: server.privateKey,
-    clientAuthority: PULLS_CA.certificate,
+    clientCa: PULLS_CA.certificate,
     ...change,
   };
 }
@@ -82,10 +82,10 @@ export const nginxPayload = {
 export interface ConnectOptions {
   /** Name in the TLS handshake, none if empty. Default: the site. */
   serverName?: string;
-  /** Default: one of the authority that nginx trusts; null sends none. */
+  /** Client certificate. Default: one from the CA that nginx trusts; null sends none. */
   client?: KeyPairPem | null;
   family?: "ipv4" | "ipv6";
-  /** Whether to believe only the tests' authority. Default: true. */
+  /** Whether to trust only the tests' CA. Default: true. */
   ca?: boolean;
   /** Default: ["http/1.1"]. */
   protocols?: string[];
@@ -241,7 +241,7 @@ export class Origin {
     return JSON.parse(body) as Seen;
   }
 
-  /** Ends everything, whatever is there of it. */
+  /** Ends everything, or what is there of it. */
   public async close(): Promise<void> {
     for (const relay of this.relays) relay.kill();
     this.upstream.close();

@@ -1,4 +1,4 @@
-// Stands for api.cloudflare.com at the edge's addresses: answers over TLS what it is told to.
+// A fake api.cloudflare.com at the edge's addresses, which answers over TLS as a test tells it to.
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -94,7 +94,7 @@ export class RangesApi {
     return { code, said: await this.host.journal("immich-access-ranges", `--since @${since} -t python3`) };
   }
 
-  /** Nobody answers any more. */
+  /** Stops answering. */
   public async stop(): Promise<void> {
     if (this.process === undefined) return;
     const closed = once(this.process, "close");

@@ -64,7 +64,7 @@ export class Team {
   /** Starts it where an origin's host finds it. The host does not trust its certificate yet. */
   public static async start(origin: Origin): Promise<Team> {
     const team = new Team();
-    await team.open();
+    await team.resume();
     await origin.relay("edge", [team.route]);
     return team;
   }
@@ -79,7 +79,7 @@ export class Team {
     await origin.host.inside("cat >>/etc/ssl/certs/ca-certificates.crt", { input: ORIGIN_CA.certificate });
   }
 
-  /** A person's token, fresh and good unless `change` says otherwise. */
+  /** A person's token, new and valid unless `change` says otherwise. */
   public token({ key = this.keys[0] ?? newTeamKey(), kid = key.kid, claims, without, shift = 0 }: TokenChange = {}) {
     const now = Math.floor(Date.now() / 1000) + shift;
     const all: JWTPayload = {
@@ -98,15 +98,15 @@ export class Team {
       .sign(key.privateKey);
   }
 
-  /** Nobody answers any more, until `open`. */
-  public async shut(): Promise<void> {
+  /** Stops answering, until `resume`. */
+  public async pause(): Promise<void> {
     this.server.close();
     this.server.closeAllConnections();
     await once(this.server, "close");
   }
 
   /** Answers again. */
-  public async open(): Promise<void> {
+  public async resume(): Promise<void> {
     this.server.listen(join(this.folder, "team"));
     await once(this.server, "listening");
   }

@@ -20,6 +20,6 @@ function page(): Promise<string> {
 }
 
 // `npx vitest run --project=unit test/unit/cli/card-page.test.ts --update` writes it.
-it("the page about phones has the card's list of what the app shows when something is wrong", async () => {
+it("docs/add-a-phone.md has the card's table of what the app shows when something is wrong", async () => {
   await expect(await page()).toMatchFileSnapshot(path);
 });

@@ -30,7 +30,7 @@ function readCode(lines: readonly string[]): string | undefined {
 }
 
 describe("the card in the terminal", () => {
-  it("has the way through the app, both headers, the address and the end", () => {
+  it("the card in the terminal has the way through the app, both headers, the address and the expiry", () => {
     const text = cardText(card, false);
     for (const part of [
       "annas-phone at https://photos.example.com",
@@ -47,7 +47,7 @@ describe("the card in the terminal", () => {
     expect(text).not.toContain("\u001b");
   });
 
-  it("adds a QR code for each of the five", () => {
+  it("the card in the terminal adds a QR code for each of the five values", () => {
     const lines = cardText(card, true).split("\n");
     const codes: string[][] = [[]];
     for (const line of lines) {
@@ -60,14 +60,14 @@ describe("the card in the terminal", () => {
     ]);
   });
 
-  it("draws codes that are narrower than a terminal", () => {
+  it("the card draws codes that are narrower than a terminal", () => {
     const [first = ""] = qrLines(SECRET);
     expect(first.match(/▀/g)?.length).toBeLessThan(78);
   });
 });
 
-describe("the times on the card", () => {
-  it("name the secret before a rotation while it works", () => {
+describe("the dates on the card", () => {
+  it("the card says until when the secret before a rotation works", () => {
     const rotation = { secretVersion: 2, previousSecretExpiresAt: "2026-12-01T10:00:00Z" };
     const secrets = { rotation, deployedVersion: 2 };
     expect(deadlines(cardOf("frame", url, output, secrets, now), now)).toEqual([
@@ -80,7 +80,7 @@ describe("the times on the card", () => {
     expect(deadlines(cardOf("frame", url, output, undeployed, now), now)).toHaveLength(1);
   });
 
-  it("say what to do once the token has ended", () => {
+  it("the card says what to do once the token has expired", () => {
     expect(deadlines(card, new Date("2027-11-25T00:00:00Z"))[0]).toMatch(/^The token ended on 2027-11-24\. Remove/);
   });
 });

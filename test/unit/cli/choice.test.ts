@@ -10,13 +10,13 @@ const alone = [
 const both = [...alone, { site: ALBUM, device: "frame" }, { site: ALBUM, device: "berts-phone" }];
 
 describe("a device", () => {
-  it("is found by its name where that is unique", () => {
+  it("a device is found by its name if that is unique", () => {
     expect(chooseDevice("home", alone, { device: "frame" })).toBe(alone[1]);
     expect(chooseDevice("home", both, { device: "annas-phone" })).toBe(both[0]);
     expect(chooseDevice("home", both, { device: "berts-phone" })).toBe(both[3]);
   });
 
-  it("is found by its site where the name is not unique", () => {
+  it("a device is found by its site if its name is not unique", () => {
     expect(chooseDevice("home", both, { device: "frame", site: PHOTOS })).toBe(both[1]);
     expect(chooseDevice("home", both, { device: "frame", site: ALBUM })).toBe(both[2]);
     expect(() => chooseDevice("home", both, { device: "frame" })).toThrow(
@@ -24,7 +24,7 @@ describe("a device", () => {
     );
   });
 
-  it("is chosen from those that there are, with their sites where there are several", () => {
+  it("a missing or unknown device is answered with the devices there are, with their sites if there are several", () => {
     expect(() => chooseDevice("home", alone, {})).toThrow("--device is missing; the stack home has annas-phone, frame");
     expect(() => chooseDevice("home", [], { device: "x" })).toThrow(
       "there is no device x; the stack home has none yet",
@@ -36,7 +36,7 @@ describe("a device", () => {
   });
 });
 
-it("names a device again as it was named", () => {
+it("a chosen device is named in the same form again", () => {
   expect(optionsOf({ device: "frame" })).toBe("--device frame");
   expect(optionsOf({ device: "frame", site: ALBUM })).toBe("--device frame --site album.example.com");
 });

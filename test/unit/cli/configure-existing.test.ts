@@ -11,8 +11,8 @@ const record = (id: string, type: string, content: string) => ({
   proxied: true,
 });
 
-describe("records that are there", () => {
-  it("become those of the same content first, then those of the same type", () => {
+describe("existing records", () => {
+  it("existing records are matched to addresses of the same content first, then of the same type", () => {
     const one = record("1", "A", "203.0.113.1");
     const other = record("2", "A", "203.0.113.2");
     expect(matchRecords([one, other], ["203.0.113.9", "203.0.113.1"])).toEqual({
@@ -24,7 +24,7 @@ describe("records that are there", () => {
     });
   });
 
-  it("are left where no address has their type", () => {
+  it("existing records stay if no address has their type", () => {
     const name = record("1", "CNAME", "tunnel.example.net");
     const six = record("2", "AAAA", "2001:db8::1");
     const note = record("3", "TXT", "hello");
@@ -32,10 +32,10 @@ describe("records that are there", () => {
   });
 });
 
-describe("applications that are there", () => {
+describe("existing applications", () => {
   const application = (id: string, uri: string) => ({ id, aud: "", name: id, destinations: [{ type: "public", uri }] });
 
-  it("are told apart by what they guard", () => {
+  it("existing applications are told apart by what they protect", () => {
     const same = application("same", "photos.example.com/");
     const below = application("below", "photos.example.com/share");
     const others = [application("zone", "*.example.com"), application("other", "photos.example.com.au")];
@@ -43,13 +43,13 @@ describe("applications that are there", () => {
   });
 });
 
-it("finds certificates for the name and for the wildcard above it", () => {
+it("configure finds certificates for the name and for the wildcard above it", () => {
   const issued = (...hostnames: string[]) => ({ id: hostnames.join(), certificate: "", hostnames, expires_on: "" });
   const fitting = [issued("photos.example.com"), issued("*.example.com", "example.com")];
   expect(matchCertificates([...fitting, issued("example.com")], "photos.example.com")).toEqual(fitting);
 });
 
-it("proposes for the main site's Immich what is set, and no further site's", () => {
+it("configure proposes what is set for the main site's Immich, and no further site's", () => {
   const album = { immichUpstream: "127.0.0.1:2284" };
   const proposed = (immich: string[], present?: string) => proposedUpstream({ immich }, present, [album]);
   expect(proposed(["127.0.0.1:2283", "127.0.0.1:2285"])).toBe("127.0.0.1:2283");
@@ -59,7 +59,7 @@ it("proposes for the main site's Immich what is set, and no further site's", () 
   expect(proposed(["127.0.0.1:2284"], "127.0.0.1:2284")).toBe("127.0.0.1:2284");
 });
 
-it("links to a form with every permission that has a documented key", () => {
+it("configure links to a form with every permission that has a documented key", () => {
   const keys = JSON.parse(new URL(TOKEN_FORM).searchParams.get("permissionGroupKeys") ?? "") as { key: string }[];
   expect(keys.map(({ key }) => key)).toEqual(["zone", ...PERMISSIONS.flatMap(({ key }) => key ?? [])]);
   expect(PERMISSIONS.filter(({ key }) => key === undefined)).toHaveLength(1);

@@ -17,7 +17,7 @@ const token = (hostname: string, device: string, secretVersion?: number) => ({
   inputs: { name: serviceTokenName(hostname, device), clientSecretVersion: secretVersion },
 });
 
-it("devices are those of each site's component that have a token, with the deployed version of its secret", () => {
+it("a stack's devices are those of each site's component with a token, with the deployed version of the secret", () => {
   const resources = [
     token(ALBUM, "a-access-token-b", 3),
     site(PHOTOS, ["phone", "frame", "new"]),

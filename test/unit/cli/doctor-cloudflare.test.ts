@@ -18,12 +18,12 @@ const brief = ({ status, says }: Finding) => `${status}: ${says}`;
 const DAY = 86_400_000;
 const now = new Date("2026-11-24T12:00:00Z");
 
-/** A certificate of an authority, with days until its end. */
-function certificate(authority: ReturnType<typeof selfSigned>, days: number): string {
+/** A certificate of a CA, with days until its end. */
+function certificate(ca: ReturnType<typeof selfSigned>, days: number): string {
   const validity = { notBefore: new Date(now.getTime() - 90 * DAY), notAfter: new Date(now.getTime() + days * DAY) };
-  return issue(authority, { subject: [["CN", "one"]], publicKey: newKey("ec").publicKey, ...validity });
+  return issue(ca, { subject: [["CN", "one"]], publicKey: newKey("ec").publicKey, ...validity });
 }
-const authority = (name: string) =>
+const ca = (name: string) =>
   selfSigned({
     subject: [["CN", name]],
     notBefore: new Date(now.getTime() - DAY),
@@ -31,7 +31,7 @@ const authority = (name: string) =>
   });
 
 describe("certificates", () => {
-  const [own, other] = [authority("own"), authority("other")];
+  const [own, other] = [ca("own"), ca("other")];
   const wanted = { settings, now };
   const pulls = (days: number, status = "active") => ({
     enabled: true,
@@ -42,7 +42,7 @@ describe("certificates", () => {
     },
   });
 
-  it("of origin pulls have to be in use, of the host's authority, and not at their end", () => {
+  it("the doctor checks that the origin-pull certificate is in use, from the host's CA, and not about to expire", () => {
     const told = (...args: [Parameters<typeof originPullsFindings>[0], string | undefined]) =>
       originPullsFindings(...args, wanted).map(brief);
     expect(told(pulls(90), own.certificate)).toEqual([
@@ -63,14 +63,14 @@ describe("certificates", () => {
     ]);
   });
 
-  it("of origin pulls are switched on again in a way that the provider sees", () => {
+  it("the doctor's remedy switches origin pulls on again in a way that the provider sees", () => {
     const fix = (mode: "hostname" | "zone") =>
       originPullsFindings(undefined, undefined, { ...wanted, settings: { ...settings, originPulls: mode } })[0]?.fix;
     expect(fix("hostname")).toBe("pulumi up --replace '**::photos.example.com-origin-pulls-certificate-leaf'");
     expect(fix("zone")).toBe("pulumi up --refresh");
   });
 
-  it("of the host have to be among Cloudflare's, not revoked, and not at their end", () => {
+  it("the doctor checks that the host's certificate is known to Cloudflare, not revoked, and not about to expire", () => {
     const [long, short] = [certificate(own, 90), certificate(own, 10)];
     const told = (...args: [Parameters<typeof originCertificateFindings>[0], string]) =>
       originCertificateFindings(...args, wanted).map(brief);
@@ -88,7 +88,7 @@ describe("certificates", () => {
 
 const DEVICE = { clientId: "1", clientSecret: "s", expiresAt: "2027-11-24T10:00:00Z" };
 
-it("knows what the last up has left to do", () => {
+it("the doctor names what the last up has left to do", () => {
   const devices = { "annas-phone": DEVICE, frame: { ...DEVICE, clientId: "2" } };
   const outputs = { url: "https://photos.example.com", audience: "aud", devices };
   const { frame, ...rest } = devices;
@@ -108,7 +108,7 @@ it("knows what the last up has left to do", () => {
   expect(brief(stackFinding(settings, { ...outputs, publicShareUrl }))).toMatch(/the settings say no public shares$/);
 });
 
-it("knows the same of further sites", () => {
+it("the doctor names what the last up has left to do for further sites", () => {
   const { values: several } = checkSettings({
     ...GOOD,
     moreSites: JSON.stringify([
@@ -168,13 +168,13 @@ describe("the API", () => {
   });
   afterAll(() => server.close());
 
-  it("is read with the token, all pages of a list", async () => {
+  it("the doctor reads all pages of a list from the API, with the token", async () => {
     asked.length = 0;
     expect(await apiReader(base, "token").all<number>("/list?name=x")).toEqual([1, 2, 3]);
     expect(asked[0]).toBe("Bearer token /list?name=x&page=1&per_page=50");
   });
 
-  it("is asked once more where it fails by itself, not where it refuses", async () => {
+  it("the doctor repeats a request that failed, not one that was refused", async () => {
     asked.length = 0;
     expect(await apiReader(base, "token").one("/once")).toEqual({ found: "/once" });
     expect(asked).toHaveLength(2);
@@ -186,7 +186,7 @@ describe("the API", () => {
     expect(asked).toHaveLength(3);
   });
 
-  it("may be something else, or not there", async () => {
+  it("the doctor reports an API that answers something else, or not at all", async () => {
     await expect(apiReader(base, "token").one("/broken")).rejects.toMatchObject({ status: 502 });
     await expect(apiReader("http://127.0.0.1:17999", "token").one("/x")).rejects.toMatchObject({
       status: 0,

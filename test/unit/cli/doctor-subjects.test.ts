@@ -4,14 +4,14 @@ import { examine } from "../../../cli/doctor/examine.ts";
 import type { Finding } from "../../../cli/doctor/finding.ts";
 import type { DoctorPayload } from "../../../components/origin-host/payload.ts";
 import type { HostReport } from "../../../cli/doctor/host.ts";
-import { parseDetour } from "../../../cli/doctor/network.ts";
+import { parseDetour } from "../../../components/site-check/network.ts";
 import { subjectsOf } from "../../../cli/doctor/subjects.ts";
 import type { Outputs } from "../../../cli/lib/outputs.ts";
 import { issue, newKey, selfSigned } from "../../../dev/sandbox/certificates/x509.ts";
 import { checkSettings } from "../../../settings/check.ts";
 import { GOOD, HOST_KEY } from "../support/configuration.ts";
 
-// Which sites and hosts the doctor looks at, and what of each. Its own looks are made of stand-ins here.
+// Which sites and hosts the doctor examines, and what of each. The checks themselves are faked here.
 
 const PHOTOS = "photos.example.com";
 const ALBUM = "album.example.com";
@@ -47,8 +47,8 @@ const outputs: Outputs = {
   moreSites: { [ALBUM]: { url: `https://${ALBUM}`, audience: "album-aud", devices: { frame: device("3.access") } } },
 };
 
-describe("what there is to look at", () => {
-  it("needs no names where there is one site on one host", () => {
+describe("subjects", () => {
+  it("the doctor's findings need no names for one site on one host", () => {
     const { sites, shares, hosts } = subjectsOf(one, outputs);
     for (const { subject } of [...sites, ...shares, ...hosts]) expect(subject).toEqual({});
     expect(hosts.map(({ ports }) => ports)).toEqual([[443, 2283, 3000]]);
@@ -77,7 +77,7 @@ describe("what there is to look at", () => {
     });
   });
 
-  it("is each site on each host", () => {
+  it("the doctor examines each site on each host", () => {
     const { sites, shares, hosts } = subjectsOf(several, outputs);
     expect([...sites, ...shares].map(({ subject }) => subject.site)).toEqual([PHOTOS, ALBUM, SHARES]);
     expect(hosts.map(({ subject, ports }) => [subject.host, ports])).toEqual([
@@ -97,13 +97,13 @@ describe("what there is to look at", () => {
   });
 });
 
-const authority = selfSigned({
-  subject: [["CN", "authority"]],
+const ca = selfSigned({
+  subject: [["CN", "CA"]],
   notBefore: new Date(Date.now() - 86_400_000),
   notAfter: new Date(Date.now() + 90 * 86_400_000),
 });
 const certificate = () =>
-  issue(authority, {
+  issue(ca, {
     subject: [["CN", "site"]],
     publicKey: newKey("ec").publicKey,
     notBefore: new Date(Date.now() - 86_400_000),
@@ -111,7 +111,7 @@ const certificate = () =>
   });
 const installed = certificate();
 
-/** A host on which all is well, but for another certificate of some sites. */
+/** A host in order, except for another certificate of some sites. */
 function reportOf({ sites }: DoctorPayload, others: Readonly<Record<string, string>> = {}): HostReport {
   const ok = { status: "ok" as const, says: "fine" };
   const names = ["firewall", "firewall-kernel", "firewall-change", "docker", "nginx", "token-check"];
@@ -127,7 +127,7 @@ function reportOf({ sites }: DoctorPayload, others: Readonly<Record<string, stri
         hostname,
         {
           checks: Object.fromEntries(of(serves).map((name) => [name, ok])),
-          facts: { clientAuthority: authority.certificate, certificate: others[hostname] ?? installed },
+          facts: { clientCa: ca.certificate, certificate: others[hostname] ?? installed },
         },
       ]),
     ),
@@ -174,14 +174,14 @@ async function examined(
 }
 const named = ({ id, site = "", host = "" }: Finding) => [id, site, host].join(" ").trim();
 
-describe("an examination", () => {
-  it("of one site on one host names neither", async () => {
+describe("examinations", () => {
+  it("an examination of one site on one host names neither", async () => {
     const { findings, hosts } = await examined(one);
     expect(findings.filter((finding) => "site" in finding || "host" in finding)).toEqual([]);
     expect(hosts).toEqual([FIRST]);
   });
 
-  it("of several makes each look once: of the stack, of each site, of each host, of each site on each host", async () => {
+  it("an examination looks once at the stack, each site, each host, and each site on each host", async () => {
     const { findings, asked, hosts } = await examined(several);
     expect(hosts).toEqual([FIRST, SECOND]);
     expect(asked.length).toBeGreaterThan(15);
@@ -215,7 +215,7 @@ describe("an examination", () => {
     }
   });
 
-  it("names the host whose certificate is not that of the others", async () => {
+  it("an examination names the host whose certificate differs from the others'", async () => {
     const { findings } = await examined(several, { [SECOND]: { [ALBUM]: certificate() } });
     const told = findings.filter(({ id }) => id === "origin-certificate");
     expect(told.map(({ site, host, status }) => [site, host, status])).toEqual([
@@ -225,7 +225,7 @@ describe("an examination", () => {
     ]);
   });
 
-  it("looks once at the origin pulls that are of the whole zone", async () => {
+  it("an examination looks once at origin pulls for the whole zone", async () => {
     const { findings } = await examined({ ...several, originPulls: "zone" });
     expect(findings.filter(({ id }) => id.includes("origin-pulls")).map(named)).toEqual(["origin-pulls"]);
   });

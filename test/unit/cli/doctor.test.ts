@@ -21,7 +21,7 @@ import {
 } from "../../../cli/doctor/finding.ts";
 import { rangesFinding } from "../../../cli/doctor/host.ts";
 import { apiHiddenFinding, sharePagesFinding } from "../../../cli/doctor/shares.ts";
-import { destination, parseDetour } from "../../../cli/doctor/network.ts";
+import { destination, parseDetour } from "../../../components/site-check/network.ts";
 import { json, table } from "../../../cli/doctor/report.ts";
 
 const CHECK: Check = { id: "check", place: "host", title: "A check", why: "It matters.", fix: "mend" };
@@ -30,17 +30,17 @@ const NOW = new Date("2026-11-24T12:00:00Z");
 
 const brief = ({ status, says }: Finding) => `${status}: ${says}`;
 
-describe("an end", () => {
+describe("expiry", () => {
   it.each([
     ["2027-01-01T00:00:00Z", "ok: until 2027-01-01"],
     ["2026-12-23T12:00:00Z", "warning: ends on 2026-12-23, in 29 days"],
     ["2026-11-24T12:00:00Z", "wrong: ended on 2026-11-24"],
     ["soon", "unknown: has no readable end (soon)"],
-  ])("on %s", (end, expected) => {
+  ])("the doctor judges an expiry on %s", (end, expected) => {
     expect(brief(expiryFinding(CHECK, end, NOW))).toBe(expected);
   });
 
-  it("is due as early as an up renews what lasts as long", () => {
+  it("the doctor warns when up would renew a certificate of the same lifetime", () => {
     expect(expiryFinding(CHECK, "2026-11-29T12:00:00Z", NOW, 7).status).toBe("ok");
     expect(expiryFinding(CHECK, "2026-11-27T11:00:00Z", NOW, 7).status).toBe("warning");
   });
@@ -69,12 +69,12 @@ describe("the DNS records", () => {
       [record(A), record(AAAA, true, "AAAA"), record("v=spf1 -all", false, "TXT")],
       "ok: proxied: A 203.0.113.10, AAAA 2001:db8::10",
     ],
-  ])("%s", (_, records, expected) => {
+  ])("the doctor judges the DNS records: %s", (_, records, expected) => {
     expect(brief(dnsFinding(records, [A, AAAA]))).toBe(expected);
   });
 });
 
-it("knows from a name's addresses whether they are Cloudflare's", () => {
+it("the doctor recognises Cloudflare's addresses behind a name", () => {
   const ranges = { ipv4_cidrs: ["104.16.0.0/13"], ipv6_cidrs: ["2606:4700::/32"] };
   expect(resolutionFinding(["104.16.1.1", "2606:4700::1"], ranges).status).toBe("ok");
   expect(brief(resolutionFinding(["104.16.1.1", "203.0.113.10"], ranges))).toMatch(/^wrong: leads to 203\.0\.113\.10,/);
@@ -82,7 +82,7 @@ it("knows from a name's addresses whether they are Cloudflare's", () => {
   expect(resolutionFinding(undefined, ranges).status).toBe("unknown");
 });
 
-it("compares the zone's settings with the stack's", () => {
+it("the doctor compares the zone's settings with the stack's", () => {
   const good = {
     ssl: "strict",
     ssl_automatic_mode: "custom",
@@ -154,7 +154,7 @@ describe("Access", () => {
     include: [...policy.include, ...rules],
   });
 
-  it("is well as it is deployed", () => {
+  it("the doctor finds Access in order as it is deployed", () => {
     expect(found([application])).toEqual([]);
   });
 
@@ -219,17 +219,17 @@ describe("Access", () => {
       [{ ...application, allowed_idps: ["gone"] }],
       "login-provider: the identity provider of the application does not exist any more",
     ],
-  ])("notices %s", (_, all, expected) => {
+  ])("the doctor notices %s at Access", (_, all, expected) => {
     expect(found(all)).toContain(expected);
   });
 
-  it("leaves applications alone that have nothing to do with the site", () => {
+  it("the doctor ignores applications of other sites", () => {
     expect(found([application, other("other.example.com", { decision: "bypass" })])).toEqual([]);
     expect(found([application, other("*.other.example.com", { decision: "bypass" })])).toEqual([]);
     expect(found([application, other(`${HOST}/share`, { decision: "deny", include: [{ everyone: {} }] })])).toEqual([]);
   });
 
-  it("takes any service token for a hole, unless the stack wants it", () => {
+  it("the doctor reports any service token as a hole, unless the stack allows it", () => {
     const any = { ...application, policies: [{ ...devices, include: [{ any_valid_service_token: {} }] }, people] };
     expect(found([any])).toContain(
       "access-holes: policy «devices» of «Immich» admits every service token of the account",
@@ -237,7 +237,7 @@ describe("Access", () => {
     expect(found([any], { anyServiceToken: true })).toEqual([]);
   });
 
-  it("tells of each device's token", () => {
+  it("the doctor reports each device's token", () => {
     const told = (change: object) => tokenFindings([{ ...tokens[0]!, ...change }], wanted, NOW).map(brief);
     expect(told({})).toEqual(["ok: until 2027-11-24"]);
     expect(told({ client_id: "2.access" })).toEqual(["wrong: does not exist any more"]);
@@ -251,25 +251,25 @@ describe("Access", () => {
     expect(told({ previous_client_secret_expires_at: "2026-11-01T00:00:00Z" })).toEqual(["ok: until 2027-11-24"]);
   });
 
-  it("does not warn of a short-lived token before half of its life is over", () => {
+  it("the doctor does not warn of a short-lived token before half of its life is over", () => {
     const weekly = { ...wanted, tokenDuration: "168h" };
     const until = (day: string) => tokenFindings([{ ...tokens[0]!, expires_at: day }], weekly, NOW)[0]?.status;
     expect(until("2026-11-28T12:00:00Z")).toBe("ok");
     expect(until("2026-11-27T11:00:00Z")).toBe("warning");
   });
 
-  it("warns of an organisation that is not strict", () => {
+  it("the doctor warns of an organisation without strict service tokens", () => {
     expect(strictTokensFinding({ auth_domain: "x", strict_service_token_auth: true }).status).toBe("ok");
     expect(strictTokensFinding({ auth_domain: "x", strict_service_token_auth: false }).status).toBe("warning");
     expect(strictTokensFinding({ auth_domain: "x" }).status).toBe("warning");
   });
 });
 
-describe("what the site answers", () => {
-  const answer = (status: number, body = "", location = "") => ({ status, body, location });
+describe("the site's answers", () => {
+  const answer = (status: number, body = "", location = "") => ({ status, body, location, isChallenge: false });
   const login = "https://team.cloudflareaccess.com/cdn-cgi/access/login/photos.example.com?kid=1";
 
-  it("to a stranger", () => {
+  it("the doctor judges the site's answer to a stranger", () => {
     expect(brief(blockedFinding(CHECK, answer(302, "", login)))).toBe("ok: gets the login page");
     expect(brief(blockedFinding(CHECK, answer(403)))).toBe("ok: gets 403");
     expect(brief(blockedFinding(CHECK, answer(200, '{"res":"pong"}')))).toBe("wrong: reaches Immich (status 200)");
@@ -282,13 +282,19 @@ describe("what the site answers", () => {
     expect(brief(blockedFinding(CHECK, "no answer in time"))).toBe("unknown: no answer in time");
   });
 
-  it("to a device", () => {
+  it("the doctor recognises that Cloudflare challenges a device as a bot", () => {
+    expect(brief(allowedFinding(CHECK, { ...answer(403), isChallenge: true }))).toBe(
+      "wrong: does not reach Immich: 403, Cloudflare asks for proof of a human (cf-mitigated: challenge)",
+    );
+  });
+
+  it("the doctor judges the site's answer to a device", () => {
     expect(allowedFinding(CHECK, answer(200, '{"res":"pong"}')).status).toBe("ok");
     expect(allowedFinding(CHECK, answer(200, "something else")).status).toBe("wrong");
     expect(brief(allowedFinding(CHECK, answer(526)))).toContain("Cloudflare does not accept the host's certificate");
   });
 
-  it("to a stranger who asks for public shares", () => {
+  it("the doctor judges the public shares' answer to a stranger", () => {
     expect(brief(sharePagesFinding(answer(200, "ok")))).toBe("ok: gets to immich-public-proxy");
     expect(brief(sharePagesFinding(answer(302, "", login)))).toBe(
       "wrong: gets the login page of an Access application",
@@ -301,7 +307,7 @@ describe("what the site answers", () => {
     expect(brief(sharePagesFinding("no answer in time"))).toBe("unknown: no answer in time");
   });
 
-  it("to a stranger who asks the public shares for Immich's API", () => {
+  it("the doctor judges the public shares' answer to a stranger who asks for Immich's API", () => {
     expect(brief(apiHiddenFinding(answer(404)))).toBe("ok: strangers do not reach it");
     expect(brief(apiHiddenFinding(answer(302, "", login)))).toBe("ok: strangers do not reach it");
     expect(brief(apiHiddenFinding(answer(200, '{"res":"pong"}')))).toBe("wrong: reaches Immich (status 200)");
@@ -311,7 +317,7 @@ describe("what the site answers", () => {
   });
 });
 
-it("compares the host's ranges with the live ones", () => {
+it("the doctor compares the host's ranges with the live ones", () => {
   const host = { ipv4: ["104.16.0.0/13", "203.0.113.0/24"], ipv6: ["2606:4700::/32"] };
   expect(rangesFinding(host, ["104.16.0.0/13", "203.0.113.0/24", "2606:4700::/32"]).status).toBe("ok");
   expect(brief(rangesFinding(host, ["104.16.0.0/13", "2606:4700::/32", "2400:cb00::/32"]))).toBe(
@@ -320,7 +326,7 @@ it("compares the host's ranges with the live ones", () => {
   expect(rangesFinding(host, undefined).status).toBe("unknown");
 });
 
-it("tells how far a clock is off", () => {
+it("the doctor reports how far a clock is off", () => {
   expect(clockFinding("host", 2).status).toBe("ok");
   expect(brief(clockFinding("host", -90))).toBe("wrong: is 90 s behind Cloudflare's");
   expect(brief(clockFinding("workstation", 90))).toBe("wrong: is 90 s ahead of Cloudflare's");
@@ -329,7 +335,7 @@ it("tells how far a clock is off", () => {
 });
 
 describe("--connect-to", () => {
-  it("is read as curl reads it", () => {
+  it("--connect-to is parsed as curl parses it", () => {
     expect(parseDetour("a.example.com:443:127.0.0.1:8443")).toEqual({
       from: { host: "a.example.com", port: 443 },
       to: { host: "127.0.0.1", port: 8443 },
@@ -338,10 +344,14 @@ describe("--connect-to", () => {
       from: { host: "2001:db8::1", port: undefined },
       to: { host: "fd00::1", port: undefined },
     });
-    for (const bad of ["", "a", "a:1", "a:1:b", "a:x:b:1", ":1:b:2"]) expect(parseDetour(bad)).toBeUndefined();
+    expect(parseDetour("::b:2")).toEqual({
+      from: { host: undefined, port: undefined },
+      to: { host: "b", port: 2 },
+    });
+    for (const bad of ["", "a", "a:1", "a:1:b", "a:x:b:1"]) expect(parseDetour(bad)).toBeUndefined();
   });
 
-  it("leads only what it names elsewhere", () => {
+  it("--connect-to redirects only the names it lists", () => {
     const detours = ["a.example.com:443:127.0.0.1:8443", "b.example.com::127.0.0.2:"].map((text) => parseDetour(text)!);
     const to = (host: string, port: number) => destination({ detours, ca: undefined }, host, port);
     expect(to("a.example.com", 443)).toEqual({ host: "127.0.0.1", port: 8443 });
@@ -356,7 +366,7 @@ describe("the report", () => {
     failed({ ...CHECK, id: "other", place: "cloudflare", title: "Other" }, "broken"),
   ];
 
-  it("says of what is not well why it matters and what mends it", () => {
+  it("the report says of each problem why it matters and what fixes it", () => {
     const text = table({ sites: [HOST], findings, seconds: 1.23 }, process.stdout);
     expect(text.split("\n").map((line) => line.trimEnd())).toEqual([
       HOST,
@@ -369,11 +379,11 @@ describe("the report", () => {
       "           why  It matters.",
       "           fix  mend",
       "",
-      "1 wrong, the rest is well (1.2 s)",
+      "1 wrong, the rest passed (1.2 s)",
     ]);
   });
 
-  it("tells apart what is about one of several sites and hosts", () => {
+  it("the report says which of several sites and hosts a finding is about", () => {
     const { id: _, ...rest } = CHECK;
     const several = ["one", "two"].flatMap((host) => [
       ...withSubject({ host }, [passed({ ...rest, id: "firewall" }, "shut")]),
@@ -398,7 +408,7 @@ describe("the report", () => {
     expect(told[4]).toMatchObject({ id: "key", host: "two", site: HOST });
   });
 
-  it("is JSON for programs", () => {
+  it("the report is JSON for programs", () => {
     expect(JSON.parse(json({ sites: [HOST], findings, seconds: 1.23 }))).toEqual({
       site: HOST,
       exitStatus: 1,
@@ -411,7 +421,7 @@ describe("the report", () => {
     [["ok", "warning"], 0],
     [["ok", "unknown"], 2],
     [["unknown", "wrong", "ok"], 1],
-  ])("of %s ends with %i", (statuses, expected) => {
+  ])("a report of %s ends with %i", (statuses, expected) => {
     expect(exitStatus(statuses.map((status) => ({ ...passed(CHECK, ""), status })))).toBe(expected);
   });
 });

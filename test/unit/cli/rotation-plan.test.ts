@@ -23,30 +23,33 @@ describe("the grace period", () => {
     ["1h", HOUR],
     ["7d", 168 * HOUR],
     ["30d", 720 * HOUR],
-  ])("%s", (text, milliseconds) => {
+  ])("a grace period of %s is accepted", (text, milliseconds) => {
     expect(graceMilliseconds(text)).toBe(milliseconds);
   });
 
-  it.each(["0h", "31d", "721h", "7", "d", "1.5h", "7 d", "1w", "-1d", ""])("refuses «%s»", (text) => {
-    expect(() => graceMilliseconds(text)).toThrow(`--grace ${text} is not a time from 1h to 30d`);
-  });
+  it.each(["0h", "31d", "721h", "7", "d", "1.5h", "7 d", "1w", "-1d", ""])(
+    "a grace period of «%s» is refused",
+    (text) => {
+      expect(() => graceMilliseconds(text)).toThrow(`--grace ${text} is not a time from 1h to 30d`);
+    },
+  );
 });
 
 describe("a rotation", () => {
-  it("raises the version and lets the present secret work for the grace period", () => {
+  it("a rotation raises the version and keeps the present secret for the grace period", () => {
     expect(plan({})).toEqual(rotated(2, "2026-12-02T12:00:00Z"));
     expect(plan({ configured: rotated(4, "2026-11-30T00:00:00Z"), deployedVersion: 4 }).secretVersion).toBe(5);
   });
 
-  it("goes by what is deployed, where the entry of an earlier rotation has been removed", () => {
+  it("a rotation counts from what is deployed, if the entry of an earlier one was removed", () => {
     expect(plan({ deployedVersion: 3 }).secretVersion).toBe(4);
   });
 
-  it("that was never deployed is made up for, not counted twice", () => {
+  it("a rotation that was never deployed is repeated, not counted twice", () => {
     expect(plan({ configured: rotated(2, "2026-12-05T00:00:00Z") })).toEqual(rotated(2, "2026-12-02T12:00:00Z"));
   });
 
-  it("waits for the grace period before it, unless it is forced", () => {
+  it("a rotation waits for the earlier grace period, unless it is forced", () => {
     const configured = rotated(2, "2026-12-05T00:00:00Z");
     expect(() => plan({ configured, deployedVersion: 2 })).toThrow(
       /^frame has been rotated already, .* works until 2026-12-05T00:00:00Z: .* Wait until then, or add --force$/,

@@ -35,7 +35,7 @@ describe.each(tools)("%s", (tool) => {
     shown = run(tool, "--help");
   });
 
-  it("shows its options on --help", () => {
+  it(`${tool} shows its options on --help`, () => {
     expect(shown).toMatchObject({ status: 0, stderr: "" });
     expect(shown.stdout.startsWith(`usage: npm run ${tool} -- [OPTION …]\n\n`)).toBe(true);
     expect(shown.stdout).toMatch(/^ {2}-s, --stack NAME +\S.*default: the selected one/m);
@@ -45,7 +45,7 @@ describe.each(tools)("%s", (tool) => {
   it.each([
     ["--devise", "Unknown option '--devise'"],
     ["now", "Unexpected argument 'now'. This command does not take positional arguments"],
-  ])("answers %s with what is wrong and its options", (arg, problem) => {
+  ])(`${tool} answers %s with what is wrong and its options`, (arg, problem) => {
     expect(run(tool, arg)).toEqual({ status: failure(tool), stdout: "", stderr: `${problem}\n\n${shown.stdout}` });
   });
 });
@@ -53,7 +53,7 @@ describe.each(tools)("%s", (tool) => {
 it.each([
   ["--stack", "Option '-s, --stack <value>' argument missing\n\nusage: "],
   ["--help=yes", "Option '-h, --help' does not take an argument\n\nusage: "],
-])("a value that is missing or too much is named: %s", (arg, problem) => {
+])("a tool names a value that is missing or too much: %s", (arg, problem) => {
   expect(run("rotate", arg).stderr.slice(0, problem.length)).toBe(problem);
 });
 
@@ -64,6 +64,6 @@ it.each([
   ["doctor", ["--connect-to", "x"], "--connect-to x is not of the form HOST1:PORT1:HOST2:PORT2"],
   ["doctor", ["--cacert", "/nonexistent"], "--cacert: ENOENT: no such file or directory, open '/nonexistent'"],
   ["configure", [], "pulumi cannot be run (spawn pulumi ENOENT): run `npm ci` first"],
-])("%s %j is answered in one line", (tool, args, problem) => {
+])("the tool %s answers %j in one line", (tool, args, problem) => {
   expect(run(tool, ...args)).toEqual({ status: failure(tool), stdout: "", stderr: `${problem}\n` });
 });

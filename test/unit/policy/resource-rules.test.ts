@@ -126,12 +126,12 @@ const EXAMPLES: [rule: ResourceValidationPolicy, examples: Example[]][] = [
 
 describe.each(EXAMPLES.map(([rule, examples]) => ({ rule, examples, name: rule.name })))(
   "$name",
-  ({ rule, examples }) => {
-    it("says why", () => {
+  ({ rule, examples, name }) => {
+    it(`${name} gives its reason`, () => {
       expect(rule.description.length).toBeGreaterThan(50);
     });
 
-    it.each(examples)("%j", async (declared, reported, changes) => {
+    it.each(examples)(`${name}: %j`, async (declared, reported, changes) => {
       const violations = await check(rule, declared, changes);
       expect(violations).toEqual(reported ? [expect.stringMatching(reported)] : []);
     });

@@ -222,12 +222,12 @@ const EXAMPLES: [rule: StackValidationPolicy, examples: Example[]][] = [
 
 describe.each(EXAMPLES.map(([rule, examples]) => ({ rule, examples, name: rule.name })))(
   "$name",
-  ({ rule, examples }) => {
-    it("says why", () => {
+  ({ rule, examples, name }) => {
+    it(`${name} gives its reason`, () => {
       expect(rule.description.length).toBeGreaterThan(50);
     });
 
-    it.each(examples)("%s", async (_what, stack, reported) => {
+    it.each(examples)(`${name}: %s`, async (_what, stack, reported) => {
       const violations = await checkStack(rule, stack);
       expect(violations).toEqual(reported ? [expect.stringMatching(reported)] : []);
       expect(violations.join("\n")).not.toContain(PASSWORD);

@@ -20,7 +20,7 @@ export const PRIVATE_KEY = generateKeyPairSync("ec", {
 
 export const API_TOKEN = "t".repeat(20) + "-_".repeat(10);
 
-/** A configuration without fault, as the engine hands it over: texts, with lists and objects as JSON. */
+/** A valid configuration, as the engine passes it: texts, with lists and objects as JSON. */
 export const GOOD: Readonly<Record<string, string>> = {
   ...defaultSettings(join(import.meta.dirname, "../../..")),
   hostname: "photos.example.com",
@@ -35,6 +35,8 @@ export const GOOD: Readonly<Record<string, string>> = {
   emailDomains: '["example.org"]',
   devices: '["annas-phone","frame"]',
   teamDomain: "team.cloudflareaccess.com",
+  // There is no site to ask.
+  siteCheckSeconds: "0",
 };
 
 /** Sets the configuration for the program, with these changes; `undefined` leaves a key out. */

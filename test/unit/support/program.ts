@@ -5,13 +5,13 @@ import { find, recordResources, settled, type Registered } from "./mocks.ts";
 
 /** What the program exports. */
 export interface Program {
-  url: string;
+  url: pulumi.Output<string>;
   publicShareUrl?: string;
   devices: pulumi.Output<Record<string, { clientId: string; clientSecret: string }>>;
   audience: pulumi.Output<string>;
   certificateExpiry: { origin: pulumi.Output<string>; originPulls?: pulumi.Output<string> };
   tokenExpiry: Record<string, pulumi.Output<string>>;
-  moreSites: Record<string, Pick<Program, "url" | "devices" | "audience" | "tokenExpiry">>;
+  moreSites: Record<string, { url: string } & Pick<Program, "devices" | "audience" | "tokenExpiry">>;
 }
 
 /** What the last run has registered, and the functions that it has called. */

@@ -41,7 +41,7 @@ export function accountRoutes(store: Store): Hono<Variables> {
     type: "standard",
     settings: { enforce_twofactor: false },
   });
-  // Any permission in an account is enough to see its name.
+  // Any permission in an account allows reading its name.
   routes.get("/accounts", (c) => {
     const { accounts } = c.get("token");
     const visible = store.state.accounts.filter(({ id }) => accounts.includes("*") || accounts.includes(id));

@@ -24,8 +24,8 @@ const certificateSchema = z.strictObject({
 /** "2027-11-24 00:00:00 +0000 UTC", the way this part of the API writes a time. */
 const goTime = (date: Date): string => `${date.toISOString().slice(0, 19).replace("T", " ")} +0000 UTC`;
 
-/** Signs a request. As at Cloudflare, what the request itself asks for counts for nothing but its key. */
-function sign(authority: KeyPairPem, body: z.output<typeof certificateSchema>): OriginCertificate {
+/** Signs a request. As at Cloudflare, only the request's key is used, not the names that it asks for. */
+function sign(ca: KeyPairPem, body: z.output<typeof certificateSchema>): OriginCertificate {
   let request;
   try {
     request = readRequest(body.csr);
@@ -41,7 +41,7 @@ function sign(authority: KeyPairPem, body: z.output<typeof certificateSchema>): 
   const notBefore = new Date(Math.floor(Date.now() / 60_000) * 60_000 - 5 * 60_000);
   // The leaf may outlive the CA, as the real one may (its roots end on 2029-08-15): nothing shortens it here.
   const notAfter = new Date(notBefore.getTime() + body.requested_validity * DAY);
-  const certificate = issue(authority, {
+  const certificate = issue(ca, {
     subject: [
       ["O", "CloudFlare, Inc."],
       ["OU", "CloudFlare Origin CA"],
@@ -71,8 +71,8 @@ function shown(certificate: OriginCertificate): object {
   return revoked_at === null ? rest : { ...rest, revoked_at };
 }
 
-/** @param authority the sandbox's Origin CA. */
-export function certificateRoutes(store: Store, authority: KeyPairPem): Hono<Variables> {
+/** @param ca the sandbox's Origin CA. */
+export function certificateRoutes(store: Store, ca: KeyPairPem): Hono<Variables> {
   const routes = new Hono<Variables>().basePath("/certificates");
 
   const zonesOf = (hostnames: string[]): string[] =>
@@ -86,7 +86,7 @@ export function certificateRoutes(store: Store, authority: KeyPairPem): Hono<Var
       if (zone === undefined) throw new ApiError(403, 1016, "User is not authorized to perform this action");
       demand(c, { zone: zone.id }, "SSL and Certificates Write");
     }
-    const certificate = sign(authority, body);
+    const certificate = sign(ca, body);
     store.change((state) => {
       state.origin_certificates.push(certificate);
     });

@@ -72,7 +72,7 @@ function parse(body: unknown, zone: Zone, before?: DnsRecord): DnsRecord {
   };
 }
 
-/** Throws if the record cannot stand beside those already there. */
+/** Throws if the record conflicts with existing ones. */
 function requireNoClash(state: Readonly<State>, record: DnsRecord): void {
   const others = state.dns_records.filter(
     (other) => other.zone_id === record.zone_id && other.name === record.name && other.id !== record.id,

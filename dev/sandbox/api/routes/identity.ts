@@ -14,10 +14,10 @@ import { accountFor, isHostname } from "./scope.ts";
 const READ = ["Access: Organizations, Identity Providers, and Groups Read"];
 const WRITE = ["Access: Organizations, Identity Providers, and Groups Write"];
 
-/** From this day on new organisations authenticate service tokens strictly and cannot leave that. */
+/** Organisations created from this day on authenticate service tokens strictly and cannot switch that off. */
 const STRICT_SINCE = "2026-10-05";
 
-// The sandbox can play two kinds of login; the others need a company on the far side.
+// The sandbox has two kinds of login; the others need an external provider.
 const providerSchema = z.strictObject({
   name: z.string().min(1),
   type: z.enum(["onetimepin", "cloudflare"]),

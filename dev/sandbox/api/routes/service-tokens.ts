@@ -1,4 +1,4 @@
-// Service tokens: what a device that cannot log in shows instead. A secret is answered once and stored as a hash.
+// Service tokens, for devices that cannot log in. A secret is returned once and stored as a hash.
 
 import { Hono } from "hono";
 import { z } from "zod";

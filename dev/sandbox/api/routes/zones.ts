@@ -33,7 +33,7 @@ const SETTINGS: Record<string, [schema: z.ZodType, initial: unknown]> = {
   http3: [onOff, "on"],
   ipv6: [onOff, "on"],
   ip_geolocation: [onOff, "on"],
-  // The Free plan's upload limit in megabytes; a larger one is a matter of money, not of a request.
+  // The Free plan's upload limit in megabytes; the API cannot raise it.
   max_upload: [z.literal(100), 100],
   security_header: [
     z.strictObject({

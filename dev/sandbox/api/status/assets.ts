@@ -36,7 +36,7 @@ code{font:12.5px/1.4 ui-monospace,monospace;overflow-wrap:anywhere}td code{white
 summary{cursor:pointer;color:var(--dim)}
 `;
 
-/** Takes over a changed page every two seconds, keeping what the reader has opened and where the reader is. */
+/** Reloads the page every two seconds, keeping opened sections and the scroll position. */
 export const SCRIPT = `
 const opened = () => new Set([...document.querySelectorAll("details[open]")].map((one) => one.dataset.key));
 const follow = async () => {

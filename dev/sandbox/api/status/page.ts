@@ -1,4 +1,4 @@
-// The status page: all that the sandbox's Cloudflare knows, on one page without a request to anywhere else.
+// The status page: the state of the sandbox's Cloudflare on one page, which loads nothing from elsewhere.
 
 import { randomBytes } from "node:crypto";
 import { Hono } from "hono";
@@ -39,7 +39,7 @@ function requests(entries: Entry[]) {
   return section("Requests to the API", entries.length, table(heads, rows, "None yet."));
 }
 
-/** Host names by which a browser on this machine means this machine; any other is a stranger's page in between. */
+/** Host names of this machine; any other means DNS rebinding by a foreign page. */
 const LOOPBACK = /^(?:127\.0\.0\.1|localhost|\[::1\])(?::\d+)?$/i;
 
 /** The page at `/`. */

@@ -2,7 +2,7 @@
 import struct from "google-protobuf/google/protobuf/struct_pb.js";
 import type { JavaScriptValue, Struct } from "google-protobuf/google/protobuf/struct_pb.js";
 
-/** Stands for a value that is not known yet: in a preview, what only an update will tell. */
+/** A value that is not known yet: in a preview, one that only an update will produce. */
 export const unknown: unique symbol = Symbol("unknown");
 
 /** A property value. */

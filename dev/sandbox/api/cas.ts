@@ -1,15 +1,15 @@
-// The sandbox's certificate authorities, made once and kept as files.
+// The sandbox's CAs, made once and kept as files.
 
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { issue, type KeyPairPem, type Name, newKey, selfSigned } from "../certificates/x509.ts";
 import { writeAtomically } from "./store.ts";
 
-/** Every authority there is, PEM. */
-export interface Authorities {
-  /** Stands for the public CAs: visitors, and origins with a public certificate. */
+/** All CAs, PEM. */
+export interface Cas {
+  /** In place of the public CAs, for visitors and for origins with a public certificate. */
   publicCa: KeyPairPem;
-  /** Stands for Cloudflare's Origin CA. */
+  /** In place of Cloudflare's Origin CA. */
   originCa: KeyPairPem;
   /** Issued the certificate that all Cloudflare accounts share for origin pulls. */
   sharedPullCa: KeyPairPem;
@@ -35,20 +35,20 @@ function kept(folder: string, name: string, make: () => KeyPairPem): KeyPairPem 
   return made;
 }
 
-/** Loads the authorities from `folder`, making those that are missing. */
-export function loadAuthorities(folder: string): Authorities {
-  const authority = (file: string, subject: Name): KeyPairPem =>
+/** Loads the CAs from `folder`, making those that are missing. */
+export function loadCas(folder: string): Cas {
+  const ca = (file: string, subject: Name): KeyPairPem =>
     kept(folder, file, () => selfSigned({ subject, ...years(10) }));
-  const sharedPullCa = authority("shared-pull-ca", [
+  const sharedPullCa = ca("shared-pull-ca", [
     ["O", "Sandbox"],
     ["CN", "Sandbox shared origin-pull CA"],
   ]);
   return {
-    publicCa: authority("public-ca", [
+    publicCa: ca("public-ca", [
       ["O", "Sandbox"],
       ["CN", "Sandbox public CA"],
     ]),
-    originCa: authority("origin-ca", [
+    originCa: ca("origin-ca", [
       ["O", "Sandbox"],
       ["OU", "Sandbox Origin SSL Certificate Authority"],
     ]),

@@ -2,24 +2,28 @@
 
 import https from "node:https";
 import net from "node:net";
+import { userError } from "../../settings/error.ts";
 
 /**
- * Sends connections for one host and port to another, as curl's --connect-to does. In `from` an empty port means any,
+ * Sends connections for one host and port to another, as curl's --connect-to does. In `from` an empty part means any,
  * in `to` an empty part means the same.
  */
 export interface Detour {
-  from: { host: string; port: number | undefined };
-  to: { host: string; port: number | undefined };
+  from: { host: string | undefined; port: number | undefined };
+  to: { host: string | undefined; port: number | undefined };
 }
 
 /** Parses `HOST1:PORT1:HOST2:PORT2`, IPv6 addresses in brackets; `undefined` if the text has another form. */
 export function parseDetour(text: string): Detour | undefined {
-  const match = /^(\[[0-9a-f:.]+\]|[^:[\]]+):(\d*):(\[[0-9a-f:.]+\]|[^:[\]]*):(\d*)$/i.exec(text);
+  const match = /^(\[[0-9a-f:.]+\]|[^:[\]]*):(\d*):(\[[0-9a-f:.]+\]|[^:[\]]*):(\d*)$/i.exec(text);
   if (!match) return undefined;
   const [, from = "", fromPort = "", to = "", toPort = ""] = match;
   const bare = (host: string) => host.replace(/^\[|\]$/g, "");
   const port = (digits: string) => (digits === "" ? undefined : Number(digits));
-  return { from: { host: bare(from), port: port(fromPort) }, to: { host: bare(to) || bare(from), port: port(toPort) } };
+  return {
+    from: { host: bare(from) || undefined, port: port(fromPort) },
+    to: { host: bare(to) || undefined, port: port(toPort) },
+  };
 }
 
 /** How this workstation reaches others. */
@@ -29,16 +33,35 @@ export interface Network {
   ca: string | undefined;
 }
 
+/**
+ * How the program reaches its sites: straight, or by the detours in the variable IMMICH_ACCESS_CONNECT_TO, which has
+ * the form of `parseDetour`, several separated by spaces. Node's NODE_EXTRA_CA_CERTS adds CAs.
+ */
+export function networkFromEnvironment(environment: NodeJS.ProcessEnv): Network {
+  const texts = environment.IMMICH_ACCESS_CONNECT_TO?.split(" ").filter((text) => text !== "") ?? [];
+  const detours = texts.map((text) => {
+    const detour = parseDetour(text);
+    if (!detour)
+      throw userError(`IMMICH_ACCESS_CONNECT_TO has ${text}, which is not of the form HOST1:PORT1:HOST2:PORT2`);
+    return detour;
+  });
+  return { detours, ca: undefined };
+}
+
 /** Where a connection to a host and port goes, after detours. */
 export function destination({ detours }: Network, host: string, port: number): { host: string; port: number } {
-  const detour = detours.find(({ from }) => from.host === host && (from.port === undefined || from.port === port));
-  return detour ? { host: detour.to.host, port: detour.to.port ?? port } : { host, port };
+  const detour = detours.find(
+    ({ from }) => (from.host ?? host) === host && (from.port === undefined || from.port === port),
+  );
+  return { host: detour?.to.host ?? host, port: detour?.to.port ?? port };
 }
 
 /** The response to a request. */
 export interface Answer {
   status: number;
   location: string;
+  /** Whether Cloudflare has answered itself, with a challenge instead of the site (header `cf-mitigated`). */
+  isChallenge: boolean;
   /** At most 64 KB. */
   body: string;
 }
@@ -59,7 +82,7 @@ export function get(network: Network, url: URL, headers: Readonly<Record<string,
       ...destination(network, url.hostname, port),
       servername: url.hostname,
       path: url.pathname + url.search,
-      headers: { host: url.host, "user-agent": "immich-access-doctor", ...headers },
+      headers: { host: url.host, "user-agent": "immich-access", ...headers },
       ...(network.ca !== undefined && { ca: network.ca }),
       signal: AbortSignal.timeout(ANSWER_MS),
       agent: false,
@@ -67,12 +90,13 @@ export function get(network: Network, url: URL, headers: Readonly<Record<string,
     request.on("error", reject);
     request.on("upgrade", (response, socket) => {
       socket.destroy();
-      resolve({ status: response.statusCode ?? 0, location: "", body: "" });
+      resolve({ status: response.statusCode ?? 0, location: "", isChallenge: false, body: "" });
     });
     request.on("response", (response) => {
       let body = "";
       const done = () => {
-        resolve({ status: response.statusCode ?? 0, location: response.headers.location ?? "", body });
+        const { location = "", "cf-mitigated": mitigated } = response.headers;
+        resolve({ status: response.statusCode ?? 0, location, isChallenge: mitigated === "challenge", body });
       };
       response.on("data", (chunk: Buffer) => {
         body += chunk.toString();

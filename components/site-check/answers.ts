@@ -1,0 +1,90 @@
+// What a response on the way through Cloudflare means.
+import type { Answer } from "./network.ts";
+
+/** Immich's answer to this path is pong, without a login. */
+export const PING = "/api/server/ping";
+
+/** immich-public-proxy answers this path with 200 if it reaches Immich. */
+export const SHARES_CHECK = "/share/healthcheck";
+
+/** The two values of a device's headers. The secret is sent to the site only. */
+export interface DeviceHeaders {
+  clientId: string;
+  clientSecret: string;
+}
+
+/** The headers with which a device passes Access. */
+export const credentials = ({ clientId, clientSecret }: DeviceHeaders): Record<string, string> => ({
+  "cf-access-client-id": clientId,
+  "cf-access-client-secret": clientSecret,
+});
+
+/** Whether Immich itself has answered the ping. */
+export const isPong = ({ status, body }: Answer): boolean => status === 200 && body.includes("pong");
+
+/** Whether Access has sent the request to its login page. */
+export const isLogin = ({ status, location }: Answer): boolean =>
+  status === 302 && location.includes("/cdn-cgi/access/login");
+
+/** Why there was no response, in one line. */
+export function failureReason(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error.name === "TimeoutError" || error.name === "AbortError") return "no answer in time";
+  const { code } = error as NodeJS.ErrnoException;
+  if (code === "ENOTFOUND" || code === "EAI_AGAIN") return "the name does not resolve";
+  return error.message.split("\n")[0] || code || "no connection";
+}
+
+/** Meanings of status codes on the way through Cloudflare, from its documentation and our nginx configuration. */
+const MEANINGS: Readonly<Record<number, string>> = {
+  302: "Access sends it to the login page, so no policy admits the token",
+  400: "the host's nginx got no certificate of Cloudflare that it accepts",
+  401: "Access does not know the token",
+  403: "no policy of Access admits the token, or the host's token check refuses what Access says",
+  404: "something else than Immich answers",
+  421: "the host's nginx has another site's connection",
+  500: "the host's token check does not answer",
+  502: "the host's nginx does not reach Immich",
+  504: "Immich does not answer the host's nginx",
+  520: "the host's answer cannot be read",
+  521: "the host refuses Cloudflare's connection",
+  522: "the host does not answer Cloudflare: firewall or address",
+  523: "Cloudflare has no way to the host's address",
+  524: "the host takes too long",
+  525: "no TLS between Cloudflare and the host",
+  526: "Cloudflare does not accept the host's certificate",
+  530: "Cloudflare cannot resolve the origin",
+};
+
+/** A response's status with its meaning. */
+export function describeAnswer({ status, isChallenge }: Answer): string {
+  if (isChallenge) return `${status.toString()}, Cloudflare asks for proof of a human (cf-mitigated: challenge)`;
+  const meaning = MEANINGS[status];
+  return meaning === undefined ? `status ${status.toString()}` : `${status.toString()}, ${meaning}`;
+}
+
+/** What to do about a status. Everything else begins with the doctor. */
+const REMEDIES: Readonly<Record<number, string>> = {
+  404: "see which program answers: no other DNS record, Worker route or tunnel may use this name",
+  502: "start Immich on the host",
+  504: "look at Immich's logs on the host",
+  521: "look whether nginx runs on the host and the router forwards port 443 to it",
+  522: "forward port 443 of the router to the host, and see that no firewall before the host blocks Cloudflare",
+  523: "compare originAddresses with the host's public addresses",
+};
+
+/** What to do about a response that is not the wanted one. */
+export function remedyFor({ status, isChallenge }: Answer): string {
+  if (isChallenge) return "turn Bot Fight Mode and the browser integrity check off for this name";
+  return REMEDIES[status] ?? "`npm run doctor` names the part";
+}
+
+/** What to do if there was no response at all. */
+export function remedyForFailure(error: unknown): string {
+  const { code = "" } = error instanceof Error ? (error as NodeJS.ErrnoException) : {};
+  if (code === "ENOTFOUND" || code === "EAI_AGAIN")
+    return "wait: a resolver remembers for up to half an hour that a name did not exist";
+  if (code === "EPROTO" || code.startsWith("ERR_SSL") || code.startsWith("ERR_TLS"))
+    return "wait until Universal SSL has a certificate for the name; it covers the zone and one level below";
+  return "compare with another network: this machine does not reach Cloudflare under that name";
+}

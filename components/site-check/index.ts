@@ -1,0 +1,104 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import * as pulumi from "@pulumi/pulumi";
+import { userError } from "../../settings/error.ts";
+import {
+  credentials,
+  describeAnswer,
+  type DeviceHeaders,
+  failureReason,
+  isLogin,
+  isPong,
+  PING,
+  remedyFor,
+  remedyForFailure,
+  SHARES_CHECK,
+} from "./answers.ts";
+import { type Answer, get, type Network } from "./network.ts";
+
+/** A site that is online, and who has to get which answer. */
+export interface OnlineSite {
+  hostname: string;
+  /** `immich`: strangers must get the login page. `shares`: everybody gets the pages of immich-public-proxy. */
+  serves: "immich" | "shares";
+  /** A device that has to reach Immich; `undefined` if the site has none. */
+  device: DeviceHeaders | undefined;
+}
+
+/** Why a site does not answer as it should. */
+export interface SiteProblem {
+  /** Who asked and what came back. */
+  problem: string;
+  remedy: string;
+  /** Whether a stranger has reached Immich. */
+  exposed: boolean;
+}
+
+/** Milliseconds between two rounds. */
+const PAUSE_MS = 2000;
+
+/**
+ * Asks a site through Cloudflare until it answers as it should, and says meanwhile what it waits for.
+ *
+ * Ends with a warning that names the cause if the time is over, because everything that Pulumi manages is in
+ * place then.
+ *
+ * @param seconds how long to wait. Access begins to enforce a new application after 60 to 90 s.
+ * @throws RunError if a stranger still reaches Immich at the end
+ */
+export async function waitForSite(network: Network, site: OnlineSite, seconds: number): Promise<void> {
+  const end = performance.now() + seconds * 1000;
+  for (;;) {
+    const found = await findSiteProblem(network, site);
+    if (!found) return;
+    const left = end - performance.now();
+    const { problem, remedy, exposed } = found;
+    if (left > 0) {
+      const progress = `https://${site.hostname}: ${problem}; waiting up to ${Math.ceil(left / 1000).toString()} s`;
+      await pulumi.log.info(progress, undefined, undefined, true);
+      await sleep(Math.min(PAUSE_MS, left));
+      continue;
+    }
+    const text = `https://${site.hostname} does not answer as it should after ${seconds.toString()} s: ${problem}; ${remedy}.`;
+    if (exposed) throw userError(text);
+    await pulumi.log.warn(text);
+    return;
+  }
+}
+
+/** Asks a site once, as a stranger and as its device at the same time. `undefined` if both get what they should. */
+export async function findSiteProblem(network: Network, site: OnlineSite): Promise<SiteProblem | undefined> {
+  const { hostname, serves, device } = site;
+  const ask = (path: string, headers: Readonly<Record<string, string>> = {}) =>
+    get(network, new URL(`https://${hostname}${path}`), headers).catch((error: unknown) => new NoAnswer(error));
+  if (serves === "shares") {
+    return problemOf(await ask(SHARES_CHECK), "a visitor of the shares", ({ status }) => status === 200);
+  }
+  const [stranger, owner] = await Promise.all([ask(PING), device && ask(PING, credentials(device))]);
+  if (!(stranger instanceof NoAnswer) && isPong(stranger)) {
+    const problem = "a stranger reaches Immich, so Access is not in force";
+    return { problem, remedy: "run `pulumi up --refresh`; until it helps, stop Immich", exposed: true };
+  }
+  return problemOf(stranger, "a stranger", isLogin) ?? (owner && problemOf(owner, "a device", isPong));
+}
+
+/** No response, and the reason. */
+class NoAnswer {
+  public readonly reason: unknown;
+
+  public constructor(reason: unknown) {
+    this.reason = reason;
+  }
+}
+
+function problemOf(
+  answer: Answer | NoAnswer,
+  who: string,
+  isWanted: (answer: Answer) => boolean,
+): SiteProblem | undefined {
+  if (answer instanceof NoAnswer) {
+    const { reason } = answer;
+    return { problem: `${who}: ${failureReason(reason)}`, remedy: remedyForFailure(reason), exposed: false };
+  }
+  if (isWanted(answer)) return undefined;
+  return { problem: `${who} gets ${describeAnswer(answer)}`, remedy: remedyFor(answer), exposed: false };
+}
