@@ -5,9 +5,9 @@ from pathlib import Path
 from unittest import mock
 
 from agent.errors import RefusedError
-from agent.files import File
+from agent.files import File, write
 from agent.firewall import record
-from agent.firewall.record import Change
+from agent.firewall.record import Armed, Change
 from agent.firewall.record_version_1 import served_by
 from agent.firewall.request import Needs, Request
 from agent.ranges import Ranges
@@ -69,10 +69,58 @@ class Records(unittest.TestCase):
         record.CHANGE.write_text(json.dumps(CHANGE_1))
         self.assertEqual(record.read_change(), Change(4, REQUEST, [22], undone=True))
 
+    def test_records_of_version_1_stay_in_it_until_the_upgrade_is_finished(self) -> None:
+        record.SITES.write_text(json.dumps(SITES_1))
+        record.write_change(Change(5, REQUEST, [22]))
+        granted = record.sites_with(REQUEST)
+        wanted = {"photos.example.com": [22, 2283, None, OWNER], "album.example.com": [2222, None, None, None]}
+        write(record.SITES, record.sites_file(granted)[record.SITES])
+        self.assertEqual(json.loads(record.SITES.read_text()), wanted)
+        # What the agent of version 0.1.0 makes its record of
+        self.assertEqual(set(json.loads(record.CHANGE.read_text())), {"number", "payload", "ssh_ports", "undone"})
+        self.assertEqual(record.read_change(), Change(5, REQUEST, [22]))
+        # Version 1 does not store what a site serves.
+        self.assertEqual(record.read_sites(), granted)
+        record.finish_upgrade()
+        for path in (record.SITES, record.CHANGE):
+            self.assertEqual(json.loads(path.read_text())["version"], record.VERSION)
+        self.assertEqual(record.read_sites(), granted)
+        self.assertEqual(record.read_change(), Change(5, REQUEST, [22]))
+
+    def test_records_of_version_1_do_not_come_from_a_request_of_another_owner(self) -> None:
+        record.SITES.write_text(json.dumps({"photos.example.com": [22, 2284, None, "another/stack"]}))
+        record.write_change(Change(5, REQUEST, [22]))
+        self.assertEqual(record.read_sites(), {"photos.example.com": Needs(None, 22, 2284, None, "another/stack")})
+
+    def test_records_that_no_upgrade_has_touched_are_not_written(self) -> None:
+        record.finish_upgrade()
+        self.assertFalse(record.SITES.exists())
+        write(record.SITES, record.sites_file(NEEDS)[record.SITES])
+        before = record.SITES.stat()
+        record.finish_upgrade()
+        self.assertEqual(record.SITES.stat(), before)
+
+    def test_records_of_an_armed_change_are_in_version_1_during_an_upgrade_from_it(self) -> None:
+        armed = Armed(120, {Path("/etc/ufw/ufw.conf"): None}, "boot", 1.5)
+        record.SITES.write_text(json.dumps(SITES_1))
+        record.write_armed(armed)
+        # What version 1 makes an Armed of
+        self.assertEqual(set(json.loads(record.ARMED.read_text())), {"seconds", "former", "boot", "at"})
+        self.assertEqual(record.read_armed(), armed)
+        record.finish_upgrade()
+        record.write_armed(armed)
+        self.assertEqual(json.loads(record.ARMED.read_text())["version"], record.VERSION)
+        self.assertEqual(record.read_armed(), armed)
+
     def test_records_of_a_newer_version_are_refused(self) -> None:
-        record.SITES.write_text(json.dumps({"version": 3, "sites": {}}))
-        with self.assertRaisesRegex(RefusedError, "newer version"):
+        record.SITES.write_text(json.dumps({"version": record.VERSION + 1, "sites": {}}))
+        with self.assertRaisesRegex(RefusedError, "newer version.*: run `pulumi up` with that version, and"):
             record.read_sites()
+        record.SITES.write_text(json.dumps(SITES_1))
+        with mock.patch.object(record, "VERSION", record.VERSION + 1):
+            record.write_change(Change(5, REQUEST, [22]))
+        with self.assertRaisesRegex(RefusedError, "newer version"):
+            record.read_change()
 
     def _content(self, file: File | None) -> bytes:
         return b"" if file is None else file.content

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { sandboxSettings } from "../../dev/commands/sandbox-settings.ts";
+import { edgeEnvironment } from "../../dev/sandbox/lifecycle.ts";
 import { Deployment, PROJECT } from "../e2e/support/deployment.ts";
 import { startWorld, type World } from "../e2e/support/world.ts";
 import { type Checkpoint, folderOf, plainSettings, readCheckpoint, type State } from "./checkpoint.ts";
@@ -28,7 +29,7 @@ export class UpgradedStack {
   /** Starts the sandbox; the stack is configured as that version was, and nothing is deployed yet. */
   public static async start(version: string): Promise<UpgradedStack> {
     const world = await startWorld();
-    const deployment = await Deployment.create();
+    const deployment = await Deployment.create(true, undefined, edgeEnvironment(world));
     const checkpoint = readCheckpoint(join(folderOf(version), RECORDED));
     const { plain, secret } = sandboxSettings(world.sandbox);
     await deployment.configure({ ...plainSettings(checkpoint.config), ...plain }, secret);

@@ -1,6 +1,8 @@
 """What the host remembers about the firewall, in /var/lib/immich-access/.
 
-Every file has a version. agent.firewall.record_version_1 reads version 1; writes always use the current version.
+Every file has a version. Writes use the current one. During an upgrade from version 0.1.0 of the program they use
+version 1, see agent.firewall.record_version_1: an `up` that fails halfway leaves delete commands with the agent of
+0.1.0 in the stack's state, and that agent reads no other version. `finish_upgrade` ends this.
 """
 
 import json
@@ -50,12 +52,12 @@ def read_change() -> Change:
     fields, version = _read(CHANGE)
     if fields is None:
         return Change()
-    request = fields["request"] if version == VERSION else version_1.request_fields(fields["payload"])
+    if version == 1:
+        fields = version_1.change_fields(fields)
+        _refuse_newer(CHANGE, fields["version"])
+    request = fields["request"]
     return Change(
-        fields["number"],
-        None if request is None else _request(request),
-        fields["sshPorts" if version == VERSION else "ssh_ports"],
-        fields["undone"],
+        fields["number"], None if request is None else _request(request), fields["sshPorts"], fields["undone"]
     )
 
 
@@ -68,7 +70,8 @@ def write_change(change: Change) -> None:
         "sshPorts": list(change.ssh_ports),
         "undone": change.undone,
     }
-    file = None if change == Change() else _file(fields)
+    current = _file(version_1.stored_change(fields, VERSION), 1) if _is_upgrading() else _file(fields)
+    file = None if change == Change() else current
     if read(CHANGE) != file:
         write(CHANGE, file)
 
@@ -91,7 +94,9 @@ def write_armed(armed: Armed | None) -> None:
         str(path): None if file is None else {"mode": file.mode, "text": file.content.decode(errors="surrogateescape")}
         for path, file in armed.former.items()
     }
-    write(ARMED, _file({"seconds": armed.seconds, "former": former, "boot": armed.boot, "at": armed.at}))
+    fields = {"seconds": armed.seconds, "former": former, "boot": armed.boot, "at": armed.at}
+    # The fields are those of version 1.
+    write(ARMED, _file(fields, 1 if _is_upgrading() else VERSION))
 
 
 def read_ranges() -> Ranges | None:
@@ -110,8 +115,16 @@ def read_sites() -> dict[str, Needs]:
     fields, version = _read(SITES)
     if fields is None:
         return {}
-    sites = fields["sites"] if version == VERSION else version_1.sites_fields(fields)
-    return {name: _needs(needs) for name, needs in sites.items()}
+    if version == VERSION:
+        return {name: _needs(needs) for name, needs in fields["sites"].items()}
+    sites = {name: _needs(needs) for name, needs in version_1.sites_fields(fields).items()}
+    request = read_change().request
+    granted: Mapping[str, Needs] = {} if request is None else request.needs
+    # The last request has what version 1 does not store.
+    return {
+        name: granted[name] if name in granted and granted[name].owner == needs.owner else needs
+        for name, needs in sites.items()
+    }
 
 
 def sites_with(request: Request) -> dict[str, Needs]:
@@ -121,8 +134,15 @@ def sites_with(request: Request) -> dict[str, Needs]:
 
 def sites_file(sites: Mapping[str, Needs]) -> dict[Path, File | None]:
     """The file of these requirements, for the caller to write together with the rules."""
-    fields = {"sites": {name: _needs_fields(needs) for name, needs in sites.items()}}
-    return {SITES: _file(fields) if sites else None}
+    return {SITES: _sites_file(sites, 1 if _is_upgrading() else VERSION) if sites else None}
+
+
+def finish_upgrade() -> None:
+    """Writes everything in the current version. The stack's state has no delete command of an older agent any more."""
+    if _is_upgrading():
+        sites, change = read_sites(), read_change()
+        write(SITES, _sites_file(sites, VERSION))
+        write_change(change)
 
 
 def sites_of(owner: str) -> set[str]:
@@ -161,13 +181,33 @@ def _read(path: Path) -> tuple[dict[str, Any] | None, int]:
         return None, VERSION
     fields: dict[str, Any] = json.loads(file.content)
     version: int = fields.pop("version", 1)
-    if version > VERSION:
-        raise RefusedError(f"{path} is from a newer version of this program; use that one")
+    _refuse_newer(path, version)
     return fields, version
 
 
-def _file(fields: Mapping[str, object]) -> File:
-    return File(f"{json.dumps({'version': VERSION, **fields})}\n".encode(), 0o600)
+def _refuse_newer(path: Path, version: int) -> None:
+    if version > VERSION:
+        raise RefusedError(
+            f"{path} is from a newer version of this program: run `pulumi up` with that version, and `pulumi destroy` "
+            "only after that"
+        )
+
+
+def _is_upgrading() -> bool:
+    """Whether the host's sites are still in version 1."""
+    fields, version = _read(SITES)
+    return fields is not None and version == 1
+
+
+def _sites_file(sites: Mapping[str, Needs], version: int) -> File:
+    named = {name: _needs_fields(needs) for name, needs in sites.items()}
+    return _file(version_1.stored_sites(named) if version == 1 else {"sites": named}, version)
+
+
+def _file(fields: Mapping[str, object], version: int = VERSION) -> File:
+    # Version 1 did not say so.
+    versioned = fields if version == 1 else {"version": version, **fields}
+    return File(f"{json.dumps(versioned)}\n".encode(), 0o600)
 
 
 def _former_file(item: dict[str, Any] | None) -> File | None:

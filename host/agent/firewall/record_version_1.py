@@ -1,4 +1,4 @@
-"""Reads the files of version 0.1.0 of this program: the firewall's records, and what a site's nginx file serves.
+"""The files of version 0.1.0 of this program: the firewall's records, and what a site's nginx file serves.
 
 Its records had no version. They stored each site's needs by position, and a change's request as the raw payload.
 """
@@ -18,7 +18,37 @@ def sites_fields(sites: Mapping[str, list[Any]]) -> dict[str, dict[str, Any]]:
     }
 
 
-def request_fields(payload: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def stored_sites(sites: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """The reverse of `sites_fields`."""
+    return {name: [fields.get(position) for position in _POSITIONS] for name, fields in sites.items()}
+
+
+def change_fields(change: Mapping[str, Any]) -> dict[str, Any]:
+    """A change with named fields, and the version of its request."""
+    payload: Mapping[str, Any] = change["payload"] or {}
+    return {
+        "version": payload.get("version", 1),
+        "number": change["number"],
+        "request": payload["request"] if "version" in payload else _request_fields(change["payload"]),
+        "sshPorts": change["ssh_ports"],
+        "undone": change["undone"],
+    }
+
+
+def stored_change(fields: Mapping[str, Any], version: int) -> dict[str, Any]:
+    """A change of a later version, for the agent of 0.1.0, which reads everything but the request to remove sites.
+
+    The payload holds the request as the later version stores it.
+    """
+    return {
+        "number": fields["number"],
+        "payload": None if fields["request"] is None else {"version": version, "request": fields["request"]},
+        "ssh_ports": fields["sshPorts"],
+        "undone": fields["undone"],
+    }
+
+
+def _request_fields(payload: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """The request of a change with named fields; None before the first change."""
     if payload is None:
         return None

@@ -111,6 +111,7 @@ def apply(task: Task) -> Answer:
             opening.remove(site.name)
     _forget_abandoned(payload["owner"], {site.name for site in sites})
     _forget_tokens()
+    record.finish_upgrade()
     served = " and ".join(f"{site.name} for {site.upstream}{_tokens(applications.get(site.name))}" for site in sites)
     facts = [
         answer.served_site(site["hostname"], site["upstream"], plan.fingerprints[site["hostname"]], site["audience"])
