@@ -37,7 +37,7 @@ export default defineConfig({
       },
       {
         // On a real host, without the engine.
-        test: { ...SYSTEM, name: "host", include: ["test/host/**/*.test.ts"], globalSetup: [PYTHON] },
+        test: { ...SYSTEM, name: "host", include: ["test/{host,homes}/**/*.test.ts"], globalSetup: [PYTHON] },
       },
       {
         test: {

@@ -3,9 +3,10 @@
 
 /** The envelope of every response; fields are missing if something other than the API responds. */
 export interface Envelope {
+  success?: unknown;
   result?: unknown;
-  result_info?: { total_pages?: number };
-  errors?: readonly { message?: string }[];
+  result_info?: { total_pages?: number } | null;
+  errors?: unknown;
 }
 
 /** One request. */
@@ -31,11 +32,19 @@ export const request = ({ method, url, token, timeout, body }: ApiCall): Promise
   });
 
 /** Reads the envelope of a response; empty if it is not the API's. */
-export const readEnvelope = async (answer: Response): Promise<Envelope> =>
-  (await answer.json().catch(() => ({}))) as Envelope;
+export async function readEnvelope(answer: Response): Promise<Envelope> {
+  const body: unknown = await answer.json().catch(() => undefined);
+  return typeof body === "object" && body !== null ? body : {};
+}
 
 /** Cloudflare's error messages. They contain neither the token nor any other part of the request. */
-export const errorMessages = ({ errors = [] }: Envelope): string[] => errors.flatMap(({ message }) => message ?? []);
+export function errorMessages({ errors }: Envelope): string[] {
+  const listed: readonly unknown[] = Array.isArray(errors) ? errors : [];
+  return listed.flatMap((error) => {
+    const message = typeof error === "object" && error !== null && "message" in error ? error.message : undefined;
+    return typeof message === "string" ? [message] : [];
+  });
+}
 
 /** The largest page size that all lists accept. */
 const PAGE = 50;

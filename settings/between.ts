@@ -1,4 +1,4 @@
-import { isHostname, isLoopback, parseEndpoint, sameEndpoint } from "./network.ts";
+import { isHostname, sameEndpoint } from "./network.ts";
 import { MAX_DEVICES, type SettingKey as Key } from "./schema.ts";
 
 type Raw = Readonly<Record<string, unknown>>;
@@ -70,10 +70,6 @@ function siteProblems({ raw: site, at }: Part, raw: Raw): CrossProblem[] {
   if (listOf(site, "emails").length + listOf(site, "emailDomains").length === 0) {
     const message = "names nobody, and neither does emailDomains: nobody could log in";
     problems.push({ ...at("emails"), message });
-  }
-  const upstream = parseEndpoint(textOf(site, "immichUpstream"));
-  if (raw["dockerPublishedPort"] === "drop" && upstream && !isLoopback(upstream.host)) {
-    problems.push({ key: "dockerPublishedPort", message: "is only for an Immich on the host itself (immichUpstream)" });
   }
   if (site !== raw && otherZone(textOf(site, "hostname"), textOf(raw, "hostname"))) {
     problems.push({ ...at("hostname"), message: `is not in the zone of ${textOf(raw, "hostname")}` });

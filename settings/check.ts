@@ -38,6 +38,12 @@ function parseValue(key: string, value: string): unknown {
   }
 }
 
+/** Settings of earlier versions, and what has come in their place. */
+const FORMER: Readonly<Record<string, string>> = {
+  dockerPublishedPort:
+    "is no longer a setting: the host now closes Immich's port however Docker publishes it; homeNetworks lets home in",
+};
+
 interface Issue {
   path: PropertyKey[];
   message: string;
@@ -49,7 +55,8 @@ function describe(issue: Issue): string[] {
   const [key = "", ...rest] = issue.path.map(String);
   if (!isSetting(key)) {
     return (issue.keys ?? []).map(
-      (unknown) => `  ${unknown} is not a setting of this program\n    pulumi config rm ${unknown}`,
+      (unknown) =>
+        `  ${unknown} ${FORMER[unknown] ?? "is not a setting of this program"}\n    pulumi config rm ${unknown}`,
     );
   }
   return [problemText([key, ...rest].join("."), issue.message, key)];

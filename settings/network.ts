@@ -41,6 +41,9 @@ const NOT_CLOUDFLARES: readonly Block[] = [
   ["fec0::/10", "site-local"],
 ];
 
+/** Cloudflare's widest ranges are /13 and /29. Anything much wider is a mistake that would open the host. */
+const WIDEST = { 4: 8, 6: 20 } as const;
+
 const family = (address: string) => (isIPv4(address) ? "ipv4" : "ipv6");
 
 /** Whether an address is in a range; an address of the other IP version never is. */
@@ -68,22 +71,71 @@ export function unreachableReason(address: string): string | undefined {
  * overlapping a block that the internet cannot reach.
  */
 export function rangeProblem(cidr: string): string | undefined {
-  const [, network = "", prefixText = ""] = /^([0-9a-fA-F.:]+)\/(0|[1-9][0-9]{0,2})$/.exec(cidr) ?? [];
-  const version = isIP(network);
-  const prefix = Number(prefixText);
-  const size = version === 4 ? 32 : 128;
-  if (version === 0 || prefix > size) return "is not an address range like 173.245.48.0/20";
-  // Cloudflare's widest ranges are /13 and /29. Anything much wider is a mistake that would open the host.
-  const widest = version === 4 ? 8 : 20;
+  const range = parseRange(cidr);
+  if (!range) return "is not an address range like 173.245.48.0/20";
+  const { network, version, prefix } = range;
+  const widest = WIDEST[version === 4 ? 4 : 6];
   if (prefix < widest) return `is wider than /${widest.toString()}, far more than Cloudflare has`;
-  if ((bitsOf(network) & ((1n << BigInt(size - prefix)) - 1n)) !== 0n) {
-    return `has bits set behind the first ${prefix.toString()}, so it is an address and not a range`;
-  }
+  const excess = hostBitsProblem(range);
+  if (excess !== undefined) return excess;
   const block = [...UNREACHABLE, ...NOT_CLOUDFLARES].find(
     ([other]) => contains(other, network) || contains(cidr, other.split("/")[0] ?? ""),
   );
   return block && `overlaps ${block[0]}, ${block[1]}`;
 }
+
+/** Where a home network can be. The host agent has the same blocks. */
+const HOMES = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"];
+
+/** Why a text is not a home network: malformed, or not within private, shared or unique local addresses. */
+export function homeNetworkProblem(cidr: string): string | undefined {
+  const range = parseRange(cidr);
+  if (!range) return "is not a network like 192.168.1.0/24";
+  const excess = hostBitsProblem(range);
+  if (excess !== undefined) return excess;
+  const within = (block: string) => contains(block, range.network) && range.prefix >= Number(block.split("/")[1]);
+  return HOMES.some(within) ? undefined : `is not in a private network (${HOMES.join(", ")})`;
+}
+
+interface AddressRange {
+  network: string;
+  version: number;
+  prefix: number;
+}
+
+/** An address range's parts; `undefined` if the text is not one. */
+function parseRange(cidr: string): AddressRange | undefined {
+  const [, network = "", prefixText = ""] = /^([0-9a-fA-F.:]+)\/(0|[1-9][0-9]{0,2})$/.exec(cidr) ?? [];
+  const [version, prefix] = [isIP(network), Number(prefixText)];
+  return version === 0 || prefix > sizeOf(version) ? undefined : { network, version, prefix };
+}
+
+/** Bits of an address. */
+const sizeOf = (version: number): number => (version === 4 ? 32 : 128);
+
+function hostBitsProblem({ network, prefix }: AddressRange): string | undefined {
+  if (!hasHostBits(network, prefix)) return undefined;
+  return `has bits set behind the first ${prefix.toString()}, so it is an address and not a range`;
+}
+
+/**
+ * Why valid ranges cannot all be Cloudflare's: together they have more addresses than the widest that is taken alone,
+ * ten times as many as Cloudflare has.
+ */
+export function rangesProblem(ranges: readonly string[]): string | undefined {
+  const tooMany = ([4, 6] as const).find((version) => {
+    const bits = sizeOf(version);
+    const sizes = ranges
+      .filter((cidr) => cidr.includes(":") === (version === 6))
+      .map((cidr) => 1n << BigInt(bits - Number(cidr.split("/")[1])));
+    return sizes.reduce((sum, size) => sum + size, 0n) > 1n << BigInt(bits - WIDEST[version]);
+  });
+  return tooMany && `has more IPv${tooMany.toString()} addresses than Cloudflare can have`;
+}
+
+/** Whether an address has bits set behind the prefix of a range, so that it is no network. */
+export const hasHostBits = (address: string, prefix: number): boolean =>
+  (bitsOf(address) & ((1n << BigInt(sizeOf(isIP(address)) - prefix)) - 1n)) !== 0n;
 
 /** An address as a number. */
 function bitsOf(address: string): bigint {
@@ -145,12 +197,6 @@ function canonicalHost(host: string): string {
   own.addSubnet("::", 127, "ipv6");
   if (host === "localhost" || (isIP(host) !== 0 && own.check(host, family(host)))) return "localhost";
   return isIP(host) === 6 ? canonicalIpv6(host) : host;
-}
-
-/** The port of an endpoint, `address:port`, on the machine itself; `undefined` for any other text. */
-export function ownPort(endpoint: string): number | undefined {
-  const parsed = parseEndpoint(endpoint);
-  return parsed && isLoopback(parsed.host) ? parsed.port : undefined;
 }
 
 /** Whether a host is the machine itself, including IPv4-mapped IPv6 addresses and unspecified ones. */

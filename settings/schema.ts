@@ -18,7 +18,8 @@ import {
   uniqueList,
   problemUnless,
 } from "./fields.ts";
-import { isHostname, rangeProblem, unreachableReason } from "./network.ts";
+import { homeNetworkProblem, isHostname, rangeProblem, rangesProblem, unreachableReason } from "./network.ts";
+import { networkProblem, openingProblem } from "./openings.ts";
 import { privateKeyProblem } from "./ssh.ts";
 
 declare module "zod" {
@@ -78,6 +79,25 @@ const hostShape = {
   )
     .refine((list) => list.length > 0, "needs at least one public address of the host")
     .meta({ fix: "--path 'originAddresses[0]' <public address of the host>" }),
+  homeNetworks: uniqueList(
+    text((value) => {
+      const problem = homeNetworkProblem(value);
+      return problem && `has ${value}, which ${problem}`;
+    }),
+  ).meta({ fix: "--path 'homeNetworks[0]' 192.168.1.0/24" }),
+  sshFrom: uniqueList(
+    text((value) => {
+      const problem = networkProblem(value);
+      return problem && `has ${value}, which ${problem}`;
+    }),
+  ).meta({ fix: "--path 'sshFrom[0]' 192.168.1.0/24   # or: pulumi config rm sshFrom" }),
+  keepOpen: uniqueList(
+    text((value) => {
+      const problem = openingProblem(value);
+      return problem && `has «${value}», which ${problem}`;
+    }),
+  ).meta({ fix: "--path 'keepOpen[0]' \"8123/tcp from 192.168.1.0/24\"" }),
+  closeOthers: flag.meta({ fix: "closeOthers true" }),
 };
 
 /** The message for an invalid entry of `moreSites` or `moreHosts`. */
@@ -104,7 +124,11 @@ const moreHost = z.strictObject(
     ...hostShape,
     sshPort: hostShape.sshPort.default(22),
     sshUser: hostShape.sshUser.default("root"),
+    homeNetworks: hostShape.homeNetworks.default([]),
     immichUpstream: siteShape.immichUpstream.default("127.0.0.1:2283"),
+    sshFrom: hostShape.sshFrom.default([]),
+    keepOpen: hostShape.keepOpen.default([]),
+    closeOthers: hostShape.closeOthers.default(false),
   },
   { error: partError("host") },
 );
@@ -136,7 +160,6 @@ export const settingsSchema = z.strictObject({
   moreHosts: z.array(moreHost, { error: "must be a list" }).meta({
     fix: "--path 'moreHosts[0].sshAddress' <address>   # and .sshHostKey, .originAddresses[0]",
   }),
-  dockerPublishedPort: oneOf(["refuse", "drop"]).meta({ fix: "dockerPublishedPort refuse" }),
   publicShareHostname: z
     .string()
     .superRefine((value, context) => {
@@ -192,6 +215,10 @@ export const settingsSchema = z.strictObject({
         list.length === 0 || [4, 6].every((version) => list.some((cidr) => isIP(cidr.split("/")[0] ?? "") === version)),
       "needs both IPv4 and IPv6 ranges, or none at all",
     )
+    .superRefine((list, context) => {
+      const problem = list.some((cidr) => rangeProblem(cidr) !== undefined) ? undefined : rangesProblem(list);
+      if (problem !== undefined) context.addIssue({ code: "custom", message: problem });
+    })
     .meta({ fix: "--path 'ipRanges[0]' <range>   # or: pulumi config rm ipRanges" }),
 });
 

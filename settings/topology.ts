@@ -28,8 +28,10 @@ export function sitesOf(values: Values): NonEmpty<SiteSettings> {
 
 /** All hosts, the main one first. */
 export function hostsOf(values: Values): NonEmpty<OriginHost> {
-  const { sshAddress, sshPort, sshUser, sshHostKey, originAddresses, immichUpstream } = values;
-  return [{ sshAddress, sshPort, sshUser, sshHostKey, originAddresses, immichUpstream }, ...values.moreHosts];
+  const { sshAddress, sshPort, sshUser, sshHostKey, originAddresses, homeNetworks, immichUpstream } = values;
+  const { sshFrom, keepOpen, closeOthers } = values;
+  const main = { sshAddress, sshPort, sshUser, sshHostKey, originAddresses, homeNetworks, immichUpstream };
+  return [{ ...main, sshFrom, keepOpen, closeOthers }, ...values.moreHosts];
 }
 
 /** Where a host's nginx finds a site's Immich. The main site's can differ between hosts. */

@@ -8,7 +8,6 @@ import {
   HostNginx,
   SiteRemoval,
 } from "../components/origin-host/index.ts";
-import { ownPort } from "../settings/network.ts";
 import { hostsOf, type NonEmpty, type OriginHost } from "../settings/topology.ts";
 import type { HostWithCertificates, ProtectedSite, ServingHost, Site, StackContext } from "./site.ts";
 import type { After, HostState } from "./stages.ts";
@@ -49,10 +48,13 @@ export class Host implements HostState {
       sites: sites.map((site) => ({
         hostname: site.hostname,
         serves: site.serves,
-        upstreamPort: ownPort(site.upstreamOn(identity.own)) ?? null,
+        upstream: site.upstreamOn(identity.own),
       })),
       ranges,
-      dockerPublishedPort: settings.dockerPublishedPort,
+      homeNetworks: identity.own.homeNetworks,
+      sshFrom: identity.own.sshFrom,
+      keepOpen: identity.own.keepOpen,
+      closeOthers: identity.own.closeOthers,
       confirmSeconds: settings.confirmSeconds,
     });
     this.resources = [answered(this.firewall, this.firewall.change)];

@@ -1,4 +1,6 @@
-import type { Rotation } from "../lib/deployed-stack.ts";
+import { isIP } from "node:net";
+import { contains, isLoopback, parseEndpoint } from "../../settings/network.ts";
+import type { HomeAccess, Rotation } from "../lib/deployed-stack.ts";
 import type { DeviceOutput } from "../lib/outputs.ts";
 
 /** A header that the Immich app must send with every request. */
@@ -12,6 +14,8 @@ export interface Card {
   device: string;
   /** Address of the site. */
   url: string;
+  /** Address in the home network, past Cloudflare; absent if the host has no home network. */
+  homeUrl?: string;
   headers: readonly Header[];
   /** When the token expires, RFC 3339. */
   expiresAt: string;
@@ -27,18 +31,34 @@ export interface Secrets {
   deployedVersion: number;
 }
 
+/** Stands for an address that the settings do not have. */
+const HOST_AT_HOME = "<address of the host at home>";
+
+/** Immich's address in the home network; `undefined` without a home network. */
+export function homeUrl({ homeNetworks, sshAddress, immichUpstream }: HomeAccess): string | undefined {
+  const upstream = parseEndpoint(immichUpstream);
+  if (homeNetworks.length === 0 || !upstream) return undefined;
+  const candidates = [...(isLoopback(upstream.host) ? [] : [upstream.host]), sshAddress];
+  const isAtHome = (address: string) => isIP(address) !== 0 && homeNetworks.some((cidr) => contains(cidr, address));
+  const host = candidates.find(isAtHome) ?? HOST_AT_HOME;
+  return `http://${isIP(host) === 6 ? `[${host}]` : host}:${upstream.port.toString()}`;
+}
+
 /** The card of a device. */
 export function cardOf(
   device: string,
   url: string,
   output: DeviceOutput,
   { rotation, deployedVersion }: Secrets,
+  home: HomeAccess | undefined,
   now = new Date(),
 ): Card {
+  const atHome = home && homeUrl(home);
   const until = rotation && rotation.secretVersion <= deployedVersion ? rotation.previousSecretExpiresAt : undefined;
   return {
     device,
     url,
+    ...(atHome !== undefined && { homeUrl: atHome }),
     headers: [
       { name: "CF-Access-Client-Id", value: output.clientId },
       { name: "CF-Access-Client-Secret", value: output.clientSecret },
@@ -57,6 +77,13 @@ export const STEPS: readonly string[] = [
   "Tap + (Add Header) until there are two. Put each name below into “Header name” and the value beside it into “Header value”.",
   "Go back to the login screen: the app saves the headers as you leave their page.",
   "Put the address into “Server Endpoint URL”, tap Next, and log in with your Immich account.",
+];
+
+/** How the app uses the address at home, in the words on its screens. */
+export const HOME_STEPS: readonly string[] = [
+  "At home the app can talk to the host directly, also for files over 100 MB: your picture, Settings, Networking, Automatic URL switching.",
+  "Under “Local network”, give the name of your Wi-Fi and the address at home. Under “External network”, add the address of the site.",
+  "This way is not encrypted, so give only a Wi-Fi that you trust.",
 ];
 
 /** Error messages of the app, and their meanings. */

@@ -34,13 +34,14 @@ await runTool(CARD, async (values) => {
     if (deleted.length === 0) console.log(`There is no page for ${named}${site === undefined ? "" : ` at ${site}`}.`);
     return 0;
   }
-  const [{ site, device, url, output }, rotations, { secretVersion }] = await Promise.all([
+  const [{ site, device, url, output }, rotations, home, { secretVersion }] = await Promise.all([
     stack.device(values),
     stack.rotations(),
+    stack.homeAccess(),
     stack.deployed(values),
   ]);
   const secrets = { rotation: rotations(site)?.byDevice[device], deployedVersion: secretVersion };
-  const card = cardOf(device, url, output, secrets);
+  const card = cardOf(device, url, output, secrets, home(site));
   console.log(cardText(card, process.stdout.isTTY));
   const page = writePage(process.cwd(), stack.name, { site, device }, cardPage(card));
   console.log(`The same as a page that only you can read: ${page}`);

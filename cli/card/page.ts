@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { deadlines, STEPS, TROUBLES, type Card } from "./card.ts";
+import { deadlines, HOME_STEPS, STEPS, TROUBLES, type Card } from "./card.ts";
 import { qrSvg } from "./qr.ts";
 
 const STYLE = `
@@ -63,7 +63,7 @@ ${item("Header value", value)}
 </div>`,
   )
   .join("\n")}
-<h2>How long it works</h2>
+${homePart(card)}<h2>How long it works</h2>
 ${deadlines(card)
   .map((sentence) => `<p>${escapeHtml(sentence)}</p>`)
   .join("\n")}
@@ -75,6 +75,13 @@ ${TROUBLES.map(({ shown, meaning }) => `<dt>${escapeHtml(shown)}</dt><dd>${escap
 </body>
 </html>
 `;
+}
+
+/** The address at home and how the app switches to it; empty without one. */
+function homePart({ homeUrl }: Card): string {
+  if (homeUrl === undefined) return "";
+  const steps = HOME_STEPS.map((step) => `<p>${escapeHtml(step)}</p>`).join("\n");
+  return `<h2>At home</h2>\n${item("Address at home", homeUrl)}\n${steps}\n`;
 }
 
 /** A value for a field of the app, as text and as a QR code. */

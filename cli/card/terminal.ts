@@ -1,4 +1,4 @@
-import { deadlines, STEPS, TROUBLES, type Card } from "./card.ts";
+import { deadlines, HOME_STEPS, STEPS, TROUBLES, type Card } from "./card.ts";
 import { qrLines } from "./qr.ts";
 
 /** Width of the text in columns. */
@@ -23,6 +23,7 @@ export function cardText(card: Card, codes: boolean): string {
       `   ${value}`,
       ...code(value),
     ]),
+    ...homeLines(card),
     "",
     ...deadlines(card).flatMap((sentence) => wrapText(sentence)),
     "",
@@ -31,6 +32,12 @@ export function cardText(card: Card, codes: boolean): string {
     "",
   ].join("\n");
 }
+
+/** The address at home and how the app switches to it; nothing without one. */
+const homeLines = ({ homeUrl }: Card): string[] =>
+  homeUrl === undefined
+    ? []
+    : ["", "Address at home", `   ${homeUrl}`, ...HOME_STEPS.flatMap((step) => wrapText(step))];
 
 /** A text in lines of at most `WIDTH` columns, the first one after `first`, the others after `rest`. */
 function wrapText(text: string, first = "", rest = " ".repeat(first.length)): string[] {

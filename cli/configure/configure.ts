@@ -9,6 +9,7 @@ import { askLogin, askToken, askZone, findTeam, lookUp, TOKEN_FLAGS, tokenAdvice
 import type { Dialogue } from "./dialogue.ts";
 import type { Record } from "./existing.ts";
 import { hostTasks, type Survey } from "./host.ts";
+import { askOpenings, openingTasks } from "./openings.ts";
 import { problemOf, problemOfEntry } from "./settings.ts";
 import { askHost, SSH_FLAGS } from "./ssh.ts";
 import type { Texts } from "./stack.ts";
@@ -82,6 +83,8 @@ export async function configure(dialogue: Dialogue, present: Texts, known: Reado
     problem: problemOf("immichUpstream"),
   });
 
+  const openings = await askOpenings(dialogue, survey, beforeList("keepOpen"));
+
   const records = (await lookUp(api.all<Record>(`/zones/${zone.zoneId}/dns_records?name=${hostname}`))).filter(
     ({ id }) => !known.has(id),
   );
@@ -90,6 +93,12 @@ export async function configure(dialogue: Dialogue, present: Texts, known: Reado
     message: "Public addresses of the host, IPv4 and IPv6, separated by commas",
     initial: proposedAddresses(beforeList("originAddresses"), survey, records, connection.sshAddress),
     problem: problemOfEntry("originAddresses"),
+  });
+  const homeNetworks = await dialogue.list({
+    flag: "home-network",
+    message: homeQuestion(survey),
+    initial: beforeList("homeNetworks"),
+    problem: problemOfEntry("homeNetworks"),
   });
   const emails = await dialogue.list({
     flag: "email",
@@ -116,6 +125,8 @@ export async function configure(dialogue: Dialogue, present: Texts, known: Reado
     sshUser: connection.sshUser,
     sshHostKey: connection.sshHostKey,
     immichUpstream,
+    homeNetworks: JSON.stringify(homeNetworks),
+    ...openings,
     emails: JSON.stringify(emails),
     devices: JSON.stringify(devices),
     loginProvider,
@@ -132,8 +143,14 @@ export async function configure(dialogue: Dialogue, present: Texts, known: Reado
     plain: changed(plain, present),
     secret: changed(secret, present),
     adoption: existing.adoption,
-    tasks: [...hostTasks(survey, hostname), ...existing.tasks],
+    tasks: [...hostTasks(survey, hostname), ...openingTasks(survey, { ...present, ...openings }), ...existing.tasks],
   };
+}
+
+/** The question for the home networks, which offers those that the host is in. */
+function homeQuestion({ networks }: Survey): string {
+  const offered = networks.length === 0 ? "" : `; the host is in ${networks.join(" and ")}`;
+  return `Home networks that reach Immich past Cloudflare and its limit of 100 MB, separated by commas, or none${offered}`;
 }
 
 const changed = (texts: Texts, present: Texts): Texts =>

@@ -109,6 +109,20 @@ export class Dialogue {
     return answer;
   }
 
+  /** The values of a flag that can be given several times; `undefined` if it was not. */
+  public texts(flag: string, problem: (value: string) => string | undefined): string[] | undefined {
+    const given = this.flags.get(flag);
+    if (!Array.isArray(given)) return undefined;
+    for (const value of given as readonly string[]) this.refuse(flag, value, problem(value));
+    return [...(given as readonly string[])];
+  }
+
+  /** Whether `--flag` or `--no-flag` was given; `undefined` if neither was. */
+  public given(flag: string): boolean | undefined {
+    const given = this.flags.get(flag);
+    return typeof given === "boolean" ? given : undefined;
+  }
+
   /** The value of a text flag. */
   public flag(name: string): string | undefined {
     const given = this.flags.get(name);

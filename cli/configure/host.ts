@@ -10,10 +10,14 @@ export type Survey = Answer<"survey">;
  *
  * @throws CommandError with a one-line reason
  */
-export async function surveyHost(connection: Connection, hostname: string): Promise<Survey> {
+export async function surveyHost(
+  connection: Connection,
+  hostname: string,
+  keepOpen: readonly string[],
+): Promise<Survey> {
   const { sshAddress, sshPort, sshUser } = connection;
   try {
-    return await askAgent(connection, "survey", { hostname, sshPort });
+    return await askAgent(connection, "survey", { hostname, sshPort, keepOpen: [...keepOpen] });
   } catch (error) {
     if (!(error instanceof Error)) throw error;
     const said = error.message;
@@ -22,17 +26,18 @@ export async function surveyHost(connection: Connection, hostname: string): Prom
 }
 
 /** Tasks on the host before the first `pulumi up`, which otherwise stops with the same messages. */
-export function hostTasks({ published, openings, sites }: Survey, hostname: string): string[] {
+export function hostTasks({ openings, sites, refusals, unclear }: Survey, hostname: string): string[] {
   return [
+    ...refusals.map(({ problem, remedy }) => `${problem}: ${remedy}`),
     ...openings.map(
       (opening) =>
         `ufw's rule "${opening.rule}" opens port ${opening.port.toString()} to everyone: run \`${opening.delete}\` on the host`,
     ),
-    ...published.map(({ problem, remedy }) => `${problem}; ${remedy}`),
     ...sites.map(
       (file) =>
         `nginx has another server for ${hostname} in ${file}, which would answer instead of this program's: remove it ` +
         "and run `systemctl reload nginx` on the host",
     ),
+    ...unclear.map((text) => `find out whether Immich has another door: ${text}`),
   ];
 }

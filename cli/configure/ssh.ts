@@ -49,8 +49,9 @@ export async function askHost(
     problem: problemOf("sshUser"),
   });
   const sshPrivateKey = await askKey(dialogue, before("sshPrivateKey"));
+  const keepOpen = JSON.parse(before("keepOpen") ?? "[]") as string[];
   const connection = { sshAddress, sshPort, sshUser, sshPrivateKey, sshHostKey };
-  const survey = await dialogue.during("Examining the host", surveyHost(connection, hostname));
+  const survey = await dialogue.during("Examining the host", surveyHost(connection, hostname, keepOpen));
   return { connection, survey };
 }
 

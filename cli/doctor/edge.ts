@@ -7,8 +7,16 @@ import {
   isPong,
   PING,
 } from "../../components/site-check/answers.ts";
+import {
+  type Answer,
+  attempt,
+  destination,
+  get,
+  isThisMachine,
+  type Network,
+} from "../../components/site-check/network.ts";
+import type { OriginHost } from "../../settings/topology.ts";
 import { type Check, type Finding, failed, fromProblem, passed } from "./finding.ts";
-import { type Answer, attempt, get, type Network } from "../../components/site-check/network.ts";
 
 // Immich's clients open their websocket here (engine.io's handshake, protocol version 4).
 const WEBSOCKET = "/api/socket.io/?EIO=4&transport=websocket";
@@ -99,13 +107,20 @@ const DIRECT: Check = {
   fix: "look at the findings about the host's firewall; check whether another machine or a router answers at this address",
 };
 
-/** Whether the host's public addresses block this workstation: they must block everyone but Cloudflare. */
+const HERE = "this is the host itself, which reaches its own ports whatever the firewall does";
+
+/**
+ * Whether the host's public addresses block this workstation: they must block everyone but Cloudflare. On the host
+ * itself that cannot be judged.
+ */
 export async function straightToHost(
   network: Network,
-  addresses: readonly string[],
+  { originAddresses: addresses, sshAddress }: Pick<OriginHost, "originAddresses" | "sshAddress">,
   ports: readonly number[],
 ): Promise<Finding> {
   const tries = addresses.flatMap((address) => ports.map((port) => ({ address, port })));
+  const ends = [sshAddress, ...tries.map(({ address, port }) => destination(network, address, port).host)];
+  if (ends.some(isThisMachine)) return failed(DIRECT, HERE, "run the doctor on another machine", "unknown");
   const results = await Promise.all(
     tries.map(async ({ address, port }) => ({ address, port, result: await attempt(network, address, port) })),
   );
@@ -117,5 +132,6 @@ export async function straightToHost(
   if (where("open") !== "") return failed(DIRECT, `open: ${where("open")}`);
   if (where("blocked") === "")
     return failed(DIRECT, `no route from here to ${where("impossible")}`, DIRECT.fix, "unknown");
-  return passed(DIRECT, `refused: ${where("blocked")}`);
+  const unreached = where("impossible") === "" ? "" : `; not tried, without a route from here: ${where("impossible")}`;
+  return passed(DIRECT, `no answer to this machine: ${where("blocked")}${unreached}`);
 }

@@ -1,5 +1,7 @@
 import { Resolver } from "node:dns/promises";
 import { isIP } from "node:net";
+import { z } from "zod";
+import { readEnvelope } from "../../components/cloudflare-api.ts";
 import type { DoctorPayload } from "../../components/origin-host/payload.ts";
 import type { SettingsValues } from "../../settings/schema.ts";
 import type { OriginHost } from "../../settings/topology.ts";
@@ -46,12 +48,12 @@ export async function examine({ settings, outputs, network, api, askHost }: Exam
     report: asked.then((host) => (typeof host === "string" ? undefined : host.report)),
   }));
   const resolved = (hostname: string) =>
-    published.then((facts) => (facts ? resolves(network, hostname, facts.ranges) : []));
+    published.then(({ ranges }) => (ranges ? resolves(network, hostname, ranges) : []));
 
   const findings = await Promise.all([
-    published.then((facts) => [clockFinding("workstation", facts?.ahead)]),
-    ...hosts.map(async ({ subject, host, ports }) =>
-      withSubject(subject, [await straightToHost(network, host.originAddresses, ports)]),
+    published.then(({ ahead }) => [clockFinding("workstation", ahead)]),
+    ...hosts.map(async ({ subject, host, asked }) =>
+      withSubject(subject, [await straightToHost(network, host, closedPorts(await asked))]),
     ),
     ...sites.map(async ({ subject, settings: { hostname } }) => withSubject(subject, await resolved(hostname))),
     ...shares.map(async ({ subject, settings: { hostname } }) =>
@@ -76,7 +78,7 @@ type HostAnswer = { report: HostReport; at: number } | string;
 
 function findingsOnHost(
   asked: HostAnswer,
-  facts: PublicFacts | undefined,
+  { ranges, ahead }: PublicFacts,
   subjects: Subjects,
   revision: number,
 ): Finding[] {
@@ -84,32 +86,43 @@ function findingsOnHost(
   const { report, at } = asked;
   return [
     ...hostFindings(report, subjects, revision),
-    rangesFinding(report.facts.ranges, facts && list(facts.ranges)),
-    clockFinding("host", facts && report.facts.time - at + facts.ahead),
+    rangesFinding(report.facts.ranges, ranges && list(ranges)),
+    clockFinding("host", ahead === undefined ? undefined : report.facts.time - at + ahead),
   ];
 }
+
+/** The host's ports that must be closed to everyone, or to everyone but Cloudflare; without a report what is certain. */
+const closedPorts = (asked: HostAnswer): number[] => [
+  ...new Set([443, ...(typeof asked === "string" ? [] : asked.report.facts.guardedPorts)]),
+];
 
 const list = ({ ipv4_cidrs: ipv4, ipv6_cidrs: ipv6 }: IpRanges) => [...ipv4, ...ipv6];
 
 const ANSWER_MS = 8000;
 
-/** Facts that Cloudflare publishes without a token. */
+/** Facts that Cloudflare publishes without a token; each is `undefined` if its answer does not have it. */
 interface PublicFacts {
-  ranges: IpRanges;
+  ranges: IpRanges | undefined;
   /** Seconds by which this workstation's clock is ahead. */
-  ahead: number;
+  ahead: number | undefined;
 }
 
-/** Reads the public facts; `undefined` if there is no response. */
-async function askPublic(apiUrl: string): Promise<PublicFacts | undefined> {
+const IPS = z.object({
+  success: z.literal(true),
+  result: z.object({ ipv4_cidrs: z.array(z.string()).min(1), ipv6_cidrs: z.array(z.string()).min(1) }),
+});
+
+/** Reads the public facts. */
+async function askPublic(apiUrl: string): Promise<PublicFacts> {
   const before = Date.now();
   try {
     const response = await fetch(`${apiUrl}/ips`, { signal: AbortSignal.timeout(ANSWER_MS) });
     const middle = (before + Date.now()) / 2;
-    const { result } = (await response.json()) as { result: IpRanges };
-    return { ranges: result, ahead: (middle - Date.parse(response.headers.get("date") ?? "")) / 1000 };
+    const date = Date.parse(response.headers.get("date") ?? "");
+    const { data } = IPS.safeParse(await readEnvelope(response));
+    return { ranges: data?.result, ahead: Number.isNaN(date) ? undefined : (middle - date) / 1000 };
   } catch {
-    return undefined;
+    return { ranges: undefined, ahead: undefined };
   }
 }
 

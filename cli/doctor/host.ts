@@ -69,10 +69,25 @@ const CHECKS: HostChecks = {
     why: "An unconfirmed change is rolled back, and the host may be open again.",
     fix: RERUN,
   },
-  docker: {
-    title: "Docker",
-    why: "A port that Docker publishes is open to everyone, whatever ufw says.",
-    fix: "change the line and run `docker compose up -d` on the host",
+  "port-guard": {
+    title: "Immich's port",
+    why: "Docker opens what it publishes to everyone, whatever ufw says, so others could reach Immich without Access.",
+    fix: RERUN,
+  },
+  filter: {
+    title: "Rules ahead of ufw",
+    why: "Cloudflare cannot connect: every visitor gets 522 or 523.",
+    fix: "do what the finding says on the host; the next `pulumi up` refuses the host until then",
+  },
+  port: {
+    title: "Port 443",
+    why: "nginx cannot serve the sites: every visitor gets 521, or the other program's answer.",
+    fix: "do what the finding says on the host; the next `pulumi up` refuses the host until then",
+  },
+  "ways-in": {
+    title: "Other ways to Immich",
+    why: "Whoever finds one of them reaches Immich without Access.",
+    fix: "do what the finding says on the host; the next `pulumi up` refuses the host until then",
   },
   nginx: {
     title: "nginx",

@@ -48,7 +48,8 @@ export function sharePagesFinding(answer: Answer | string): Finding {
 export function apiHiddenFinding(answer: Answer | string): Finding {
   if (typeof answer === "string") return failed(API, answer, API.fix, "unknown");
   if (isPong(answer)) return failed(API, `reaches Immich (${describeAnswer(answer)})`);
-  if (answer.status === 404 || isLogin(answer)) return passed(API, "strangers do not reach it");
+  if (answer.status === 404 || isLogin(answer))
+    return passed(API, `a stranger's ping gets ${answer.status === 404 ? "404" : "the login page"}`);
   // Cloudflare's own errors, and nginx's 400 without a client certificate, say nothing about the site.
   if (answer.status === 400 || answer.status >= 500) return failed(API, describeAnswer(answer), PAGES.fix, "unknown");
   return failed(API, `is answered with ${answer.status.toString()}, and not with 404`);

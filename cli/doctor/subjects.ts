@@ -1,6 +1,5 @@
 // The subjects of the doctor's checks: each site, each host, and each site on each host.
 import type { DoctorPayload } from "../../components/origin-host/payload.ts";
-import { ownPort } from "../../settings/network.ts";
 import type { SettingsValues } from "../../settings/schema.ts";
 import { each, hostsOf, type OriginHost, sitesOf, upstreamOn, settingsForSite } from "../../settings/topology.ts";
 import type { Outputs, SiteOutputs } from "../lib/outputs.ts";
@@ -28,8 +27,6 @@ export interface ExaminedHost {
   subject: Subject;
   host: OriginHost;
   payload: DoctorPayload;
-  /** Its ports that must be blocked for everyone, or for everyone but Cloudflare. */
-  ports: readonly number[];
 }
 
 /** All subjects of a stack. */
@@ -68,7 +65,6 @@ export function subjectsOf(settings: SettingsValues, outputs: Outputs | undefine
         hostname: site.hostname,
         serves: "immich",
         upstream,
-        upstreamPort: ownPort(upstream) ?? null,
         tokenCheck: settings.originJwtCheck,
         audience: sites[place]?.outputs?.audience ?? null,
       };
@@ -77,20 +73,19 @@ export function subjectsOf(settings: SettingsValues, outputs: Outputs | undefine
       hostname,
       serves: "shares",
       upstream: publicShareUpstream,
-      upstreamPort: ownPort(publicShareUpstream) ?? null,
       tokenCheck: false,
       audience: null,
     }));
-    const served = [...immich, ...shared];
     return {
       subject: hosts.length > 1 ? { host: host.sshAddress } : {},
       host,
-      ports: [...new Set([443, ...served.flatMap(({ upstreamPort }) => upstreamPort ?? [])])],
       payload: {
         sshPort: host.sshPort,
-        dockerPublishedPort: settings.dockerPublishedPort,
+        homeNetworks: [...host.homeNetworks].sort(),
+        sshFrom: host.sshFrom,
+        keepOpen: host.keepOpen,
         confirmSeconds: settings.confirmSeconds,
-        sites: served,
+        sites: [...immich, ...shared],
       },
     };
   };

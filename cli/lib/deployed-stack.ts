@@ -5,6 +5,15 @@ import { chooseDevice, type SiteDevice, type DeviceOptions } from "./choice.ts";
 import type { DeviceOutput, Outputs } from "./outputs.ts";
 import { capture, settingTexts } from "./pulumi.ts";
 
+/** How the home networks reach a site's Immich on the main host. */
+export interface HomeAccess {
+  homeNetworks: readonly string[];
+  /** The host's address for SSH. */
+  sshAddress: string;
+  /** Where nginx on the host finds Immich, `address:port`. */
+  immichUpstream: string;
+}
+
 /** The setting `deviceRotations` of one device. */
 export interface Rotation {
   secretVersion: number;
@@ -79,6 +88,18 @@ export class DeployedStack {
         path: `moreSites[${place.toString()}].deviceRotations`,
         byDevice: further[place]?.deviceRotations ?? {},
       };
+    };
+  }
+
+  /** How the main host's home networks reach each site; `undefined` if the settings have no such site. */
+  public async homeAccess(): Promise<(site: string) => HomeAccess | undefined> {
+    const texts = settingTexts(await this.run("config", "--json"));
+    const { hostname = "", immichUpstream = "", sshAddress = "", homeNetworks = "[]", moreSites = "[]" } = texts;
+    const networks = JSON.parse(homeNetworks) as string[];
+    const further = JSON.parse(moreSites) as { hostname?: string; immichUpstream?: string }[];
+    return (site) => {
+      const found = [{ hostname, immichUpstream }, ...further].find((one) => one.hostname === site);
+      return found && { homeNetworks: networks, sshAddress, immichUpstream: found.immichUpstream ?? "" };
     };
   }
 

@@ -1,14 +1,37 @@
 // The tools' connections to the host over SSH.
 import { createHash } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Client } from "ssh2";
 import { agentCommand, agentInput } from "../../components/origin-host/agent.ts";
 import { type Answer, readAnswer } from "../../components/origin-host/answer.ts";
 import { checkedPayload, type Payload } from "../../components/origin-host/payload.ts";
+import { printable } from "../../components/origin-host/printable.ts";
 import type { SettingsValues } from "../../settings/schema.ts";
 
 /** Milliseconds to wait for the login and for the answer: enough for a busy host. */
 const LOGIN_MS = 6000;
 const ANSWER_MS = 25_000;
+
+/** `ufw limit` refuses an address for 30 s after its sixth connection within 30 s. */
+const LIMIT_MS = 35_000;
+
+/**
+ * Tries to connect; if the host refuses, says so and tries once more when `ufw limit`, which may be why, has ended.
+ *
+ * @param where the host, for the line
+ */
+export async function patiently<T>(where: string, attempt: () => Promise<T>, wait = LIMIT_MS): Promise<T> {
+  try {
+    return await attempt();
+  } catch (error) {
+    if (!(error instanceof Error) || !error.message.includes("ECONNREFUSED")) throw error;
+    console.error(
+      `${where} refuses the connection; a rule of ufw limit does so for 30 s after six of them: waiting for ${(wait / 1000).toString()} s`,
+    );
+    await sleep(wait);
+    return attempt();
+  }
+}
 
 /** The settings with which the deployment itself logs in to the host. */
 export type Connection = Pick<SettingsValues, "sshAddress" | "sshPort" | "sshUser" | "sshPrivateKey" | "sshHostKey">;
@@ -24,17 +47,32 @@ export async function askAgent<S extends "doctor" | "survey">(
   step: S,
   payload: Payload<S>,
 ): Promise<Answer<S>> {
-  const command = `test -x /usr/bin/python3 && ${agentCommand(step)}`;
+  const command = `${NEEDS_PYTHON} && ${agentCommand(step)}`;
   const input = agentInput({ revision: 0, payload: checkedPayload(step, payload) });
-  const { code, stdout, stderr } = await execute(connection, command, input);
+  const where = `${connection.sshAddress}:${connection.sshPort.toString()}`;
+  const { code, stdout, stderr } = await patiently(where, () => execute(connection, command, input));
   if (code === 0) return readAnswer(step, stdout);
-  const said = stderr
-    .trim()
-    .split("\n")
-    .at(-1)
-    ?.replace(/^immich-access: /, "");
-  throw new Error(said ? `the host says: ${said}` : "/usr/bin/python3 is missing on the host");
+  throw new Error(whyNoAnswer(code, stdout, stderr));
 }
+
+/** Says so where there is no Python, as a forced command or a login script that ends by itself would not. */
+const NEEDS_PYTHON = `sh -c 'test -x /usr/bin/python3 || { echo "immich-access: /usr/bin/python3 is missing" >&2; exit 1; }'`;
+
+/** Why a login has ended without an answer, in the host's own words. */
+export function whyNoAnswer(code: number, stdout: string, stderr: string): string {
+  const said = lastLine(stderr) ?? lastLine(stdout);
+  if (said?.startsWith("immich-access: ")) return `the host says: ${said.slice("immich-access: ".length)}`;
+  const words = said === undefined ? "without a word" : `with the words ${JSON.stringify(said)}`;
+  return `the login has ended with status ${code.toString()} ${words}; see what \`ssh\` prints as that user`;
+}
+
+/** The last line of a program's output that says something, fit to be printed. */
+const lastLine = (output: string): string | undefined =>
+  output
+    .split("\n")
+    .map((line) => printable(line).trim())
+    .findLast((line) => line !== "")
+    ?.slice(0, 300);
 
 /** The types of host key that the program pins, in order of preference. */
 const HOST_KEYS = ["ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521"] as const;
@@ -45,6 +83,10 @@ const HOST_KEYS = ["ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", 
  * @throws Error with a one-line reason if there is none
  */
 export function shownHostKey(host: string, port: number): Promise<string> {
+  return patiently(`${host}:${port.toString()}`, () => keyOf(host, port));
+}
+
+function keyOf(host: string, port: number): Promise<string> {
   const client = new Client();
   return new Promise((resolve, reject) => {
     client.on("error", ({ message }) => {
@@ -80,6 +122,10 @@ const MEANINGS: readonly (readonly [said: RegExp, means: string])[] = [
   [/no matching host key/, "it has no host key of the kind of the stack's sshHostKey"],
   [/authentication methods failed/, "it does not take the stack's sshPrivateKey"],
   [/Timed out/, "no answer in time"],
+  [
+    /ECONNREFUSED/,
+    "it refuses the connection (ECONNREFUSED): nothing listens on that port, or ufw limit has had enough of this machine",
+  ],
 ];
 
 function execute(connection: Connection, command: string, input: string) {

@@ -15,7 +15,7 @@ interface AgentBundle {
 /** The host agent's files as text, by their path below host/. */
 export function agentModules(): Record<string, string> {
   const files = readdirSync(join(HOST_FOLDER, "agent"), { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && /\.(py|json|service|timer|path|socket|conf)$/.test(entry.name))
+    .filter((entry) => entry.isFile() && /\.(py|json|service|timer|path|socket|conf|nft)$/.test(entry.name))
     .map((entry) => join(entry.parentPath, entry.name).slice(HOST_FOLDER.length + 1))
     // The text is an input of resources, so another order would look like a change.
     .sort();

@@ -3,6 +3,7 @@
 
 import { z } from "zod";
 import type { StepName } from "./payload.ts";
+import { printable } from "./printable.ts";
 
 const hostname = z.string();
 const text = z.string();
@@ -14,8 +15,12 @@ const fingerprint = z.string().regex(/^[0-9a-f]{64}$/);
 const firewallAnswer = {
   /** Number of the change in force. Every change has another one, so that each gets its confirmation. */
   change: z.int(),
-  /** Ports of sshd, which are open to everyone. */
+  /** Ports of sshd, which stay open. */
   sshPorts: z.array(z.int()),
+  /** Networks that the program's own rules for SSH let in; empty if the owner's rules are enough. */
+  sshNetworks: z.array(text),
+  /** The owner's rule of `ufw limit` by which SSH comes in; null if there is none. */
+  sshLimit: text.nullable(),
   /** How many ranges of Cloudflare reach port 443; IPv6 is null if the kernel has none. */
   ranges: z.strictObject({ ipv4: z.int(), ipv6: z.int().nullable() }),
 };
@@ -58,6 +63,8 @@ const nginxAnswer = {
 const firewallRemovalAnswer = {
   /** Sites of other stacks, for which port 443 stays open. */
   openFor: z.array(hostname),
+  /** What of the firewall is not as it was before the deployment, and why. */
+  stays: z.array(text),
 };
 
 const siteRemovalAnswer = {
@@ -90,20 +97,42 @@ const doctorAnswer = {
     ranges: z.strictObject({ ipv4: z.array(z.string()), ipv6: z.array(z.string()) }).nullable(),
     /** The step that was at work meanwhile. */
     busy: z.string().nullable(),
+    /** Ports of the host that lead to what the sites serve, and that strangers must not reach. */
+    guardedPorts: z.array(z.int()),
   }),
 };
 
 const surveyAnswer = {
   /** Addresses of the host's own interfaces to the internet; behind a router these are private ones. */
   addresses: z.array(z.string()),
+  /** Private networks, in CIDR form, that the host is in. */
+  networks: z.array(z.string()),
   /** Where Immich answers on the host, `address:port`. */
   immich: z.array(z.string()),
-  /** What is wrong with how Docker publishes Immich, and what mends that. */
-  published: z.array(z.strictObject({ problem: text, remedy: text })),
   /** Rules of ufw that open a port to everyone, with the command that deletes them. */
   openings: z.array(z.strictObject({ rule: text, port: z.int(), delete: text })),
   /** Files of nginx with another server for the host name. */
   sites: z.array(z.string()),
+  /** What the host's firewall would shut when it is turned on; empty if it is on already. */
+  closing: z.array(
+    z.strictObject({
+      /** Port and protocol, `8123/tcp`: in ufw's words, open to everyone. */
+      service: text,
+      /** The program, unit or container. */
+      holder: text,
+      /** Who reaches it today: `everyone`, or networks of the host's own. */
+      reachedBy: z.array(text),
+      /** In ufw's words, what keeps it open to the networks at home; empty if it is of use only to everyone. */
+      home: z.array(text),
+    }),
+  ),
+  /**
+   * Why the first `up` would stop, and what mends that: another program on port 443, a rule ahead of ufw's that keeps
+   * Cloudflare out, a way to Immich past this program's server.
+   */
+  refusals: z.array(z.strictObject({ problem: text, remedy: text })),
+  /** Why it cannot be told whether there are more ways to Immich. */
+  unclear: z.array(text),
 };
 
 const envelope = <S extends StepName, T extends z.core.$ZodLooseShape>(step: S, shape: T) =>
@@ -147,7 +176,7 @@ export function readAnswer<S extends StepName>(step: S, stdout: string): Answer<
   throw new NoAnswerError(
     line.startsWith("{")
       ? `the step ${step} has answered in another form than this program's (${wrong.join("; ")})`
-      : `the login has ended well, but the step ${step} has not run: it has printed ${line === "" ? "nothing" : JSON.stringify(line.slice(0, 120))} in place of its answer`,
+      : `the login has ended well, but the step ${step} has not run: it has printed ${line === "" ? "nothing" : JSON.stringify(printable(line).slice(0, 120))} in place of its answer`,
   );
 }
 

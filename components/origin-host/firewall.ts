@@ -16,22 +16,28 @@ export interface HostFirewallArgs {
   sites: FirewallPayload["sites"];
   /** Allowlist for port 443. The host refreshes its copy daily by itself. */
   ranges: AddressRanges;
-  /**
-   * What to do if Docker publishes an upstream on more than loopback, which bypasses ufw. `refuse` fails before
-   * anything changes. `drop` drops packets from other machines by a rule in the chain DOCKER-USER, which is restored
-   * before Docker starts and deleted with this resource.
-   */
-  dockerPublishedPort: FirewallPayload["dockerPublishedPort"];
+  /** Private networks in CIDR form that reach the sites' upstreams on this host directly, without Cloudflare. */
+  homeNetworks: readonly string[];
+  /** Networks that a rule of this program's for SSH lets in; anywhere if empty. None is added if the owner's own do. */
+  sshFrom: FirewallPayload["sshFrom"];
+  /** What stays open besides SSH and port 443, in ufw's words. Deleted with this resource. */
+  keepOpen: FirewallPayload["keepOpen"];
+  /** Whether to shut what else the host serves when its firewall is turned on. Otherwise the step stops before that. */
+  closeOthers: boolean;
   /** Seconds after which a change is rolled back unless a new SSH connection has confirmed it. */
   confirmSeconds: number;
 }
 
 /**
- * Prepares the host: installs nginx and ufw if they are missing, and allows only SSH and, on port 443, Cloudflare.
+ * Prepares the host: installs nginx, ufw and nftables if they are missing, closes the ports of what the sites serve, and
+ * allows only SSH and, on port 443, Cloudflare.
  *
- * SSH is allowed before ufw is enabled. A change is rolled back unless the next step's new connection confirms it.
- * After a destroy ufw stays enabled with SSH allowed: blocking is safe at any time, opening is not. Port 443 stays open
- * to Cloudflare as long as another stack has a site on the host.
+ * The ports are closed first, in a table of nftables of our own, however Docker publishes them. Only the host itself, its
+ * containers and `homeNetworks` reach them.
+ *
+ * SSH is allowed before ufw is enabled, and no wider than the owner's rules allow it. A change is rolled back unless the
+ * next step's new connection confirms it. A destroy gives back what ufw was before: off, if it was off and nobody has
+ * used it since. Port 443 stays open to Cloudflare as long as another stack has a site on the host.
  */
 export class HostFirewall extends pulumi.ComponentResource {
   /** Number of the change in force. The next step depends on it, so that it runs and confirms the change. */
@@ -39,7 +45,7 @@ export class HostFirewall extends pulumi.ComponentResource {
 
   public constructor(name: string, args: HostFirewallArgs, opts?: pulumi.ComponentResourceOptions) {
     super("immich-access:index:HostFirewall", name, {}, opts);
-    const { connection, owner, sites, ranges, dockerPublishedPort, confirmSeconds } = args;
+    const { connection, ranges, homeNetworks, ...settings } = args;
     // Sorted, because the API may return the ranges in any order.
     const sorted = (list: pulumi.Input<string[]>) => pulumi.output(list).apply((cidrs) => [...cidrs].sort());
     const answer = hostStep(
@@ -47,12 +53,10 @@ export class HostFirewall extends pulumi.ComponentResource {
       "firewall",
       connection,
       {
-        owner,
-        sites,
+        ...settings,
         ranges: { ipv4: sorted(ranges.ipv4), ipv6: sorted(ranges.ipv6) },
         sshPort: connection.port,
-        dockerPublishedPort,
-        confirmSeconds,
+        homeNetworks: [...homeNetworks].sort(),
       },
       { parent: this },
       "firewall-remove",

@@ -3,6 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { userError } from "../../settings/error.ts";
 import { agentCommand, agentInput } from "./agent.ts";
 import { type Answer, NoAnswerError, readAnswer } from "./answer.ts";
+import { createPatienceHook } from "./patience.ts";
 import { checkedPayload, type Payload, type StepName } from "./payload.ts";
 
 /** How to reach the host over SSH, and the revision of its steps. */
@@ -51,6 +52,7 @@ export function hostStep<S extends ApplyingStep>(
   remove?: RemovingStep,
 ): pulumi.Output<Answer<S>> {
   const run = agentCommand(step);
+  const patience = createPatienceHook(`${name}-patience`, connection);
   const { stdout } = new command.remote.Command(
     name,
     {
@@ -59,7 +61,10 @@ export function hostStep<S extends ApplyingStep>(
       ...(remove && { delete: agentCommand(remove) }),
       ...commandInputs(step, connection, payload),
     },
-    opts,
+    {
+      ...opts,
+      hooks: { ...opts.hooks, beforeCreate: [patience], beforeUpdate: [patience] },
+    },
   );
   return stdout.apply((text) => answerOf(step, connection, text));
 }

@@ -26,8 +26,8 @@ const after = text;
 const reachedSite = z.strictObject({
   hostname,
   serves,
-  /** Port on which the upstream listens on this host; null if it runs elsewhere. */
-  upstreamPort: port.nullable(),
+  /** Where nginx finds the upstream, `address:port`. The host judges whether that is one of its own addresses. */
+  upstream: text,
 });
 
 /** Cloudflare's address ranges in CIDR form. */
@@ -36,8 +36,12 @@ const ranges = z.strictObject({ ipv4: z.array(text).min(1), ipv6: z.array(text).
 const firewallSettings = {
   /** Port of sshd, which stays open. */
   sshPort: port,
-  /** What to do if Docker publishes an upstream's port to everyone. */
-  dockerPublishedPort: z.enum(["refuse", "drop"]),
+  /** Private networks, in CIDR form, that may use the upstreams' ports of this host directly. */
+  homeNetworks: z.array(text),
+  /** Networks that a rule of the program's for SSH lets in; empty means anywhere. */
+  sshFrom: z.array(text),
+  /** What stays open besides SSH and 443, in ufw's words. */
+  keepOpen: z.array(text),
   /** Seconds after which a change undoes itself unless a new SSH connection confirms it. */
   confirmSeconds: z.int().min(2).max(3600),
 };
@@ -48,6 +52,8 @@ export const firewallPayload = z.strictObject({
   sites: z.array(reachedSite).min(1),
   ranges,
   ...firewallSettings,
+  /** Whether to shut what else the host serves when its firewall is turned on; false stops before that. */
+  closeOthers: z.boolean(),
 });
 
 /** The step `certificates`. */
@@ -102,7 +108,6 @@ export const doctorPayload = z.strictObject({
     .array(
       z.strictObject({
         ...servedSite,
-        upstreamPort: port.nullable(),
         /** Whether the site asks every request for a token. */
         tokenCheck: z.boolean(),
         /** Audience tag that the tokens have to have; null before the first `up`, and for shares. */
@@ -113,7 +118,12 @@ export const doctorPayload = z.strictObject({
 });
 
 /** The step `survey`. */
-export const surveyPayload = z.strictObject({ hostname, sshPort: port });
+export const surveyPayload = z.strictObject({
+  hostname,
+  sshPort: port,
+  /** What is to stay open, in ufw's words, and so needs no question. */
+  keepOpen: z.array(text),
+});
 
 /** What each step is told, by the step's name. */
 export const PAYLOADS = {

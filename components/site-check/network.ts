@@ -2,7 +2,9 @@
 
 import https from "node:https";
 import net from "node:net";
+import { networkInterfaces } from "node:os";
 import { userError } from "../../settings/error.ts";
+import { sameEndpoint } from "../../settings/network.ts";
 
 /**
  * Sends connections for one host and port to another, as curl's --connect-to does. In `from` an empty part means any,
@@ -54,6 +56,16 @@ export function destination({ detours }: Network, host: string, port: number): {
     ({ from }) => (from.host ?? host) === host && (from.port === undefined || from.port === port),
   );
   return { host: detour?.to.host ?? host, port: detour?.to.port ?? port };
+}
+
+/** Whether an address, or `localhost`, is this machine's own. */
+export function isThisMachine(host: string): boolean {
+  const own = [
+    "localhost",
+    ...Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map((one) => one.address)),
+  ];
+  const endpoint = (text: string) => (net.isIPv6(text) ? `[${text.split("%")[0] ?? ""}]:1` : `${text}:1`);
+  return own.some((address) => sameEndpoint(endpoint(address), endpoint(host)));
 }
 
 /** The response to a request. */

@@ -20,7 +20,7 @@ const PAYLOAD = {
   serves: "immich",
   ranges: { ipv4, ipv6 },
   sshPort: 22,
-  upstreamPort: 2283,
+  upstream: "127.0.0.1:2283",
   confirmSeconds: 600,
 };
 /** A busy machine needs long for a `ufw reload`. */

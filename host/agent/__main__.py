@@ -8,8 +8,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from agent.display import displayable
 from agent.errors import HostError
-from agent.firewall import record, refresh
+from agent.firewall import confirmation, record, refresh
 from agent.main import load_step, main
 
 
@@ -17,9 +18,8 @@ def request_for(step: str) -> Mapping[str, Any]:
     """Collects a step's input before it takes the lock, so that no other step waits meanwhile."""
     if step == "firewall-undo":
         armed = record.read_armed()
-        # The window starts with the service, so a reboot restarts it.
-        time.sleep(0 if armed is None else armed.seconds)
-    return {"payload": refresh.fetch_ranges()} if step == "firewall-refresh" else {}
+        time.sleep(0 if armed is None else confirmation.seconds_left(armed))
+    return {"payload": refresh.fetch_payload()} if step == "firewall-refresh" else {}
 
 
 def run(step: str) -> int:
@@ -29,7 +29,7 @@ def run(step: str) -> int:
         load_step(step)
         return main(step, request_for(step))
     except HostError as error:
-        print(f"immich-access: {error}", file=sys.stderr)
+        print(f"immich-access: {displayable(str(error))}", file=sys.stderr)
         return 1
 
 

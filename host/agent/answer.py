@@ -8,25 +8,35 @@ import socket
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from agent.display import displayable_facts
+
 if TYPE_CHECKING:
     from agent.certificates.x509 import Certificate
+    from agent.firewall.plan import SshEntrance
     from agent.ranges import Ranges
 
 
 def line(step: str, revision: int, facts: Mapping[str, object]) -> str:
     """The answer as one line of JSON, which the program reads."""
-    return json.dumps({"step": step, "revision": revision, "host": socket.gethostname() or "localhost", **facts})
+    fields = {"step": step, "revision": revision, "host": socket.gethostname() or "localhost", **facts}
+    return json.dumps(displayable_facts(fields))
 
 
-def firewall(change: int, ssh_ports: Sequence[int], ranges: "Ranges", ipv6: bool) -> dict[str, object]:
+def firewall(change: int, ssh: "SshEntrance", ranges: "Ranges", ipv6: bool) -> dict[str, object]:
     """Of the step `firewall`; `ipv6` is whether the kernel has it."""
     count = {"ipv4": len(ranges.ipv4), "ipv6": len(ranges.ipv6) if ipv6 else None}
-    return {"change": change, "sshPorts": list(ssh_ports), "ranges": count}
+    return {
+        "change": change,
+        "sshPorts": list(ssh.ports),
+        "sshNetworks": list(ssh.networks),
+        "sshLimit": ssh.limit or None,
+        "ranges": count,
+    }
 
 
-def firewall_removal(open_for: Sequence[str]) -> dict[str, object]:
+def firewall_removal(open_for: Sequence[str], stays: Sequence[str]) -> dict[str, object]:
     """Of the step `firewall-remove`."""
-    return {"openFor": list(open_for)}
+    return {"openFor": list(open_for), "stays": list(stays)}
 
 
 def certificates(change: int, sites: Sequence[Mapping[str, object]]) -> dict[str, object]:
@@ -71,10 +81,12 @@ def site_facts(client_ca: str | None, certificate: str | None) -> dict[str, obje
     return {"clientCa": client_ca, "certificate": certificate}
 
 
-def host_facts(time: float, ranges: "Ranges | None", busy: str | None) -> dict[str, object]:
+def host_facts(
+    time: float, ranges: "Ranges | None", busy: str | None, guarded_ports: Sequence[int]
+) -> dict[str, object]:
     """Facts about the host that the step `doctor` reports without judging them."""
     lists = None if ranges is None else {"ipv4": ranges.ipv4, "ipv6": ranges.ipv6}
-    return {"time": time, "ranges": lists, "busy": busy}
+    return {"time": time, "ranges": lists, "busy": busy, "guardedPorts": list(guarded_ports)}
 
 
 def examined_site(checks: Mapping[str, object], facts: Mapping[str, object]) -> dict[str, object]:
@@ -89,8 +101,8 @@ def examination(
     return {"checks": checks, "sites": sites, "facts": facts}
 
 
-def publication(problem: str, remedy: str) -> dict[str, str]:
-    """One way in which Docker publishes Immich to everyone."""
+def refusal(problem: str, remedy: str) -> dict[str, str]:
+    """Why the first `up` would stop, and what mends that."""
     return {"problem": problem, "remedy": remedy}
 
 
@@ -99,18 +111,30 @@ def opening(rule: str, port: int, delete: str) -> dict[str, object]:
     return {"rule": rule, "port": port, "delete": delete}
 
 
+def closing_service(service: str, holder: str, reached_by: Sequence[str], home: Sequence[str]) -> dict[str, object]:
+    """Something that the firewall would shut; `home` are the openings for the networks at home."""
+    return {"service": service, "holder": holder, "reachedBy": list(reached_by), "home": list(home)}
+
+
 def survey(
     addresses: Sequence[str],
+    networks: Sequence[str],
     immich: Sequence[str],
-    publications: Sequence[Mapping[str, Any]],
     openings: Sequence[Mapping[str, Any]],
     sites: Sequence[str],
+    *,
+    closing: Sequence[Mapping[str, Any]],
+    refusals: Sequence[Mapping[str, str]],
+    unclear: Sequence[str],
 ) -> dict[str, object]:
-    """Of the step `survey`; `publications` are those of `publication`, `openings` those of `opening`."""
+    """Of the step `survey`; its parts are those of `opening`, `closing_service` and `refusal`."""
     return {
         "addresses": list(addresses),
+        "networks": list(networks),
         "immich": list(immich),
-        "published": list(publications),
         "openings": list(openings),
         "sites": list(sites),
+        "closing": list(closing),
+        "refusals": list(refusals),
+        "unclear": list(unclear),
     }

@@ -17,17 +17,21 @@ from agent import answer
 from agent.access import client, installation as access
 from agent.errors import HostError
 from agent.files import files_to_change
-from agent.firewall import docker_user, installation, kernel, record, ufw
+from agent.firewall import installation, kernel, record, ufw
+from agent.firewall.ahead import find_obstacles
 from agent.firewall.confirmation import plan_for
-from agent.firewall.docker import refuse_published
-from agent.firewall.request import Request, parse_needs, request_for, upstreams
+from agent.firewall.guard import steps as guard
+from agent.firewall.request import Request, parse_needs, request_for
 from agent.lock import LOCK
 from agent.nginx import service, steps as nginx
 from agent.nginx.layout import RANGES
+from agent.port_holder import find_holder
 from agent.ranges import Ranges
 from agent.site_doctor import SiteExamination, read_text
 from agent.system import last_line, run
 from agent.task import Answer, Task
+from agent.ways_in.look import look_now
+from agent.ways_in.upstreams import Upstream
 
 if TYPE_CHECKING:
     from agent.payloads import DoctorPayload
@@ -60,19 +64,21 @@ class _Examination:
         ]
         self._audiences = {site["hostname"]: site["audience"] for site in payload["sites"]}
         needs = parse_needs(payload, owner=None)
-        self._upstreams = sorted(upstreams(needs))
         # Compare with the host's current ranges, which may be newer than the deployment's.
         ranges = record.read_ranges()
         self._request = None if ranges is None else request_for(payload, needs, ranges)
         sites = record.read_sites() if self._request is None else record.sites_with(self._request)
-        self._dropped = docker_user.ports_to_drop(sites.values())
+        self._guard = guard.plan_guard(task.modules, sites)
 
     def report(self) -> dict[str, object]:
         checks: dict[str, Callable[[], str]] = {
             "firewall": self._firewall,
             "firewall-kernel": self._kernel,
             "firewall-change": self._change,
-            "docker": self._docker,
+            "port-guard": self._port_guard,
+            "filter": self._filter,
+            "port": self._port,
+            "ways-in": self._ways_in,
             "nginx": self._nginx,
             "token-check": self._token_check,
             "ranges": self._ranges,
@@ -88,7 +94,7 @@ class _Examination:
 
     def _facts(self) -> dict[str, object]:
         ranges = None if self._request is None else self._request.ranges
-        return answer.host_facts(time.time(), ranges, _busy())
+        return answer.host_facts(time.time(), ranges, _busy(), sorted(self._guard.doors.host_ports))
 
     def _require_request(self) -> Request:
         if self._request is None:
@@ -97,19 +103,21 @@ class _Examination:
 
     def _firewall(self) -> str:
         wanted = self._require_request()
-        plan, ports = plan_for(wanted)
+        plan = plan_for(wanted)
         if ufw.value(plan.former, ufw.CONFIGURATION, "ENABLED") != "yes":
-            raise HostError("ufw is disabled, so everyone reaches every port of this host")
+            raise HostError("ufw is disabled, so it keeps nobody from this host's ports")
         changed = files_to_change(plan.wanted)
         if changed:
             raise HostError(f"{', '.join(str(path) for path in changed)} differ from what was deployed")
-        ssh = " and ".join(str(port) for port in ports)
-        return f"port 443 only from {len(wanted.ranges.ipv4)} + {len(wanted.ranges.ipv6)} ranges, SSH on port {ssh}"
+        ssh = " and ".join(str(port) for port in plan.ssh.ports)
+        return (
+            f"ufw opens port 443 to {len(wanted.ranges.ipv4)} + {len(wanted.ranges.ipv6)} ranges, and SSH on port {ssh}"
+        )
 
     def _kernel(self) -> str:
         if not kernel.in_force(ufw.current()):
             raise HostError("the kernel's rules are not those in ufw's files")
-        return "the kernel filters as ufw's files say"
+        return "the kernel has the rules of ufw's files"
 
     def _change(self) -> str:
         if record.read_armed() is not None:
@@ -119,14 +127,39 @@ class _Examination:
             raise HostError("the firewall's last change was undone, because no new SSH connection confirmed it")
         return f"change {change.number} is confirmed"
 
-    def _docker(self) -> str:
-        dropped = self._dropped
-        for serves, port in self._upstreams:
-            refuse_published(serves, port, dropped)
-        if not docker_user.in_force(dropped):
-            ports = " and ".join(str(port) for port in dropped)
-            raise HostError(f"the rule for port {ports} is not the first in Docker's chain {docker_user.CHAIN}")
-        return "Docker publishes nothing past nginx" if self._upstreams else "Immich runs on another host"
+    def _port_guard(self) -> str:
+        guard.require(self._guard)
+        doors = self._guard.doors
+        if not doors.host_ports:
+            return "no port of this host leads to what the sites serve"
+        ports = " and ".join(str(port) for port in sorted(doors.host_ports))
+        home = sorted({str(network) for network, _ in doors.home})
+        others = f" and {', '.join(home)}" if home else ""
+        unused = "" if not home or guard.answers_beyond_loopback(doors) else ", but it answers on loopback alone"
+        return f"the table in force closes port {ports} to all but this host, its containers{others}{unused}"
+
+    def _filter(self) -> str:
+        found = find_obstacles(self._require_request().ranges)
+        if found:
+            raise HostError("; ".join(f"{one.problem}: {one.remedy}" for one in found))
+        return "no rule ahead of ufw's keeps Cloudflare out of port 443"
+
+    def _port(self) -> str:
+        holder = find_holder()
+        if holder is not None:
+            raise HostError(f"{holder.problem}: {holder.remedy}")
+        return "nobody but nginx has port 443"
+
+    def _ways_in(self) -> str:
+        upstreams = [Upstream(one.site.serves, one.site.upstream) for one in self._sites]
+        sites = record.read_sites() if self._request is None else record.sites_with(self._request)
+        found = look_now(sites, upstreams)
+        if found.ways:
+            raise HostError("; ".join(f"{way.problem}: {way.remedy}" for way in found.ways))
+        if found.unclear:
+            raise _UnknownError("; ".join(found.unclear))
+        silent = f"; not asked: {', '.join(found.silent)}" if found.silent else ""
+        return f"asked {found.asked} ports that others can reach, and none leads past nginx's guard{silent}"
 
     def _nginx(self) -> str:
         service.require()
@@ -139,7 +172,7 @@ class _Examination:
             raise HostError("nginx does not start at boot")
         if service.is_unfinished():
             raise HostError("nginx may not have loaded the last change of its files")
-        return "runs, also after a reboot"
+        return "runs, and is enabled at boot"
 
     def _token_check(self) -> str:
         names = [one.site.name for one in self._sites if one.site.token_check]
@@ -162,7 +195,7 @@ class _Examination:
         if run(["systemctl", "is-failed", "--quiet", access.REFRESH], check=False).returncode == 0:
             raise HostError(f"the last refresh of Access's keys failed: {_last_words(access.REFRESH)}")
         signed = "this site" if len(names) == 1 else "each site"
-        return f"admits what Access has signed for {signed}, by {known[names[0]]['keys']} keys"
+        return f"the verifier has {known[names[0]]['keys']} keys of Access and the application of {signed}"
 
     def _locked_out(self, known: Mapping[str, Any] | None, name: str) -> str | None:
         """Why the verifier would reject a site's visitors, judged by its status; None if it admits them."""
@@ -177,7 +210,9 @@ class _Examination:
         recorded = self._require_request().ranges
         if _nginx_ranges() != recorded:
             raise HostError(f"{RANGES} has other ranges than the firewall")
-        return f"{len(recorded.ipv4)} + {len(recorded.ipv6)} ranges in ufw and nginx"
+        return (
+            f"nginx's file has the {len(recorded.ipv4)} + {len(recorded.ipv6)} ranges that the firewall was given last"
+        )
 
     def _timer(self) -> str:
         for verb, trouble in (("is-enabled", "is not enabled"), ("is-active", "does not run")):
@@ -188,13 +223,13 @@ class _Examination:
         since = time.time() - STAMP.stat().st_mtime
         if since > OVERDUE_SECONDS:
             raise HostError(f"the last refresh was {int(since / 86400)} days ago")
-        return f"last due {int(since / 3600)} h ago"
+        return f"enabled, and started last {int(since / 3600)} h ago"
 
     def _agent(self) -> str:
         changed = files_to_change(installation.wanted_files(self._modules))
         if changed:
             raise HostError(f"{len(changed)} files of {installation.FOLDER} or its units differ from this checkout")
-        return "the refresh runs this checkout's version"
+        return "the installed agent and its units are this checkout's"
 
 
 def _site_report(examination: SiteExamination) -> dict[str, object]:

@@ -1,7 +1,9 @@
 """Replaces files atomically: readers see the old text or the new one, even after a power cut."""
 
-import fcntl
+import contextlib
+import glob
 import os
+import threading
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,7 +38,9 @@ def write(path: Path, file: File | None) -> None:
     changes.note(str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = temp_path(path)
-    with os.fdopen(_open_locked(fresh), "wb") as stream:
+    # Closed to others until it is complete. No lock: the name is this thread's, and who can read a file can lock it.
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as stream:
         try:
             os.fchmod(stream.fileno(), file.mode)
             stream.write(file.content)
@@ -49,35 +53,22 @@ def write(path: Path, file: File | None) -> None:
 
 
 def write_link(path: Path, target: Path | str) -> None:
-    """Replaces a file or a link with a link to the target. The caller must hold the step lock."""
+    """Replaces a file or a link with a link to the target."""
     changes.note(str(path))
     fresh = temp_path(path)
-    fresh.unlink(missing_ok=True)
     fresh.symlink_to(target)
     fresh.replace(path)
 
 
 def temp_path(path: Path) -> Path:
-    """Temporary path for an atomic replace.
-
-    It is fixed, so a killed process leaves one file at most, which the next write reuses.
-    """
-    return path.with_name(f".{path.name}.new")
-
-
-def _open_locked(path: Path) -> int:
-    """Opens the temporary file under an exclusive lock; retries if it was renamed meanwhile."""
-    while True:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        try:
-            there = path.lstat().st_ino
-        except FileNotFoundError:
-            there = None
-        if there == os.fstat(descriptor).st_ino:
-            os.ftruncate(descriptor, 0)
-            return descriptor
-        os.close(descriptor)
+    """This thread's temporary path for an atomic replacement. Removes those that killed processes have left."""
+    own, prefix = str(threading.get_native_id()), f".{path.name}."
+    for left in path.parent.glob(f"{glob.escape(prefix)}*new"):
+        writer = left.name.removeprefix(prefix).partition(".")[0]
+        # Linux knows a thread by its number below /proc as it does a process.
+        if writer == own or not (writer.isdigit() and Path("/proc", writer).exists()):
+            left.unlink(missing_ok=True)
+    return path.with_name(f"{prefix}{own}.new")
 
 
 def files_to_change(wanted: Mapping[Path, File | None]) -> dict[Path, File | None]:
@@ -87,7 +78,10 @@ def files_to_change(wanted: Mapping[Path, File | None]) -> dict[Path, File | Non
 
 @contextmanager
 def files_replaced(wanted: Mapping[Path, File | None]) -> Generator[None, None, None]:
-    """Replaces the files and runs the body, which verifies them; rolls back if either fails."""
+    """Replaces the files and runs the body, which verifies them; rolls back if either fails.
+
+    Rolls back what it can: a file that cannot be written keeps no other one from it.
+    """
     former = {path: read(path) for path in wanted}
     try:
         for path, file in wanted.items():
@@ -96,5 +90,6 @@ def files_replaced(wanted: Mapping[Path, File | None]) -> Generator[None, None, 
     except BaseException:
         for path, file in former.items():
             if read(path) != file:
-                write(path, file)
+                with contextlib.suppress(OSError):
+                    write(path, file)
         raise

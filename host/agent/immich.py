@@ -6,6 +6,9 @@ from typing import NamedTuple
 from agent.errors import HostError, RefusedError
 
 SECONDS = 3.0
+PING = "/api/server/ping"
+# Of immich-public-proxy
+SHARES_HEALTH = "/share/healthcheck"
 
 
 class _Answer(NamedTuple):
@@ -40,7 +43,7 @@ def refuse_immich(upstream: str) -> None:
 def require_public_proxy(upstream: str) -> None:
     """Raises HostError unless immich-public-proxy answers at `address:port` and reaches Immich."""
     refuse_immich(upstream)
-    answer = _get(upstream, "/share/healthcheck")
+    answer = _get(upstream, SHARES_HEALTH)
     if isinstance(answer, Exception):
         raise HostError(f"immich-public-proxy does not answer on {upstream} ({answer})")
     if answer.status == 503:
@@ -49,8 +52,14 @@ def require_public_proxy(upstream: str) -> None:
         raise HostError(f"what answers on {upstream} is not immich-public-proxy (status {answer.status})")
 
 
+def health_of(upstream: str) -> bytes | None:
+    """What immich-public-proxy at `address:port` says about its health, which tells it from others; None if nothing."""
+    answer = _get(upstream, SHARES_HEALTH)
+    return answer.body.strip() if isinstance(answer, _Answer) and answer.status == 200 else None
+
+
 def _ping(upstream: str) -> _Answer | Exception:
-    return _get(upstream, "/api/server/ping")
+    return _get(upstream, PING)
 
 
 def _get(upstream: str, path: str) -> _Answer | Exception:

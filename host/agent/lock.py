@@ -1,5 +1,9 @@
-"""The step lock: one step runs at a time on a host, whichever user started it."""
+"""The step lock: one step runs at a time on a host, whichever user started it.
 
+Only root can open the lock's file: whoever may read a file can lock it.
+"""
+
+import contextlib
 import fcntl
 import os
 import time
@@ -26,8 +30,10 @@ def lock_held(step: str, path: Path = LOCK, patience: float = 30) -> Generator[N
                 holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip() or "another process"
                 raise RefusedError(f"{step}: the host is busy with {holder}; wait for it and run `pulumi up` again")
             time.sleep(0.1)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{step} (process {os.getpid()})".encode(), 0)
+        # The name is for others' messages only; /run may be full.
+        with contextlib.suppress(OSError):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{step} (process {os.getpid()})".encode(), 0)
         yield
     finally:
         os.close(descriptor)

@@ -9,7 +9,9 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 from agent import answer, changes, contract
+from agent.display import displayable
 from agent.errors import HostError, RefusedError
+from agent.firewall.connection import forget_attempts
 from agent.lock import lock_held
 from agent.task import Answer, Task
 
@@ -25,12 +27,10 @@ class _Step(NamedTuple):
 
 # Each step imports only its own module: the agent arrives as text, and compiling all of it takes longer than many
 # steps run.
-# Three steps take no lock. `doctor` and `survey` are read-only. Docker waits for `firewall-docker-user` and would not
-# start if the lock timed out; that step's change is one transaction.
+# Two steps take no lock: `doctor` and `survey` are read-only.
 STEPS = {
     "certificates": _Step("agent.certificates.steps", "apply"),
     "firewall": _Step("agent.firewall.steps", "firewall"),
-    "firewall-docker-user": _Step("agent.firewall.docker_user", "reinstate", remote=False, locked=False),
     "firewall-refresh": _Step("agent.firewall.steps", "refresh", remote=False),
     "firewall-remove": _Step("agent.removal", "remove_stack"),
     "firewall-undo": _Step("agent.firewall.confirmation", "undo", remote=False),
@@ -62,20 +62,25 @@ def main(name: str, request: Mapping[str, Any]) -> int:
             raise HostError("the host agent needs root")
         apply = load_step(name)
         step = STEPS[name]
+        if step.remote:
+            forget_attempts()
         payload = contract.payload_of(name, request) if step.remote else request.get("payload")
         with lock_held(name) if step.locked else nullcontext():
             result = apply(Task(payload, request.get("modules", {})))
     except HostError as error:
         unchanged = isinstance(error, RefusedError) and not changes.any_made()
-        print(f"immich-access: {error}{'; nothing has been changed' if unchanged else ''}", file=sys.stderr)
+        print(
+            f"immich-access: {displayable(str(error))}{'; nothing has been changed' if unchanged else ''}",
+            file=sys.stderr,
+        )
         return 1
     except OSError as error:
         # Print one line instead of a stack trace. A full disk is the likely cause, so it gets a remedy.
         hint = "; free some space and run `pulumi up` again" if error.errno == errno.ENOSPC else ""
-        print(f"immich-access: {name}: {error}{hint}", file=sys.stderr)
+        print(f"immich-access: {name}: {displayable(str(error))}{hint}", file=sys.stderr)
         return 1
     if result.says:
-        print(result.says, file=sys.stderr if step.remote else sys.stdout)
+        print(displayable(result.says, keep="\n"), file=sys.stderr if step.remote else sys.stdout)
     if step.remote:
         print(answer.line(name, request["revision"], result.facts))
     return 0

@@ -8,7 +8,7 @@ from typing import Literal, TypedDict
 class FirewallPayloadSite(TypedDict):
     hostname: str
     serves: Literal["immich", "shares"]
-    upstreamPort: int | None
+    upstream: str
 
 
 class FirewallPayloadRanges(TypedDict):
@@ -21,14 +21,17 @@ class FirewallPayload(TypedDict):
     sites: list[FirewallPayloadSite]
     ranges: FirewallPayloadRanges
     sshPort: int
-    dockerPublishedPort: Literal["refuse", "drop"]
+    homeNetworks: list[str]
+    sshFrom: list[str]
+    keepOpen: list[str]
     confirmSeconds: int
+    closeOthers: bool
 
 
 class FirewallRemovePayloadSite(TypedDict):
     hostname: str
     serves: Literal["immich", "shares"]
-    upstreamPort: int | None
+    upstream: str
 
 
 class FirewallRemovePayloadRanges(TypedDict):
@@ -41,8 +44,11 @@ class FirewallRemovePayload(TypedDict):
     sites: list[FirewallRemovePayloadSite]
     ranges: FirewallRemovePayloadRanges
     sshPort: int
-    dockerPublishedPort: Literal["refuse", "drop"]
+    homeNetworks: list[str]
+    sshFrom: list[str]
+    keepOpen: list[str]
     confirmSeconds: int
+    closeOthers: bool
 
 
 class CertificatesPayloadSite(TypedDict):
@@ -80,14 +86,15 @@ class DoctorPayloadSite(TypedDict):
     hostname: str
     serves: Literal["immich", "shares"]
     upstream: str
-    upstreamPort: int | None
     tokenCheck: bool
     audience: str | None
 
 
 class DoctorPayload(TypedDict):
     sshPort: int
-    dockerPublishedPort: Literal["refuse", "drop"]
+    homeNetworks: list[str]
+    sshFrom: list[str]
+    keepOpen: list[str]
     confirmSeconds: int
     sites: list[DoctorPayloadSite]
 
@@ -95,3 +102,4 @@ class DoctorPayload(TypedDict):
 class SurveyPayload(TypedDict):
     hostname: str
     sshPort: int
+    keepOpen: list[str]

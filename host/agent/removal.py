@@ -6,7 +6,7 @@ from agent import answer
 from agent.access import opening
 from agent.certificates import steps as certificates
 from agent.firewall import record, steps as firewall
-from agent.nginx import steps as nginx
+from agent.nginx import default_site, steps as nginx
 from agent.task import Answer, Task
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ def remove_stack(task: Task) -> Answer:
     payload: FirewallRemovePayload = task.payload
     for site in payload["sites"]:
         _remove_unless_taken_over(site["hostname"], payload["owner"])
+    if not record.read_sites():
+        default_site.give_back()
     return firewall.close_firewall()
 
 

@@ -32,6 +32,12 @@ def check_upstream(endpoint: str) -> str:
     return endpoint
 
 
+def split_endpoint(endpoint: str) -> tuple[str, int]:
+    """The host and the port of an upstream that `check_upstream` accepts; an IPv6 address without its brackets."""
+    host, _, port = endpoint.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
 def _is_host(ipv6: str | None, host: str | None) -> bool:
     try:
         if ipv6 is not None:

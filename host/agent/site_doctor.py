@@ -44,17 +44,20 @@ class SiteExamination:
     def files(self) -> str:
         """nginx's files for the site are those of the deployment."""
         service.require()
-        plan = nginx.plan_sites(self._modules, [self.site])
+        plan = nginx.plan_sites(self._modules, [self.site], service.configuration())
         changed = [*files_to_change(plan.files), *links_to_change(plan.links)]
         if changed:
             raise HostError(f"{', '.join(str(path) for path in changed)} differ from what was deployed")
         return plan.summary
 
     def guard(self) -> str:
-        """nginx refuses clients without a certificate, and unknown names."""
+        """nginx refuses a client without a certificate and, unless another server answers it, an unknown name."""
         service.require()
-        nginx.prove(nginx.plan_sites(self._modules, [self.site]))
-        return "turns away whoever has no certificate, and unknown names"
+        plan = nginx.plan_sites(self._modules, [self.site], service.configuration())
+        nginx.prove(plan)
+        others = ", ".join(plan.foreign_defaults)
+        names = f"; {others} answers unknown names, and was not asked here" if others else ", and an unknown name"
+        return f"has just turned away a client without a certificate{names}"
 
     def certificate(self) -> str:
         """The origin certificate is for the site and valid now."""

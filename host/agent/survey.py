@@ -1,33 +1,42 @@
 """The step `survey`: examines a host before the first deployment, to propose settings. It is read-only.
 
-Its answer has the host's own `addresses`; where Immich answers (`immich`); how Docker publishes it to everyone
-(`published`); which rules admit strangers (`openings`, each with the command that deletes it); and other `sites` of
-nginx with the same host name.
+Its answer has the host's own `addresses`; the private `networks` that it is in; where Immich answers (`immich`); which
+rules admit strangers (`openings`, each with the command that deletes it); other `sites` of nginx with the same host
+name; what the firewall would shut (`closing`); why the first `up` would stop (`refusals`): another program on port 443,
+what filters ahead of ufw, a way to Immich past our server; and why it cannot be told whether there are more of these
+(`unclear`).
 """
 
 import contextlib
-import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from agent import answer
 from agent.errors import HostError
-from agent.firewall import ufw
-from agent.firewall.connection import listeners
-from agent.firewall.docker import publication_problem, published_ports
-from agent.firewall.plan import outside_interfaces, ssh_ports
+from agent.firewall import closing, record, ufw
+from agent.firewall.ahead import KNOWN, find_obstacles
+from agent.firewall.guard.home import own_networks
+from agent.firewall.openings import Opening, parse_opening
 from agent.firewall.rules import HTTPS_PORT, find_openings
+from agent.firewall.ssh_access import SshPorts, ssh_ports
 from agent.immich import require_immich
+from agent.listeners.addresses import outside_addresses, outside_interfaces
+from agent.listeners.publications import DOCKER_PROXY, published_ports
+from agent.listeners.sockets import listeners
 from agent.nginx import service
 from agent.nginx.defaults import foreign_sites
+from agent.port_holder import find_holder
 from agent.site import IMMICH
-from agent.system import is_installed, run
+from agent.system import is_installed
 from agent.task import Answer, Task
+from agent.ways_in.look import look_before_first
+from agent.ways_in.upstreams import Upstream
 
 if TYPE_CHECKING:
     from agent.payloads import SurveyPayload
 
 IMMICH_PORT = 2283
+USUAL = f"127.0.0.1:{IMMICH_PORT}"
 # Inside its container; releases before 1.118 listened on the second one.
 CONTAINER_PORTS = (IMMICH_PORT, 3001)
 
@@ -35,38 +44,48 @@ CONTAINER_PORTS = (IMMICH_PORT, 3001)
 def survey(task: Task) -> Answer:
     """Examines the host. Raises HostError where the settings cannot be right."""
     payload: SurveyPayload = task.payload
-    ssh_ports(payload["sshPort"])
+    ssh = ssh_ports(payload["sshPort"])
+    kept = [parse_opening(text) for text in payload["keepOpen"]]
     immich = _immich()
     ports = [int(endpoint.rpartition(":")[2]) for endpoint in immich]
-    problems = [problem for port in ports if (problem := publication_problem(IMMICH, port, [])) is not None]
+    dump = service.configuration() if is_installed("nginx") else ""
+    holders = [holder] if (holder := find_holder(dump)) is not None else []
+    obstacles = find_obstacles(record.read_ranges() or KNOWN)
+    # The firewall step closes the port of the Immich that is proposed.
+    upstreams = [Upstream(IMMICH, endpoint) for endpoint in immich or [USUAL]]
+    found = look_before_first(payload["hostname"], upstreams, ports[:1])
     facts = answer.survey(
-        addresses=_addresses(),
+        addresses=outside_addresses(outside_interfaces()),
+        networks=own_networks(),
         immich=immich,
-        publications=[answer.publication(one.problem, one.remedy) for one in problems],
         openings=_openings({HTTPS_PORT, *ports}),
-        sites=foreign_sites(service.configuration(), payload["hostname"]) if is_installed("nginx") else [],
+        sites=foreign_sites(dump, payload["hostname"]),
+        closing=_closing(ssh, ports, kept),
+        refusals=[answer.refusal(one.problem, one.remedy) for one in (*holders, *obstacles, *found.ways)],
+        unclear=found.unclear,
     )
     return Answer("", facts)
 
 
-def _addresses() -> list[str]:
-    """The host's permanent addresses on the interfaces that lead to the internet."""
-    shown = run(["ip", "-j", "address", "show", "scope", "global"]).stdout
+def _closing(ssh: SshPorts, immich: Collection[int], kept: Sequence[Opening]) -> list[dict[str, object]]:
+    """What the firewall would shut."""
+    networks = closing.host_networks()
     return [
-        address["local"]
-        for interface in json.loads(shown)
-        if interface.get("ifname") in outside_interfaces()
-        for address in interface.get("addr_info", [])
-        # For an address of another scope `ip` prints an empty object.
-        if "local" in address and not address.get("temporary") and not address.get("deprecated")
+        answer.closing_service(
+            f"{one.port}/{one.protocol}",
+            one.holder,
+            one.reached_by,
+            closing.home_openings(one, networks),
+        )
+        for one in closing.services_to_shut(ssh.all, immich, kept, networks)
     ]
 
 
 def _immich() -> list[str]:
     """The endpoints where Immich answers, the usual port first. Tries only ports that could be Immich's."""
     listening = [listener for listener in listeners() if listener.address != "127.0.0.53"]
-    proxied = {listener.port for listener in listening if "docker-proxy" in listener.programs}
-    passed_on = {item.port for item in published_ports() if item.container_port in CONTAINER_PORTS}
+    proxied = {listener.port for listener in listening if DOCKER_PROXY in listener.programs}
+    passed_on = {item.port for item in published_ports() if item.target_port in CONTAINER_PORTS}
     found: list[str] = []
     for port in sorted({IMMICH_PORT, *proxied, *passed_on}, key=lambda port: (port != IMMICH_PORT, port)):
         own = [listener.address for listener in listening if listener.port == port and not listener.is_everywhere]

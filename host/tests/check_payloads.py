@@ -56,8 +56,22 @@ def _removal(step: Callable[[Task], Answer]) -> Callable[[Any], object]:
 
 
 def _survey(payload: Any) -> object:
-    names = ("ssh_ports", "_immich", "_addresses", "_openings", "is_installed", "foreign_sites", "service")
+    names = (
+        "ssh_ports",
+        "own_networks",
+        "_immich",
+        "outside_addresses",
+        "outside_interfaces",
+        "_openings",
+        "_closing",
+        "find_obstacles",
+        "is_installed",
+        "foreign_sites",
+        "service",
+    )
     patches = [mock.patch.object(survey, name, return_value=[]) for name in names]
+    patches.append(mock.patch.object(survey, "find_holder", return_value=None))
+    patches.append(mock.patch.object(survey, "look_before_first", return_value=mock.Mock(ways=[], unclear=[])))
     for patch in patches:
         patch.start()
     try:

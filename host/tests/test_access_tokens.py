@@ -219,6 +219,12 @@ class Keys(unittest.TestCase):
             {"e": number(3)},
             {"n": number(Signer(1024).public.modulus)},
             {"n": number(SIGNER.public.modulus - 1)},
+            {"n": "not+base64url/"},
+            {"n": "a"},
+            {"n": ""},
+            {"n": 7},
+            {"e": "=" * 4},
+            {"e": None},
             {"kid": 1},
         )
         for change in changes:

@@ -3,7 +3,8 @@ from pathlib import Path
 from unittest import mock
 
 from agent.firewall.bypass import find_kernel_opening
-from agent.firewall.chains import by_chain, find_denial, find_opening, parse_entries
+from agent.firewall.chains import by_chain, find_opening, find_verdict, parse_entries
+from agent.firewall.rules import Visit
 
 OUTSIDE = {"eth0"}
 # What ufw 0.36.2 has in a kernel, as far as a new TCP connection meets it.
@@ -68,6 +69,10 @@ class FindOpening(unittest.TestCase):
                 self.assertIsNone(opened(f"-A {rule}"))
 
 
+def visit(port: int) -> Visit:
+    return Visit("10.8.0.7", "192.0.2.10", "eth0", port)
+
+
 class RuleFiles(unittest.TestCase):
     BEFORE = """\
 *nat
@@ -94,15 +99,27 @@ COMMIT
         line = "-A ufw-before-input --protocol tcp --destination-port https --jump ACCEPT"
         self.assertEqual(entry.place, f"line 7 of before.rules, `{line}`,")
 
-    def test_finds_a_rule_that_closes_a_port(self) -> None:
+    def test_finds_what_decides_about_a_connection(self) -> None:
         chain = parse_entries(self.BEFORE.splitlines(), "iptables", "before.rules")
-        found = find_denial(chain, 22)
+        found = find_verdict(chain, visit(22))
         assert found is not None
         self.assertIn("line 10 of", found.place)
-        self.assertIsNone(find_denial(chain, 23))
-        accepted = parse_entries(["-A a -p tcp --dport 22 -j ACCEPT", "-A a -j DROP"], "iptables")
-        self.assertIsNone(find_denial(accepted, 22))
-        self.assertIsNone(find_denial(parse_entries(["-A a -m recent --update --name SSH -j DROP"], "iptables"), 22))
+        self.assertIsNone(find_verdict(chain, visit(23)))
+        cases = [
+            ("DROP", ["-A a -s 10.9.0.0/16 -j ACCEPT", "-A a -p tcp --dport 22 -j DROP"]),
+            ("ACCEPT", ["-A a -s 10.8.0.0/16 -i eth0 -p tcp --dport 22 -j ACCEPT", "-A a -j DROP"]),
+            ("ACCEPT", ["-A a -d 192.0.2.10 -p tcp --dport 22 -j ACCEPT", "-A a -j DROP"]),
+            ("DROP", ["-A a -i eth1 -p tcp --dport 22 -j ACCEPT", "-A a -j DROP"]),
+            ("DROP", ["-A a -p tcp --sport 53 --dport 22 -j ACCEPT", "-A a -j DROP"]),
+            ("DROP", ["-A a -p tcp -m recent --rcheck --name KNOCK -j ACCEPT", "-A a -j DROP"]),
+            (None, ["-A a -m recent --update --name SSH -j DROP", "-A a -p tcp --dport 22 -j ACCEPT"]),
+            ("ACCEPT", ["-A a -m rt --rt-type 0 -j DROP", "-A a -p tcp --dport 22 -j ACCEPT"]),
+            (None, ["-A a -p tcp --dport 22 -j allowed"]),
+        ]
+        for target, lines in cases:
+            with self.subTest(lines=lines):
+                found = find_verdict(parse_entries(lines, "iptables"), visit(22))
+                self.assertEqual(None if found is None else found.target, target)
 
     def test_finds_nothing_in_the_distributions_own_files(self) -> None:
         folder = Path("/etc/ufw")

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from agent import answer, contract
 from agent.certificates.x509 import Certificate
 from agent.errors import RefusedError
+from agent.firewall.plan import SshEntrance
 from agent.ranges import Ranges
 
 HOST = Path(__file__).parent.parent
@@ -18,12 +19,18 @@ CERTIFICATE = Certificate(
     "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", 0.0, 86400.0, "CN=a", "CN=b", "key", True
 )
 RANGES = Ranges(["173.245.48.0/20"], ["2400:cb00::/32"])
-CHECKS = {"nginx": answer.check("ok", "runs"), "docker": answer.check("unknown", "no answer")}
+CHECKS = {"nginx": answer.check("ok", "runs"), "ranges": answer.check("unknown", "no answer")}
 
 # What each step answers, by its functions
 SAMPLES: dict[str, list[dict[str, object]]] = {
-    "firewall": [answer.firewall(3, [22, 2222], RANGES, ipv6=True), answer.firewall(3, [22], RANGES, ipv6=False)],
-    "firewall-remove": [answer.firewall_removal(["photos.example.com"]), answer.firewall_removal([])],
+    "firewall": [
+        answer.firewall(3, SshEntrance([22, 2222], ["0.0.0.0/0", "::/0"]), RANGES, ipv6=True),
+        answer.firewall(3, SshEntrance([22], limit="limit 22/tcp"), RANGES, ipv6=False),
+    ],
+    "firewall-remove": [
+        answer.firewall_removal(["photos.example.com"], []),
+        answer.firewall_removal([], ["ufw stays on"]),
+    ],
     "certificates": [
         answer.certificates(3, [answer.certificate_set("photos.example.com", CERTIFICATE, [CERTIFICATE, CERTIFICATE])])
     ],
@@ -42,21 +49,27 @@ SAMPLES: dict[str, list[dict[str, object]]] = {
         answer.examination(
             CHECKS,
             {"photos.example.com": answer.examined_site(CHECKS, answer.site_facts("CA", "certificate"))},
-            answer.host_facts(1.5, RANGES, None),
+            answer.host_facts(1.5, RANGES, None, [2283, 3000]),
         ),
         answer.examination(
             CHECKS,
             {"photos.example.com": answer.examined_site(CHECKS, answer.site_facts(None, None))},
-            answer.host_facts(1.5, None, "nginx"),
+            answer.host_facts(1.5, None, "nginx", []),
         ),
     ],
     "survey": [
         answer.survey(
             addresses=["192.0.2.1"],
+            networks=["192.168.1.0/24"],
             immich=["127.0.0.1:2283"],
-            publications=[answer.publication("Docker publishes Immich", "write a line")],
             openings=[answer.opening("allow 443", 443, "ufw delete allow 443")],
             sites=["/etc/nginx/sites-enabled/photos"],
+            closing=[
+                answer.closing_service("8123/tcp", "python3", ["everyone"], ["8123/tcp from 192.168.1.0/24"]),
+                answer.closing_service("51820/udp", "WireGuard wg0", ["everyone"], []),
+            ],
+            refusals=[answer.refusal("caddy has port 443", "stop it")],
+            unclear=["Immich does not answer"],
         )
     ],
 }
@@ -112,13 +125,16 @@ class Payloads(unittest.TestCase):
             self.assertNotIn("secret", str(caught.exception))
 
     def test_payloads_are_checked_at_every_depth(self) -> None:
-        site = {"hostname": "photos.example.com", "serves": "immich", "upstreamPort": None}
+        site = {"hostname": "photos.example.com", "serves": "immich", "upstream": "127.0.0.1:2283"}
         good: dict[str, Any] = {
             "owner": "o",
             "sites": [site],
             "ranges": RANGES._asdict(),
             "sshPort": 22,
-            "dockerPublishedPort": "refuse",
+            "homeNetworks": ["192.168.1.0/24"],
+            "sshFrom": ["192.168.1.0/24"],
+            "keepOpen": ["8123/tcp from 192.168.1.0/24"],
+            "closeOthers": True,
             "confirmSeconds": 120,
         }
         schema = PAYLOADS["firewall"]
@@ -126,8 +142,11 @@ class Payloads(unittest.TestCase):
         bad: list[tuple[dict[str, Any], str]] = [
             ({"sites": []}, "payload.sites is a list of fewer than 1"),
             ({"sites": "photos.example.com"}, "payload.sites is no array"),
-            ({"sites": [site, {**site, "upstreamPort": 65536}]}, "payload.sites[1].upstreamPort is more than 65535"),
-            ({"sites": [{**site, "upstreamPort": True}]}, "payload.sites[0].upstreamPort is no integer"),
+            ({"sites": [site, {**site, "upstream": ""}]}, "payload.sites[1].upstream is shorter than 1"),
+            ({"sites": [{**site, "upstream": True}]}, "payload.sites[0].upstream is no string"),
+            ({"homeNetworks": [7]}, "payload.homeNetworks[0] is no string"),
+            ({"sshPort": 65536}, "payload.sshPort is more than 65535"),
+            ({"sshPort": True}, "payload.sshPort is no integer"),
             ({"sites": [{**site, "serves": "files"}]}, "payload.sites[0].serves is none of"),
             ({"sites": [{**site, "port": 2283}]}, "payload.sites[0].port is unknown"),
             ({"ranges": {"ipv4": ["173.245.48.0/20"]}}, "payload.ranges.ipv6 is missing"),

@@ -1,3 +1,5 @@
+import fcntl
+import os
 import tempfile
 import threading
 import unittest
@@ -21,13 +23,35 @@ class WriteFile(unittest.TestCase):
 
     def test_reuses_the_temporary_file_of_a_killed_process(self) -> None:
         self.path.parent.mkdir()
-        temp_path(self.path).write_text("the first half of a much longer text")
+        # Of this process, of one that has ended, and as version 0.1.0 named them
+        leftovers = [temp_path(self.path), self.path.with_name(".file.4194305.new"), self.path.with_name(".file.new")]
+        for left in leftovers:
+            left.write_text("the first half of a much longer text")
         write(self.path, File(b"whole\n", 0o600))
         self.assertEqual(read(self.path), File(b"whole\n", 0o600))
+        self.assertEqual(list(self.path.parent.iterdir()), [self.path])
         temp_path(self.path).symlink_to("/nowhere")
         write_link(self.path, "other")
         self.assertEqual(str(self.path.readlink()), "other")
         self.assertEqual(list(self.path.parent.iterdir()), [self.path])
+
+    def test_leaves_alone_what_another_process_is_writing(self) -> None:
+        self.path.parent.mkdir()
+        theirs = self.path.with_name(f".file.{os.getppid()}.new")
+        theirs.write_text("not complete yet")
+        write(self.path, File(b"whole\n"))
+        self.assertTrue(theirs.exists())
+
+    def test_waits_for_nobody_who_has_locked_what_a_killed_process_left(self) -> None:
+        self.path.parent.mkdir()
+        left = self.path.with_name(".file.new")
+        left.write_text("the first half")
+        with left.open() as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            writer = threading.Thread(target=write, args=(self.path, File(b"whole\n")), daemon=True)
+            writer.start()
+            writer.join(10)
+            self.assertEqual(read(self.path), File(b"whole\n"))
 
     def test_removes_the_temporary_file_if_it_cannot_be_renamed(self) -> None:
         self.path.mkdir(parents=True)

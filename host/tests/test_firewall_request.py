@@ -2,7 +2,8 @@ import unittest
 from typing import TYPE_CHECKING
 
 from agent.errors import RefusedError
-from agent.firewall.request import Needs, parse_request, upstreams
+from agent.firewall.openings import Opening
+from agent.firewall.request import Needs, parse_request
 
 if TYPE_CHECKING:
     from agent.payloads import FirewallPayload, FirewallPayloadSite
@@ -10,8 +11,8 @@ if TYPE_CHECKING:
 OWNER = "immich-access/home/zone/"
 
 
-def site(hostname: str, port: int | None = None) -> "FirewallPayloadSite":
-    return {"hostname": hostname, "serves": "immich", "upstreamPort": port}
+def site(hostname: str, upstream: str = "127.0.0.1:2283") -> "FirewallPayloadSite":
+    return {"hostname": hostname, "serves": "immich", "upstream": upstream}
 
 
 def payload(*sites: "FirewallPayloadSite") -> "FirewallPayload":
@@ -20,7 +21,10 @@ def payload(*sites: "FirewallPayloadSite") -> "FirewallPayload":
         "sites": list(sites),
         "ranges": {"ipv4": ["173.245.48.0/20"], "ipv6": ["2400:cb00::/32"]},
         "sshPort": 22,
-        "dockerPublishedPort": "refuse",
+        "homeNetworks": ["192.168.1.0/24"],
+        "sshFrom": ["192.168.1.0/24"],
+        "keepOpen": ["8123/tcp from 192.168.1.0/24"],
+        "closeOthers": True,
         "confirmSeconds": 120,
     }
 
@@ -29,26 +33,18 @@ class ParseRequest(unittest.TestCase):
     def test_reads_a_payload(self) -> None:
         request = parse_request(payload(site("photos.example.com")))
         self.assertEqual((request.ssh_port, request.ranges.ipv6), (22, ["2400:cb00::/32"]))
-        self.assertEqual(request.needs, {"photos.example.com": Needs("immich", 22, None, None, OWNER)})
-
-    def test_drops_a_published_port_only_where_that_is_asked_for(self) -> None:
-        told = payload(site("photos.example.com", 2283), site("album.example.com"))
-        self.assertIsNone(parse_request(told).needs["photos.example.com"].dropped_port)
-        told["dockerPublishedPort"] = "drop"
-        needs = parse_request(told).needs
-        self.assertEqual(needs["photos.example.com"].dropped_port, 2283)
-        self.assertIsNone(needs["album.example.com"].dropped_port)
-
-    def test_finds_the_sites_on_this_host(self) -> None:
-        shares: FirewallPayloadSite = {"hostname": "shares.example.com", "serves": "shares", "upstreamPort": 3000}
-        told = payload(site("a.example.com", 2283), site("b.example.com", 2283), site("c.example.com"), shares)
-        self.assertEqual(upstreams(parse_request(told).needs), [("immich", 2283), ("shares", 3000)])
+        opening = Opening("8123", "tcp", "192.168.1.0/24")
+        needs = Needs("immich", 22, "127.0.0.1:2283", ["192.168.1.0/24"], OWNER, ["192.168.1.0/24"], [opening])
+        self.assertEqual(request.needs, {"photos.example.com": needs})
 
     def test_refuses_a_request_that_cannot_be_applied(self) -> None:
         twice = payload(site("photos.example.com"), site("photos.example.com"))
         wide = payload(site("photos.example.com"))
         wide["ranges"]["ipv4"] = ["0.0.0.0/0"]
-        for told in (twice, wide):
+        public = payload(site("photos.example.com"))
+        public["homeNetworks"] = ["192.168.1.0/24", "203.0.113.0/24"]
+        nowhere = payload(site("photos.example.com", "2283"))
+        for told in (twice, wide, public, nowhere):
             with self.subTest(told=told), self.assertRaises(RefusedError):
                 parse_request(told)
 

@@ -2,8 +2,9 @@ import re
 import unittest
 from pathlib import Path
 
-from agent.nginx.defaults import foreign_defaults, foreign_sites
+from agent.nginx.defaults import foreign_sites
 from agent.nginx.layout import includes
+from agent.nginx.listen import IPV4, IPV6, Endpoint
 from agent.nginx.text import Nginx, Site, site_text, unknown_names_text
 from agent.site import IMMICH, SHARES
 
@@ -17,6 +18,7 @@ SITE = Site(
     "/etc/nginx/ranges.conf",
     token_check=False,
 )
+EVERYWHERE = [Endpoint(IPV4, 443), Endpoint(IPV6, 443)]
 
 
 def directives(text: str, name: str) -> list[str]:
@@ -27,30 +29,31 @@ def directives(text: str, name: str) -> list[str]:
 class SiteFile(unittest.TestCase):
     def test_checks_tokens_if_the_site_wants_it(self) -> None:
         nginx = Nginx((1, 22, 1), ipv6=True)
-        self.assertEqual(directives(site_text(MODULES, SITE, nginx), "auth_request"), [])
-        text = site_text(MODULES, SITE._replace(token_check=True), nginx)
+        self.assertEqual(directives(site_text(MODULES, SITE, nginx, EVERYWHERE), "auth_request"), [])
+        text = site_text(MODULES, SITE._replace(token_check=True), nginx, EVERYWHERE)
         self.assertEqual(directives(text, "auth_request"), ["/.immich-access/token", "off"])
         # The whole token: another one could end in the same signature.
         self.assertEqual(directives(text, "proxy_cache_key"), ["$http_cf_access_jwt_assertion"])
 
     def test_enables_http2_in_the_form_of_the_nginx_version(self) -> None:
         for version in ((1, 18, 0), (1, 22, 1), (1, 25, 0)):
-            text = site_text(MODULES, SITE, Nginx(version, ipv6=True))
+            text = site_text(MODULES, SITE, Nginx(version, ipv6=True), EVERYWHERE)
             self.assertEqual(directives(text, "listen"), ["443 ssl http2", "[::]:443 ssl http2"], version)
             self.assertEqual(directives(text, "http2"), [], version)
         for version in ((1, 25, 1), (1, 26, 3), (2, 0, 0)):
-            text = site_text(MODULES, SITE, Nginx(version, ipv6=True))
+            text = site_text(MODULES, SITE, Nginx(version, ipv6=True), EVERYWHERE)
             self.assertEqual(directives(text, "listen"), ["443 ssl", "[::]:443 ssl"], version)
             self.assertEqual(directives(text, "http2"), ["on"], version)
 
-    def test_listens_on_ipv6_only_if_the_kernel_has_it(self) -> None:
-        for version in ((1, 18, 0), (1, 26, 3)):
-            text = site_text(MODULES, SITE, Nginx(version, ipv6=False))
-            self.assertEqual(len(directives(text, "listen")), 1)
-            self.assertNotIn("[::]", text)
+    def test_listens_at_the_given_endpoints(self) -> None:
+        for version, options in (((1, 18, 0), "ssl http2"), ((1, 26, 3), "ssl")):
+            endpoints = [EVERYWHERE[0], Endpoint("198.51.100.10", 443), Endpoint("2001:db8::1", 443)]
+            text = site_text(MODULES, SITE, Nginx(version, ipv6=False), endpoints)
+            expected = [f"{one} {options}" for one in ("443", "198.51.100.10:443", "[2001:db8::1]:443")]
+            self.assertEqual(directives(text, "listen"), expected)
 
     def test_names_only_its_own_site_and_upstream(self) -> None:
-        text = site_text(MODULES, SITE, Nginx((1, 22, 1), ipv6=True))
+        text = site_text(MODULES, SITE, Nginx((1, 22, 1), ipv6=True), EVERYWHERE)
         self.assertEqual(directives(text, "server_name"), ["photos.example.com"])
         self.assertEqual(directives(text, "proxy_pass"), ["http://127.0.0.1:2283"])
         self.assertNotIn("default_server", text)
@@ -58,7 +61,7 @@ class SiteFile(unittest.TestCase):
 
     def test_forwards_only_listed_paths_of_shares_in_normalised_form(self) -> None:
         site = SITE._replace(name="shares.example.com", serves=SHARES, upstream="127.0.0.1:3000")
-        text = site_text(MODULES, site, Nginx((1, 22, 1), ipv6=True))
+        text = site_text(MODULES, site, Nginx((1, 22, 1), ipv6=True), EVERYWHERE)
         self.assertEqual(directives(text, "server_name"), ["shares.example.com"])
         self.assertEqual(directives(text, "ssl_verify_client"), ["on"])
         locations = re.findall(r"location (?:= |\^~ |)(\S+) \{\s+(.*);", text)
@@ -71,63 +74,37 @@ class SiteFile(unittest.TestCase):
 
     def test_is_stable_for_the_same_site(self) -> None:
         nginx = Nginx((1, 22, 1), ipv6=True)
-        self.assertEqual(site_text(MODULES, SITE, nginx), site_text(MODULES, SITE, nginx))
+        self.assertEqual(site_text(MODULES, SITE, nginx, EVERYWHERE), site_text(MODULES, SITE, nginx, EVERYWHERE))
 
 
 class UnknownNamesFile(unittest.TestCase):
     def test_rejects_the_handshake_if_nginx_can(self) -> None:
         for version in ((1, 19, 4), (1, 22, 1), (1, 26, 3)):
-            text = unknown_names_text(MODULES, Nginx(version, ipv6=True), ["", "[::]:"], "/dummy.pem")
+            text = unknown_names_text(MODULES, Nginx(version, ipv6=True), EVERYWHERE, "/dummy.pem")
             self.assertEqual(directives(text, "ssl_reject_handshake"), ["on"], version)
             self.assertNotIn("/dummy.pem", text, version)
             self.assertEqual(directives(text, "return"), ["444"], version)
 
     def test_closes_the_connection_if_nginx_cannot_reject_the_handshake(self) -> None:
         for version in ((1, 18, 0), (1, 19, 3)):
-            text = unknown_names_text(MODULES, Nginx(version, ipv6=True), [""], "/dummy.pem")
+            text = unknown_names_text(MODULES, Nginx(version, ipv6=True), EVERYWHERE[:1], "/dummy.pem")
             self.assertNotIn("ssl_reject_handshake", text, version)
             self.assertEqual(directives(text, "ssl_certificate"), ["/dummy.pem"], version)
             self.assertEqual(directives(text, "ssl_certificate_key"), ["/dummy.pem"], version)
             self.assertEqual(directives(text, "return"), ["444"], version)
 
-    def test_is_the_default_for_the_given_ip_versions_only(self) -> None:
-        for families, listen in (([""], ["443"]), (["[::]:"], ["[::]:443"]), (["", "[::]:"], ["443", "[::]:443"])):
-            text = unknown_names_text(MODULES, Nginx((1, 22, 1), ipv6=True), families, "/dummy.pem")
+    def test_is_the_default_for_the_given_endpoints_only(self) -> None:
+        for endpoints, listen in ((EVERYWHERE[:1], ["443"]), (EVERYWHERE[1:], ["[::]:443"])):
+            text = unknown_names_text(MODULES, Nginx((1, 22, 1), ipv6=True), endpoints, "/dummy.pem")
             self.assertEqual(directives(text, "listen"), [f"{address} ssl default_server" for address in listen])
-
-
-class ForeignDefaults(unittest.TestCase):
-    def test_finds_the_owners_default_servers_by_ip_version(self) -> None:
-        dump = "\n".join(
-            [
-                "# configuration file /etc/nginx/nginx.conf:",
-                "http { include /etc/nginx/sites-enabled/*; }",
-                "# configuration file /etc/nginx/sites-enabled/blog:",
-                "server {",
-                "  listen 80 default_server;",
-                "  listen 198.51.100.10:443 ssl default_server;",
-                "  # listen [::]:443 ssl default_server;",
-                "  listen *:443 ssl http2 default_server;",
-                "}",
-                "# configuration file /etc/nginx/sites-enabled/immich-access-unknown-names.conf:",
-                "server { ",
-                "  listen [::]:443 ssl default_server;",
-                "}",
-            ]
-        )
-        self.assertEqual(foreign_defaults(dump), {"": "/etc/nginx/sites-enabled/blog"})
-        self.assertEqual(
-            foreign_defaults(
-                "# configuration file /etc/nginx/a.conf:\nserver { listen [::]:443\n default; listen 443 ssl; }"
-            ),
-            {"[::]:": "/etc/nginx/a.conf"},
-        )
 
 
 class ForeignSites(unittest.TestCase):
     def test_names_foreign_files_with_a_server_for_the_name(self) -> None:
         dump = "\n".join(
             [
+                "# configuration file /etc/nginx/nginx.conf:",
+                "http { include sites-enabled/*; }",
                 "# configuration file /etc/nginx/sites-enabled/immich:",
                 "server { listen 443 ssl; server_name www.example.com",
                 "  photos.example.com; }",

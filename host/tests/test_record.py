@@ -7,14 +7,21 @@ from unittest import mock
 from agent.errors import RefusedError
 from agent.files import File, write
 from agent.firewall import record
+from agent.firewall.openings import parse_opening
 from agent.firewall.record import Armed, Change
-from agent.firewall.record_version_1 import served_by
+from agent.firewall.record_versions import served_by
 from agent.firewall.request import Needs, Request
 from agent.ranges import Ranges
 
 OWNER = "immich-access/home/zone/"
-NEEDS = {"photos.example.com": Needs("immich", 22, 2283, None, OWNER)}
-REQUEST = Request(22, NEEDS, Ranges(["173.245.48.0/20"], ["2400:cb00::/32"]), 120)
+KEPT = [parse_opening("8123/tcp from 192.168.1.0/24")]
+NEEDS = {
+    "photos.example.com": Needs("immich", 22, "127.0.0.1:2283", ["192.168.1.0/24"], OWNER, ["192.168.1.0/24"], KEPT)
+}
+RANGES = Ranges(["173.245.48.0/20"], ["2400:cb00::/32"])
+REQUEST = Request(22, NEEDS, RANGES, 120)
+EARLIER_NEEDS = {"photos.example.com": Needs("immich", 22, "127.0.0.1:2283", [], OWNER, [], [])}
+EARLIER_REQUEST = Request(22, EARLIER_NEEDS, RANGES, 120)
 
 # As version 0.1.0 has left them
 SITES_1 = {"photos.example.com": [22, 2283, 2283, OWNER], "album.example.com": [2222, None, None]}
@@ -29,6 +36,28 @@ CHANGE_1 = {
         "confirmSeconds": 120,
     },
     "ssh_ports": [22],
+    "undone": True,
+}
+
+# As version 2 has them
+NEEDS_2 = {"serves": "immich", "sshPort": 22, "upstreamPort": 2283, "droppedPort": 2283, "owner": OWNER}
+SITES_2 = {
+    "version": 2,
+    "sites": {
+        "photos.example.com": NEEDS_2,
+        "album.example.com": {**NEEDS_2, "sshPort": 2222, "upstreamPort": None, "droppedPort": None},
+    },
+}
+CHANGE_2 = {
+    "version": 2,
+    "number": 4,
+    "request": {
+        "sshPort": 22,
+        "sites": {"photos.example.com": NEEDS_2},
+        "ranges": {"ipv4": ["173.245.48.0/20"], "ipv6": ["2400:cb00::/32"]},
+        "confirmSeconds": 120,
+    },
+    "sshPorts": [22],
     "undone": True,
 }
 
@@ -54,20 +83,37 @@ class Records(unittest.TestCase):
 
     def test_records_have_named_fields_and_a_version(self) -> None:
         kept = json.loads(self._content(record.sites_file(NEEDS)[record.SITES]))
-        fields = {"serves": "immich", "sshPort": 22, "upstreamPort": 2283, "droppedPort": None, "owner": OWNER}
-        self.assertEqual(kept, {"version": 2, "sites": {"photos.example.com": fields}})
+        fields: dict[str, object] = {
+            "serves": "immich",
+            "sshPort": 22,
+            "upstream": "127.0.0.1:2283",
+            "homeNetworks": ["192.168.1.0/24"],
+            "owner": OWNER,
+            "sshFrom": ["192.168.1.0/24"],
+            "keepOpen": ["8123/tcp from 192.168.1.0/24"],
+        }
+        self.assertEqual(kept, {"version": 3, "sites": {"photos.example.com": fields}})
 
     def test_records_of_version_1_are_read(self) -> None:
         record.SITES.write_text(json.dumps(SITES_1))
         self.assertEqual(
             record.read_sites(),
             {
-                "photos.example.com": Needs(None, 22, 2283, 2283, OWNER),
-                "album.example.com": Needs(None, 2222, None, None, None),
+                "photos.example.com": Needs(None, 22, "127.0.0.1:2283", [], OWNER, [], []),
+                "album.example.com": Needs(None, 2222, None, [], None, [], []),
             },
         )
         record.CHANGE.write_text(json.dumps(CHANGE_1))
-        self.assertEqual(record.read_change(), Change(4, REQUEST, [22], undone=True))
+        self.assertEqual(record.read_change(), Change(4, EARLIER_REQUEST, [22], undone=True))
+
+    def test_records_of_version_2_are_read(self) -> None:
+        record.SITES.write_text(json.dumps(SITES_2))
+        album = Needs("immich", 2222, None, [], OWNER, [], [])
+        self.assertEqual(record.read_sites(), {**EARLIER_NEEDS, "album.example.com": album})
+        record.CHANGE.write_text(json.dumps(CHANGE_2))
+        self.assertEqual(record.read_change(), Change(4, EARLIER_REQUEST, [22], undone=True))
+        record.CHANGE.write_text(json.dumps({**CHANGE_2, "request": None}))
+        self.assertEqual(record.read_change(), Change(4, None, [22], undone=True))
 
     def test_records_of_version_1_stay_in_it_until_the_upgrade_is_finished(self) -> None:
         record.SITES.write_text(json.dumps(SITES_1))
@@ -90,7 +136,9 @@ class Records(unittest.TestCase):
     def test_records_of_version_1_do_not_come_from_a_request_of_another_owner(self) -> None:
         record.SITES.write_text(json.dumps({"photos.example.com": [22, 2284, None, "another/stack"]}))
         record.write_change(Change(5, REQUEST, [22]))
-        self.assertEqual(record.read_sites(), {"photos.example.com": Needs(None, 22, 2284, None, "another/stack")})
+        self.assertEqual(
+            record.read_sites(), {"photos.example.com": Needs(None, 22, "127.0.0.1:2284", [], "another/stack", [], [])}
+        )
 
     def test_records_that_no_upgrade_has_touched_are_not_written(self) -> None:
         record.finish_upgrade()

@@ -12,7 +12,8 @@ from typing import Any
 
 from agent import contract
 from agent.errors import HostError, RefusedError
-from agent.ranges import parse_network
+from agent.firewall.openings import parse_network as parse_network_of_rule, parse_opening
+from agent.ranges import parse_home_network, parse_network
 from agent.site import check_upstream
 
 STEPS: Any = json.loads((Path(__file__).parent.parent / contract.SCHEMA).read_text())["steps"]
@@ -42,6 +43,9 @@ JUDGES: Mapping[str, Callable[..., object]] = {
     "endpoint": check_upstream,
     "range4": _range4,
     "range6": _range6,
+    "home": parse_home_network,
+    "network": parse_network_of_rule,
+    "opening": parse_opening,
     "port": _field("firewall", "sshPort"),
 }
 

@@ -56,6 +56,9 @@ const flags = () => [
   ...["--ssh-host-key", world.sandbox.sshTarget.hostKey, "--email", "anna@example.com", "--device", "annas-phone"],
 ];
 
+/** The host's private network. */
+const homeNetwork = () => world.sandbox.sshTarget.host.replace(/\.\d+$/, ".0/30");
+
 const settings = () =>
   (parse(readFileSync(join(project, "Pulumi.home.yaml"), "utf8")) as { config: Record<string, unknown> }).config;
 
@@ -113,7 +116,10 @@ test("configure asks on a terminal, shows no secret, and can be left at any ques
   await asked.answer("User there", ENTER);
   await asked.answer("File with the private key", keyFile + ENTER);
   await asked.answer("Address of Immich", ENTER);
+  // Debian's own page; the network of the sandbox's workstation is the first choice.
+  await asked.answer("80/tcp: nginx", ENTER);
   await asked.answer("Public addresses", ENTER);
+  await asked.answer("Home networks that reach Immich", homeNetwork() + ENTER);
   await asked.answer("Email addresses", `anna@example.com, ben@example.com${ENTER}`);
   await asked.answer("phones and programs", ENTER);
   await asked.answer("How people log in", ENTER);
@@ -126,7 +132,13 @@ test("configure asks on a terminal, shows no secret, and can be left at any ques
     [`${NAMESPACE}teamDomain`]: DEV.teamDomain,
     [`${NAMESPACE}sshHostKey`]: sshTarget.hostKey,
     [`${NAMESPACE}emails`]: ["anna@example.com", "ben@example.com"],
+    [`${NAMESPACE}keepOpen`]: [
+      expect.stringMatching(/^80\/tcp from 10\.77\./),
+      expect.stringMatching(/^80\/tcp from fd77:/),
+    ],
+    [`${NAMESPACE}closeOthers`]: "true",
     [`${NAMESPACE}originAddresses`]: ["198.51.100.10", "2001:db8:77::10"],
+    [`${NAMESPACE}homeNetworks`]: [homeNetwork()],
     [`${NAMESPACE}apiToken`]: { secure: expect.any(String) as string },
     [`${NAMESPACE}sshPrivateKey`]: { secure: expect.any(String) as string },
   });

@@ -117,7 +117,7 @@ describe("faults", () => {
         "ufw delete allow proto tcp from 131.0.72.0/22 to any port 443 >/dev/null",
         "iptables -D ufw-user-input 2",
         `sed -i 's/"undone": false/"undone": true/' /var/lib/immich-access/firewall-change.json`,
-        "iptables -t nat -A PREROUTING -p tcp --dport 2283 -j DNAT --to-destination 172.18.0.2:2283",
+        "nft delete table inet immich_access",
         "systemctl disable -q nginx",
         `sed -i 's/ssl_verify_client on/ssl_verify_client off/' /etc/nginx/sites-available/immich-access-${SITE}.conf`,
         "systemctl reload nginx",
@@ -175,7 +175,7 @@ describe("faults", () => {
       "host-firewall": "wrong: /etc/ufw/user.rules differ",
       "host-firewall-kernel": "wrong: the kernel's rules are not those in ufw's files",
       "host-firewall-change": "was undone",
-      "host-docker": 'write "127.0.0.1:2283:2283"',
+      "host-port-guard": "wrong: the table that closes Immich's port is missing",
       "host-nginx": "wrong: nginx does not start at boot",
       "host-site": `immich-access-${SITE}.conf differ`,
       "host-guard": "does not ask clients of photos.home.localhost for a certificate",
@@ -223,9 +223,7 @@ describe("faults", () => {
     expect(fixes).toContain("pulumi config set hostRevision 1 && pulumi up");
     expect(fixes).toContain("pulumi up --refresh");
     for (const one of [leaf, sharesLeaf]) expect(fixes).toContain(`pulumi up --replace '${one}'`);
-    await onHost(
-      "iptables -t nat -D PREROUTING -p tcp --dport 2283 -j DNAT --to-destination 172.18.0.2:2283; systemctl start immich",
-    );
+    await onHost("systemctl start immich");
     await atCloudflare((state) => {
       Object.assign(first(state.zones, "zone").settings, { max_upload: { value: 100, modified_on: null } });
       state.access_apps = state.access_apps.filter(({ id }) => id !== "share");

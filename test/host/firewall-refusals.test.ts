@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { agentCommand } from "../../components/origin-host/agent.ts";
 import { startTestHost, stepInput, type TestHost } from "../support/host.ts";
 import type { Told } from "../support/payloads.ts";
-import { ALL_OPEN, fingerprint, LINE, listen, ONLY_SSH, PAYLOAD, reach, withFullDisk } from "./firewall-support.ts";
+import { ALL_OPEN, fingerprint, listen, PAYLOAD, reach, withFullDisk } from "./firewall-support.ts";
 
 let host: TestHost;
 let untouched: string;
@@ -105,26 +105,6 @@ describe("refusals before anything changes", () => {
     await host.inside("ip6tables -F INPUT");
   });
 
-  test("the firewall step refuses an Immich that Docker publishes to everyone", async () => {
-    const dnat = "-t nat -A PREROUTING -p tcp --dport 2283 -j DNAT --to-destination";
-    await host.inside(`iptables ${dnat} 172.18.0.2:3001`);
-    const line = await refusal();
-    expect(line).toContain("Docker publishes Immich on port 2283 to everyone");
-    expect(line).toContain('"127.0.0.1:2283:3001"');
-    await host.inside(`iptables -t nat -F; ip6tables ${dnat} '[fd00::2]:2283'`);
-    expect(await refusal()).toContain('"127.0.0.1:2283:2283"');
-    await host.inside("ip6tables -t nat -F");
-  });
-
-  test("the firewall step refuses an immich-public-proxy that Docker publishes to everyone", async () => {
-    await host.inside("iptables -t nat -A PREROUTING -p tcp --dport 3001 -j DNAT --to-destination 172.18.0.3:3000");
-    const shares = { hostname: "shares.example.com", serves: "shares", upstreamPort: 3001 };
-    const line = await refusal({ ...PAYLOAD, sites: [PAYLOAD, shares] });
-    expect(line).toContain("Docker publishes immich-public-proxy on port 3001 to everyone");
-    expect(line).toContain('"127.0.0.1:3001:3000" under `ports:` of immich-public-proxy');
-    await host.inside("iptables -t nat -F");
-  });
-
   test("the firewall step refuses a ufw with other internals", async () => {
     const file = "/usr/lib/python3/dist-packages/ufw/backend_iptables.py";
     await host.inside(`sed -i 's/_write_rules/_renamed/' ${file}`);
@@ -144,6 +124,7 @@ describe("a full disk", () => {
   const long = { ...PAYLOAD, ranges: { ...PAYLOAD.ranges, ipv4 } };
 
   test.each([
+    ["/etc/immich-access", 0],
     ["/usr/local/lib/immich-access", 8],
     ["/etc/ufw", 4],
     ["/etc/ufw", 0],
@@ -155,16 +136,6 @@ describe("a full disk", () => {
     });
     expect(await reach((command) => host.fromStranger(command))).toEqual(ALL_OPEN);
   });
-});
-
-test("a user's own rule for SSH is enough", async () => {
-  await host.inside("ufw limit 22/tcp");
-  expect((await host.step("firewall", PAYLOAD)).said).toBe(LINE(1));
-  expect((await host.inside("cat /etc/ufw/user.rules /etc/ufw/user6.rules | grep -c 'tuple.* 22 '")).stdout).toBe(
-    "2\n",
-  );
-  expect(await reach((command) => host.fromStranger(command))).toEqual(ONLY_SSH);
-  await host.step("firewall-remove", PAYLOAD);
 });
 
 test("a kernel without IPv6 gets IPv4 rules, and the message says so", async () => {

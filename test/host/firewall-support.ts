@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import type { SshOptions } from "../../dev/sandbox/host/host.ts";
 import { commandAt } from "../../dev/sandbox/network/network.ts";
+import { run } from "../../dev/sandbox/run.ts";
 import type { CommandResult } from "../../dev/sandbox/sandbox.ts";
 import type { TestHost } from "../support/host.ts";
 import { PYTHON } from "../support/python.ts";
@@ -19,7 +20,7 @@ export const PAYLOAD = {
   serves: "immich",
   ranges: RANGES,
   sshPort: 22,
-  upstreamPort: 2283,
+  upstream: "127.0.0.1:2283",
   confirmSeconds: 600,
 };
 
@@ -27,8 +28,11 @@ type IpVersion = "v4" | "v6";
 
 const ADDRESSES: Readonly<Record<IpVersion, string>> = { v4: "198.51.100.10", v6: "2001:db8:77::10" };
 
-export const LINE = (change: number, sshPort: number | string = 22) =>
-  `firewall change ${change}: port 443 is open to 3 IPv4 and 2 IPv6 ranges of Cloudflare, SSH on port ${sshPort} to everyone\n`;
+export const LINE = (change: number, sshPort: number | string = 22, ssh = "to everyone") =>
+  `firewall change ${change}: port 443 is open to 3 IPv4 and 2 IPv6 ranges of Cloudflare, SSH on port ${sshPort} ${ssh}\n`;
+
+/** What the line says of SSH where no rule of ours is needed. */
+export const BY_OWN_RULES = "as your own rules say";
 
 /** Confirms as the certificates step (`final` false) and the nginx step do, from a new connection. */
 export const confirm = (host: TestHost, final: boolean, way?: SshOptions): Promise<CommandResult> =>
@@ -43,21 +47,25 @@ export const confirm = (host: TestHost, final: boolean, way?: SshOptions): Promi
 export const undone = (host: TestHost): Promise<CommandResult> =>
   host.inside("while [ -e /var/lib/immich-access/firewall-armed.json ]; do sleep 0.2; done", { timeout: 60_000 });
 
-/** Has something listen on the ports of nginx and Immich, on every address. */
+/** Has nginx listen on port 443 and something on Immich's, on every address. */
 export async function listen(host: TestHost): Promise<void> {
-  for (const port of [443, 2283]) {
-    await host.inside(`systemd-run -q --unit listen-${port} /usr/bin/python3 -m http.server -d /run -b :: ${port}`);
-  }
-  const ready = 'until [ "$(ss -Hltn sport = 443 or sport = 2283 | wc -l)" = 2 ]; do sleep 0.1; done';
+  const server = "server { listen 443; listen [::]:443; return 204; }";
+  await host.inside(`echo '${server}' >/etc/nginx/conf.d/listen.conf; systemctl restart nginx`);
+  await host.inside("systemd-run -q --unit listen-2283 /usr/bin/python3 -m http.server -d /run -b :: 2283");
+  const ready = 'until [ "$(ss -Hltn sport = 443 or sport = 2283 | wc -l)" = 3 ]; do sleep 0.1; done';
   await host.inside(ready, { timeout: 20_000 });
 }
 
 const KNOCK = join(import.meta.dirname, "support/knock.py");
 
+/** The same as `reach` from a place in the host's own network. */
+export const reachFromLan = (host: TestHost, ports: readonly number[]): Promise<Record<string, string>> =>
+  reach((command) => run(["sh", "-c", command]), ports, { v4: host.address, v6: `fd77:${host.number}::2` });
+
 /** Places where an IP version's packets for a port go, by names that tell both. */
-const ways = (ports: readonly number[], versions: readonly IpVersion[]) =>
+const ways = (ports: readonly number[], versions: readonly IpVersion[], addresses = ADDRESSES) =>
   Object.fromEntries(
-    versions.flatMap((version) => ports.map((port) => [`${port}-${version}`, [ADDRESSES[version], port]])),
+    versions.flatMap((version) => ports.map((port) => [`${port}-${version}`, [addresses[version], port]])),
   );
 
 /**
@@ -67,9 +75,10 @@ const ways = (ports: readonly number[], versions: readonly IpVersion[]) =>
 export async function reach(
   from: (command: string) => Promise<CommandResult>,
   ports: readonly number[] = [22, 80, 443, 2283],
+  addresses = ADDRESSES,
 ): Promise<Record<string, string>> {
   const { code, stdout, stderr } = await from(
-    `${PYTHON} -IB '${KNOCK}' once '${JSON.stringify(ways(ports, ["v4", "v6"]))}'`,
+    `${PYTHON} -IB '${KNOCK}' once '${JSON.stringify(ways(ports, ["v4", "v6"], addresses))}'`,
   );
   if (code !== 0) throw new Error(`nobody knocked: ${stderr}`);
   return JSON.parse(stdout) as Record<string, string>;
@@ -132,7 +141,8 @@ export async function withFullDisk(
 /** Everything about the firewall that a step which fails must leave as it was. */
 export async function fingerprint(host: TestHost): Promise<string> {
   const files = "/etc/ufw/*.rules /etc/ufw/ufw.conf /etc/default/ufw";
-  const kernel = "iptables -S; ip6tables -S; iptables -t nat -S";
+  const kernel =
+    "iptables -S; ip6tables -S; iptables -t nat -S; nft -s list table inet immich_access; cat /etc/immich-access/guard.nft";
   const ours = "ls -A /var/lib/immich-access; systemctl is-active immich-access-undo.service | grep -x active";
   return (await host.inside(`stat -c '%n %a %U' ${files}; cat ${files}; ${kernel}; ${ours}`)).stdout;
 }

@@ -11,6 +11,7 @@ import {
   reach,
   SSH_AND_HTTPS,
   undone,
+  withFullDisk,
 } from "./firewall-support.ts";
 
 let host: TestHost;
@@ -25,17 +26,21 @@ const fromEdge = () => reach((command) => host.fromEdge(command));
 
 const HURRIED = { ...PAYLOAD, confirmSeconds: 3 };
 
-const state = async () => {
-  const files = "/etc/ufw/user.rules /etc/ufw/user6.rules /etc/ufw/ufw.conf /etc/default/ufw";
-  return (await host.inside(`cat ${files}; iptables -S ufw-user-input; ip6tables -S ufw6-user-input`)).stdout;
+const files = async () => {
+  const names = "/etc/ufw/user.rules /etc/ufw/user6.rules /etc/ufw/ufw.conf /etc/default/ufw";
+  return (await host.inside(`cat ${names}`)).stdout;
 };
+
+const state = async () =>
+  (await files()) + (await host.inside("iptables -S ufw-user-input; ip6tables -S ufw6-user-input")).stdout;
 
 test("an unconfirmed change is rolled back: ufw is disabled again, as it was", async () => {
   const before = await state();
   expect((await host.step("firewall", HURRIED)).said).toBe(LINE(1));
   await undone(host);
   expect(await state()).toBe(before);
-  expect(await fromStranger()).toEqual(ALL_OPEN);
+  // Nothing but Immich's port, which has no part in SSH, stays closed.
+  expect(await fromStranger()).toEqual({ ...ALL_OPEN, "2283-v4": "silent", "2283-v6": "silent" });
   expect(await host.journal("immich-access-undo")).toContain("change 1 of the firewall was undone");
 });
 
@@ -51,7 +56,7 @@ test("the last confirmation repeats a rolled-back change, and asks for another r
 test("a new connection confirms a change, and it stays", async () => {
   expect(await confirm(host, true)).toMatchObject({ code: 0, stdout: "2\n" });
   expect((await host.inside("systemctl is-active immich-access-undo; ls /var/lib/immich-access")).stdout).toBe(
-    "inactive\nfirewall-change.json\nfirewall-sites.json\nranges.json\n",
+    "inactive\nfirewall-change.json\nfirewall-original.json\nfirewall-sites.json\nranges.json\n",
   );
   expect(await confirm(host, false)).toMatchObject({ code: 0, stdout: "2\n" });
 });
@@ -104,4 +109,48 @@ test("a reboot before the confirmation does not make a change permanent", async 
   await undone(host);
   expect(await state()).toBe(before);
   expect(await fromEdge()).toEqual(SSH_AND_HTTPS);
+});
+
+/** Ranges in which the edge of the sandbox is not. */
+const ELSEWHERE = { ipv4: ["103.21.244.0/22"], ipv6: ["2606:4700::/32"] };
+
+test.each([
+  ["rules", "/etc/ufw", "true"],
+  ["records", "/var/lib/immich-access", "true"],
+  ["defaults, with which ufw has to be started anew", "/etc/default", "sed -i s/^IPV6=.*/IPV6=no/ /etc/default/ufw"],
+])(
+  "a full disk below the %s does not stop the undo: the kernel's rules come first, and the files when there is space",
+  async (_what, folder, prepare) => {
+    await host.inside(prepare);
+    const before = await files();
+    const edge = await fromEdge();
+    expect((await host.step("firewall", { ...HURRIED, confirmSeconds: 25, ranges: ELSEWHERE })).code).toBe(0);
+    expect(await fromEdge()).toEqual(ONLY_SSH);
+    await withFullDisk(host, folder, 0, async () => {
+      await expect.poll(fromEdge, { timeout: 90_000 }).toMatchObject({ "443-v4": "open" });
+      expect((await host.inside("ls /var/lib/immich-access")).stdout).toContain("firewall-armed.json");
+      // Tried again, and no connection can confirm what is not in force.
+      await expect
+        .poll(() => host.journal("immich-access-undo"), { timeout: 90_000 })
+        .toMatch(/No space left on device[^]*No space left on device/);
+    });
+    await undone(host);
+    expect(await files()).toBe(before);
+    expect(await fromEdge()).toEqual(edge);
+    // The next run begins from there.
+    expect((await host.step("firewall", PAYLOAD)).code).toBe(0);
+    expect(await confirm(host, true)).toMatchObject({ code: 0 });
+    expect(await fromEdge()).toEqual(SSH_AND_HTTPS);
+  },
+);
+
+test("a connection that comes while the undo cannot end makes the change again", async () => {
+  expect((await host.step("firewall", { ...HURRIED, confirmSeconds: 25, ranges: ELSEWHERE })).code).toBe(0);
+  await withFullDisk(host, "/etc/ufw", 0, async () => {
+    await expect.poll(fromEdge, { timeout: 90_000 }).toMatchObject({ "443-v4": "open" });
+    expect((await confirm(host, true)).code).toBe(1);
+    expect(await fromEdge()).toMatchObject({ "443-v4": "silent" });
+  });
+  expect(await confirm(host, true)).toMatchObject({ code: 0 });
+  expect(await fromEdge()).toEqual(ONLY_SSH);
 });

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { startTestHost, type TestHost } from "../support/host.ts";
 import {
+  ALL_OPEN,
   foreignRules,
   LINE,
   listen,
@@ -131,7 +132,7 @@ test("a run that is killed while ufw starts leaves the host closed except for SS
 
 test("a firewall that allows everything by default is closed", async () => {
   await host.inside("ufw default allow incoming");
-  expect(await fromStranger()).toMatchObject({ "443-v4": "open", "2283-v6": "open" });
+  expect(await fromStranger()).toMatchObject({ "443-v4": "open", "2283-v6": "silent" });
   expect((await host.step("firewall", PAYLOAD)).said).toBe(LINE(9));
   expect(await fromStranger()).toEqual(ONLY_SSH);
   expect(await foreignRules(host)).toBe(usersRules);
@@ -150,15 +151,15 @@ test("a busy ufw is waited for, and then named", async () => {
   expect((await host.step("firewall", PAYLOAD)).said).toBe(LINE(9));
 });
 
-test("removal closes 443, leaves SSH and the user's rules, and nothing of ours", async () => {
+test("removal gives back the ufw that was off, leaves the user's rules, and nothing of ours", async () => {
   for (const run of [1, 2]) {
     const answer = await host.step("firewall-remove", PAYLOAD);
     expect({ run, ...answer }).toMatchObject({ run, code: 0 });
-    expect(await fromEdge()).toEqual(ONLY_SSH);
+    expect(await fromEdge()).toEqual(ALL_OPEN);
     expect(await foreignRules(host)).toBe(usersRules);
   }
   const left = "ls -d /usr/local/lib/immich-access /var/lib/immich-access /etc/systemd/system/immich-access*";
-  expect((await host.inside(`${left}; ufw status | head -1`)).stdout).toBe("Status: active\n");
+  expect((await host.inside(`${left}; ufw status | head -1`)).stdout).toBe("Status: inactive\n");
   expect((await host.inside("systemctl list-units --all --no-legend 'immich*'")).stdout).toBe("");
 });
 

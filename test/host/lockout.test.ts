@@ -1,7 +1,17 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { SshOptions } from "../../dev/sandbox/host/host.ts";
 import { startTestHost, type TestHost } from "../support/host.ts";
-import { confirm, foreignRules, LINE, PAYLOAD, RANGES, reach, strangerTries, undone } from "./firewall-support.ts";
+import {
+  BY_OWN_RULES,
+  confirm,
+  foreignRules,
+  LINE,
+  PAYLOAD,
+  RANGES,
+  reach,
+  strangerTries,
+  undone,
+} from "./firewall-support.ts";
 
 // The rules of an owner who configured ufw carefully before using this program.
 const OWNERS_RULES = [
@@ -73,7 +83,7 @@ test("sshd moves to another port that its owner has allowed: the new port stays 
   await listenOn("Port 2222", "Port 2200");
   const stop = strangerTries(host, { open: [2200] });
   const answer = await host.step("firewall", { ...PAYLOAD, sshPort: 2200 }, { port: 2200 });
-  expect(answer).toMatchObject({ code: 0, said: LINE(2, 2200) });
+  expect(answer).toMatchObject({ code: 0, said: LINE(2, 2200, BY_OWN_RULES) });
   expect(await confirm(host, true, { port: 2200 })).toMatchObject({ stdout: "2\n" });
   expect(await stop()).toBe("");
   expect(await answering(2222, 2200)).toBe("2200");

@@ -90,14 +90,45 @@ describe("rollbacks", () => {
   });
 
   test("a site whose connections another server takes is rolled back", async () => {
-    // An nginx that has the whole port already lets a server with an address of its own precede ours there.
-    await ownersServer("443 ssl; listen 127.0.0.1:443 ssl", "blog.home.localhost");
+    // nginx takes the first of two servers for one name.
+    await ownersServer("443 ssl; listen [::]:443 ssl", SITE);
     const before = await files();
     expect(await origin.refuse("nginx", nginxPayload)).toMatch(
-      /nginx does not serve the certificate .* everything is as before\n$/,
+      /nginx does not serve the certificate [0-9a-f]{16} for photos\.home\.localhost at 198\.51\.100\.10; everything is as before\n$/,
     );
     expect(await files()).toBe(before);
-    expect((await origin.get("/", toOwner("blog.home.localhost"))).body).toBe("blog.home.localhost");
+    expect((await origin.get("/", toOwner(SITE))).body).toBe(SITE);
+  });
+
+  test.each([
+    [
+      "443",
+      /`listen 443` \(\/etc\/nginx\/conf\.d\/owner\.conf:1\) has port 443 without TLS, .*nothing has been changed\n$/,
+    ],
+    [
+      "443 ssl proxy_protocol",
+      /expects the PROXY protocol, which Cloudflare does not speak; .*nothing has been changed\n$/,
+    ],
+  ])(
+    "the nginx step refuses a server of the owner's that ours cannot share the port with: listen %s",
+    async (listen, said) => {
+      await ownersServer(listen, "blog.home.localhost");
+      const before = await origin.snapshot();
+      expect(await origin.refuse("nginx", nginxPayload)).toMatch(said);
+      expect(await origin.snapshot()).toBe(before);
+    },
+  );
+
+  test("the nginx step reads the owner's files even if nginx refuses ours", async () => {
+    await origin.apply("nginx", nginxPayload);
+    await origin.run(`echo nonsense >>${ENABLED}; echo 'post_action /x;' >${OWNER}`);
+    const before = await files();
+    expect(await origin.refuse("nginx", nginxPayload)).toContain("post_action in the http block");
+    expect(await files()).toBe(before);
+    await origin.run(`rm ${OWNER}`);
+    await origin.apply("nginx", nginxPayload);
+    await remove();
+    await origin.apply("certificates", certificatesPayload(server));
   });
 
   test("a port that another program uses is rolled back", async () => {
@@ -106,19 +137,28 @@ describe("rollbacks", () => {
         "'import socket, time; s = socket.create_server((\"\", 443)); time.sleep(600)'",
     );
     await origin.listening("0.0.0.0:443");
-    const before = await files();
-    const running = await workers();
+    const before = await origin.snapshot();
     expect(await origin.refuse("nginx", nginxPayload)).toMatch(
-      /nginx goes on with its former configuration: bind\(\) to 0\.0\.0\.0:443 failed .*; everything is as before\n$/,
+      /port 443 of 0\.0\.0\.0 is held by python3 \(process \d+\), and nginx needs it; .*; nothing has been changed\n$/,
     );
-    expect(await files()).toBe(before);
-    expect(await workers()).not.toBe("");
-    expect(running).not.toBe("");
+    expect(await origin.snapshot()).toBe(before);
     await origin.run("systemctl stop owner-https");
   });
 
+  test("the nginx step refuses an nginx that cannot start because another program has a port that it wants", async () => {
+    const listen = "import socket, time; s = socket.create_server((chr(0)[1:], 80)); time.sleep(600)";
+    await origin.run(`systemctl stop nginx; systemd-run --quiet --unit owner-http /usr/bin/python3 -c '${listen}'`);
+    await origin.listening("0.0.0.0:80");
+    const before = await origin.snapshot();
+    expect(await origin.refuse("nginx", nginxPayload)).toMatch(
+      /nginx cannot start: port 80 of 0\.0\.0\.0 is held by python3 .* `listen 80 default_server` \(\/etc\/nginx\/sites-enabled\/default:\d+\) wants it, .*nothing has been changed\n$/,
+    );
+    expect(await origin.snapshot()).toBe(before);
+    await origin.run("systemctl stop owner-http; systemctl start nginx");
+  });
+
   test("a failed start is rolled back: nginx is stopped and disabled again", async () => {
-    await ownersServer("127.0.0.1:443 ssl", SITE);
+    await ownersServer("443 ssl", SITE);
     await origin.run("systemctl disable --now nginx 2>&1");
     await origin.refuse("nginx", nginxPayload);
     expect(await state()).toBe("inactive disabled");

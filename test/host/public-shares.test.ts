@@ -24,7 +24,7 @@ const SHARES = "shares.home.localhost";
 const UPSTREAM = "127.0.0.1:3000";
 const CA = selfSigned({ subject: [["CN", "pulls CA of the shares"]], ...VALID }, newKey("rsa"));
 const CLIENT = clientCertificate(CA);
-const sharesPayload = { ...nginxPayload, hostname: SHARES, serves: "shares", upstream: UPSTREAM, upstreamPort: 3000 };
+const sharesPayload = { ...nginxPayload, hostname: SHARES, serves: "shares", upstream: UPSTREAM };
 
 /** Where the stand-ins for immich-public-proxy and for Immich listen, past a relay into the host. */
 const FOLDER = mkdtempSync(join(tmpdir(), "immich-access-shares-"));
@@ -207,11 +207,13 @@ describe("visitors of public shares", () => {
     const { headers } = await seen("/share/KEY", {
       headers: {
         ...Object.fromEntries(access.map((name) => [name, "made up"])),
+        cookie: "CF_Authorization=a.b.c; password=1",
         ...MADE_UP,
       },
     });
     expect(headers).toMatchObject({
       host: SHARES,
+      cookie: "password=1",
       "x-real-ip": "192.0.2.7",
       "x-forwarded-for": "192.0.2.7",
       "x-forwarded-proto": "https",

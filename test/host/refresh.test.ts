@@ -46,6 +46,11 @@ async function ranges(): Promise<string[]> {
   return status.trim().split("\n");
 }
 
+/** Every block of /8 that is on the internet. */
+const EIGHTS = Array.from({ length: 223 }, (_, index) => index + 1)
+  .filter((first) => ![10, 100, 127, 169, 172, 192, 198, 203].includes(first))
+  .map((first) => `${first}.0.0.0/8`);
+
 const first = [...RANGES.ipv4, ...RANGES.ipv6];
 const good = listed(RANGES.ipv4, RANGES.ipv6);
 const other = listed(["104.16.0.0/13", "188.114.96.0/20"], ["2400:cb00::/32", "2c0f:f248::/32"]);
@@ -115,6 +120,8 @@ describe("with a stranger who watches", () => {
       ),
       "1 IPv4 ranges instead of 3",
     ],
+    ["most of the internet", listed(EIGHTS, RANGES.ipv6), "the 215 IPv4 ranges have 84 % of all addresses"],
+    ["three times as much", listed([...RANGES.ipv4, "108.0.0.0/12"], RANGES.ipv6), "with 298 % of their addresses"],
     ["nothing", listed(RANGES.ipv4, []), "IPv6 ranges is empty"],
   ])("the refresh refuses %s, and the last good ranges stay", async (_what, answer, reason, how) => {
     expect(await failure(answer, how)).toContain(reason);

@@ -6,6 +6,8 @@ const SAMPLES: Readonly<Record<string, (payload: never) => object>> = {
   firewall: (): Omit<Answer<"firewall">, Envelope> => ({
     change: 1,
     sshPorts: [22],
+    sshNetworks: ["0.0.0.0/0", "::/0"],
+    sshLimit: null,
     ranges: { ipv4: 2, ipv6: 1 },
   }),
   certificates: ({ sites }: Payload<"certificates">): Omit<Answer<"certificates">, Envelope> => ({

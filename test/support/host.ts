@@ -5,10 +5,10 @@ import { agentCommand, agentInput } from "../../components/origin-host/agent.ts"
 import { readAnswer } from "../../components/origin-host/answer.ts";
 import type { StepName } from "../../components/origin-host/payload.ts";
 import { Host, type SshOptions } from "../../dev/sandbox/host/host.ts";
-import { hostLayer } from "../../dev/sandbox/host/layer.ts";
+import { hostLayer, type LayerOptions } from "../../dev/sandbox/host/layer.ts";
 import { installImmich } from "../../dev/sandbox/immich/install.ts";
 import { removeClaimed } from "../../dev/sandbox/lifecycle.ts";
-import { makeNetwork, runAt } from "../../dev/sandbox/network/network.ts";
+import { addLan, makeNetwork, type Place, runAt } from "../../dev/sandbox/network/network.ts";
 import { numbers, ownProcess, type Claim } from "../../dev/sandbox/numbers.ts";
 import type { RunOptions } from "../../dev/sandbox/run.ts";
 import type { CommandResult } from "../../dev/sandbox/sandbox.ts";
@@ -86,6 +86,11 @@ export class TestHost {
     return runAt(this.number, "out", ["sh", "-c", command], options);
   }
 
+  /** Runs a shell command line of this machine at any place in the networks. */
+  public from(place: Place, command: string, options?: RunOptions): Promise<CommandResult> {
+    return runAt(this.number, place, ["sh", "-c", command], options);
+  }
+
   /** Has the small Immich run there, as on a sandbox's own host. */
   public installImmich(): Promise<void> {
     return installImmich(this.host);
@@ -110,11 +115,11 @@ export class TestHost {
   }
 }
 
-export interface TestHostOptions {
-  /** Code name of the Debian that the host shall be. Default: whatever this machine is. */
-  release?: string;
+export interface TestHostOptions extends LayerOptions {
   /** PEM file of a CA for the host to trust. Default: none. */
   ca?: string;
+  /** Whether the host is on a network at home, too, with a neighbour. Default: no. */
+  lan?: boolean;
 }
 
 const report = (line: string) => {
@@ -122,15 +127,15 @@ const report = (line: string) => {
 };
 
 /** Fetches what hosts are made of, if it is not there yet, so that no test spends its time on it. See hostLayer. */
-export function prepareTestHosts({ release }: Pick<TestHostOptions, "release"> = {}): Promise<string> {
-  return hostLayer(report, release);
+export function prepareTestHosts({ release, engine }: LayerOptions = {}): Promise<string> {
+  return hostLayer(report, { release, engine });
 }
 
 /**
  * Boots a fresh host (usually 2 s; 30 s more when its packages must be fetched first). Close it at the end; one whose
  * process was killed is removed when the next one starts.
  */
-export async function startTestHost({ ca, ...options }: TestHostOptions = {}): Promise<TestHost> {
+export async function startTestHost({ ca, lan = false, ...options }: TestHostOptions = {}): Promise<TestHost> {
   const layer = await prepareTestHosts(options);
   await numbers.sweep(removeClaimed, report);
   const hostFolder = mkdtempSync(join(tmpdir(), "immich-access-host-"));
@@ -138,6 +143,7 @@ export async function startTestHost({ ca, ...options }: TestHostOptions = {}): P
   const host = new Host({ number: claim.number, folder: hostFolder, layer, ca });
   try {
     await makeNetwork(claim.number);
+    if (lan) await addLan(claim.number);
     await host.boot();
   } catch (error) {
     await numbers.giveBack(claim, removeClaimed);

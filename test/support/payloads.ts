@@ -8,7 +8,10 @@ export type Told = Readonly<Record<string, unknown>>;
 const DEFAULTS: Told = {
   owner: "immich-access/test/zone/",
   after: "the step before",
-  dockerPublishedPort: "refuse",
+  homeNetworks: [],
+  sshFrom: [],
+  keepOpen: [],
+  closeOthers: true,
   teamDomain: null,
   audience: null,
 };

@@ -22,6 +22,7 @@ const STRANGE: [script: keyof typeof manifest.scripts, word: string, answer: str
   ["dev", "nonsense", `there is no tool "nonsense"; there are ${TOOLS}`],
   ["bench", "nonsense", `there is no bench "nonsense"; there are ${BENCHES}`],
   ["test:faults", "nonsense/", 'no fault is named "nonsense/"; their names begin with up/, update/, destroy/'],
+  ["test:homes", "nonsense", 'no case is named "nonsense"; --list shows them all'],
 ];
 
 it.each(STRANGE)("npm run %s answers %s with what there is, and does nothing", (script, word, answer) => {

@@ -178,9 +178,12 @@ describe("the host's steps", () => {
     expect(payload("firewall-command")).toEqual({
       ranges: { ipv4: ["103.21.244.0/22", "198.41.128.0/17"], ipv6: ["2400:cb00::/32"] },
       owner: "immich-access/test/023e105f4ecef8ad9ca31a8372d0c353/",
-      sites: [{ hostname: "photos.example.com", serves: "immich", upstreamPort: 2283 }],
+      sites: [{ hostname: "photos.example.com", serves: "immich", upstream: "127.0.0.1:2283" }],
       sshPort: 22,
-      dockerPublishedPort: "refuse",
+      homeNetworks: [],
+      sshFrom: [],
+      keepOpen: [],
+      closeOthers: false,
       confirmSeconds: 120,
     });
     expect(payload("certificates-command")).toEqual({
@@ -233,9 +236,14 @@ describe("the host's steps", () => {
     }
   });
 
-  it("the host's steps ask for no Docker check when Immich runs elsewhere", async () => {
+  it("the host's steps leave it to the host which address is its own", async () => {
     await run({ immichUpstream: "192.168.1.7:2283" });
-    expect(asked("firewall-command")).toMatchObject({ upstreamPort: null });
+    expect(asked("firewall-command")).toMatchObject({ upstream: "192.168.1.7:2283" });
+  });
+
+  it("the host's steps know the home networks, in one order", async () => {
+    await run({ homeNetworks: '["192.168.1.0/24","100.64.0.0/10"]' });
+    expect(payload("firewall-command")).toMatchObject({ homeNetworks: ["100.64.0.0/10", "192.168.1.0/24"] });
   });
 });
 

@@ -16,7 +16,9 @@ const keys = Object.keys(settingsSchema.shape) as SettingKey[];
 function command(key: SettingKey): { at: string; value: string } | undefined {
   const [words = ""] = settingFix(key).split("   #");
   const [, path, name, value = ""] = /^pulumi config set (?:--path '(.+)'|(\w+)) (.+)$/.exec(words) ?? [];
-  return /[<$]|--secret/.test(words) ? undefined : { at: path ?? name ?? "", value: value.replace(/^"(.*)"$/, "$1") };
+  return /[<$]|--secret/.test(words)
+    ? undefined
+    : { at: path ?? name ?? "", value: value.replace(/^(["'])(.*)\1$/, "$2") };
 }
 
 /** What is wrong with the good configuration when one of its texts is another. */

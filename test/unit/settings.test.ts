@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { loadSettings } from "../../settings/index.ts";
 import { durationSeconds } from "../../settings/durations.ts";
 import { normaliseHostKey, privateKeyProblem } from "../../settings/ssh.ts";
-import { ownPort, parseEndpoint, rangeProblem, unreachableReason } from "../../settings/network.ts";
+import { isLoopback, parseEndpoint, rangeProblem, unreachableReason } from "../../settings/network.ts";
 import { configure, API_TOKEN, HOST_KEY, PRIVATE_KEY } from "./support/configuration.ts";
 import { recordResources, valueOf } from "./support/mocks.ts";
 
@@ -89,10 +89,29 @@ describe("loadSettings", () => {
     ["minTlsVersion", "1.4", /must be one of/],
     ["ipRanges", '["0.0.0.0/0","2400:cb00::/32"]', /wider than/],
     ["ipRanges", '["173.245.48.0/20"]', /both IPv4 and IPv6/],
+    [
+      "ipRanges",
+      '["108.0.0.0/8","104.16.0.0/13","2400:cb00::/32"]',
+      /has more IPv4 addresses than Cloudflare can have/,
+    ],
+    [
+      "ipRanges",
+      '["173.245.48.0/20","2400::/20","2a06:98c0::/29"]',
+      /has more IPv6 addresses than Cloudflare can have/,
+    ],
+    ["sshFrom", '["192.168.1.5/24"]', /has 192.168.1.5\/24, which has bits set behind the first 24/],
+    ["sshFrom", '["home"]', /has home, which is not a network/],
+    ["keepOpen", '["8123/tcp from 192.168.1.5/24"]', /has «8123.*», which is for 192.168.1.5\/24, which has bits set/],
+    ["keepOpen", '["homeassistant"]', /which is not in ufw's words/],
+    ["closeOthers", "yes", /must be true or false/],
     ["originJwtCheck", "yes", /must be true or false/],
     ["teamDomain", "", /teamDomain is missing; originJwtCheck needs it/],
     ["teamDomain", "https://team.cloudflareaccess.com", /must be a domain like/],
-    ["dockerPublishedPort", "accept", /must be one of refuse, drop/],
+    ["homeNetworks", '["192.168.1.1/24"]', /homeNetworks.* has 192\.168\.1\.1\/24, which has bits set/],
+    ["homeNetworks", '["203.0.113.0/24"]', /which is not in a private network \(10\.0\.0\.0\/8, /],
+    ["homeNetworks", '["0.0.0.0/0"]', /is not in a private network/],
+    ["homeNetworks", '["home"]', /is not a network like 192\.168\.1\.0\/24/],
+    ["dockerPublishedPort", "drop", /is no longer a setting: [^]*pulumi config rm dockerPublishedPort/],
     ["publicShareHostname", "Shares", /must be a host name like shares/],
     ["publicShareHostname", "photos.example.com", /is the site's own host name/],
     ["publicShareHostname", "shares.example.org", /is not in the zone of photos\.example\.com/],
@@ -166,7 +185,18 @@ describe("loadSettings", () => {
     configure({ moreSites: JSON.stringify([ALBUM]), moreHosts: JSON.stringify([SECOND]) });
     const { moreSites, moreHosts } = loadSettings();
     expect(moreSites).toEqual([{ ...ALBUM, emailDomains: [], devices: [], deviceRotations: {} }]);
-    expect(moreHosts).toEqual([{ ...SECOND, sshPort: 22, sshUser: "root", immichUpstream: "127.0.0.1:2283" }]);
+    expect(moreHosts).toEqual([
+      {
+        ...SECOND,
+        homeNetworks: [],
+        sshPort: 22,
+        sshUser: "root",
+        immichUpstream: "127.0.0.1:2283",
+        sshFrom: [],
+        keepOpen: [],
+        closeOthers: false,
+      },
+    ]);
   });
 
   it("settings: public shares of a further site's Immich, or of a further host's, or under a further site's name are refused", () => {
@@ -177,12 +207,6 @@ describe("loadSettings", () => {
     expect(problemsWith({ ...shares, moreHosts: JSON.stringify([host]) })).toMatch(isImmich);
     const named = [{ ...ALBUM, hostname: "shares.example.com", immichUpstream: "127.0.0.1:2285" }];
     expect(problemsWith({ ...shares, moreSites: JSON.stringify(named) })).toMatch(/public shares need another/);
-  });
-
-  it("refuses to close a published port of an Immich that runs elsewhere", () => {
-    const elsewhere = { immichUpstream: "192.168.1.7:2283" };
-    expect(problemsWith({ ...elsewhere, dockerPublishedPort: "drop" })).toMatch(/dockerPublishedPort is only for/);
-    expect(problemsWith(elsewhere) + problemsWith({ dockerPublishedPort: "drop" })).toBe("");
   });
 
   it("settings: certificates that would outlive the Origin CA are refused", () => {
@@ -283,10 +307,10 @@ describe("network", () => {
 
   it("all ways to name the machine itself are recognised", () => {
     for (const host of ["127.0.0.1", "127.3.2.1", "0.0.0.0", "localhost", "[::1]", "[::]", "[::ffff:127.0.0.1]"]) {
-      expect(ownPort(`${host}:2283`), host).toBe(2283);
+      expect(isLoopback(parseEndpoint(`${host}:2283`)?.host ?? ""), host).toBe(true);
     }
     for (const host of ["192.168.1.7", "immich.lan", "[fd00::7]", "[::ffff:192.168.1.7]"]) {
-      expect(ownPort(`${host}:2283`), host).toBeUndefined();
+      expect(isLoopback(parseEndpoint(`${host}:2283`)?.host ?? ""), host).toBe(false);
     }
   });
 });

@@ -69,7 +69,7 @@ describe("more sites", () => {
       const sites = payload(step)["sites"] as { hostname: string }[];
       expect(sites.map((one) => one.hostname)).toEqual(["photos.example.com", ALBUM.hostname]);
     }
-    expect(asked("firewall-command", ALBUM.hostname)).toMatchObject({ upstreamPort: 2284 });
+    expect(asked("firewall-command", ALBUM.hostname)).toMatchObject({ upstream: "127.0.0.1:2284" });
     expect(asked("nginx-command", ALBUM.hostname)).toMatchObject({ upstream: "127.0.0.1:2284", audience: "AUDIENCE" });
   });
 
@@ -128,7 +128,7 @@ describe("more hosts", () => {
     expect(payload(second("firewall-command"))).toMatchObject({ owner });
     expect(payload(site(second("on-host-command")))).toEqual({ owner, hostname: "photos.example.com" });
     expect(asked(second("nginx-command"))).toMatchObject({ upstream: SECOND.immichUpstream });
-    expect(asked(second("firewall-command"))).toMatchObject({ upstreamPort: null });
+    expect(asked(second("firewall-command"))).toMatchObject({ upstream: SECOND.immichUpstream });
     expect(asked("nginx-command")).toMatchObject({ upstream: "127.0.0.1:2283" });
   });
 
@@ -189,7 +189,7 @@ describe("public shares", () => {
       "shares.example.com",
     ]);
     const name = "shares.example.com";
-    expect(asked("firewall-command", name)).toEqual({ hostname: name, serves: "shares", upstreamPort: 3001 });
+    expect(asked("firewall-command", name)).toEqual({ hostname: name, serves: "shares", upstream: "127.0.0.1:3001" });
     expect(asked("certificates-command", name)).toMatchObject({ hostname: name, certificate: "ORIGIN PEM" });
     expect(asked("nginx-command", name)).toEqual({
       hostname: name,

@@ -5,13 +5,14 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { isHostname, parseEndpoint, rangeProblem } from "../../settings/network.ts";
+import { homeNetworkProblem, isHostname, parseEndpoint, rangeProblem } from "../../settings/network.ts";
+import { networkProblem, openingProblem } from "../../settings/openings.ts";
 import { settingsSchema } from "../../settings/schema.ts";
 import { PYTHON } from "../support/python.ts";
 
 const host = join(import.meta.dirname, "../../host");
 
-type Kind = "hostname" | "endpoint" | "range4" | "range6" | "port";
+type Kind = "hostname" | "endpoint" | "range4" | "range6" | "home" | "network" | "opening" | "port";
 type Verdicts = Readonly<Record<"accepted" | "refused", readonly unknown[]>>;
 
 /** The table that the agent's tests run as well (host/tests/test_values.py). */
@@ -26,6 +27,9 @@ const JUDGES: Readonly<Record<Kind, (value: string) => boolean>> = {
   endpoint: (value) => parseEndpoint(value) !== undefined,
   range4: range(false),
   range6: range(true),
+  home: (value) => homeNetworkProblem(value) === undefined,
+  network: (value) => networkProblem(value) === undefined,
+  opening: (value) => openingProblem(value) === undefined,
   port: (value) => settingsSchema.shape.sshPort.safeParse(value).success,
 };
 
@@ -92,6 +96,24 @@ const ranges6 = fc
   )
   .map(([first, rest, prefix]) => `${[first, ...rest].join(":")}::/${prefix.toString()}`);
 
+/** Networks in the blocks of home networks, and beside them. */
+const homes = fc
+  .tuple(
+    fc.constantFrom(
+      [10 * 2 ** 24, 8],
+      [172 * 2 ** 24 + 16 * 2 ** 16, 12],
+      [192 * 2 ** 24 + 168 * 2 ** 16, 16],
+      [100 * 2 ** 24 + 64 * 2 ** 16, 10],
+    ),
+    fc.integer({ min: -1, max: 2 ** 12 }),
+    fc.nat({ max: 24 }),
+  )
+  .map(([[start = 0, prefix = 0], step, more]) => {
+    const longer = Math.min(32, prefix + more);
+    const size = 2 ** (32 - longer);
+    return `${ipv4(start + (step % (2 ** (longer - prefix) + 1)) * size)}/${longer.toString()}`;
+  });
+
 const around = (address: fc.Arbitrary<string>, longest: number) =>
   fc.tuple(address, fc.nat({ max: longest + 2 })).map(([text, prefix]) => `${text}/${prefix.toString()}`);
 
@@ -113,6 +135,14 @@ const VALUES: Readonly<Record<Kind, fc.Arbitrary<unknown>>> = {
   ),
   range4: near("range4", fc.oneof(ranges4, blocks4, around(fc.ipV4(), 32))),
   range6: near("range6", fc.oneof(ranges6, ranges6, around(fc.ipV6(), 128))),
+  home: near("home", fc.oneof(homes, homes, around(fc.ipV4(), 32))),
+  network: near("network", fc.oneof(ranges4, ranges6, fc.ipV4())),
+  opening: near(
+    "opening",
+    fc
+      .tuple(ports, fc.constantFrom("", "/tcp", "/udp"), fc.oneof(ranges4, ranges6))
+      .map(([port, protocol, network]) => `${port.toString()}${protocol} from ${network}`),
+  ),
   port: fc.oneof(ports, ports.map(String), fc.constantFrom(null, true, 22.5, 1e30)),
 };
 

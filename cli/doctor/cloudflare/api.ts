@@ -20,15 +20,25 @@ export function apiReader(baseUrl: string, token: string): ApiReader {
       throw new ApiProblem(0, path, timedOut(error) ? "no answer in time" : rootCause(error));
     });
     const envelope = await readEnvelope(answer);
-    if (answer.ok && envelope.result !== undefined) return envelope;
+    if (answer.ok && envelope.success !== false && envelope.result !== undefined) return envelope;
     const said = [`it answers ${answer.status.toString()}`, ...errorMessages(envelope)];
     throw new ApiProblem(answer.status, path, said.join(", "));
   };
+  const readAs = async (path: string, isRight: (result: unknown) => boolean): Promise<Envelope> => {
+    const envelope = await read(path);
+    if (isRight(envelope.result)) return envelope;
+    throw new ApiProblem(0, path, "its answer has another form than Cloudflare documents");
+  };
   return {
-    one: async <T>(path: string) => (await read(path)).result as T,
-    all: (path) => allPages(path, read),
+    one: async <T>(path: string) => (await readAs(path, isObject)).result as T,
+    all: (path) => allPages(path, (page) => readAs(page, isListOfObjects)),
   };
 }
+
+const isObject = (value: unknown) => typeof value === "object" && value !== null && !Array.isArray(value);
+
+// The API has `null` for an empty list in some places.
+const isListOfObjects = (value: unknown) => value === null || (Array.isArray(value) && value.every(isObject));
 
 /** Sends a request, and retries it once after a server-side error. */
 async function requestWithRetry(call: ApiCall): Promise<Response> {

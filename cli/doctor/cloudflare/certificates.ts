@@ -100,5 +100,5 @@ export function originCertificateFindings(
   const end = expiryFinding(ORIGIN_END, validTo, now, certificateValidityDays);
   if (!known) return [failed(ORIGIN, "the host's is not among those that Cloudflare lists as valid", fix), end];
   if (known.revoked_at !== undefined) return [failed(ORIGIN, "the host's is revoked", fix), end];
-  return [passed(ORIGIN, "Cloudflare accepts the host's"), end];
+  return [passed(ORIGIN, "the host's is among those that Cloudflare lists as valid"), end];
 }

@@ -158,7 +158,8 @@ async function group(check: Check, work: () => Promise<Finding[]>): Promise<Find
   try {
     return await work();
   } catch (error) {
-    if (!(error instanceof ApiProblem)) throw error;
+    // A field is missing, or holds something else than Cloudflare documents.
+    if (!(error instanceof ApiProblem)) return [failed(check, unexpectedForm(error), AGAIN, "unknown")];
     if (error.status !== 401 && error.status !== 403) return [failed(check, error.message, AGAIN, "unknown")];
     const permission = PERMISSIONS.find(([path]) => path.test(error.path))?.[1] ?? "a permission";
     return [failed(check, `the API token lacks ${permission}`, `add ${permission}, Edit to the token`, "unknown")];
@@ -166,6 +167,9 @@ async function group(check: Check, work: () => Promise<Finding[]>): Promise<Find
 }
 
 const AGAIN = "run the doctor again";
+
+const unexpectedForm = (error: unknown) =>
+  `Cloudflare's answer cannot be read (${error instanceof Error ? error.message.split("\n")[0] : String(error)})`;
 
 /** The permissions that paths need, by their names in the dashboard. */
 const PERMISSIONS: readonly (readonly [path: RegExp, permission: string])[] = [
@@ -183,7 +187,7 @@ async function tokenFinding(api: ApiReader, account: string, now: Date): Promise
     if (end !== undefined) return expiryFinding(API, end, now);
     return passed(API, "valid, without an end");
   } catch (error) {
-    if (!(error instanceof ApiProblem)) throw error;
+    if (!(error instanceof ApiProblem)) return failed(API, unexpectedForm(error), AGAIN, "unknown");
     const refused = error.status >= 400 && error.status < 500 && error.status !== 429;
     return refused
       ? failed(API, "Cloudflare does not accept it")

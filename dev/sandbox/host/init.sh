@@ -31,6 +31,12 @@ mkdir -p proc sys dev run tmp root home opt srv mnt media
 mkdir -p "$disk/local/bin" "$disk/log"
 mount --bind "$disk/local" usr/local
 mount --bind "$disk/log" var/log
+# Images and containers are overlays themselves, and the kernel refuses one whose parts lie on an overlay.
+for engine in dockerd:docker podman:containers; do
+  if [ ! -e "usr/sbin/${engine%:*}" ] && [ ! -e "usr/bin/${engine%:*}" ]; then continue; fi
+  mkdir -p "$disk/${engine#*:}" "var/lib/${engine#*:}"
+  mount --bind "$disk/${engine#*:}" "var/lib/${engine#*:}"
+done
 mount -t proc proc proc
 mount -t sysfs sysfs sys
 mount -t cgroup2 cgroup2 sys/fs/cgroup

@@ -13,8 +13,25 @@ import { run } from "../run.ts";
 /** Packages of a small Debian server, with those that the host agent would install, so that tests need no archive. */
 const PACKAGES = [
   ..."systemd systemd-sysv dbus openssh-server cron sudo python3 ca-certificates openssl".split(" "),
-  ..."iproute2 iptables procps passwd curl ufw nginx-light".split(" "),
+  ..."iproute2 iptables nftables procps passwd curl ufw nginx-light".split(" "),
 ];
+
+/** What a host has besides if it shall run containers, with a busybox that runs in any of them. */
+const ENGINES = {
+  docker: ["docker.io", "busybox-static"],
+  podman: ["podman", "netavark", "aardvark-dns", "busybox-static"],
+} as const;
+
+/** Which Debian a host shall be, and what it shall have. */
+export interface LayerOptions {
+  /**
+   * Code name of the Debian that the host shall be, instead of this machine's files with the layer on top. Default: this
+   * machine's files.
+   */
+  release?: string | undefined;
+  /** What shall run containers on it, in the version of its Debian. Default: nothing. */
+  engine?: keyof typeof ENGINES | undefined;
+}
 
 const DAY = 24 * 3600 * 1000;
 /** A layer expires: there are security updates, and mirrors drop old packages. */
@@ -32,10 +49,10 @@ const UNAVAILABLE = 3;
 export class ReleaseUnavailable extends SandboxError {}
 
 /** Other packages, another layer.sh, or another Debian need another layer. */
-function kindOf(release: string): string {
+function kindOf(packages: readonly string[], release: string): string {
   const hash = createHash("sha256");
   for (const file of [LAYER_SCRIPT, "/etc/os-release"]) hash.update(readFileSync(file));
-  return hash.update(PACKAGES.join(" ")).update(release).digest("hex").slice(0, 16);
+  return hash.update(packages.join(" ")).update(release).digest("hex").slice(0, 16);
 }
 
 /** What is installed on this machine, below the layer; what is just being upgraded counts. */
@@ -74,14 +91,17 @@ const description = (layer: string): string => `${layer.replace(/\.tar$/, "")}.j
 
 /**
  * The path of the layer, a folder, or a tar file where layer.sh cannot keep a folder; makes it when there is none of
- * this kind (usually 25 s; with a release 1 to 2 minutes).
- * @param release code name of the Debian that the host shall be, instead of this machine's files with the layer on top.
+ * this kind (usually 25 s; with a release 1 to 2 minutes; 20 s more with an engine).
  * @throws SandboxError when the packages cannot be installed, as ReleaseUnavailable when the archives lack the release.
  */
-export async function hostLayer(report: (line: string) => void, release = ""): Promise<string> {
+export async function hostLayer(
+  report: (line: string) => void,
+  { release = "", engine }: LayerOptions = {},
+): Promise<string> {
   const folder = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "immich-access", "layers");
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const kind = kindOf(release);
+  const packages = [...PACKAGES, ...(engine === undefined ? [] : ENGINES[engine])];
+  const kind = kindOf(packages, release);
   const present = usable(folder, kind);
   if (present !== undefined) return present;
   const waiting = (pid: number) => report(`process ${pid} is fetching the sandbox host's packages: waiting for it`);
@@ -96,14 +116,19 @@ export async function hostLayer(report: (line: string) => void, release = ""): P
       const layer = join(folder, `${kind}-${made}`);
       const described: Description = { ground: release ? [] : installedHere(), made };
       writeFileSync(description(layer), JSON.stringify(described));
-      await build(layer, release, report);
+      await build(layer, packages, release, report);
       return existsSync(layer) ? layer : `${layer}.tar`;
     },
     waiting,
   );
 }
 
-async function build(layer: string, release: string, report: (line: string) => void): Promise<void> {
+async function build(
+  layer: string,
+  packages: readonly string[],
+  release: string,
+  report: (line: string) => void,
+): Promise<void> {
   const started = Date.now();
   const [wanted, usual] = release
     ? [`the packages of Debian ${release}`, "1 to 2 minutes"]
@@ -114,7 +139,7 @@ async function build(layer: string, release: string, report: (line: string) => v
     report(`${what}: ${Math.round((Date.now() - started) / 1000)} s`);
   }, 10_000);
   const choice = release ? ["--release", release] : [];
-  const { code, stderr } = await run(["bash", LAYER_SCRIPT, ...choice, layer, ...PACKAGES], { timeout: 900_000 });
+  const { code, stderr } = await run(["bash", LAYER_SCRIPT, ...choice, layer, ...packages], { timeout: 900_000 });
   clearInterval(tick);
   if (code === 0) return;
   if (code === UNAVAILABLE) throw new ReleaseUnavailable(stderr.trim().split("\n").at(-1) ?? "");

@@ -4,7 +4,7 @@ set -u
 n=${1:?usage: down.sh N}
 failed=0
 [ ! -e "/sys/class/net/ia$n-adm" ] || ip link del "ia$n-adm" || failed=1
-for space in host edge out net; do
+for space in host edge out net lan; do
   [ ! -e "/run/netns/ia$n-$space" ] || ip netns del "ia$n-$space" || failed=1
 done
 exit "$failed"

@@ -5,8 +5,11 @@ import { SandboxError } from "../error.ts";
 import { run, type RunOptions } from "../run.ts";
 import type { CommandResult } from "../sandbox.ts";
 
-/** Zones of the networks: the host, Cloudflare's edge, strangers on the internet. */
-export type Place = "host" | "edge" | "out";
+/**
+ * Zones of the networks: the host, Cloudflare's edge, strangers on the internet, the routers between them, and a
+ * neighbour at home if there is one.
+ */
+export type Place = "host" | "edge" | "out" | "net" | "lan";
 
 /** Public addresses of the host. */
 export const ORIGIN = { ipv4: "198.51.100.10", ipv6: "2001:db8:77::10" };
@@ -19,6 +22,13 @@ export const EGRESS = { ipv4: "173.245.48.10", ipv6: "2400:cb00::10" };
 
 /** Addresses of strangers. */
 export const STRANGER = { ipv4: "203.0.113.5", ipv6: "2001:db8:bad::5" };
+
+/** Addresses of the host in the network at home, of its neighbour there, and the network. */
+export const LAN = {
+  host: { ipv4: "192.168.1.10", ipv6: "fd00:192:168:1::10" },
+  neighbour: { ipv4: "192.168.1.20", ipv6: "fd00:192:168:1::20" },
+  networks: { ipv4: "192.168.1.0/24", ipv6: "fd00:192:168:1::/64" },
+};
 
 /** The host's address in the network that only this machine shares, for SSH. */
 export const managementAddress = (number: number): string => `10.77.${number}.2`;
@@ -35,6 +45,11 @@ async function script(name: string, ...args: string[]): Promise<void> {
 export async function makeNetwork(number: number): Promise<void> {
   await removeNetwork(number);
   await script("up.sh", String(number));
+}
+
+/** Gives the host a second cable, to a network at home with a neighbour on it. It comes back with the host's namespace. */
+export function addLan(number: number): Promise<void> {
+  return script("up.sh", String(number), "lan");
 }
 
 /** Makes the host's namespace again, without the firewall that was in it. */

@@ -7,6 +7,7 @@ from pathlib import Path
 sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from agent.access import refresh, verifier  # noqa: E402
+from agent.display import displayable  # noqa: E402
 from agent.errors import HostError  # noqa: E402
 
 try:
@@ -15,5 +16,5 @@ try:
     else:
         print(refresh.run())
 except HostError as error:
-    print(f"immich-access: {error}", file=sys.stderr)
+    print(f"immich-access: {displayable(str(error))}", file=sys.stderr)
     sys.exit(1)

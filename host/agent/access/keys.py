@@ -36,9 +36,9 @@ def _usable(body: bytes) -> dict[str, tuple[PublicKey, dict[str, str]]]:
     if not isinstance(entries, list):
         raise ValueError("it has no list of keys")
     found: dict[str, tuple[PublicKey, dict[str, str]]] = {}
-    for entry in cast("list[object]", entries)[:MOST_KEYS]:
+    for entry in cast("list[object]", entries):
         key = _key(entry)
-        if key is not None:
+        if key is not None and len(found) < MOST_KEYS:
             found.setdefault(key[0], key[1:])
     if not found:
         raise ValueError("it has no RSA key for RS256")
@@ -46,7 +46,7 @@ def _usable(body: bytes) -> dict[str, tuple[PublicKey, dict[str, str]]]:
 
 
 def _key(entry: object) -> tuple[str, PublicKey, dict[str, str]] | None:
-    """One key with its id and its entry, or None if it is for another use or too weak."""
+    """One key with its id and its entry, or None if it is malformed, for another use or too weak."""
     if not isinstance(entry, dict):
         return None
     jwk = cast("Mapping[str, Any]", entry)
@@ -55,5 +55,8 @@ def _key(entry: object) -> tuple[str, PublicKey, dict[str, str]] | None:
         return None
     if not isinstance(kid, str) or not isinstance(n, str) or not isinstance(e, str):
         return None
-    key = PublicKey(int.from_bytes(decode_base64url(n), "big"), int.from_bytes(decode_base64url(e), "big"))
+    try:
+        key = PublicKey(int.from_bytes(decode_base64url(n), "big"), int.from_bytes(decode_base64url(e), "big"))
+    except ValueError:
+        return None
     return (kid, key, {"kid": kid, "kty": "RSA", "n": n, "e": e}) if key.is_strong else None

@@ -20,6 +20,7 @@ from agent.access.keys import parse_keys
 from agent.access.record import Application, parse_application
 from agent.access.rs256 import PublicKey
 from agent.access.tokens import RefusedError, UnknownKeyError, check_token
+from agent.display import displayable
 
 TOKEN_HEADER = b"cf-access-jwt-assertion"
 LONGEST_REQUEST = 32 * 1024
@@ -152,7 +153,7 @@ async def _answer(verifier: Verifier, request: bytes) -> bytes:
             raise RefusedError("it has no token")
         ends = await verifier.decide(path[1:], tokens[0])
     except RefusedError as error:
-        print(f"{path[1:]}: a request was refused: {error}", file=sys.stderr, flush=True)
+        print(displayable(f"{path[1:]}: a request was refused: {error}"), file=sys.stderr, flush=True)
         return _response("403 Forbidden")
     return _response("204 No Content", cached=max(0, min(CACHED_SECONDS, int(ends - time.time()))))
 

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
 from agent import answer
+from agent.addresses import visitor_addresses
 from agent.certificates.store import Store
 from agent.certificates.x509 import Certificate, read_certificates, read_private_key
 from agent.errors import RefusedError
@@ -71,8 +72,9 @@ def _install(wanted: Sequence[_Set]) -> None:
         if used:
             service.load()
             if service.is_active():
+                # At one address that nginx gives to our servers; the step `nginx` sees to all of them.
                 for one in used:
-                    probe.require_certificate(one.site, one.leaf.fingerprint)
+                    probe.require_certificate(one.site, one.leaf.fingerprint, visitor_addresses())
 
 
 def remove(site: str) -> None:
@@ -92,7 +94,7 @@ def _is_settled(wanted: _Set, served: bool) -> bool:
         return True
     if service.is_unfinished():
         return False
-    return not service.is_active() or probe.serves(wanted.site, wanted.leaf.fingerprint)
+    return not service.is_active() or probe.serves(wanted.site, wanted.leaf.fingerprint, visitor_addresses())
 
 
 def parse_set(payload: "CertificatesPayloadSite") -> _Set:

@@ -1,11 +1,11 @@
-"""Finds rules outside ufw's own that would let strangers in or close SSH."""
+"""Finds rules outside ufw's own that would let strangers in."""
 
 import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from agent.errors import RefusedError
-from agent.firewall.chains import Entry, by_chain, find_denial, find_opening, parse_entries
+from agent.firewall.chains import Entry, by_chain, find_opening, parse_entries
 from agent.firewall.kernel import TOOL, filter_rules
 
 # The chains that ufw fills itself.
@@ -18,17 +18,15 @@ FRAMES = {
 }
 
 
-def refuse_bypasses(
-    versions: Sequence[int], ssh_ports: Collection[int], closed: Collection[int], outside: Collection[str]
-) -> None:
-    """Refuses rules outside ufw's own that open one of the `closed` ports to everyone, or close SSH.
+def refuse_bypasses(versions: Sequence[int], closed: Collection[int], outside: Collection[str]) -> None:
+    """Refuses rules outside ufw's own that open one of the `closed` ports to everyone.
 
     Reads the kernel's rules and the files that ufw loads at its next start.
     """
     for version in versions:
         tool = TOOL[version]
         kernel = parse_entries(filter_rules(version), tool)
-        frames = [entry for path in FRAMES[version] for entry in _read_frame(path, tool)]
+        frames = frame_entries(version)
         for port in sorted(closed):
             now = find_kernel_opening(kernel, port, outside)
             _refuse_frame(_find_frame_opening(frames, version, port, outside), now, f"opens port {port} to everyone")
@@ -37,9 +35,6 @@ def refuse_bypasses(
                     f"a rule in the kernel, outside ufw, opens port {port} to everyone; run `{now.rule.name}` on the "
                     "host, remove it from where it is set at boot, and run `pulumi up` again"
                 )
-        for port in sorted(ssh_ports):
-            chain = by_chain(frames).get(f"{_prefix(version)}-before-input", [])
-            _refuse_frame(find_denial(chain, port), None, f"blocks SSH on port {port}")
 
 
 def find_kernel_opening(listed: Sequence[Entry], port: int, outside: Collection[str]) -> Entry | None:
@@ -48,13 +43,22 @@ def find_kernel_opening(listed: Sequence[Entry], port: int, outside: Collection[
     return find_opening(chains, ["INPUT"], port, outside)
 
 
-def _read_frame(path: Path, tool: str) -> list[Entry]:
-    return parse_entries(path.read_text(errors="replace").splitlines(), tool, str(path)) if path.exists() else []
+def frame_entries(version: int) -> list[Entry]:
+    """The rules in the files around ufw's own, in order."""
+    texts = {path: path.read_text(errors="replace") for path in FRAMES[version] if path.exists()}
+    return [
+        entry for path, text in texts.items() for entry in parse_entries(text.splitlines(), TOOL[version], str(path))
+    ]
+
+
+def input_chains(version: int) -> list[str]:
+    """The chains, apart from those that ufw fills itself, which a packet for the host may enter first."""
+    places = ("before-logging", "before", "after", "after-logging")
+    return ["INPUT", *(f"{_prefix(version)}-{place}-input" for place in places)]
 
 
 def _find_frame_opening(frames: Sequence[Entry], version: int, port: int, outside: Collection[str]) -> Entry | None:
-    starts = [f"{_prefix(version)}-{place}-input" for place in ("before-logging", "before", "after", "after-logging")]
-    return find_opening(by_chain(frames), ["INPUT", *starts], port, outside)
+    return find_opening(by_chain(frames), input_chains(version), port, outside)
 
 
 def _refuse_frame(frame: Entry | None, now: Entry | None, trouble: str) -> None:

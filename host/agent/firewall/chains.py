@@ -8,11 +8,13 @@ import socket
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from agent.firewall.rules import ANYWHERE, Rule
+from agent.firewall.rules import ANYWHERE, Rule, Visit
 
 # Match extensions that restrict nobody, and those that only limit the rate. Any other extension narrows the rule.
-TRANSPARENT = {"tcp", "multiport", "comment", "conntrack", "state"}
+TRANSPARENT = {"tcp", "udp", "multiport", "comment", "conntrack", "state"}
 LIMITING = {"limit", "hashlimit", "connlimit"}
+# Routing headers of IPv6, which ufw's own before6.rules drop: no client of SSH sends any.
+SELDOM = {"rt"}
 
 # Long names of options, which iptables never prints but administrators write.
 SHORT = {
@@ -77,14 +79,19 @@ def find_opening(
     return None
 
 
-def find_denial(chain: Sequence[Entry], port: int) -> Entry | None:
-    """The first rule that denies a port to everyone, unless an earlier one accepts it."""
+def find_verdict(chain: Sequence[Entry], visit: Visit) -> Entry | None:
+    """The first rule of a chain that accepts or denies a connection and its like, whatever else they are.
+
+    None if there is none, or if a rule that denies only some of them comes before one that accepts them all. Jumps are
+    not followed.
+    """
+    denies_some = False
     for entry in chain:
-        if entry.rule.matches_port(port) and entry.rule.covers_everyone and not entry.others:
-            if entry.target == "ACCEPT":
-                return None
-            if entry.target in ("DROP", "REJECT"):
-                return entry
+        if entry.target not in ("ACCEPT", "DROP", "REJECT") or not entry.rule.matches(visit):
+            continue
+        if not entry.others:
+            return None if denies_some and entry.target == "ACCEPT" else entry
+        denies_some = denies_some or (entry.target != "ACCEPT" and not entry.others <= SELDOM)
     return None
 
 
@@ -110,7 +117,7 @@ def _read(line: str, tool: str, place: str) -> list[Entry]:
     rule = Rule(
         action="allow",
         protocol=protocol,
-        ports=_ports(options["--dport"]) if protocol == "tcp" and "--dport" in options else "any",
+        ports=_ports(options["--dport"], protocol) if protocol in ("tcp", "udp") and "--dport" in options else "any",
         source=anywhere,
         destination=options.get("-d", anywhere),
         source_ports=options.get("--sport", "any"),
@@ -126,13 +133,13 @@ def _read(line: str, tool: str, place: str) -> list[Entry]:
     ]
 
 
-def _ports(text: str) -> str:
+def _ports(text: str, protocol: str) -> str:
     """Ports in the form "22,6000:6007", with names and open ranges resolved."""
     parts = [part.split(":") for part in text.split(",")]
-    return ",".join(":".join(str(_number(end, at)) for at, end in enumerate(part)) for part in parts)
+    return ",".join(":".join(str(_number(end, at, protocol)) for at, end in enumerate(part)) for part in parts)
 
 
-def _number(text: str, at: int) -> int:
+def _number(text: str, at: int, protocol: str) -> int:
     if text == "":
         return 65535 if at else 0
-    return int(text) if text.isdigit() else socket.getservbyname(text, "tcp")
+    return int(text) if text.isdigit() else socket.getservbyname(text, protocol)

@@ -1,17 +1,20 @@
 """Commit confirmed for the firewall: a change is rolled back unless a new SSH connection confirms it."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 
 from agent.errors import HostError
 from agent.files import files_replaced, files_to_change
 from agent.firewall import kernel, record, ufw
 from agent.firewall.connection import boot_id, opened_at, since_boot
+from agent.firewall.guard.doors import find_doors, own_port
 from agent.firewall.installation import UNDO
-from agent.firewall.plan import Plan, plan_firewall, ssh_ports
+from agent.firewall.original import is_on, original_with
+from agent.firewall.plan import Plan, plan_firewall
 from agent.firewall.record import Armed, Change
-from agent.firewall.request import Request
+from agent.firewall.request import Needs, Request, kept_open
 from agent.firewall.rules import HTTPS_PORT
+from agent.firewall.ssh_access import SshNetworks, ssh_ports
 from agent.system import run
 from agent.task import Answer, Task
 
@@ -19,38 +22,66 @@ from agent.task import Answer, Task
 SECOND_CHANCE_SECONDS = 600
 
 
-def plan_for(request: Request) -> tuple[Plan, list[int]]:
-    """The plan and the SSH ports for a request; raises HostError if the request is refused. Needs ufw's lock."""
-    sites = record.sites_with(request).values()
-    ports = ssh_ports(request.ssh_port, {needs.ssh_port for needs in sites})
-    closed = {needs.upstream_port for needs in sites if needs.upstream_port is not None}
-    return plan_firewall(request.ranges, ports, {HTTPS_PORT, *closed}), ports
+def plan_for(request: Request) -> Plan:
+    """The plan for a request; raises RefusedError if the request is refused. Needs ufw's lock."""
+    sites = record.sites_with(request)
+    own = [port for needs in sites.values() if (port := own_port(needs.upstream)) is not None]
+    closed = {HTTPS_PORT, *own}
+    others = {needs.ssh_port for name, needs in sites.items() if name not in request.needs}
+    ports = ssh_ports(request.ssh_port, others - closed)
+    return plan_firewall(
+        request.ranges,
+        ports,
+        _networks(request, sites),
+        kept=kept_open(sites.values()),
+        closed=closed,
+        home=find_doors(sites, ports.all).home,
+    )
+
+
+def _networks(request: Request, sites: Mapping[str, Needs]) -> SshNetworks:
+    """Whom the rules for SSH let in, by this request and by the host's other sites."""
+    recorded = record.read_sites()
+    own = next(needs.ssh_from for needs in request.needs.values())
+    known = [recorded[name].ssh_from for name in request.needs if name in recorded]
+    return SshNetworks(
+        own,
+        [needs.ssh_from for name, needs in sites.items() if name not in request.needs],
+        is_changed=any(list(one) != list(own) for one in known),
+    )
 
 
 @contextmanager
-def applied_with_undo(plan: Plan, request: Request, ports: list[int]) -> Generator[int, None, None]:
+def applied_with_undo(plan: Plan, request: Request) -> Generator[int, None, None]:
     """Applies a plan and arms the undo, then runs the body. Needs ufw's lock.
 
     Yields the number of the change in force: a new one if anything had to change. Rolls back if the body raises.
     """
-    former = record.read_change()
+    former, ports = record.read_change(), plan.ssh.ports
     if not files_to_change(plan.wanted) and kernel.in_force(plan.wanted):
         yield former.number
         record.write_change(Change(former.number, request, ports))
         return
     number = former.number + 1
     armed = record.read_armed()
+    original = record.read_original()
+    policies = None if is_on(plan.former) else kernel.policies()
     # If an earlier change is still unconfirmed, the undo restores the last confirmed files.
     before = plan.former if armed is None else armed.former
     try:
-        record.write_armed(Armed(request.confirm_seconds, before, boot_id(), since_boot()))
+        kept = (original, policies) if armed is None else (armed.original, armed.policies)
+        record.write_armed(Armed(request.confirm_seconds, before, boot_id(), since_boot(), *kept))
         record.write_change(Change(number, request, ports))
         _start_undo_service()
-        with files_replaced(files_to_change(plan.wanted)):
+        recorded = record.original_file(original_with(plan.former, plan.wanted))
+        with files_replaced(files_to_change({**recorded, **plan.wanted})):
             kernel.apply(plan.wanted, ports)
             yield number
     except BaseException:
-        kernel.apply(plan.former, ports)
+        kernel.apply(plan.former, ports, policies)
+        if files_to_change(plan.former):
+            # A full disk, for one: the undo service goes on trying.
+            raise
         record.write_armed(armed)
         record.write_change(former)
         if armed is None:
@@ -68,21 +99,19 @@ def confirm_firewall_change(final: bool) -> int:
     """
     armed = record.read_armed()
     change = record.read_change()
-    if armed is not None:
-        if armed.boot == boot_id() and opened_at() < armed.at:
-            raise HostError(
-                "this SSH connection is older than the firewall's change, so it cannot confirm it; "
-                "end it and run `pulumi up` again"
-            )
+    if armed is not None and armed.boot == boot_id() and opened_at() < armed.at:
+        raise HostError(
+            "this SSH connection is older than the firewall's change, so it cannot confirm it; "
+            "end it and run `pulumi up` again"
+        )
+    # An undo that a full disk keeps from its end has put back the kernel's rules at least.
+    is_undone = change.undone if armed is None else not kernel.in_force(ufw.current())
+    if not is_undone or change.request is None:
         disarm()
         return change.number
-    if not change.undone or change.request is None:
-        return change.number
     request = change.request._replace(confirm_seconds=SECOND_CHANCE_SECONDS)
-    with ufw.locked():
-        plan, ports = plan_for(request)
-        with applied_with_undo(plan, request, ports) as number:
-            pass
+    with ufw.locked(), applied_with_undo(plan_for(request), request) as number:
+        pass
     if final:
         raise HostError(
             "the firewall's change had been undone, because no new SSH connection confirmed it in time; it has been "
@@ -98,15 +127,33 @@ def disarm() -> None:
         _stop_undo_service()
 
 
+def seconds_left(armed: Armed) -> float:
+    """Seconds until a change is undone. A boot begins the window anew, since nobody could connect before."""
+    if armed.boot != boot_id():
+        return armed.seconds
+    return max(0.0, armed.at + armed.seconds - since_boot())
+
+
 def undo(_task: Task) -> Answer:
-    """The step that the undo service runs when the window ends: restores the former rules."""
+    """The step that the undo service runs when the window ends: restores the former rules.
+
+    First in the kernel, which needs no space on a disk. Raises HostError if the files cannot follow; systemd then runs
+    the step again.
+    """
     armed = record.read_armed()
     change = record.read_change()
     if armed is None:
         return Answer("no change of the firewall waits for its confirmation")
-    with ufw.locked(), files_replaced(files_to_change(armed.former)):
-        kernel.apply(armed.former, change.ssh_ports)
-        record.write_change(change._replace(undone=True))
+    with ufw.locked():
+        kernel.apply(armed.former, change.ssh_ports, armed.policies)
+        try:
+            with files_replaced(files_to_change({**armed.former, **record.original_file(armed.original)})):
+                record.write_change(change._replace(undone=True))
+        except OSError as error:
+            raise HostError(
+                f"the firewall's rules before change {change.number} are in force again, but their files cannot be "
+                f"written yet ({error.strerror}); this is tried again every few seconds"
+            ) from None
     # Stopping this very service would end the step, so only remove the file that starts it again.
     record.write_armed(None)
     return Answer(

@@ -1,5 +1,6 @@
-"""The SSH connection through which the agent runs, and the ports on which the host listens."""
+"""The SSH connection through which the agent runs."""
 
+import contextlib
 import functools
 import ipaddress
 import os
@@ -7,42 +8,35 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from agent.firewall.rules import Visit
 from agent.system import run
 
-
-class Listener(NamedTuple):
-    """A TCP socket that waits for connections."""
-
-    address: str
-    port: int
-    # The programs that hold it, as far as known.
-    programs: str
-
-    @property
-    def is_everywhere(self) -> bool:
-        """Whether it accepts connections to every address of the host."""
-        return self.address == "*" or ipaddress.ip_address(self.address).is_unspecified
-
-
-@functools.cache
-def listeners() -> list[Listener]:
-    """The host's listening TCP sockets, of both IP versions, read once per step."""
-    found: list[Listener] = []
-    for line in run(["ss", "-Hltnp"]).stdout.splitlines():
-        words = line.split(None, 5)
-        address, _, port = words[3].rpartition(":")
-        # An address may name its interface: 127.0.0.53%lo.
-        found.append(Listener(address.strip("[]").split("%")[0], int(port), words[5] if len(words) > 5 else ""))
-    return found
+# The list of iptables' match `recent` without a name, which ufw's rules use: iptables-extensions(8)
+RECENT = Path("/proc/net/xt_recent/DEFAULT")
 
 
 class Connection(NamedTuple):
     """The two ends of an SSH connection, as the host sees them."""
 
     client: str
+    # The host's own address and port
+    address: str
     port: int
 
+    @property
+    def is_local(self) -> bool:
+        """Whether it comes from the host itself: through a tunnel or another program's forwarding."""
+        return ipaddress.ip_address(self.client).is_loopback or self.client == self.address
 
+    @property
+    def visit(self) -> Visit:
+        """What the firewall sees of it, and of the next one from the same address."""
+        route = run(["ip", "-o", "route", "get", self.client], check=False).stdout.split()
+        interface = route[route.index("dev") + 1] if "dev" in route[:-1] else ""
+        return Visit(self.client, self.address, interface, self.port)
+
+
+@functools.cache
 def this_connection() -> Connection | None:
     """The SSH connection through which the agent runs, or None where it was not started over SSH.
 
@@ -55,9 +49,29 @@ def this_connection() -> Connection | None:
             continue
         for entry in environment:
             words = entry.decode(errors="replace").removeprefix("SSH_CONNECTION=").split()
-            if entry.startswith(b"SSH_CONNECTION=") and len(words) == 4 and words[3].isdigit():
-                return Connection(words[0], int(words[3]))
+            # sshd writes UNKNOWN where it was handed another kind of socket.
+            if entry.startswith(b"SSH_CONNECTION=") and len(words) == 4 and "UNKNOWN" not in words:
+                return Connection(_address(words[0]), _address(words[2]), int(words[3]))
     return None
+
+
+def _address(text: str) -> str:
+    """An address without its zone (fe80::1%eth0), and in IPv4's form if it is one in IPv6's (::ffff:192.0.2.1)."""
+    address = ipaddress.ip_address(text.partition("%")[0])
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return str(mapped or address)
+
+
+def forget_attempts() -> None:
+    """Takes this connection's address off the list by which `ufw limit` counts: its owner has just logged in.
+
+    So the program's own connections never add up to the six within 30 s that the rule refuses. Does nothing without
+    such a rule.
+    """
+    connection = this_connection()
+    if connection is not None and RECENT.exists():
+        with contextlib.suppress(OSError):
+            RECENT.write_text(f"-{connection.client}\n")
 
 
 def opened_at() -> float:

@@ -11,51 +11,65 @@ FOLDER = Path("/usr/local/lib/immich-access")
 UNITS = Path("/etc/systemd/system")
 UNDO = "immich-access-undo.service"
 TIMER = "immich-access-ranges.timer"
-DOCKER_USER = "immich-access-docker-user.service"
-UNIT_NAMES = (UNDO, "immich-access-ranges.service", TIMER, DOCKER_USER)
+GUARD = "immich-access-guard.service"
+UNIT_NAMES = (UNDO, "immich-access-ranges.service", TIMER, GUARD)
+NFTABLES = "nftables.service"
+DROP_IN = UNITS / f"{NFTABLES}.d/immich-access.conf"
+# The commands of nftables.service in Debian 11 to 13 and Ubuntu 22.04 to 24.04
+STOCK_COMMANDS = {
+    "ExecStart=/usr/sbin/nft -f /etc/nftables.conf",
+    "ExecReload=/usr/sbin/nft -f /etc/nftables.conf",
+    "ExecStop=/usr/sbin/nft flush ruleset",
+}
 
 
 def wanted_files(modules: Mapping[str, str]) -> dict[Path, File | None]:
     """The files that install the running agent and its units; None for files to delete."""
     files: dict[Path, File | None] = {FOLDER / name: File(text.encode()) for name, text in modules.items()}
     files |= {UNITS / name: File(modules[f"agent/units/{name}"].encode()) for name in UNIT_NAMES}
+    drop_in = "nftables-stock.conf" if _has_stock_nftables() else "nftables-owners.conf"
+    files[DROP_IN] = File(modules[f"agent/units/{drop_in}"].encode())
     return files | {path: None for path in FOLDER.rglob("*") if path.is_file() and path not in files}
+
+
+def _has_stock_nftables() -> bool:
+    """Whether nftables.service runs the distribution's commands: neither another unit nor another drop-in is there."""
+    unit = Path("/lib/systemd/system", NFTABLES)
+    others = [UNITS / NFTABLES, *(path for path in DROP_IN.parent.glob("*.conf") if path != DROP_IN)]
+    if not unit.exists() or any(path.exists() for path in others):
+        return False
+    return {line for line in unit.read_text().splitlines() if line.startswith("Exec")} == STOCK_COMMANDS
 
 
 def install(modules: Mapping[str, str]) -> None:
     """Installs the running agent and its units.
 
-    Enables the undo unit. At boot it exits at once unless a change awaits confirmation.
+    Enables the undo unit, which exits at once at boot unless a change awaits confirmation, and the guard's.
     """
     changed = files_to_change(wanted_files(modules))
-    # systemd finds new units when they are started or enabled at boot, so only changed ones need a reload, which takes
-    # longer than everything else.
-    stale = any(path.parent == UNITS and path.exists() for path in changed)
+    # systemd finds new units when they are started or enabled at boot, so only changed ones and drop-ins need a reload,
+    # which takes longer than everything else.
+    stale = any((path.parent == UNITS and path.exists()) or path == DROP_IN for path in changed)
     with files_replaced(changed):
         if stale:
             run(["systemctl", "daemon-reload"])
-        _enable({UNDO: True})
+        _enable(UNDO, GUARD)
 
 
-def activate(docker_user: bool) -> None:
-    """Enables ufw, the daily refresh of the ranges, and the unit that Docker waits for if `docker_user` is true."""
-    _enable({"ufw.service": True, TIMER: True, DOCKER_USER: docker_user})
+def activate() -> None:
+    """Enables ufw and the daily refresh of the ranges."""
+    _enable("ufw.service", TIMER)
     run(["systemctl", "start", TIMER])
 
 
-def _enable(wanted: Mapping[str, bool]) -> None:
-    """Enables or disables installed units."""
+def _enable(*wanted: str) -> None:
+    """Enables installed units."""
     states = run(["systemctl", "is-enabled", *wanted], check=False).stdout.split()
-    for command, want in (("enable", True), ("disable", False)):
-        units = [
-            unit
-            for (unit, one), state in zip(wanted.items(), states, strict=True)
-            if one == want and (state == "enabled") != want
-        ]
-        if units:
-            # Docker already runs, so systemd must reload to learn its new or dropped requirement.
-            reload = [] if DOCKER_USER in units else ["--no-reload"]
-            run(["systemctl", *reload, command, *units])
+    units = [unit for unit, state in zip(wanted, states, strict=True) if state != "enabled"]
+    if units:
+        # Docker already runs, so systemd must reload to learn its new requirement.
+        reload = [] if GUARD in units else ["--no-reload"]
+        run(["systemctl", *reload, "enable", *units])
 
 
 def remove() -> None:
@@ -65,8 +79,10 @@ def remove() -> None:
         # Disable before stopping: stopping a unit that Docker still requires would stop Docker.
         run(["systemctl", "disable", *present])
         run(["systemctl", "stop", *present])
-    for name in UNIT_NAMES:
-        write(UNITS / name, None)
+    for path in (*(UNITS / name for name in UNIT_NAMES), DROP_IN):
+        write(path, None)
+    if DROP_IN.parent.exists() and not any(DROP_IN.parent.iterdir()):
+        DROP_IN.parent.rmdir()
     run(["systemctl", "daemon-reload"])
     # A failed refresh would otherwise stay in the list of failed units.
     run(["systemctl", "reset-failed", *UNIT_NAMES], check=False)

@@ -1,16 +1,24 @@
 """Compares the kernel's rules with ufw's files, and applies the files."""
 
 import functools
+import os
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from agent import changes
-from agent.errors import HostError
-from agent.firewall.ufw import CONFIGURATION, DEFAULTS, USER_RULES, Files, value
+from agent.errors import HostError, RefusedError
+from agent.firewall.chains import parse_entries
+from agent.firewall.own_chains import chain_removal, ufw_chains
+from agent.firewall.rules import ANYWHERE
+from agent.firewall.ufw import CONFIGURATION, DEFAULTS, USER_RULES, Files, folder_with, value
 from agent.system import run
 
 UFW_INIT = "/lib/ufw/ufw-init"
+# What its owner may have ufw run when it starts and stops: ufw-framework(8).
+INIT_SCRIPTS = (Path("/etc/ufw/before.init"), Path("/etc/ufw/after.init"))
+
+BUILT_IN = ("INPUT", "FORWARD", "OUTPUT")
 
 # Our chain that protects the host while ufw's chains are rebuilt.
 GUARD = "immich-access-guard"
@@ -29,6 +37,20 @@ def versions() -> list[int]:
     return [4, 6] if has_ipv6() else [4]
 
 
+def forwards() -> bool:
+    """Whether the host routes packets for others, and its rules let it by default."""
+    switches = {4: "net/ipv4/ip_forward", 6: "net/ipv6/conf/all/forwarding"}
+    return any(
+        _switch(switches[version]) == "1" and "-P FORWARD ACCEPT" in filter_rules(version) for version in versions()
+    )
+
+
+def _switch(name: str) -> str:
+    """A setting of the kernel's; empty if it has none of that name."""
+    path = Path("/proc/sys", name)
+    return path.read_text().strip() if path.exists() else ""
+
+
 def in_force(files: Files) -> bool:
     """Whether the kernel filters exactly as these files say; for a disabled ufw, whether its chains are unhooked."""
     if value(files, CONFIGURATION, "ENABLED") != "yes":
@@ -36,24 +58,35 @@ def in_force(files: Files) -> bool:
     return all(_is_set_up(files, version) and not _user_rules_differ(files, version) for version in versions())
 
 
-def apply(files: Files, ssh_ports: Collection[int]) -> None:
-    """Makes the kernel filter as these files say. They must be in place.
+Policies = Mapping[str, Mapping[str, str]]
 
-    If only rules differ, they change in one transaction per IP version. Otherwise ufw is restarted behind a guard that
-    accepts no new connections but SSH. Raises HostError if the kernel still differs afterwards.
+
+def policies() -> Policies:
+    """The policies of the built-in chains, by IP version and chain. ufw sets them, also when it is turned off."""
+    lines = {version: [line.split() for line in listing] for version, listing in _listings()}
+    return {
+        str(version): {words[1]: words[2] for words in listed if words[0] == "-P"} for version, listed in lines.items()
+    }
+
+
+def apply(files: Files, ssh_ports: Collection[int], former: Policies | None = None) -> None:
+    """Makes the kernel filter as these files say, whether or not they are in place.
+
+    Where they turn ufw off, the built-in chains get their `former` policies, or accept. If only rules differ, they
+    change in one transaction per IP version. Otherwise ufw is restarted behind a guard that accepts no new connections
+    but SSH. Raises HostError if the kernel still differs afterwards.
     """
     if in_force(files):
         return
     if value(files, CONFIGURATION, "ENABLED") != "yes":
-        if any(_is_hooked(listing, version) for version, listing in _listings()):
-            _change([UFW_INIT, "force-stop"])
+        _stop_ufw({} if former is None else former)
         _remove_guard()
     elif all(_is_set_up(files, version) for version in versions()):
         for version in versions():
             if _user_rules_differ(files, version):
                 restore(version, _user_rules(files, version))
     else:
-        _start_ufw(ssh_ports)
+        _start_ufw(files, ssh_ports)
     if not in_force(files):
         raise HostError("the kernel's rules are not what ufw's files say, though they have just been loaded")
 
@@ -156,21 +189,39 @@ def _change(command: Sequence[str], rules: str = "") -> None:
     run(command, text=rules)
 
 
-def _start_ufw(ssh_ports: Collection[int]) -> None:
+def _start_ufw(files: Files, ssh_ports: Collection[int]) -> None:
     """Rebuilds ufw's chains. Fails closed: after an error the guard stays and accepts only SSH."""
     _remove_guard()
     for version in versions():
-        restore(version, _guard_rules(version, ssh_ports))
-    if any(_ufw_chains(listing, version) for version, listing in _listings()):
+        restore(version, _guard_rules(files, version, ssh_ports))
+    if any(ufw_chains(listing, PREFIX[version]) for version, listing in _listings()):
         _change([UFW_INIT, "force-stop"])
         # ufw's start skips chains that exist, even if nothing jumps to them, so delete the rest.
         for version, listing in _listings():
-            restore(version, _chain_removal(listing, version))
-    _change([UFW_INIT, "start"])
+            restore(version, chain_removal(listing, PREFIX[version]))
+    with folder_with(files) as folder:
+        _change([UFW_INIT, *([] if folder is None else ["--datadir", str(folder)]), "start"])
     _remove_guard()
 
 
-def _guard_rules(version: int, ssh_ports: Collection[int]) -> str:
+def _stop_ufw(former: Policies) -> None:
+    """Takes ufw's chains away and sets the built-in chains' policies, in one transaction per IP version.
+
+    ufw's own stop would open every port for a moment where another firewall has a policy of its own.
+    """
+    for version, listing in _listings():
+        known = former.get(str(version))
+        # ufw shuts an IP version that it does not filter, without chains of its own.
+        if _is_hooked(listing, version) or known is not None:
+            wanted = {**dict.fromkeys(BUILT_IN, "ACCEPT"), **(known or {})}
+            lines = [f":{chain} {wanted[chain]} [0:0]" for chain in BUILT_IN]
+            restore(version, chain_removal(listing, PREFIX[version], lines))
+    for script in INIT_SCRIPTS:
+        if os.access(script, os.X_OK):
+            _change([str(script), "stop"])
+
+
+def _guard_rules(files: Files, version: int, ssh_ports: Collection[int]) -> str:
     icmp = "icmp" if version == 4 else "ipv6-icmp"
     return "\n".join(
         [
@@ -179,12 +230,30 @@ def _guard_rules(version: int, ssh_ports: Collection[int]) -> str:
             f"-A {GUARD} -i lo -j ACCEPT",
             f"-A {GUARD} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
             f"-A {GUARD} -p {icmp} -j ACCEPT",
-            *(f"-A {GUARD} -p tcp --dport {port} -j ACCEPT" for port in sorted(ssh_ports)),
+            *(
+                f"-A {GUARD} -s {source} -p tcp --dport {port} -j ACCEPT"
+                for port in sorted(ssh_ports)
+                for source in _ssh_sources(files, version, port)
+            ),
             f"-A {GUARD} -j DROP",
             f"-I INPUT 1 -j {GUARD}",
             "COMMIT\n",
         ]
     )
+
+
+def _ssh_sources(files: Files, version: int, port: int) -> list[str]:
+    """The networks from which ufw's files let SSH in on a port; anywhere if they do not say."""
+    rules = _user_rules(files, version).splitlines() if _is_managed(files, version) else []
+    entries = [
+        entry
+        for entry in parse_entries(rules, TOOL[version])
+        if entry.chain == f"{PREFIX[version]}-user-input"
+        and entry.target in ("ACCEPT", f"{PREFIX[version]}-user-limit")
+    ]
+    return list(dict.fromkeys(one.rule.source for one in entries if one.rule.matches_port(port))) or [
+        ANYWHERE[version == 6]
+    ]
 
 
 def _remove_guard() -> None:
@@ -195,20 +264,17 @@ def _remove_guard() -> None:
             restore(version, "\n".join(["*filter", *hooks, f"-F {GUARD}", f"-X {GUARD}", "COMMIT\n"]))
 
 
-def _ufw_chains(listing: list[str], version: int) -> list[str]:
-    """ufw's chains that exist."""
-    return [line[3:] for line in listing if re.match(rf"-N {PREFIX[version]}-", line)]
+def refuse_entangled() -> None:
+    """Refuses rules of others that lead into the chain by which ufw tells whether it runs.
 
-
-def _chain_removal(listing: list[str], version: int) -> str:
-    hooks = [line for line in listing if re.match(rf"-A (INPUT|OUTPUT|FORWARD) -j {PREFIX[version]}-", line)]
-    chains = _ufw_chains(listing, version)
-    return "\n".join(
-        [
-            "*filter",
-            *(f"-D{line[2:]}" for line in hooks),
-            *(f"-F {chain}" for chain in chains),
-            *(f"-X {chain}" for chain in chains),
-            "COMMIT\n",
-        ]
-    )
+    ufw could not start again with such a rule. Raises RefusedError that names it.
+    """
+    for version, listing in _listings():
+        entrance = f"{PREFIX[version]}-user-input"
+        for line in listing:
+            if re.search(rf"-[jg] {entrance}$", line) and not line.startswith(f"-A {PREFIX[version]}-"):
+                raise RefusedError(
+                    f"a rule in the kernel leads into ufw's own chain {entrance}, so ufw cannot start; run "
+                    f"`{TOOL[version]} -D{line[2:]}` on the host, remove it from where it is set, and run `pulumi up` "
+                    "again"
+                )

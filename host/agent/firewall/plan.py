@@ -8,9 +8,9 @@ from typing import NamedTuple
 from agent.errors import RefusedError
 from agent.firewall import kernel
 from agent.firewall.bypass import refuse_bypasses
-from agent.firewall.connection import listeners, this_connection
-from agent.firewall.record import read_change
-from agent.firewall.rules import CLOUDFLARE, HTTPS_PORT, SSH, Rule, arrange_rules, check_rules, find_decisive_rule
+from agent.firewall.openings import Opening
+from agent.firewall.rules import CLOUDFLARE, HOME, HTTPS_PORT, KEPT, OURS, SSH, Rule, arrange_rules, check_rules
+from agent.firewall.ssh_access import Rules, SshAccess, SshNetworks, SshPorts
 from agent.firewall.ufw import (
     CONFIGURATION,
     DEFAULTS,
@@ -22,8 +22,21 @@ from agent.firewall.ufw import (
     ufw_on_copy,
     value,
 )
-from agent.ranges import Ranges
-from agent.system import run
+from agent.listeners.addresses import outside_interfaces
+from agent.ranges import Network, Ranges
+
+# The networks that may use a port of the host
+Home = Collection[tuple[Network, int]]
+
+
+class SshEntrance(NamedTuple):
+    """How SSH gets in."""
+
+    ports: Sequence[int] = ()
+    # The networks that our own rules let in; empty if the owner's rules do
+    networks: Sequence[str] = ()
+    # The owner's rule of `ufw limit` by which this connection came, as ufw names it; empty if there is none
+    limit: str = ""
 
 
 class Plan(NamedTuple):
@@ -33,79 +46,109 @@ class Plan(NamedTuple):
     wanted: Files
     # The IP versions that ufw filters.
     versions: list[int]
+    ssh: SshEntrance = SshEntrance()
 
 
-def ssh_ports(asked: int, others: Collection[int] = ()) -> list[int]:
-    """The ports on which SSH must stay open: this connection's, and the `asked` one if something listens there.
+def plan_firewall(
+    ranges: Ranges,
+    ports: SshPorts,
+    networks: SshNetworks,
+    *,
+    kept: Sequence[Opening],
+    closed: Collection[int],
+    home: Home,
+) -> Plan:
+    """ufw's files with ufw enabled and incoming traffic denied by default but for SSH, the ranges, `home` and `kept`.
 
-    `asked` is the port that the client dials. A router may forward it to another port of the host, which only the
-    connection shows. `others` are the SSH ports of the host's other sites; they count if something listens there.
-    Raises HostError when nothing listens on this connection's port or on `asked`.
-    """
-    listening = {listener.port for listener in listeners()}
-    connection = this_connection()
-    ports = {asked, asked if connection is None else connection.port} & listening
-    if not ports:
-        raise RefusedError(
-            f"nothing listens on port {asked} of this host, so enabling the firewall would lock you out; "
-            "set sshPort to the port of sshd"
-        )
-    return sorted(ports | {*others} & listening)
-
-
-def open_ssh_ports() -> set[int]:
-    """The ports on which sshd listens, and those that the last change kept open."""
-    sshd = {listener.port for listener in listeners() if '"sshd"' in listener.programs}
-    return sshd | set(read_change().ssh_ports)
-
-
-def plan_firewall(ranges: Ranges, ports: Collection[int], closed: Collection[int]) -> Plan:
-    """ufw's files with ufw enabled, incoming traffic denied by default, and SSH and the ranges allowed.
-
-    Raises HostError when other rules would open one of the `closed` ports or block SSH.
+    Raises RefusedError when other rules would open one of the `closed` ports or block SSH.
     """
     former = _require_complete(current())
-    settings = [Setting(CONFIGURATION, "ENABLED", "yes")] if value(former, CONFIGURATION, "ENABLED") != "yes" else []
+    settings: list[Setting] = []
+    if value(former, CONFIGURATION, "ENABLED") != "yes":
+        settings.append(Setting(CONFIGURATION, "ENABLED", "yes"))
+        if kernel.forwards() and value(former, DEFAULTS, "DEFAULT_FORWARD_POLICY") != "accept":
+            # A host that routes for others goes on doing so.
+            settings.append(Setting(DEFAULTS, "DEFAULT_FORWARD_POLICY", '"ACCEPT"'))
     if kernel.has_ipv6() and value(former, DEFAULTS, "IPV6") != "yes":
         settings.append(Setting(DEFAULTS, "IPV6", "yes"))
     if value(former, DEFAULTS, "DEFAULT_INPUT_POLICY") == "accept":
         settings.append(Setting(DEFAULTS, "DEFAULT_INPUT_POLICY", '"DROP"'))
     outside = outside_interfaces()
-    connection = this_connection()
-    client = None if connection is None else connection.client
-    refuse_bypasses(kernel.versions(), ports, closed, outside)
+    refuse_bypasses(kernel.versions(), closed, outside)
+    kernel.refuse_entangled()
+    access = SshAccess(ports, networks, former)
+    entrances: list[SshEntrance] = []
 
-    def choose(ufw: Ufw, version: int, existing: Sequence[Rule]) -> list[Rule]:
-        wanted = [*_ssh_rules(ufw, version, ports, existing), *_range_rules(ufw, version, ranges)]
-        rules = arrange_rules(existing, wanted)
-        check_rules(rules, ports, closed, outside, client)
-        return rules
+    def choose(ufw: Ufw, existing: Rules) -> dict[int, list[Rule]]:
+        ssh = access.rules(ufw, existing)
+        chosen = {
+            version: arrange_rules(
+                rules,
+                [
+                    *ssh[version],
+                    *_range_rules(ufw, version, ranges),
+                    *_home_rules(ufw, version, home, rules),
+                    *_kept_rules(ufw, version, kept),
+                ],
+            )
+            for version, rules in existing.items()
+        }
+        entrance = access.check(chosen)
+        sources = dict.fromkeys(rule.source for rules in ssh.values() for rule in rules)
+        limit = entrance.name if entrance is not None and entrance.action == "limit" else ""
+        entrances.append(SshEntrance(ports.all, list(sources), limit))
+        for rules in chosen.values():
+            check_rules(rules, closed, outside)
+        return chosen
 
-    return _plan(former, settings, choose)
+    plan = _plan(former, settings, choose)
+    return plan._replace(ssh=entrances[0])
 
 
-def plan_ranges(ranges: Ranges | None) -> Plan:
-    """ufw's files with these ranges, or none, in place of the former ones; all else stays."""
+def plan_ranges(ranges: Ranges, home: Home, kept: Sequence[Opening]) -> Plan:
+    """ufw's files with these ranges, home networks and openings in place of the former ones; all else stays."""
 
-    def choose(ufw: Ufw, version: int, existing: Sequence[Rule]) -> list[Rule]:
-        kept = [rule for rule in existing if rule.comment == SSH]
-        return arrange_rules(existing, kept if ranges is None else [*kept, *_range_rules(ufw, version, ranges)])
+    def choose(ufw: Ufw, existing: Rules) -> dict[int, list[Rule]]:
+        return {
+            version: arrange_rules(
+                rules,
+                [
+                    *(rule for rule in rules if rule.comment == SSH),
+                    *_range_rules(ufw, version, ranges),
+                    *_home_rules(ufw, version, home, rules),
+                    *_kept_rules(ufw, version, kept),
+                ],
+            )
+            for version, rules in existing.items()
+        }
 
     return _plan(_require_complete(current()), [], choose)
 
 
-def _plan(former: Files, settings: Sequence[Setting], choose: Callable[[Ufw, int, Sequence[Rule]], list[Rule]]) -> Plan:
+def plan_removal(settings: Sequence[Setting], keep_ssh: bool) -> Plan:
+    """ufw's files with these settings and without our rules, except those for SSH if they are to stay."""
+
+    def choose(_ufw: Ufw, existing: Rules) -> dict[int, list[Rule]]:
+        return {
+            version: [rule for rule in rules if not rule.is_ours or (keep_ssh and rule.comment == SSH)]
+            for version, rules in existing.items()
+        }
+
+    return _plan(_require_complete(current()), settings, choose)
+
+
+def _plan(former: Files, settings: Sequence[Setting], choose: Callable[[Ufw, Rules], dict[int, list[Rule]]]) -> Plan:
     with ufw_on_copy(settings) as ufw:
         versions = ufw.versions()
-        for version in versions:
-            existing = ufw.rules(version)
-            rules = choose(ufw, version, existing)
+        existing = {version: ufw.rules(version) for version in versions}
+        chosen = choose(ufw, existing)
+        for version, rules in chosen.items():
             # The files also hold the logging rules, which depend on the default policy.
-            if rules != existing or any(setting.path == DEFAULTS for setting in settings):
+            if rules != existing[version] or any(setting.path == DEFAULTS for setting in settings):
                 ufw.set_rules(version, rules)
         wanted = ufw.files()
     for path in USER_RULES.values():
-        if _foreign_rules(former, path) != _foreign_rules(wanted, path):
+        if foreign_rules(former, path) != foreign_rules(wanted, path):
             raise RefusedError(
                 f"ufw itself would change rules in {path} that are not ours, as the next `ufw allow` would; "
                 "compare `ufw status` with that file"
@@ -113,20 +156,25 @@ def _plan(former: Files, settings: Sequence[Setting], choose: Callable[[Ufw, int
     return Plan(former, wanted, versions)
 
 
-def _ssh_rules(ufw: Ufw, version: int, ports: Collection[int], existing: Sequence[Rule]) -> list[Rule]:
-    """Our SSH rules. None is added where the user's own rule allows everyone."""
-    wanted: list[Rule] = []
-    for port in sorted(ports):
-        rule = ufw.rule(version, port, "0.0.0.0/0", SSH)
-        other = find_decisive_rule([rule for rule in existing if not rule.is_ours], port)
-        if rule in existing or other is None or not other.lets_in:
-            wanted.append(rule)
-    return wanted
-
-
 def _range_rules(ufw: Ufw, version: int, ranges: Ranges) -> list[Rule]:
     sources = ranges.ipv4 if version == 4 else ranges.ipv6
     return [ufw.rule(version, HTTPS_PORT, source, CLOUDFLARE) for source in sources]
+
+
+def _home_rules(ufw: Ufw, version: int, home: Home, existing: Sequence[Rule]) -> list[Rule]:
+    """Our rules for the home networks. None is added where the user's own rule is the same."""
+    ordered = sorted(home, key=lambda one: (one[1], one[0].version, int(one[0].network_address), one[0].prefixlen))
+    rules = [ufw.rule(version, port, str(network), HOME) for network, port in ordered if network.version == version]
+    theirs = [rule._replace(comment=HOME) for rule in existing if not rule.is_ours]
+    return [rule for rule in rules if rule not in theirs]
+
+
+def _kept_rules(ufw: Ufw, version: int, kept: Sequence[Opening]) -> list[Rule]:
+    return [
+        ufw.rule(version, opening.ports, source, KEPT, opening.protocol)
+        for opening in kept
+        for source in opening.sources(version)
+    ]
 
 
 def _require_complete(files: Files) -> Files:
@@ -138,20 +186,10 @@ def _require_complete(files: Files) -> Files:
     return files
 
 
-def _foreign_rules(files: Files, path: Path) -> list[str]:
+def foreign_rules(files: Files, path: Path) -> list[str]:
     """The rules of a file that are not ours, as text."""
     file = files[path]
     text = "" if file is None else file.content.decode(errors="surrogateescape")
-    ours = tuple(f" comment={comment.encode().hex()}" for comment in (CLOUDFLARE, SSH))
+    ours = tuple(f" comment={comment.encode().hex()}" for comment in OURS)
     rules = re.findall(r"^### tuple ###.*\n(?:-A .*\n)*", text, re.MULTILINE)
     return [rule for rule in rules if not rule.partition("\n")[0].endswith(ours)]
-
-
-def outside_interfaces() -> set[str]:
-    """The interfaces that lead to the internet."""
-    routes = [
-        line.split()
-        for family in ("-4", "-6")
-        for line in run(["ip", family, "-o", "route", "show", "default"], check=False).stdout.splitlines()
-    ]
-    return {words[words.index("dev") + 1] for words in routes if "dev" in words}

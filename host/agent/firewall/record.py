@@ -1,7 +1,7 @@
 """What the host remembers about the firewall, in /var/lib/immich-access/.
 
 Every file has a version. Writes use the current one. During an upgrade from version 0.1.0 of the program they use
-version 1, see agent.firewall.record_version_1: an `up` that fails halfway leaves delete commands with the agent of
+version 1, see agent.firewall.record_versions: an `up` that fails halfway leaves delete commands with the agent of
 0.1.0 in the stack's state, and that agent reads no other version. `finish_upgrade` ends this.
 """
 
@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 from agent.errors import RefusedError
 from agent.files import File, read, write
-from agent.firewall import record_version_1 as version_1
+from agent.firewall import record_versions as versions
+from agent.firewall.openings import parse_opening
 from agent.firewall.request import Needs, Request, parse_ranges
 from agent.firewall.ufw import Files
 from agent.ranges import Ranges
@@ -23,8 +24,9 @@ CHANGE = FOLDER / "firewall-change.json"
 ARMED = FOLDER / "firewall-armed.json"
 RANGES = FOLDER / "ranges.json"
 SITES = FOLDER / "firewall-sites.json"
+ORIGINAL = FOLDER / "firewall-original.json"
 
-VERSION = 2
+VERSION = 3
 
 
 class Change(NamedTuple):
@@ -37,6 +39,21 @@ class Change(NamedTuple):
     undone: bool = False
 
 
+class Original(NamedTuple):
+    """What ufw was before a change of ours."""
+
+    # Whether ufw was off
+    turned_on: bool
+    # Whether its unit was enabled
+    starts_at_boot: bool
+    # Its defaults that we have changed, as the file had them; None for one that was missing
+    settings: Mapping[str, str | None]
+    # Of what its owner has in ufw's files
+    fingerprint: str
+    # Of the kernel's built-in chains, by IP version and chain
+    policies: Mapping[str, Mapping[str, str]]
+
+
 class Armed(NamedTuple):
     """A change that awaits confirmation, and the files that the undo restores."""
 
@@ -45,6 +62,23 @@ class Armed(NamedTuple):
     # When the change was made: the boot id, and the seconds since that boot
     boot: str
     at: float
+    # What was known of ufw's original state then
+    original: Original | None = None
+    # The kernel's policies, if ufw was off; None otherwise
+    policies: Mapping[str, Mapping[str, str]] | None = None
+
+
+def read_original() -> Original | None:
+    """What ufw was before; None if only rules have been changed."""
+    fields, _ = _read(ORIGINAL)
+    if fields is None:
+        return None
+    return _original(fields)
+
+
+def original_file(original: Original | None) -> dict[Path, File | None]:
+    """The file of that, for the caller to write together with the rules."""
+    return {ORIGINAL: None if original is None else _file(_original_fields(original))}
 
 
 def read_change() -> Change:
@@ -53,9 +87,10 @@ def read_change() -> Change:
     if fields is None:
         return Change()
     if version == 1:
-        fields = version_1.change_fields(fields)
-        _refuse_newer(CHANGE, fields["version"])
-    request = fields["request"]
+        fields = versions.change_fields(fields)
+        version = fields["version"]
+        _refuse_newer(CHANGE, version)
+    request = versions.request_fields(fields["request"], version)
     return Change(
         fields["number"], None if request is None else _request(request), fields["sshPorts"], fields["undone"]
     )
@@ -70,7 +105,7 @@ def write_change(change: Change) -> None:
         "sshPorts": list(change.ssh_ports),
         "undone": change.undone,
     }
-    current = _file(version_1.stored_change(fields, VERSION), 1) if _is_upgrading() else _file(fields)
+    current = _file(versions.stored_change(fields, VERSION), 1) if _is_upgrading() else _file(fields)
     file = None if change == Change() else current
     if read(CHANGE) != file:
         write(CHANGE, file)
@@ -82,7 +117,15 @@ def read_armed() -> Armed | None:
     if fields is None:
         return None
     former = {Path(path): _former_file(item) for path, item in fields["former"].items()}
-    return Armed(fields["seconds"], former, fields["boot"], fields["at"])
+    original = fields.get("original")
+    return Armed(
+        fields["seconds"],
+        former,
+        fields["boot"],
+        fields["at"],
+        None if original is None else _original(original),
+        fields.get("policies"),
+    )
 
 
 def write_armed(armed: Armed | None) -> None:
@@ -94,9 +137,21 @@ def write_armed(armed: Armed | None) -> None:
         str(path): None if file is None else {"mode": file.mode, "text": file.content.decode(errors="surrogateescape")}
         for path, file in armed.former.items()
     }
-    fields = {"seconds": armed.seconds, "former": former, "boot": armed.boot, "at": armed.at}
-    # The fields are those of version 1.
-    write(ARMED, _file(fields, 1 if _is_upgrading() else VERSION))
+    fields: dict[str, object] = {
+        "seconds": armed.seconds,
+        "former": former,
+        "boot": armed.boot,
+        "at": armed.at,
+    }
+    added = {
+        "original": None if armed.original is None else _original_fields(armed.original),
+        "policies": armed.policies,
+    }
+    # Version 1 has only the first four. It cannot say what ufw was before if the upgrade turned ufw on.
+    if _is_upgrading() and not any(added.values()):
+        write(ARMED, _file(fields, 1))
+    else:
+        write(ARMED, _file({**fields, **added}))
 
 
 def read_ranges() -> Ranges | None:
@@ -115,9 +170,9 @@ def read_sites() -> dict[str, Needs]:
     fields, version = _read(SITES)
     if fields is None:
         return {}
-    if version == VERSION:
-        return {name: _needs(needs) for name, needs in fields["sites"].items()}
-    sites = {name: _needs(needs) for name, needs in version_1.sites_fields(fields).items()}
+    sites = {name: _needs(needs) for name, needs in versions.sites_fields(fields, version).items()}
+    if version != 1:
+        return sites
     request = read_change().request
     granted: Mapping[str, Needs] = {} if request is None else request.needs
     # The last request has what version 1 does not store.
@@ -165,7 +220,7 @@ def forget_site(site: str, owner: str) -> None:
 
 def forget() -> None:
     """Removes every record."""
-    for path in (ARMED, CHANGE, RANGES, SITES):
+    for path in (ARMED, CHANGE, RANGES, SITES, ORIGINAL):
         write(path, None)
     if FOLDER.exists() and not any(FOLDER.iterdir()):
         FOLDER.rmdir()
@@ -201,7 +256,7 @@ def _is_upgrading() -> bool:
 
 def _sites_file(sites: Mapping[str, Needs], version: int) -> File:
     named = {name: _needs_fields(needs) for name, needs in sites.items()}
-    return _file(version_1.stored_sites(named) if version == 1 else {"sites": named}, version)
+    return _file(versions.stored_sites(named) if version == 1 else {"sites": named}, version)
 
 
 def _file(fields: Mapping[str, object], version: int = VERSION) -> File:
@@ -214,17 +269,43 @@ def _former_file(item: dict[str, Any] | None) -> File | None:
     return None if item is None else File(item["text"].encode(errors="surrogateescape"), item["mode"])
 
 
+def _original(fields: Mapping[str, Any]) -> Original:
+    return Original(
+        fields["turnedOn"], fields["startsAtBoot"], fields["settings"], fields["fingerprint"], fields["policies"]
+    )
+
+
+def _original_fields(original: Original) -> dict[str, object]:
+    return {
+        "turnedOn": original.turned_on,
+        "startsAtBoot": original.starts_at_boot,
+        "settings": dict(original.settings),
+        "fingerprint": original.fingerprint,
+        "policies": {version: dict(chains) for version, chains in original.policies.items()},
+    }
+
+
 def _needs(fields: Mapping[str, Any]) -> Needs:
-    return Needs(fields["serves"], fields["sshPort"], fields["upstreamPort"], fields["droppedPort"], fields["owner"])
+    return Needs(
+        fields["serves"],
+        fields["sshPort"],
+        fields["upstream"],
+        fields["homeNetworks"],
+        fields["owner"],
+        fields["sshFrom"],
+        [parse_opening(text) for text in fields["keepOpen"]],
+    )
 
 
 def _needs_fields(needs: Needs) -> dict[str, object]:
     return {
         "serves": needs.serves,
         "sshPort": needs.ssh_port,
-        "upstreamPort": needs.upstream_port,
-        "droppedPort": needs.dropped_port,
+        "upstream": needs.upstream,
+        "homeNetworks": list(needs.home_networks),
         "owner": needs.owner,
+        "sshFrom": list(needs.ssh_from),
+        "keepOpen": [opening.text for opening in needs.keep_open],
     }
 
 

@@ -24,6 +24,14 @@ def fetch_ranges() -> dict[str, list[str]]:
     return parse_answer(body)
 
 
+def fetch_payload() -> dict[str, Any]:
+    """The payload of the step `firewall-refresh`: the ranges, or the `problem` of fetching them."""
+    try:
+        return dict(fetch_ranges())
+    except HostError as error:
+        return {"problem": str(error)}
+
+
 def parse_answer(body: bytes) -> dict[str, list[str]]:
     """Parses the API's answer; raises HostError for anything but ranges."""
     try:

@@ -1,16 +1,15 @@
 """The firewall step's request."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from agent.ranges import Ranges, check_ranges
-from agent.site import require_different
+from agent.firewall.openings import Opening, parse_networks, parse_opening
+from agent.firewall.ssh_access import own_ssh_port
+from agent.ranges import Ranges, check_ranges, parse_home_network
+from agent.site import check_upstream, require_different
 
 if TYPE_CHECKING:
     from agent.payloads import DoctorPayload, FirewallPayload
-
-# The value of dockerPublishedPort that closes a published port instead of refusing it.
-DROP = "drop"
 
 Serves = Literal["immich", "shares"]
 
@@ -21,12 +20,16 @@ class Needs(NamedTuple):
     # What the site serves; None if a record of version 1 does not say
     serves: Serves | None
     ssh_port: int
-    # The upstream's port; None if the upstream runs on another host
-    upstream_port: int | None
-    # The port whose connections from elsewhere DOCKER-USER must drop, or None
-    dropped_port: int | None
+    # Where nginx finds the upstream, as address:port; None if a record of an older version does not say
+    upstream: str | None
+    # The networks that may use the upstream's port of this host, in CIDR form
+    home_networks: Sequence[str]
     # The stack and host name that deployed the site last; None if a record of version 1 does not say
     owner: str | None
+    # The networks that a rule of ours for SSH lets in; anywhere if empty
+    ssh_from: Sequence[str] = ()
+    # What stays open besides SSH and 443
+    keep_open: Sequence[Opening] = ()
 
 
 class Request(NamedTuple):
@@ -37,12 +40,15 @@ class Request(NamedTuple):
     needs: Mapping[str, Needs]
     ranges: Ranges
     confirm_seconds: int
+    # Whether the step may shut what else the host serves; no later one asks again
+    close_others: bool = True
 
 
 def parse_request(payload: "FirewallPayload") -> Request:
     """Parses the step's payload; raises RefusedError for anything that cannot be applied."""
     ranges = parse_ranges(payload["ranges"]["ipv4"], payload["ranges"]["ipv6"])
-    return request_for(payload, parse_needs(payload, payload["owner"]), ranges)
+    request = request_for(payload, parse_needs(payload, payload["owner"]), ranges)
+    return request._replace(close_others=payload["closeOthers"])
 
 
 def request_for(payload: "FirewallPayload | DoctorPayload", needs: Mapping[str, Needs], ranges: Ranges) -> Request:
@@ -53,28 +59,26 @@ def request_for(payload: "FirewallPayload | DoctorPayload", needs: Mapping[str, 
 def parse_needs(payload: "FirewallPayload | DoctorPayload", owner: str | None) -> dict[str, Needs]:
     """Each site's requirements of the firewall; raises RefusedError for a site that is there twice."""
     require_different([site["hostname"] for site in payload["sites"]])
-    drops = payload["dockerPublishedPort"] == DROP
+    home = [str(parse_home_network(text)) for text in payload["homeNetworks"]]
+    ssh_from = parse_networks(payload["sshFrom"])
+    keep_open = [parse_opening(text) for text in payload["keepOpen"]]
     return {
         site["hostname"]: Needs(
             site["serves"],
-            payload["sshPort"],
-            site["upstreamPort"],
-            site["upstreamPort"] if drops else None,
+            own_ssh_port(payload["sshPort"]),
+            check_upstream(site["upstream"]),
+            home,
             owner,
+            ssh_from,
+            keep_open,
         )
         for site in payload["sites"]
     }
 
 
-def upstreams(needs: Mapping[str, Needs]) -> list[tuple[Serves, int]]:
-    """The distinct upstreams on this host: what each serves, and its port."""
-    return list(
-        dict.fromkeys(
-            (one.serves, one.upstream_port)
-            for one in needs.values()
-            if one.serves is not None and one.upstream_port is not None
-        )
-    )
+def kept_open(sites: Iterable[Needs]) -> list[Opening]:
+    """What stays open for any of these sites, once each."""
+    return list(dict.fromkeys(opening for needs in sites for opening in needs.keep_open))
 
 
 def parse_ranges(ipv4: Sequence[str], ipv6: Sequence[str]) -> Ranges:

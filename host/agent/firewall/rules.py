@@ -10,10 +10,31 @@ from agent.ranges import WIDEST
 # Rules with these comments are ours, and only those.
 CLOUDFLARE = "immich-access: Cloudflare"
 SSH = "immich-access: SSH"
+HOME = "immich-access: home network"
+KEPT = "immich-access: kept open"
+OURS = (CLOUDFLARE, SSH, HOME, KEPT)
 
 HTTPS_PORT = 443
 
 ANYWHERE = ("0.0.0.0/0", "::/0")
+
+
+class Visit(NamedTuple):
+    """A new connection to the host, or the first packet of UDP, as its rules see it."""
+
+    # Where it comes from
+    client: str
+    # The host's own address that it is for
+    destination: str
+    # The interface by which it comes; empty if unknown
+    interface: str
+    port: int
+    protocol: str = "tcp"
+
+    @property
+    def version(self) -> int:
+        """The IP version."""
+        return ipaddress.ip_address(self.client).version
 
 
 class Rule(NamedTuple):
@@ -37,16 +58,16 @@ class Rule(NamedTuple):
     @property
     def is_ours(self) -> bool:
         """Whether this program created the rule."""
-        return self.comment in (CLOUDFLARE, SSH)
+        return self.comment in OURS
 
     @property
     def lets_in(self) -> bool:
         """Whether it allows what matches, perhaps at a limited rate."""
         return self.action in ("allow", "limit")
 
-    def matches_port(self, port: int) -> bool:
-        """Whether the rule applies to new TCP connections to a port of the host."""
-        if not self.incoming or self.protocol not in ("any", "tcp"):
+    def matches_port(self, port: int, protocol: str = "tcp") -> bool:
+        """Whether the rule applies to new connections to a port of the host."""
+        if not self.incoming or self.protocol not in ("any", protocol):
             return False
         if self.ports == "any":
             return True
@@ -63,10 +84,25 @@ class Rule(NamedTuple):
             and self.interface == ""
         )
 
-    def covers(self, client: str) -> bool:
-        """Whether the rule applies to everything that one address sends to the host."""
-        address, source = ipaddress.ip_address(client), ipaddress.ip_network(self.source, strict=False)
-        return address in source and self.destination in ANYWHERE and self.source_ports == "any" and not self.interface
+    def matches(self, visit: Visit) -> bool:
+        """Whether the rule applies to this connection and to every other one from the same address.
+
+        False for a rule of one interface if the connection's own is unknown.
+        """
+        return (
+            self.matches_port(visit.port, visit.protocol)
+            and ipaddress.ip_address(visit.client) in ipaddress.ip_network(self.source, strict=False)
+            and ipaddress.ip_address(visit.destination) in ipaddress.ip_network(self.destination, strict=False)
+            and self.source_ports == "any"
+            and (self.interface == "" or self._is_for(visit.interface))
+        )
+
+    def _is_for(self, interface: str) -> bool:
+        """Whether the rule's interface, which may end in a `+` for any ending, is this one."""
+        prefix = self.interface.rstrip("+")
+        return interface != "" and (
+            interface == self.interface or (prefix != self.interface and interface.startswith(prefix))
+        )
 
     def reaches_strangers(self, outside: Collection[str]) -> bool:
         """Whether anyone on the internet can match the rule at will.
@@ -76,9 +112,7 @@ class Rule(NamedTuple):
         """
         source = ipaddress.ip_network(self.source, strict=False)
         wide = source.prefixlen < WIDEST[source.version]
-        prefix = self.interface.rstrip("+")
-        here = any(name == self.interface or (prefix != self.interface and name.startswith(prefix)) for name in outside)
-        return wide and (self.interface == "" or here)
+        return wide and (self.interface == "" or any(self._is_for(name) for name in outside))
 
 
 def arrange_rules(existing: Sequence[Rule], wanted: Sequence[Rule]) -> list[Rule]:
@@ -95,20 +129,16 @@ def find_decisive_rule(rules: Sequence[Rule], port: int) -> Rule | None:
     return next((rule for rule in rules if rule.matches_port(port) and rule.covers_everyone), None)
 
 
-def find_client_denial(rules: Sequence[Rule], port: int, client: str) -> Rule | None:
-    """The rule that denies a port to one client, unless an earlier one allows it.
-
-    Rules for one interface are skipped: the rules do not show which interface the client uses.
-    """
-    rule = next((rule for rule in rules if rule.matches_port(port) and rule.covers(client)), None)
-    return None if rule is None or rule.lets_in else rule
+def find_verdict(rules: Sequence[Rule], visit: Visit) -> Rule | None:
+    """The first rule that decides about a connection and its like."""
+    return next((rule for rule in rules if rule.matches(visit)), None)
 
 
 def find_openings(rules: Sequence[Rule], port: int, outside: Collection[str]) -> list[Rule]:
-    """The rules, except ours, that open a port to the internet; see `reaches_strangers`."""
+    """The rules, except those for Cloudflare and SSH, that open a port to the internet; see `reaches_strangers`."""
     found: list[Rule] = []
     for rule in rules:
-        if not rule.matches_port(port) or rule.is_ours:
+        if not rule.matches_port(port) or rule.comment in (CLOUDFLARE, SSH):
             continue
         if rule.lets_in and rule.reaches_strangers(outside):
             found.append(rule)
@@ -117,34 +147,24 @@ def find_openings(rules: Sequence[Rule], port: int, outside: Collection[str]) ->
     return found
 
 
-def check_rules(
-    rules: Sequence[Rule],
-    ssh_ports: Collection[int],
-    closed: Collection[int],
-    outside: Collection[str],
-    client: str | None = None,
-) -> None:
-    """Refuses rules that would leave the host open or lock its owner out.
+def check_rules(rules: Sequence[Rule], closed: Collection[int], outside: Collection[str]) -> None:
+    """Refuses rules that would leave the host open, or keep Cloudflare out.
 
-    `closed` are ports that only the ranges of our own rules may reach; `client` is the owner's address, if known.
-    Raises RefusedError that names the rule and how to delete it.
+    `closed` are ports that only the ranges of our own rules may reach. Raises RefusedError that names the rule and how
+    to delete it.
     """
-    for port in sorted(ssh_ports):
-        rule = find_decisive_rule(rules, port)
-        if rule is None or not rule.lets_in:
-            trouble = "no rule allows" if rule is None else f"the rule `{rule.name}` blocks"
-            raise RefusedError(f"{trouble} SSH on port {port}{_remedy(rule)}")
-        denied = None if client is None else find_client_denial(rules, port, client)
-        if denied is not None:
-            raise RefusedError(f"the rule `{denied.name}` blocks {client}, where you connect from{_remedy(denied)}")
     for port in sorted(closed):
         for rule in find_openings(rules, port, outside):
-            raise RefusedError(f"the rule `{rule.name}` opens port {port} to everyone{_remedy(rule)}")
-    shadow = find_decisive_rule(rules, HTTPS_PORT)
-    if shadow is not None and any(rule.comment == CLOUDFLARE for rule in rules[rules.index(shadow) :]):
-        raise RefusedError(f"the rule `{shadow.name}` would keep Cloudflare out of port {HTTPS_PORT}{_remedy(shadow)}")
+            raise RefusedError(f"the rule `{rule.name}` opens port {port} to everyone{remedy(rule)}")
+    for rule in rules:
+        if rule.comment in (CLOUDFLARE, HOME):
+            port = int(rule.ports)
+            shadow = find_decisive_rule(rules[: rules.index(rule)], port)
+            if shadow is not None and (rule.comment == CLOUDFLARE or not shadow.lets_in):
+                who = "Cloudflare" if rule.comment == CLOUDFLARE else f"the home network {rule.source}"
+                raise RefusedError(f"the rule `{shadow.name}` would keep {who} out of port {port}{remedy(shadow)}")
 
 
-def _remedy(rule: Rule | None) -> str:
-    delete = "" if rule is None else f"; run `ufw delete {rule.name}` on the host"
-    return f"{delete} and `pulumi up` again"
+def remedy(rule: Rule) -> str:
+    """What deletes a rule of ufw, as the end of a sentence."""
+    return f"; run `ufw delete {rule.name}` on the host and `pulumi up` again"

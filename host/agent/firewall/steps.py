@@ -1,27 +1,33 @@
 """The firewall's steps."""
 
-from collections.abc import Collection, Generator, Mapping
+from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agent import answer, packages
 from agent.errors import HostError, RefusedError
 from agent.files import files_replaced, files_to_change, read
-from agent.firewall import confirmation, docker_user, installation, kernel, record, ufw
-from agent.firewall.docker import refuse_published
-from agent.firewall.plan import Plan, open_ssh_ports, plan_ranges, ssh_ports
-from agent.firewall.record_version_1 import served_by
-from agent.firewall.request import Needs, parse_ranges, parse_request, upstreams
+from agent.firewall import closing, confirmation, former_docker_user, installation, kernel, record, ufw
+from agent.firewall.ahead import refuse_obstacles
+from agent.firewall.guard import steps as guard
+from agent.firewall.original import restore_boot, returned
+from agent.firewall.plan import Home, Plan, SshEntrance, plan_ranges, plan_removal
+from agent.firewall.record_versions import served_by
+from agent.firewall.request import Needs, kept_open, parse_ranges, parse_request
+from agent.firewall.rules import ANYWHERE, SSH
+from agent.firewall.ssh_access import open_ssh_ports, ssh_ports
 from agent.nginx import real_ip
 from agent.nginx.layout import LAYOUTS, enabled_sites
+from agent.port_holder import refuse_holder
 from agent.ranges import Ranges, check_update
 from agent.system import is_installed
 from agent.task import Answer, Task
+from agent.ways_in.look import look_ahead, look_now, refuse_ways_in, untold
 
 if TYPE_CHECKING:
     from agent.payloads import FirewallPayload
 
-PROGRAMS = ("nginx", "ufw")
+PROGRAMS = ("nginx", "ufw", "nft")
 
 
 def firewall(task: Task) -> Answer:
@@ -30,29 +36,47 @@ def firewall(task: Task) -> Answer:
     wanted = parse_request(payload)
     _refuse_other_service(wanted.needs)
     sites = record.sites_with(wanted)
-    dropped = docker_user.ports_to_drop(sites.values())
-    ssh_ports(wanted.ssh_port)
-    for serves, port in upstreams(wanted.needs):
-        refuse_published(serves, port, dropped)
+    ports = ssh_ports(wanted.ssh_port, {needs.ssh_port for needs in sites.values()})
+    guard.refuse_upstreams(wanted.needs, sites)
+    door_guard = guard.plan_guard(task.modules, sites)
+    guard.refuse_unsupported(door_guard)
+    refuse_holder()
+    refuse_obstacles(wanted.ranges)
+    found = look_ahead(sites, wanted.ranges)
+    refuse_ways_in(found)
+    if not wanted.close_others:
+        _refuse_silent_closing(sites, ports.all, door_guard.doors.host_ports)
     absent = packages.missing(PROGRAMS)
+    packages.refuse_conflicts(absent)
     if absent:
         packages.install(absent)
+        door_guard = guard.replan_guard(task.modules, sites)
     with ufw.locked():
-        plan, ports = confirmation.plan_for(wanted)
-        installation.install(task.modules)
-        with (
-            files_replaced(files_to_change(record.sites_file(sites))),
-            docker_user.docker_rules_applied(dropped),
-            confirmation.applied_with_undo(plan, wanted, ports) as number,
-            files_replaced(files_to_change(record.ranges_file(wanted.ranges))),
-        ):
-            packages.start_held()
-            real_ip.install(wanted.ranges.ipv4, wanted.ranges.ipv6)
-            installation.activate(docker_user=bool(dropped))
+        plan = confirmation.plan_for(wanted)
+        # It only closes, so it comes before everything that opens.
+        with guard.guarded(door_guard):
+            installation.install(task.modules)
+            former_docker_user.remove()
+            with (
+                files_replaced(files_to_change(record.sites_file(sites))),
+                confirmation.applied_with_undo(plan, wanted) as number,
+                files_replaced(files_to_change(record.ranges_file(wanted.ranges))),
+            ):
+                packages.start_held()
+                real_ip.install(wanted.ranges.ipv4, wanted.ranges.ipv6)
+                installation.activate()
     has_ipv6 = 6 in plan.versions
     return Answer(
-        _line(number, wanted.ranges, ports, has_ipv6), answer.firewall(number, ports, wanted.ranges, has_ipv6)
+        _line(number, wanted.ranges, plan.ssh, has_ipv6) + untold(found),
+        answer.firewall(number, plan.ssh, wanted.ranges, has_ipv6),
     )
+
+
+def _refuse_silent_closing(sites: Mapping[str, Needs], ports: Collection[int], guarded: Collection[int]) -> None:
+    """Refuses to shut what the host serves besides the `guarded` ports, which the program closes by its purpose."""
+    networks = closing.host_networks()
+    found = closing.services_to_shut(ports, guarded, kept_open(sites.values()), networks)
+    closing.refuse_closing(found, networks)
 
 
 def _refuse_other_service(wanted: Mapping[str, Needs]) -> None:
@@ -80,61 +104,121 @@ def _served_before(name: str) -> str | None:
 
 
 def close_firewall() -> Answer:
-    """Closes port 443 and removes what the firewall step installed; ufw stays enabled and allows SSH.
+    """Removes what the firewall step installed, and gives back what ufw was before.
 
-    If another stack still has sites on the host, only what the deleted sites required is removed.
+    ufw is turned off if the program has turned it on and nobody has used it since. If another stack still has sites on
+    the host, only what the deleted sites required is removed.
     """
     sites = record.read_sites()
     if sites:
-        dropped = docker_user.ports_to_drop(sites.values())
-        docker_user.apply_docker_rules(dropped)
-        installation.activate(docker_user=bool(dropped))
+        _keep_only(sites)
         open_for = sorted(sites)
         said = f"port 443 stays open to Cloudflare for {' and '.join(open_for)}"
-        return Answer(said, answer.firewall_removal(open_for))
+        return Answer(said, answer.firewall_removal(open_for, []))
     confirmation.disarm()
+    stays: Sequence[str] = []
     if is_installed("ufw") and all(file is not None for file in ufw.current().values()):
-        with ufw.locked(), _plan_applied(plan_ranges(None), open_ssh_ports()):
-            pass
+        with ufw.locked():
+            stays = _give_back()
     installation.remove()
-    if is_installed("iptables"):
-        docker_user.apply_docker_rules([])
+    former_docker_user.remove()
+    guard.remove()
     real_ip.remove()
     record.forget()
-    return Answer("port 443 is shut; ufw stays as it is otherwise, with SSH let in", answer.firewall_removal([]))
+    said = "; ".join(["the firewall's rules of this program are gone", *stays])
+    return Answer(said, answer.firewall_removal([], stays))
+
+
+def _give_back() -> Sequence[str]:
+    """Removes our rules from ufw and gives back its state; returns what stays, for people. Needs ufw's lock."""
+    back = returned()
+    opens = any(setting.name == "DEFAULT_INPUT_POLICY" for setting in back.settings)
+    keep_ssh = back.stays_on and not opens
+    plan = plan_removal(back.settings, keep_ssh)
+    original = record.read_original()
+    policies = None if original is None or back.stays_on else original.policies
+    with _plan_applied(plan, open_ssh_ports(record.read_change().ssh_ports), policies):
+        restore_boot(None if back.stays_on else original)
+    has_ssh = keep_ssh and any(SSH.encode().hex() in text for text in _user_rules(plan))
+    return [*back.stays, *(["so does its rule for SSH, by which you may come in"] if has_ssh else [])]
+
+
+def _user_rules(plan: Plan) -> list[str]:
+    files = [plan.wanted[path] for path in ufw.USER_RULES.values()]
+    return ["" if file is None else file.content.decode(errors="replace") for file in files]
+
+
+def _keep_only(sites: Mapping[str, Needs]) -> None:
+    """Takes away what only deleted sites needed: doors of the guard, home networks' rules, and what stayed open."""
+    kept = guard.plan_guard({}, sites)
+    guard.repair(kept)
+    ranges = record.read_ranges()
+    if ranges is not None and is_installed("ufw"):
+        ports = open_ssh_ports(record.read_change().ssh_ports)
+        with ufw.locked(), _plan_applied(plan_ranges(ranges, kept.doors.home, kept_open(sites.values())), ports):
+            pass
 
 
 def refresh(task: Task) -> Answer:
-    """Applies fetched ranges to ufw and nginx. A disabled ufw stays as it is and is an error."""
-    fetched: Mapping[str, list[str]] = task.payload
+    """Renews the guard, and applies fetched ranges to ufw and nginx. A disabled ufw stays as it is and is an error.
+
+    The guard comes first, whatever else is wrong. What had happened to it is an error as well, so that it shows.
+    """
+    renewed = guard.plan_guard(task.modules, record.read_sites())
+    trouble = guard.repair(renewed)
+    try:
+        ranges = _refresh_ranges(task.payload, renewed.doors.home)
+    except HostError as error:
+        raise HostError(f"{error}; {trouble}" if trouble else str(error)) from None
+    if trouble is not None:
+        raise HostError(trouble)
+    # Last: whatever it finds, the ranges are current.
+    found = look_now(record.read_sites())
+    if found.ways:
+        raise HostError("; ".join(f"{way.problem}: {way.remedy}" for way in found.ways))
+    return Answer(f"Cloudflare has {len(ranges.ipv4)} IPv4 and {len(ranges.ipv6)} IPv6 ranges{untold(found)}")
+
+
+def _refresh_ranges(fetched: Mapping[str, Any], home: Home) -> Ranges:
+    if "problem" in fetched:
+        raise HostError(fetched["problem"])
     ranges = check_update(parse_ranges(fetched["ipv4"], fetched["ipv6"]), record.read_ranges())
-    docker_user.reinstate(task)
     with ufw.locked():
-        plan = plan_ranges(ranges)
+        plan = plan_ranges(ranges, home, kept_open(record.read_sites().values()))
         if ufw.value(plan.former, ufw.CONFIGURATION, "ENABLED") != "yes":
             raise HostError("ufw is disabled, so everyone reaches this host; run `ufw enable` on it")
-        with _plan_applied(plan, open_ssh_ports()), files_replaced(files_to_change(record.ranges_file(ranges))):
+        ports = open_ssh_ports(record.read_change().ssh_ports)
+        with _plan_applied(plan, ports), files_replaced(files_to_change(record.ranges_file(ranges))):
             real_ip.install(ranges.ipv4, ranges.ipv6)
-    return Answer(f"Cloudflare has {len(ranges.ipv4)} IPv4 and {len(ranges.ipv6)} IPv6 ranges")
+    return ranges
 
 
 @contextmanager
-def _plan_applied(plan: Plan, ports: Collection[int]) -> Generator[None, None, None]:
+def _plan_applied(
+    plan: Plan, ports: Collection[int], policies: kernel.Policies | None = None
+) -> Generator[None, None, None]:
     """Applies a plan that cannot lock anyone out of SSH, so without an undo. Rolls back if the body raises."""
     try:
         with files_replaced(files_to_change(plan.wanted)):
-            kernel.apply(plan.wanted, ports)
+            kernel.apply(plan.wanted, ports, policies)
             yield
     except BaseException:
         kernel.apply(plan.former, ports)
         raise
 
 
-def _line(number: int, ranges: Ranges, ports: list[int], has_ipv6: bool) -> str:
-    ssh = " and ".join(str(port) for port in ports)
+def _line(number: int, ranges: Ranges, ssh: SshEntrance, has_ipv6: bool) -> str:
+    ports = " and ".join(str(port) for port in ssh.ports)
     ipv6 = f" and {len(ranges.ipv6)} IPv6" if has_ipv6 else ""
     rest = "" if has_ipv6 else "; the kernel has no IPv6"
+    limit = f"; your rule `{ssh.limit}` lets in 5 connections within 30 s from an address" if ssh.limit else ""
     return (
         f"firewall change {number}: port 443 is open to {len(ranges.ipv4)} IPv4{ipv6} ranges of Cloudflare, "
-        f"SSH on port {ssh} to everyone{rest}"
+        f"SSH on port {ports} {_whom(ssh.networks)}{limit}{rest}"
     )
+
+
+def _whom(networks: Sequence[str]) -> str:
+    if not networks:
+        return "as your own rules say"
+    return "to everyone" if ANYWHERE[0] in networks or ANYWHERE[1] in networks else f"to {' and '.join(networks)}"

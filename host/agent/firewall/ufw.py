@@ -18,10 +18,10 @@ import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from agent.errors import RefusedError
-from agent.files import File, read
+from agent.files import File, read, write
 from agent.firewall.rules import Rule
 from agent.system import run
 
@@ -64,20 +64,52 @@ def value(files: Files, path: Path, name: str) -> str:
 def locked() -> Generator[None, None, None]:
     """Holds ufw's lock while the body runs. The body must not start the `ufw` program, which would wait for it.
 
-    Raises HostError that names the holder if another process holds the lock for more than a few seconds.
+    Raises RefusedError that names the holder if another process holds the lock for more than a few seconds.
     """
-    with LOCK.open("a") as stream:
+    with contextlib.ExitStack() as held:
         deadline = time.monotonic() + LOCK_PATIENCE_SECONDS
         while True:
-            try:
-                fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            stream = held.enter_context(LOCK.open("a+"))
+            if _try_lock(stream, fcntl.LOCK_EX):
+                if _is_in_place(stream):
+                    break
+            # Nobody but root can lock the file for writing, as ufw does, but ufw lets everyone read it and so lock it
+            # for reading. Such a lock is no ufw at work. Holding one too keeps a ufw out that waits for this file.
+            elif _try_lock(stream, fcntl.LOCK_SH) and _is_in_place(stream):
+                held.enter_context(_replaced_lock())
                 break
-            except OSError:
-                if time.monotonic() >= deadline:
-                    raise RefusedError(
-                        f"ufw is busy: {_holder(stream.fileno())} holds {LOCK}; wait for it and run `pulumi up` again"
-                    ) from None
+            if time.monotonic() >= deadline:
+                holder = _holder(stream.fileno())
+                raise RefusedError(f"ufw is busy: {holder} holds {LOCK}; wait for it and run `pulumi up` again")
+            stream.close()
             time.sleep(0.1)
+        # Kept by ufw, which would make a missing file readable by everyone.
+        LOCK.chmod(0o600)
+        yield
+
+
+def _try_lock(stream: IO[Any], kind: int) -> bool:
+    """Takes a lock of the kind that ufw takes, unless another process holds one against it."""
+    try:
+        fcntl.lockf(stream, kind | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _is_in_place(stream: IO[Any]) -> bool:
+    """Whether the file is still the one that the next ufw opens."""
+    return LOCK.exists() and os.path.samestat(os.fstat(stream.fileno()), LOCK.stat())
+
+
+@contextmanager
+def _replaced_lock() -> Generator[None, None, None]:
+    """Puts a locked file that only root can open in the lock's place."""
+    fresh = LOCK.with_name(f"{COPIES}{os.getpid()}.lock")
+    fresh.unlink(missing_ok=True)
+    with os.fdopen(os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "r+") as stream:
+        fcntl.lockf(stream, fcntl.LOCK_EX)
+        fresh.replace(LOCK)
         yield
 
 
@@ -96,9 +128,6 @@ class Ufw:
 
     def __init__(self, folder: Path, settings: Sequence[Setting]) -> None:
         self._folder = folder
-        shutil.copytree("/etc/ufw", folder / "etc/ufw", ignore_dangling_symlinks=True)
-        (folder / "etc/default").mkdir()
-        shutil.copy2(DEFAULTS, folder / "etc/default/ufw")
         for setting in settings:
             path = self._copy(setting.path)
             text = path.read_text(errors="surrogateescape")
@@ -117,15 +146,16 @@ class Ufw:
         """The rules of one IP version, in order."""
         return [self._describe(rule) for rule in self._list(version)]
 
-    def rule(self, version: int, port: int, source: str, comment: str) -> Rule:
-        """A rule that allows `source` to a TCP port, as ufw would read it back."""
-        return self._describe(self._make_rule(version, port, source, comment))
+    def rule(self, version: int, ports: int | str, source: str, comment: str, protocol: str = "tcp") -> Rule:
+        """A rule that allows `source` to a port, or to several in ufw's form, as ufw would read it back."""
+        return self._describe(self._make_rule(version, str(ports), source, comment, protocol))
 
     def set_rules(self, version: int, rules: Sequence[Rule]) -> None:
         """Replaces the rules of one IP version. New ones must come from `rule`."""
         known = {self._describe(rule): rule for rule in self._list(version)}
         arranged = [
-            known.get(rule) or self._make_rule(version, int(rule.ports), rule.source, rule.comment) for rule in rules
+            known.get(rule) or self._make_rule(version, rule.ports, rule.source, rule.comment, rule.protocol)
+            for rule in rules
         ]
         if version == 6:
             self._backend.rules6 = arranged
@@ -162,9 +192,9 @@ class Ufw:
     def _list(self, version: int) -> list[Any]:
         return self._backend.rules6 if version == 6 else self._backend.rules
 
-    def _make_rule(self, version: int, port: int, source: str, comment: str) -> Any:
+    def _make_rule(self, version: int, ports: str, source: str, comment: str, protocol: str) -> Any:
         encoded = self._util.hex_encode(comment)
-        rule = self._common.UFWRule("allow", "tcp", dport=str(port), src=source, comment=encoded)
+        rule = self._common.UFWRule("allow", protocol, dport=ports, src=source, comment=encoded)
         rule.set_v6(version == 6)
         rule.normalize()
         return rule
@@ -192,15 +222,14 @@ def ufw_on_copy(settings: Sequence[Setting]) -> Generator[Ufw, None, None]:
     said = io.StringIO()
     # ufw refuses to start unless sys.argv[0] is its own program's file.
     arguments, folder = sys.argv, tempfile.tempdir
-    _remove_orphaned_copies()
     try:
-        with tempfile.TemporaryDirectory(prefix=f"{COPIES}{os.getpid()}.", dir="/run") as copy:
+        with _folder_copied() as copy:
             # Keep ufw's temporary files in memory too: the disk may be full.
-            sys.argv, tempfile.tempdir = ["/usr/sbin/ufw"], copy
+            sys.argv, tempfile.tempdir = ["/usr/sbin/ufw"], str(copy)
             # ufw expects gettext's `_` among the builtins.
             builtins.__dict__.setdefault("_", str)
             with contextlib.redirect_stderr(said):
-                yield Ufw(Path(copy), settings)
+                yield Ufw(copy, settings)
     except (ImportError, AttributeError, TypeError) as error:
         raise RefusedError(
             f"this host has {_version()}, which this program does not know how to drive ({error}); "
@@ -216,11 +245,38 @@ def ufw_on_copy(settings: Sequence[Setting]) -> Generator[Ufw, None, None]:
         sys.argv, tempfile.tempdir = arguments, folder
 
 
+@contextmanager
+def folder_with(files: Files) -> Generator[Path | None, None, None]:
+    """A copy of ufw's folder, in memory, that has these files; None if ufw's own folder has them."""
+    if all(read(path) == file for path, file in files.items()):
+        yield None
+        return
+    with _folder_copied() as copy:
+        for path, file in files.items():
+            write(copy / path.relative_to("/"), file)
+        yield copy
+
+
+@contextmanager
+def _folder_copied() -> Generator[Path, None, None]:
+    """A copy of all of ufw's files in memory."""
+    _remove_orphaned_copies()
+    with tempfile.TemporaryDirectory(prefix=f"{COPIES}{os.getpid()}.", dir="/run") as name:
+        copy = Path(name)
+        shutil.copytree("/etc/ufw", copy / "etc/ufw", ignore_dangling_symlinks=True)
+        (copy / "etc/default").mkdir()
+        shutil.copy2(DEFAULTS, copy / "etc/default/ufw")
+        yield copy
+
+
 def _remove_orphaned_copies() -> None:
     """Removes the copies that killed processes left."""
     for copy in Path("/run").glob(f"{COPIES}*"):
         if not Path("/proc", copy.name.removeprefix(COPIES).partition(".")[0]).exists():
-            shutil.rmtree(copy, ignore_errors=True)
+            if copy.is_dir():
+                shutil.rmtree(copy, ignore_errors=True)
+            else:
+                copy.unlink(missing_ok=True)
 
 
 def _version() -> str:

@@ -17,8 +17,10 @@ RANGES = OWN / "cloudflare-ranges.conf"
 DUMMY_CERTIFICATE = OWN / "unknown-names.pem"
 
 PREFIX = "immich-access-"
-# Not a site's name: it has no dot
+# Files that our sites share. These are not sites' names: they have no dot.
 UNKNOWN_NAMES = "unknown-names"
+NAMES_HASH = "names-hash"
+SHARED = (UNKNOWN_NAMES, NAMES_HASH)
 
 
 class Layout(NamedTuple):
@@ -29,7 +31,7 @@ class Layout(NamedTuple):
     links: Path | None
 
     def file(self, name: str) -> Path:
-        """The file of a site or of the server for unknown names."""
+        """The file of a site, or one of SHARED."""
         return self.files / f"{PREFIX}{name}.conf"
 
     def link(self, name: str) -> dict[Path, Path | None]:
@@ -72,7 +74,7 @@ def enabled_sites() -> list[str]:
         for candidate in LAYOUTS
         for path in (candidate.links or candidate.files).glob(f"{PREFIX}*.conf")
     }
-    return sorted(names - {UNKNOWN_NAMES})
+    return sorted(names - {*SHARED})
 
 
 def links_to_change(wanted: Mapping[Path, Path | None]) -> dict[Path, Path | None]:
@@ -92,6 +94,20 @@ def links_replaced(wanted: Mapping[Path, Path | None]) -> Generator[None, None, 
         for link, state in former.items():
             _replace(link, state)
         raise
+
+
+@contextmanager
+def without_ours() -> Generator[None, None, None]:
+    """Takes our files out of nginx's configuration for the body. nginx must not be reloaded meanwhile."""
+    ours = [path for one in LAYOUTS for path in (one.links or one.files).glob(f"{PREFIX}*.conf")]
+    former = {path: _state(path) for path in ours}
+    try:
+        for path in ours:
+            _replace(path, None)
+        yield
+    finally:
+        for path, state in former.items():
+            _replace(path, state)
 
 
 def _state(link: Path) -> Path | File | None:

@@ -1,13 +1,19 @@
 """Controls nginx: its version, its configuration test, and reloads that wait for the new workers."""
 
+import ipaddress
+import os
 import re
+import signal
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from agent.errors import HostError, RefusedError
+from agent.listeners.sockets import all_listeners, listeners
+from agent.nginx.configuration import http_block
 from agent.nginx.layout import OWN, PREFIX
+from agent.nginx.listen import IPV6, Endpoint, cannot_reload, read_listens
 from agent.nginx.text import Nginx
 from agent.system import first_line, is_installed, last_line, run
 
@@ -31,12 +37,14 @@ def capabilities() -> Nginx:
     found = re.search(r"nginx/(\d+)\.(\d+)\.(\d+)", said)
     if found is None:
         raise RefusedError(f"`nginx -v` does not tell the version but {said.strip()!r}")
-    return Nginx(tuple(int(part) for part in found.groups()), Path("/proc/net/if_inet6").exists())
+    build = re.findall(r" --((?:with|without)-\w+)", run(["nginx", "-V"]).stderr)
+    version = tuple(int(part) for part in found.groups())
+    return Nginx(version, Path("/proc/net/if_inet6").exists(), frozenset(build))
 
 
 def is_built_with(module: str) -> bool:
     """Whether nginx was built with one of its own modules."""
-    return f" --with-{module}" in run(["nginx", "-V"]).stderr
+    return f"with-{module}" in capabilities().build
 
 
 def worker_user() -> str:
@@ -119,13 +127,35 @@ def load_or_start() -> None:
     if not is_enabled():
         run(["systemctl", "enable", "--quiet", "nginx"])
     if not is_active():
-        end = _log_end()
-        # systemd refuses a unit that started too often, and counts starts that were not ours.
-        run(["systemctl", "reset-failed", "nginx"], check=False)
-        started = run(["systemctl", "start", "nginx"], check=False)
-        if started.returncode != 0:
-            raise HostError(f"nginx does not start: {_complaint(end) or first_line(started)}")
-        _until(lambda: bool(_workers()), "nginx has started no worker", end)
+        _start()
+
+
+def _start() -> None:
+    end = _log_end()
+    # systemd refuses a unit that started too often, and counts starts that were not ours.
+    run(["systemctl", "reset-failed", "nginx"], check=False)
+    started = run(["systemctl", "start", "nginx"], check=False)
+    if started.returncode != 0:
+        raise HostError(f"nginx does not start: {_complaint(end) or first_line(started)}")
+    _until(lambda: bool(_workers()), "nginx has started no worker", end)
+
+
+def _stop() -> None:
+    """Stops nginx at once: the unit's own stop would wait for all connections to end, while nothing listens."""
+    end = _log_end()
+    os.kill(int(master()), signal.SIGTERM)
+    _until(lambda: not is_active(), "nginx does not stop", end)
+
+
+def _bound() -> list[Endpoint]:
+    """The sockets on which nginx listens now."""
+    own = master()
+    all_listeners.cache_clear()
+    return [
+        Endpoint(IPV6 if one.address == "*" else str(ipaddress.ip_address(one.address)), one.port)
+        for one in listeners()
+        if str(one.pid) == own
+    ]
 
 
 def _restore(was_active: bool, was_enabled: bool) -> str:
@@ -133,6 +163,8 @@ def _restore(was_active: bool, was_enabled: bool) -> str:
     try:
         if was_active:
             load()
+            if not is_active():
+                _start()
         elif is_active():
             run(["systemctl", "stop", "nginx"])
         if is_enabled() and not was_enabled:
@@ -144,7 +176,15 @@ def _restore(was_active: bool, was_enabled: bool) -> str:
 
 
 def _reload() -> None:
-    """Reloads nginx; returns when new workers serve and no old one accepts connections."""
+    """Reloads nginx; returns when new workers serve and no old one accepts connections.
+
+    Restarts it instead where it has to bind what its present sockets keep it from. That takes a moment, in which nobody
+    is served.
+    """
+    if cannot_reload(_bound(), [one.endpoint for one in read_listens(http_block(configuration()))]):
+        _stop()
+        _start()
+        return
     old, end = _workers(), _log_end()
     reloaded = run(["systemctl", "reload", "nginx"], check=False)
     if reloaded.returncode != 0:
@@ -168,7 +208,7 @@ def _until(done: Callable[[], bool], failure: str, log_end: int) -> None:
 
 def _workers() -> set[int]:
     """The workers that accept connections. Those that are shutting down have another title."""
-    master = run(["systemctl", "show", "--property=MainPID", "--value", "nginx"]).stdout.strip()
+    main = master()
     workers: set[int] = set()
     for folder in Path("/proc").iterdir():
         if not folder.name.isdigit():
@@ -179,9 +219,14 @@ def _workers() -> set[int]:
         except OSError:
             # The process has exited meanwhile.
             continue
-        if parent == master and title == b"nginx: worker process":
+        if parent == main and title == b"nginx: worker process":
             workers.add(int(folder.name))
     return workers
+
+
+def master() -> str:
+    """The id of nginx's main process; "0" if it does not run."""
+    return run(["systemctl", "show", "--property=MainPID", "--value", "nginx"]).stdout.strip()
 
 
 def _log_end() -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from agent import answer
 from agent.access import client, installation, opening
 from agent.access.record import Application
+from agent.addresses import visitor_addresses
 from agent.certificates import steps as certificates
 from agent.certificates.store import Store
 from agent.certificates.x509 import read_certificates
@@ -19,21 +20,38 @@ from agent.firewall import record
 from agent.firewall.confirmation import confirm_firewall_change
 from agent.immich import refuse_immich
 from agent.nginx import probe, real_ip, service
-from agent.nginx.defaults import foreign_defaults
+from agent.nginx.configuration import Directive, http_block, read_text
+from agent.nginx.inheritance import objections
 from agent.nginx.layout import (
     DUMMY_CERTIFICATE,
     LAYOUTS,
+    NAMES_HASH,
     RANGES,
+    SHARED,
     UNKNOWN_NAMES,
     enabled_sites,
     layout,
     links_replaced,
     links_to_change,
+    without_ours,
 )
-from agent.nginx.text import Site, site_text, token_cache, unknown_names_text
+from agent.nginx.listen import (
+    HTTPS_PORT,
+    IPV4,
+    IPV6,
+    Endpoint,
+    foreign_defaults,
+    foreign_listens,
+    own_endpoints,
+)
+from agent.nginx.names_hash import bucket_size
+from agent.nginx.ports import refuse_taken
+from agent.nginx.text import Site, names_hash_text, site_text, token_cache, unknown_names_text
 from agent.site import SHARES, check_upstream, require_different
 from agent.system import is_installed, run
 from agent.task import Answer, Task
+from agent.ways_in.look import look_now, refuse_ways_in, untold
+from agent.ways_in.upstreams import Upstream
 
 if TYPE_CHECKING:
     from agent.payloads import DoctorPayloadSite, NginxPayload, NginxPayloadSite
@@ -46,8 +64,12 @@ class Plan(NamedTuple):
     fingerprints: dict[str, str]
     files: dict[Path, File | None]
     links: dict[Path, Path | None]
-    # Files of other default servers, by family; our default server serves the other families
-    foreign: dict[str, str]
+    # The addresses of this host to which visitors come
+    addresses: list[str]
+    # Where our servers listen
+    endpoints: list[Endpoint]
+    # Files of other default servers, by their address; our default server serves the other endpoints
+    foreign: dict[Endpoint, str]
 
     @property
     def configuration(self) -> str:
@@ -58,7 +80,13 @@ class Plan(NamedTuple):
     @property
     def foreign_defaults(self) -> list[str]:
         """The files with default servers that are not ours."""
-        return sorted(set(self.foreign.values()))
+        return sorted({file for endpoint, file in self.foreign.items() if endpoint in self.endpoints})
+
+    def endpoint_of(self, address: str) -> Endpoint:
+        """Whose servers nginx asks for a connection to the address."""
+        own = Endpoint(address, HTTPS_PORT)
+        every = IPV6 if own.is_ipv6 or Endpoint(IPV4, HTTPS_PORT) not in self.endpoints else IPV4
+        return own if own in self.endpoints else Endpoint(every, HTTPS_PORT)
 
     @property
     def summary(self) -> str:
@@ -89,12 +117,16 @@ def apply(task: Task) -> Answer:
             raise RefusedError(f"the firewall step knows {site.name} as a site that serves {needs.serves}")
         if site.serves == SHARES:
             refuse_immich(site.upstream)
+    found = look_now(recorded, [Upstream(site.serves, site.upstream) for site in sites])
+    refuse_ways_in(found)
     kept = opening.files_for(applications)
     repairs = files_to_change(ranges)
     # Restore the ranges first: `nginx -T` prints nothing if a file is missing.
     with files_replaced(repairs):
         service.refuse_broken([str(Store(site.name).folder) for site in sites])
-        plan = plan_sites(task.modules, sites)
+        configuration = _configuration()
+        plan = plan_sites(task.modules, sites, configuration)
+        refuse_taken(plan.endpoints, foreign_listens(http_block(configuration)))
         if applications:
             installation.install(task.modules)
         with opening.tokens_admitted(applications, kept):
@@ -118,7 +150,8 @@ def apply(task: Task) -> Answer:
         for site in payload["sites"]
     ]
     return Answer(
-        f"nginx serves {served}, {plan.summary}", answer.nginx(plan.configuration, facts, plan.foreign_defaults)
+        f"nginx serves {served}, {plan.summary}{untold(found)}",
+        answer.nginx(plan.configuration, facts, plan.foreign_defaults),
     )
 
 
@@ -145,7 +178,7 @@ def remove(name: str) -> None:
 
     Removing our last site also removes the server for unknown names.
     """
-    gone = [name] if any(site != name for site in enabled_sites()) else [name, UNKNOWN_NAMES]
+    gone = [name] if any(site != name for site in enabled_sites()) else [name, *SHARED]
     files: dict[Path, File | None] = {place.file(one): None for place in LAYOUTS for one in gone}
     links = {link: None for place in LAYOUTS for one in gone for link in place.link(one)}
     if UNKNOWN_NAMES in gone:
@@ -164,28 +197,58 @@ def remove(name: str) -> None:
     _forget_tokens()
 
 
-def plan_sites(modules: Mapping[str, str], sites: Sequence[Site]) -> Plan:
-    """Plans nginx's files for sites; raises HostError if a site's certificates are not installed."""
+def _configuration() -> str:
+    """What `nginx -T` prints, without our files if it is those that nginx refuses: the owner's decide the plan."""
+    dump = service.configuration()
+    if dump:
+        return dump
+    with without_ours():
+        return service.configuration()
+
+
+def plan_sites(modules: Mapping[str, str], sites: Sequence[Site], configuration: str) -> Plan:
+    """Plans nginx's files for sites, where nginx has this configuration.
+
+    Raises HostError if a site's certificates are not installed, or if the owner's configuration does not go with ours.
+    """
     fingerprints = {site.name: _fingerprint(site) for site in sites}
     nginx = service.capabilities()
     place = layout()
-    foreign = foreign_defaults(service.configuration())
-    families = [family for family in nginx.families if family not in foreign]
+    http = http_block(configuration)
+    listens = foreign_listens(http)
+    endpoints = own_endpoints(listens, ipv6=nginx.ipv6)
+    foreign = foreign_defaults(listens)
+    unclaimed = [endpoint for endpoint in endpoints if endpoint not in foreign]
 
     # Delete files in the other layout, which remain if nginx.conf has changed.
-    places = [(one, name) for one in LAYOUTS for name in (*fingerprints, UNKNOWN_NAMES)]
+    places = [(one, name) for one in LAYOUTS for name in (*fingerprints, *SHARED)]
     files: dict[Path, File | None] = {DUMMY_CERTIFICATE: None, **{one.file(name): None for one, name in places}}
     links: dict[Path, Path | None] = {link: None for one, name in places for link in one.link(name)}
-    if families:
-        unknown_names = unknown_names_text(modules, nginx, families, str(DUMMY_CERTIFICATE))
+    if unclaimed:
+        unknown_names = unknown_names_text(modules, nginx, unclaimed, str(DUMMY_CERTIFICATE))
         files[place.file(UNKNOWN_NAMES)] = File(unknown_names.encode())
         links.update(place.link(UNKNOWN_NAMES))
         if not nginx.rejects_handshakes:
             files[DUMMY_CERTIFICATE] = read(DUMMY_CERTIFICATE) or _make_dummy_certificate()
+    size = bucket_size(http, {*fingerprints, *enabled_sites()})
+    if size is not None:
+        files[place.file(NAMES_HASH)] = File(names_hash_text(modules, size).encode())
+        links.update(place.link(NAMES_HASH))
     for site in sites:
-        files[place.file(site.name)] = File(site_text(modules, site, nginx).encode())
+        text = site_text(modules, site, nginx, endpoints)
+        files[place.file(site.name)] = File(text.encode())
         links.update(place.link(site.name))
-    return Plan(fingerprints, files, links, foreign)
+        _refuse_inherited(http, text)
+    return Plan(fingerprints, files, links, visitor_addresses(), endpoints, foreign)
+
+
+def _refuse_inherited(http: Directive | None, text: str) -> None:
+    """Raises RefusedError for what the site's server would inherit from the block `http` and must not."""
+    ranges = {str(path): file.content.decode() for path, file in real_ip.recorded_file().items() if file is not None}
+    server = next(one for one in read_text(text, ranges) if one.name == "server")
+    found = objections(http, {one.name for one in server.block or ()})
+    if found:
+        raise RefusedError(f"{'; '.join(found)}; move it into the server blocks that need it")
 
 
 def _fingerprint(site: Site) -> str:
@@ -231,9 +294,13 @@ def _is_settled(plan: Plan) -> bool:
 
 
 def prove(plan: Plan) -> None:
-    """Raises HostError unless nginx shows the certificates and refuses strangers and unknown names."""
-    for site, fingerprint in plan.fingerprints.items():
-        probe.require_certificate(site, fingerprint)
-        probe.require_client_certificate(site)
-    if "" not in plan.foreign:
-        probe.require_unknown_names_refused()
+    """Raises HostError unless nginx shows the certificates and refuses strangers and unknown names.
+
+    It asks at the addresses to which visitors come: another server may have one of them for itself.
+    """
+    for address in plan.addresses:
+        for site, fingerprint in plan.fingerprints.items():
+            probe.require_certificate(site, fingerprint, [address])
+            probe.require_client_certificate(site, address)
+        if plan.endpoint_of(address) not in plan.foreign:
+            probe.require_unknown_names_refused(address)

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from agent.errors import RefusedError
-
-Version = tuple[int, ...]
+from agent.nginx.inheritance import RESETS, TLS_RESETS, Version, resets
+from agent.nginx.listen import Endpoint
 
 # Older versions have no ssl_reject_handshake.
 REJECTS_HANDSHAKES: Version = (1, 19, 4)
@@ -42,11 +42,8 @@ class Nginx(NamedTuple):
     version: Version
     # Whether the kernel has IPv6; without it nginx does not start with a listener on [::].
     ipv6: bool
-
-    @property
-    def families(self) -> list[str]:
-        """The prefixes of the port in `listen`, one for each address family."""
-        return ["", "[::]:"] if self.ipv6 else [""]
+    # The options of its build that add modules or leave them out, such as `with-http_auth_request_module`
+    build: frozenset[str] = frozenset()
 
     @property
     def rejects_handshakes(self) -> bool:
@@ -54,10 +51,10 @@ class Nginx(NamedTuple):
         return self.version >= REJECTS_HANDSHAKES
 
 
-def site_text(modules: Mapping[str, str], site: Site, nginx: Nginx) -> str:
-    """The site's server block."""
+def site_text(modules: Mapping[str, str], site: Site, nginx: Nginx, endpoints: Sequence[Endpoint]) -> str:
+    """The site's server block, which listens on the endpoints."""
     directive = nginx.version >= HTTP2_DIRECTIVE
-    listen = [f"listen {family}443 ssl{'' if directive else ' http2'};" for family in nginx.families]
+    listen = [f"listen {endpoint} ssl{'' if directive else ' http2'};" for endpoint in endpoints]
     return fill_template(
         modules,
         "agent/nginx/site.conf",
@@ -67,26 +64,43 @@ def site_text(modules: Mapping[str, str], site: Site, nginx: Nginx) -> str:
         certificates=site.certificates,
         ranges=site.ranges,
         listen=_lines([*listen, "http2 on;"] if directive else listen),
-        cache=_token_part(modules, site, "cache"),
-        check=_token_part(modules, site, "check"),
+        tls=_lines(_tls(nginx, rejected=False)),
+        resets=_lines(resets(RESETS, nginx.version, nginx.build)),
+        cache=_token_part(modules, site, "cache") if site.token_check else "",
+        check=_token_part(modules, site, "check") if site.token_check else _no_check(nginx),
     )
+
+
+def _tls(nginx: Nginx, *, rejected: bool) -> list[str]:
+    """What a server negotiates, and whether it does so at all."""
+    reject = [f"ssl_reject_handshake {'on' if rejected else 'off'};"] if nginx.rejects_handshakes else []
+    return [*resets(TLS_RESETS, nginx.version, nginx.build), *reject]
+
+
+def _no_check(nginx: Nginx) -> str:
+    """Ends the inheritance of somebody else's check."""
+    return "    auth_request off;\n" if "with-http_auth_request_module" in nginx.build else ""
 
 
 def _token_part(modules: Mapping[str, str], site: Site, part: str) -> str:
-    if not site.token_check:
-        return ""
     return fill_template(modules, f"agent/nginx/token_{part}.conf", site=site.name, cache=token_cache(site.name))
 
 
-def unknown_names_text(modules: Mapping[str, str], nginx: Nginx, families: Sequence[str], certificate: str) -> str:
-    """The default server for the given families; `certificate`, with its key, is for an nginx that must show one."""
-    refusal = (
-        ["ssl_reject_handshake on;"]
-        if nginx.rejects_handshakes
-        else [f"ssl_certificate {certificate};", f"ssl_certificate_key {certificate};"]
+def unknown_names_text(
+    modules: Mapping[str, str], nginx: Nginx, endpoints: Sequence[Endpoint], certificate: str
+) -> str:
+    """The default server of the endpoints. `certificate`, with its key, is for an nginx that must show one."""
+    shown = (
+        [] if nginx.rejects_handshakes else [f"ssl_certificate {certificate};", f"ssl_certificate_key {certificate};"]
     )
-    listen = [f"listen {family}443 ssl default_server;" for family in families]
-    return fill_template(modules, "agent/nginx/unknown_names.conf", listen=_lines(listen), refusal=_lines(refusal))
+    listen = [f"listen {endpoint} ssl default_server;" for endpoint in endpoints]
+    tls = [*_tls(nginx, rejected=True), *shown]
+    return fill_template(modules, "agent/nginx/unknown_names.conf", listen=_lines(listen), tls=_lines(tls))
+
+
+def names_hash_text(modules: Mapping[str, str], size: int) -> str:
+    """The size in bytes of a bucket in nginx's table of host names."""
+    return fill_template(modules, "agent/nginx/names_hash.conf", size=str(size))
 
 
 def token_cache(site: str) -> str:

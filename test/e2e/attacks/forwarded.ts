@@ -221,6 +221,14 @@ export const FORWARDED: readonly Attack[] = [
     why: "RFC 9112, section 3.2.2: nginx ignores Host, and Immich must not see it",
   },
   {
+    name: "a visitor's token, in the header and in the cookie of Access",
+    from: "edge",
+    shot: (all) => asEdge(all, get(MIRROR, passed(all), `Cookie: a=1; CF_Authorization=${all.jwts.person}; b=2`)),
+    gets: "200",
+    sees: { "cf-access-jwt-assertion": undefined, cookie: "a=1; b=2" },
+    why: "whoever listens on Immich's port while Immich is stopped could open the site with it",
+  },
+  {
     name: "header names with underscores instead of hyphens",
     from: "edge",
     shot: (all) => asEdge(all, get(MIRROR, passed(all), "CF_Connecting_IP: 192.0.2.1", "X_Forwarded_For: 192.0.2.1")),

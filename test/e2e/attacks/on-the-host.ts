@@ -36,7 +36,7 @@ export const ON_THE_HOST: readonly Attack[] = [
     from: "out",
     shot: (_, path) => ({ address: ORIGIN.ipv4, port: 2283, send: get(path) }),
     gets: "dropped",
-    why: "Immich listens on loopback only, and the firewall allows nobody to reach its port",
+    why: "a table of our own, ahead of all other rules, drops what comes for it from elsewhere",
   },
   {
     name: "a stranger connects to Immich's own port over IPv6",

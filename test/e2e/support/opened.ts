@@ -19,6 +19,7 @@ http {
 
 /** The rules, with the option that adds or deletes them: strangers get to that nginx on every port, and not to SSH. */
 const RULES = `
+case $1 in -I) nft delete table inet immich_access ;; -D) nft -f /etc/immich-access/guard.nft ;; esac
 for tables in iptables ip6tables; do
   $tables -w "$1" INPUT -i wan0 -p tcp --dport 22 -j DROP
   $tables -w "$1" INPUT -i wan0 -p tcp -m multiport --dports 8080,8443 -j ACCEPT

@@ -9,7 +9,7 @@ export const SECOND_ORIGIN = { ipv4: "198.51.101.10", ipv6: "2001:db8:78::10" };
 /** A second real host in a world's networks, beside the world's own, with another Immich on it. */
 export interface SecondHost {
   /** Its entry in the setting `moreHosts`, but for `originAddresses`. */
-  settings: { sshAddress: string; sshHostKey: string };
+  settings: { sshAddress: string; sshHostKey: string; closeOthers: boolean };
   /** What a shell command line prints on it. Throws if the command line fails. */
   inside(command: string): Promise<string>;
   close(): Promise<void>;
@@ -28,7 +28,8 @@ export async function startSecondHost({ sandbox }: World): Promise<SecondHost> {
     await host.installImmich();
     const sshHostKey = (await inside(host, "cat /etc/ssh/ssh_host_ed25519_key.pub")).trim();
     return {
-      settings: { sshAddress: host.address, sshHostKey },
+      // Debian's own page on port 80 may be shut.
+      settings: { sshAddress: host.address, sshHostKey, closeOthers: true },
       inside: (command) => inside(host, command),
       close: () => host.close(),
     };

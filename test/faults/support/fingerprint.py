@@ -20,6 +20,7 @@ FOLDERS = (
 COMMANDS = {
     "IPv4 rules": "iptables-save",
     "IPv6 rules": "ip6tables-save",
+    "our table": "nft -s list table inet immich_access 2>/dev/null || true",
     "failed services": "systemctl list-units --failed --plain --no-legend",
     "ours": "systemctl list-units --all --plain --no-legend 'immich-access*' nginx.service ufw.service"
     # Whether systemd has read a unit that does not run is chance.

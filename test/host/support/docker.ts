@@ -26,7 +26,9 @@ set -e
 ip link del br-1 2>/dev/null || true
 ip netns del immich 2>/dev/null || true
 ip netns add immich
-ip link add br-1 type veth peer name eth0 netns immich
+ip link add br-1 type bridge
+ip link add veth-1 master br-1 type veth peer name eth0 netns immich
+ip link set veth-1 up
 ip addr add 172.18.0.1/16 dev br-1
 ip addr add fd00:18::1/64 dev br-1 nodad
 ip link set br-1 up

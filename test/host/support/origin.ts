@@ -65,7 +65,7 @@ export const MADE_UP = {
 export const firewallPayload = {
   hostname: SITE,
   serves: "immich",
-  upstreamPort: 2283,
+  upstream: "127.0.0.1:2283",
   ranges: RANGES,
   sshPort: 22,
   confirmSeconds: 120,
@@ -118,6 +118,8 @@ export class Origin {
   public readonly host: TestHost;
   /** Requests that have reached the stand-in, websockets not counted. */
   public requests = 0;
+  /** Headers of the last websocket that has reached the stand-in. */
+  public upgrade: http.IncomingHttpHeaders = {};
   /** Bytes of request bodies that have reached the stand-in. */
   public received = 0;
   private readonly folder: string;
@@ -139,7 +141,10 @@ export class Origin {
       });
     });
     const sockets = new WebSocketServer({ server: this.upstream });
-    sockets.on("connection", (socket) => socket.on("message", (data, binary) => socket.send(data, { binary })));
+    sockets.on("connection", (socket, request) => {
+      this.upgrade = request.headers;
+      socket.on("message", (data, binary) => socket.send(data, { binary }));
+    });
   }
 
   /** Boots the host and puts its firewall up. */
@@ -177,10 +182,11 @@ export class Origin {
     return stdout.trim();
   }
 
-  /** Has nginx take its configuration anew; from then on no worker with the former one takes connections. */
-  public async reloadNginx(): Promise<void> {
+  /** Has nginx take its configuration, as the command changes it; from then on no worker with the former one serves. */
+  public async reloadNginx(change = "true"): Promise<void> {
     await this.run(
-      "workers() { pgrep -f '^nginx: worker process$'; }; before=$(workers); systemctl reload nginx && " +
+      `${change} && ` +
+        "workers() { pgrep -f '^nginx: worker process$'; }; before=$(workers); systemctl reload nginx && " +
         'until now=$(workers) && ! echo "$now" | grep -qxF "$before"; do sleep 0.05; done',
     );
   }
@@ -271,15 +277,15 @@ export class Origin {
     await this.run(`until ss -Hltn 'src = ${endpoint}' | grep -q .; do sleep 0.05; done`);
   }
 
-  /** Passes bytes from sockets in the host's or the edge's network to sockets elsewhere, until the next reboot. */
+  /** Passes bytes from sockets in the host's or the edge's network to sockets elsewhere, from now to the next reboot. */
   public async relay(place: "host" | "edge", routes: object[]): Promise<void> {
     const program = join(import.meta.dirname, "relay.ts");
     const space = `ia${this.host.number}-${place}`;
     const relay = spawn("ip", ["netns", "exec", space, process.execPath, program, JSON.stringify(routes)], {
-      stdio: ["pipe", "ignore", "inherit"],
+      stdio: ["pipe", "pipe", "inherit"],
     });
-    await once(relay, "spawn");
     this.relays.push(relay);
+    await once(relay.stdout, "data");
   }
 }
 

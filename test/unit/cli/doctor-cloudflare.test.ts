@@ -75,7 +75,7 @@ describe("certificates", () => {
     const told = (...args: [Parameters<typeof originCertificateFindings>[0], string]) =>
       originCertificateFindings(...args, wanted).map(brief);
     expect(told([{ certificate: short }, { certificate: long }], long)).toEqual([
-      "ok: Cloudflare accepts the host's",
+      "ok: the host's is among those that Cloudflare lists as valid",
       "ok: until 2027-02-22",
     ]);
     expect(told([{ certificate: short }], long)[0]).toMatch(/^wrong: .* not among/);
@@ -152,7 +152,7 @@ describe("the API", () => {
       response.end(typeof body === "string" ? body : JSON.stringify(body));
     };
     const page = Number(url.searchParams.get("page"));
-    if (url.pathname === "/list") send(200, { result: [page], result_info: { page, total_pages: 3 } });
+    if (url.pathname === "/list") send(200, { result: [{ page }], result_info: { page, total_pages: 3 } });
     else if (url.pathname === "/denied")
       send(403, { result: null, errors: [{ code: 10000, message: "Authentication error" }] });
     else if (url.pathname === "/once" && asked.length === 1) send(503, "<html>");
@@ -170,7 +170,7 @@ describe("the API", () => {
 
   it("the doctor reads all pages of a list from the API, with the token", async () => {
     asked.length = 0;
-    expect(await apiReader(base, "token").all<number>("/list?name=x")).toEqual([1, 2, 3]);
+    expect(await apiReader(base, "token").all("/list?name=x")).toEqual([1, 2, 3].map((page) => ({ page })));
     expect(asked[0]).toBe("Bearer token /list?name=x&page=1&per_page=50");
   });
 

@@ -29,6 +29,7 @@ const second = {
   sshAddress: SECOND,
   sshHostKey: HOST_KEY,
   originAddresses: [SECOND],
+  homeNetworks: ["192.168.1.0/24"],
   immichUpstream: "192.168.1.7:2283",
 };
 const one = settingsWith({ publicShareHostname: SHARES });
@@ -51,17 +52,17 @@ describe("subjects", () => {
   it("the doctor's findings need no names for one site on one host", () => {
     const { sites, shares, hosts } = subjectsOf(one, outputs);
     for (const { subject } of [...sites, ...shares, ...hosts]) expect(subject).toEqual({});
-    expect(hosts.map(({ ports }) => ports)).toEqual([[443, 2283, 3000]]);
     expect(hosts[0]?.payload).toEqual({
       sshPort: 22,
-      dockerPublishedPort: "refuse",
+      homeNetworks: [],
+      sshFrom: [],
+      keepOpen: [],
       confirmSeconds: 120,
       sites: [
         {
           hostname: PHOTOS,
           serves: "immich",
           upstream: "127.0.0.1:2283",
-          upstreamPort: 2283,
           tokenCheck: true,
           audience: "photos-aud",
         },
@@ -69,7 +70,6 @@ describe("subjects", () => {
           hostname: SHARES,
           serves: "shares",
           upstream: "127.0.0.1:3000",
-          upstreamPort: 3000,
           tokenCheck: false,
           audience: null,
         },
@@ -80,9 +80,9 @@ describe("subjects", () => {
   it("the doctor examines each site on each host", () => {
     const { sites, shares, hosts } = subjectsOf(several, outputs);
     expect([...sites, ...shares].map(({ subject }) => subject.site)).toEqual([PHOTOS, ALBUM, SHARES]);
-    expect(hosts.map(({ subject, ports }) => [subject.host, ports])).toEqual([
-      [FIRST, [443, 2283, 2284, 3000]],
-      [SECOND, [443, 2284, 3000]],
+    expect(hosts.map(({ subject, payload }) => [subject.host, payload.homeNetworks])).toEqual([
+      [FIRST, []],
+      [SECOND, ["192.168.1.0/24"]],
     ]);
     const told = hosts[1]?.payload.sites.map(({ hostname, upstream, audience }) => [hostname, upstream, audience]);
     expect(told).toEqual([
@@ -114,8 +114,8 @@ const installed = certificate();
 /** A host in order, except for another certificate of some sites. */
 function reportOf({ sites }: DoctorPayload, others: Readonly<Record<string, string>> = {}): HostReport {
   const ok = { status: "ok" as const, says: "fine" };
-  const names = ["firewall", "firewall-kernel", "firewall-change", "docker", "nginx", "token-check"];
-  const facts = { time: Date.now() / 1000, ranges: { ipv4: [], ipv6: [] }, busy: null };
+  const names = ["firewall", "firewall-kernel", "firewall-change", "port-guard", "nginx", "token-check"];
+  const facts = { time: Date.now() / 1000, ranges: { ipv4: [], ipv6: [] }, busy: null, guardedPorts: [2283] };
   const of = (serves: string) => ["site", "guard", "certificate", "key", serves === "immich" ? "immich" : "proxy"];
   return {
     step: "doctor",

@@ -308,8 +308,8 @@ describe("the site's answers", () => {
   });
 
   it("the doctor judges the public shares' answer to a stranger who asks for Immich's API", () => {
-    expect(brief(apiHiddenFinding(answer(404)))).toBe("ok: strangers do not reach it");
-    expect(brief(apiHiddenFinding(answer(302, "", login)))).toBe("ok: strangers do not reach it");
+    expect(brief(apiHiddenFinding(answer(404)))).toBe("ok: a stranger's ping gets 404");
+    expect(brief(apiHiddenFinding(answer(302, "", login)))).toBe("ok: a stranger's ping gets the login page");
     expect(brief(apiHiddenFinding(answer(200, '{"res":"pong"}')))).toBe("wrong: reaches Immich (status 200)");
     expect(brief(apiHiddenFinding(answer(200)))).toBe("wrong: is answered with 200, and not with 404");
     for (const status of [400, 502, 522]) expect(apiHiddenFinding(answer(status)).status).toBe("unknown");

@@ -30,7 +30,7 @@ const CONFIGURATIONS: readonly Readonly<Record<string, string>>[] = [
   { originPulls: "zone" },
   { originPulls: "shared" },
   { immichUpstream: "192.168.1.7:2283" },
-  { immichUpstream: "[::1]:2283", dockerPublishedPort: "drop" },
+  { immichUpstream: "[::1]:2283", homeNetworks: JSON.stringify(["192.168.1.0/24", "fd00:1::/64"]) },
   { publicShareHostname: "shares.example.com" },
   { moreSites: JSON.stringify([ALBUM]) },
   { moreHosts: JSON.stringify([SECOND]) },
@@ -43,7 +43,7 @@ const CONFIGURATIONS: readonly Readonly<Record<string, string>>[] = [
 
 /** Every payload that the program and its tools send in these configurations. */
 export async function allPayloads(): Promise<ToldStep[]> {
-  const told: ToldStep[] = [["survey", { hostname: "photos.example.com", sshPort: 22 }]];
+  const told: ToldStep[] = [["survey", { hostname: "photos.example.com", sshPort: 22, keepOpen: ["51820/udp"] }]];
   for (const changes of CONFIGURATIONS) {
     await run(changes);
     for (const command of ofType("Command")) {

@@ -1,0 +1,61 @@
+// The questions about what else the host serves: its firewall would shut all of it.
+import type { Dialogue } from "./dialogue.ts";
+import type { Survey } from "./host.ts";
+import { problemOfEntry } from "./settings.ts";
+import type { Texts } from "./stack.ts";
+
+/** The flags that `askOpenings` takes. */
+const KEEP_FLAG = "keep-open";
+const CLOSE_FLAG = "close-others";
+
+/**
+ * Asks about each service of the host that its firewall would shut. Without a terminal only flags decide, and `pulumi up`
+ * stops at what they leave open.
+ *
+ * @param present the setting `keepOpen` before this run
+ * @returns the settings that have changed
+ */
+export async function askOpenings(dialogue: Dialogue, { closing }: Survey, present: readonly string[]): Promise<Texts> {
+  const given = dialogue.texts(KEEP_FLAG, problemOfEntry("keepOpen"));
+  const shuts = dialogue.given(CLOSE_FLAG);
+  const settled = given !== undefined || shuts !== undefined;
+  if (!dialogue.interactive || settled || closing.length === 0) {
+    return {
+      ...(given !== undefined && { keepOpen: JSON.stringify(given) }),
+      ...(shuts !== undefined && { closeOthers: shuts.toString() }),
+    };
+  }
+  dialogue.warn(
+    "The host's firewall is off, and will be on. It shuts whatever else the host serves, unless you keep it open.",
+  );
+  const kept: string[] = [];
+  for (const { service, holder, reachedBy, home } of closing) {
+    const choice = await dialogue.choose(
+      { flag: "", message: `${service}: ${holder}, which ${reachedBy.join(" and ")} can reach today` },
+      [
+        ...(home.length === 0
+          ? []
+          : [{ value: "home", label: "keep it open to the network at home", hint: home.join(", ") }]),
+        { value: "everyone", label: "keep it open to everyone", hint: service },
+        { value: "shut", label: "shut it" },
+      ],
+    );
+    if (choice !== "shut") kept.push(...(choice === "home" ? home : [service]));
+  }
+  return { keepOpen: JSON.stringify([...present, ...kept]), closeOthers: "true" };
+}
+
+/** What is left to decide before `pulumi up`, if anything. */
+export function openingTasks({ closing }: Survey, { keepOpen = "[]", closeOthers }: Texts): string[] {
+  if (closeOthers === "true") return [];
+  const named = (JSON.parse(keepOpen) as string[]).map((words) => words.split(" ")[0] ?? "");
+  return closing
+    .filter(({ service }) => !named.some((ports) => ports === service || ports === service.split("/")[0]))
+    .map(({ service, holder, home }) => {
+      const words = home[0] ?? service;
+      return (
+        `the firewall would shut ${service} (${holder}): keep it open with --${KEEP_FLAG} "${words}", or shut all that ` +
+        `you do not keep with --${CLOSE_FLAG}`
+      );
+    });
+}

@@ -1,0 +1,226 @@
+"""Finds out what the host would stop serving to others if its firewall were turned on.
+
+ufw shuts what its rules do not name. What a container engine passes on by DNAT never meets ufw's rules, so it is not
+shut; what docker-proxy accepts is, as over IPv6 where Docker has no rules for it.
+"""
+
+import ipaddress
+import json
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from agent.errors import RefusedError
+from agent.firewall import kernel, ufw
+from agent.firewall.bypass import frame_entries
+from agent.firewall.chains import by_chain, find_verdict as find_entry, parse_entries
+from agent.firewall.openings import Opening
+from agent.firewall.rules import HTTPS_PORT, Rule, Visit, find_verdict
+from agent.firewall.ssh_access import STRANGERS
+from agent.listeners.publications import DOCKER_PROXY, parse_publications
+from agent.listeners.sockets import KERNEL, Listener, all_listeners
+from agent.listeners.tables import rule_listings
+from agent.ranges import HOMES
+from agent.system import is_installed, run
+
+EVERYONE = "everyone"
+
+# Programs whose sockets of UDP are a client's, on a port that the kernel chose or on one that a client has by right:
+# those of DHCP, and mDNS, whose multicasts ufw's before.rules let in.
+CLIENTS = (
+    "avahi-daemon", "chronyd", "dhclient", "dhcpcd", "NetworkManager", "ntpd", "rsyslogd", "systemd-network",
+    "systemd-networkd", "systemd-resolve", "systemd-resolved", "systemd-timesyn", "systemd-timesyncd",
+)  # fmt: skip
+CLIENT_PORTS = (68, 546, 5353)
+
+# Interfaces behind which a container engine's networks lie.
+INSIDE = ("docker", "br-", "podman", "cni", "veth", "virbr", "lxdbr", "incusbr")
+
+
+class Network(NamedTuple):
+    """A network of the host's own."""
+
+    interface: str
+    # The host's address in it
+    address: str
+    network: str
+
+    @property
+    def is_home(self) -> bool:
+        """Whether it is a private network of people's devices, not of containers."""
+        address = ipaddress.ip_address(self.address)
+        return any(address in block for block in HOMES) and not self.interface.startswith(INSIDE)
+
+
+class Service(NamedTuple):
+    """Something that the host would stop serving."""
+
+    port: int
+    protocol: str
+    # The program, unit or container
+    holder: str
+    # `everyone`, or the host's networks whose devices reach it today
+    reached_by: list[str]
+
+    @property
+    def is_tunnel(self) -> bool:
+        """Whether the kernel itself serves it, as it does WireGuard: no use of it is limited to a network at home."""
+        return self.holder.startswith((KERNEL, "WireGuard"))
+
+    @property
+    def words(self) -> str:
+        """Its port in ufw's words, as they open it to everyone."""
+        return f"{self.port}/{self.protocol}"
+
+    @property
+    def text(self) -> str:
+        """It in one phrase."""
+        return f"{self.words} ({self.holder}, which {' and '.join(self.reached_by)} can reach)"
+
+
+def refuse_closing(found: Sequence[Service], networks: Sequence[Network]) -> None:
+    """Raises RefusedError if anything would be shut, with the settings by which the owner decides."""
+    if not found:
+        return
+    example = next(iter(home_openings(found[0], networks)), found[0].words)
+    raise RefusedError(
+        f"turning on this host's firewall would shut {', '.join(service.text for service in found)}; name in keepOpen, "
+        f"in ufw's words, what has to stay open (pulumi config set --path 'keepOpen[0]' '{example}'), and shut the "
+        "rest by `pulumi config set closeOthers true`; then run `pulumi up` again"
+    )
+
+
+def home_openings(service: Service, networks: Sequence[Network]) -> list[str]:
+    """The openings, in ufw's words, that keep a service open to the networks at home; empty for a tunnel."""
+    homes = dict.fromkeys(one.network for one in networks if one.is_home)
+    return [] if service.is_tunnel else [f"{service.words} from {home}" for home in homes]
+
+
+def host_networks() -> list[Network]:
+    """The networks of the host's interfaces, of both IP versions, without loopback and link-local ones."""
+    shown = run(["ip", "-j", "address", "show", "scope", "global", "up"]).stdout
+    return [
+        Network(
+            interface["ifname"],
+            address["local"],
+            str(ipaddress.ip_interface(f"{address['local']}/{address['prefixlen']}").network),
+        )
+        for interface in json.loads(shown)
+        for address in interface.get("addr_info", [])
+        # For an address of another scope `ip` prints an empty object.
+        if "local" in address
+    ]
+
+
+def services_to_shut(
+    ssh_ports: Collection[int], closed: Collection[int], kept: Sequence[Opening], networks: Sequence[Network]
+) -> list[Service]:
+    """What others reach today and would not once ufw is on, by port.
+
+    Empty where ufw is on already and denies by default. `closed` are ports that the program shuts by its purpose, and
+    `kept` those that the owner has named, to whomever. A port that a rule of the owner's in ufw names is decided, too.
+    """
+    rules = _rules()
+    if rules is None:
+        return []
+    found: dict[tuple[int, str], Service] = {}
+    for listener in all_listeners():
+        key = (listener.port, listener.protocol)
+        decided = any(rule.matches_port(*key) for listed in rules.values() for rule in listed if not rule.is_ours)
+        if decided or _is_exempt(listener, ssh_ports, closed) or any(_names(opening, *key) for opening in kept):
+            continue
+        reached_by = _reached_by(listener, rules, networks)
+        if reached_by:
+            former = found.get(key)
+            everybody = list(dict.fromkeys([*(former.reached_by if former else ()), *reached_by]))
+            found[key] = Service(*key, listener.holder, [EVERYONE] if EVERYONE in everybody else everybody)
+    return [found[key] for key in sorted(found)]
+
+
+def _rules() -> Mapping[int, Sequence[Rule]] | None:
+    """ufw's rules by IP version, or None if ufw is on and denies by default."""
+    files = ufw.current()
+    if not is_installed("ufw") or any(file is None for file in files.values()):
+        return {version: [] for version in kernel.versions()}
+    accepts = ufw.value(files, ufw.DEFAULTS, "DEFAULT_INPUT_POLICY") == "accept"
+    if ufw.value(files, ufw.CONFIGURATION, "ENABLED") == "yes" and not accepts:
+        return None
+    with ufw.ufw_on_copy([]) as view:
+        return {version: view.rules(version) for version in view.versions()}
+
+
+def _is_exempt(listener: Listener, ssh_ports: Collection[int], closed: Collection[int]) -> bool:
+    """Whether nobody is asked about a listener."""
+    if listener.is_local:
+        return True
+    if listener.protocol == "tcp":
+        return listener.port in {*ssh_ports, *closed, HTTPS_PORT}
+    return listener.program in CLIENTS and (listener.port in CLIENT_PORTS or listener.port in _ephemeral_ports())
+
+
+def _ephemeral_ports() -> range:
+    """The ports that the kernel gives to clients."""
+    first, last = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()
+    return range(int(first), int(last) + 1)
+
+
+def _names(opening: Opening, port: int, protocol: str) -> bool:
+    spans = [[int(bound) for bound in part.split(":")] for part in opening.ports.split(",")]
+    return opening.protocol in ("any", protocol) and any(span[0] <= port <= span[-1] for span in spans)
+
+
+def _reached_by(listener: Listener, rules: Mapping[int, Sequence[Rule]], networks: Sequence[Network]) -> list[str]:
+    """Who reaches a listener now and would not afterwards."""
+    found: list[str] = []
+    for name, visit in _visits(listener, networks):
+        if visit.version in listener.versions and _passes_now(visit) and not _passes_later(visit, rules):
+            found.append(name)
+    return [EVERYONE] if EVERYONE in found else list(dict.fromkeys(found))
+
+
+def _visits(listener: Listener, networks: Sequence[Network]) -> list[tuple[str, Visit]]:
+    """One visit from each of the host's networks, and one from a stranger over each IP version, with their names."""
+    found: list[tuple[str, Visit]] = []
+    for one in networks:
+        version = ipaddress.ip_address(one.address).version
+        if listener.program == DOCKER_PROXY and (version, listener.protocol, listener.port) in _forwarded():
+            continue
+        own = one.address if listener.is_everywhere else listener.address
+        neighbour = _neighbour(one)
+        for name, client in ((EVERYONE, STRANGERS[version]), (one.network, neighbour)):
+            if not (name == EVERYONE and one.interface.startswith(INSIDE)) and version in listener.versions:
+                found.append((name, Visit(client, own, one.interface, listener.port, listener.protocol)))
+    return found
+
+
+def _forwarded() -> set[tuple[int, str, int]]:
+    """The ports that DNAT rules pass on before ufw's rules see them."""
+    listed = [one for version, rules in rule_listings("nat") for one in parse_publications(rules, version)]
+    return {(one.version, one.protocol, one.port) for one in listed if not one.is_local}
+
+
+def _neighbour(one: Network) -> str:
+    """Another address of a network; the host's own if it has no other."""
+    network = ipaddress.ip_network(one.network)
+    first = network.network_address + min(1, network.num_addresses - 1)
+    return str(first if str(first) != one.address else network.network_address + min(2, network.num_addresses - 1))
+
+
+def _passes_now(visit: Visit) -> bool:
+    """Whether the kernel's present rules let a visit in. What they say in chains of their own counts as letting in."""
+    tool = kernel.TOOL[visit.version]
+    if not is_installed(tool):
+        return True
+    listing = kernel.filter_rules(visit.version)
+    entry = find_entry(by_chain(parse_entries(listing, tool)).get("INPUT", []), visit)
+    return "-P INPUT DROP" not in listing if entry is None else entry.target == "ACCEPT"
+
+
+def _passes_later(visit: Visit, rules: Mapping[int, Sequence[Rule]]) -> bool:
+    """Whether ufw's rules and files let a visit in."""
+    chain = by_chain(frame_entries(visit.version)).get(f"{kernel.PREFIX[visit.version]}-before-input", [])
+    entry = find_entry(chain, visit)
+    if entry is not None:
+        return entry.target == "ACCEPT"
+    rule = find_verdict(rules.get(visit.version, []), visit)
+    return rule is not None and rule.lets_in

@@ -1,0 +1,19 @@
+"""What turns Cloudflare away from port 443 before ufw's own rules decide."""
+
+from typing import NamedTuple
+
+from agent.firewall.rules import HTTPS_PORT
+
+
+class Obstacle(NamedTuple):
+    """A rule, or a chain's policy, outside ufw."""
+
+    # For people, such as "the rule `iptables -A INPUT -j REJECT`"
+    what: str
+    # What to do on the host, as the first words of a sentence
+    remedy: str
+
+    @property
+    def problem(self) -> str:
+        """What it does."""
+        return f"{self.what} keeps Cloudflare out of port {HTTPS_PORT}, ahead of ufw's rules"

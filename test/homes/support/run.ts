@@ -1,0 +1,37 @@
+import { installPython } from "../../support/python.ts";
+import { CASES } from "./homes.ts";
+import { row, table, wrongWith } from "./table.ts";
+import { trial } from "./trial.ts";
+
+export interface Choice {
+  /** Only cases with one of these in their name. None: all of them. */
+  texts: readonly string[];
+  /** Whether to show their names only. */
+  list: boolean;
+}
+
+const report = (line: string) => {
+  console.log(line);
+};
+
+/** Lives through the cases, one after the other, and prints a table of them. Resolves to the exit status. */
+export async function runHomes({ texts, list }: Choice): Promise<number> {
+  const cases = CASES.filter(({ name }) => texts.length === 0 || texts.some((text) => name.includes(text)));
+  if (list) {
+    for (const { name } of cases) report(name);
+    return 0;
+  }
+  await installPython(report);
+  const rows: string[][] = [];
+  let failed = 0;
+  for (const one of cases) {
+    const result = await trial(one);
+    const wrong = wrongWith(result);
+    rows.push(row(one.name, result));
+    if (wrong.length > 0) failed += 1;
+    report(`${wrong.length === 0 ? "ok  " : "FAIL"} ${result.seconds.toFixed(0).padStart(4)} s  ${one.name}`);
+    for (const line of wrong) report(`       ${line}`);
+  }
+  report(`\n${table(rows)}\n\n${cases.length - failed} passed, ${failed} failed`);
+  return failed === 0 ? 0 : 1;
+}
