@@ -18,7 +18,10 @@ const PORTS = [22, 80, 443, 445, 2283, 8123];
 let host: TestHost;
 beforeAll(async () => {
   host = await startTestHost();
-  for (const port of [443, 445, 2283, 8123]) {
+  // Another program on port 443 would be refused first.
+  const site = "server { listen 443; listen [::]:443; root /run; }";
+  await host.inside(`echo '${site}' > /etc/nginx/conf.d/own.conf && systemctl reload nginx`);
+  for (const port of [445, 2283, 8123]) {
     await host.inside(`systemd-run -q --unit serve-${port} /usr/bin/python3 -m http.server -d /run -b :: ${port}`);
   }
   await host.inside("systemd-run -q --unit only-here /usr/bin/python3 -m http.server -d /run -b 127.0.0.1 9000");
@@ -34,7 +37,8 @@ afterEach(async () => {
   const records = "systemctl stop immich-access-undo; rm -rf /var/lib/immich-access; ufw --force disable";
   const files = "rm -rf /etc/ufw; cp -a /etc/ufw.first /etc/ufw; cp /etc/ufw.default /etc/default/ufw";
   const kernel = "for i in iptables ip6tables; do for c in INPUT FORWARD; do $i -P $c ACCEPT; done; $i -F; $i -X; done";
-  await host.inside(`${records}; ${files}; ${kernel}`);
+  const guard = "nft delete table inet immich_access 2>/dev/null; rm -rf /etc/immich-access";
+  await host.inside(`${records}; ${files}; ${kernel}; ${guard}`);
 });
 
 const LAN = () => `10.77.${host.number}.0/30`;
@@ -164,13 +168,23 @@ describe("is given back", () => {
   test("by the undo, and by a step that fails", async () => {
     await host.inside("iptables -P FORWARD DROP");
     const before = await state();
+    await withFullDisk(host, "/etc/nginx", 0, async () => {
+      expect(await host.step("firewall", PAYLOAD)).toMatchObject({ code: 1 });
+    });
+    expect(await state()).toEqual(before);
     expect(await host.step("firewall", { ...PAYLOAD, confirmSeconds: 3 })).toMatchObject({ code: 0 });
     await undone(host);
-    expect(await state()).toEqual(before);
+    // The guard has closed Immich's own port, and stays until the removal.
+    const { stranger, lan, ...rest } = before;
+    const closed = { "2283-v4": "silent", "2283-v6": "silent" };
+    const guarded = { ...rest, stranger: { ...stranger, ...closed }, lan: { ...lan, ...closed } };
+    expect(await state()).toEqual(guarded);
     await withFullDisk(host, "/etc/nginx", 0, async () => {
       const ranges = { ...RANGES, ipv4: ["104.16.0.0/13"] };
       expect(await host.step("firewall", { ...PAYLOAD, ranges })).toMatchObject({ code: 1 });
     });
+    expect(await state()).toEqual(guarded);
+    expect(await host.step("firewall-remove", PAYLOAD)).toMatchObject({ code: 0 });
     expect(await state()).toEqual(before);
   });
 

@@ -22,6 +22,9 @@ const ENGINES = {
   podman: ["podman", "netavark", "aardvark-dns", "busybox-static"],
 } as const;
 
+/** The first Debian that has Docker's client in a package of its own. */
+const SPLIT_DOCKER = "trixie";
+
 /** Which Debian a host shall be, and what it shall have. */
 export interface LayerOptions {
   /**
@@ -100,7 +103,8 @@ export async function hostLayer(
 ): Promise<string> {
   const folder = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "immich-access", "layers");
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const packages = [...PACKAGES, ...(engine === undefined ? [] : ENGINES[engine])];
+  const client = engine === "docker" && release === SPLIT_DOCKER ? ["docker-cli"] : [];
+  const packages = [...PACKAGES, ...(engine === undefined ? [] : ENGINES[engine]), ...client];
   const kind = kindOf(packages, release);
   const present = usable(folder, kind);
   if (present !== undefined) return present;

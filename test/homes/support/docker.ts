@@ -30,15 +30,16 @@ const CONTAINERS = 4;
 /** A shell script that makes the image on a host, without any registry. */
 export const makeImage = (engine: "docker" | "podman"): string => `set -e
 root=$(mktemp -d)
-mkdir -p $root/bin $root/tmp $root/www/api/server
+mkdir -p $root/bin $root/tmp $root/www/api/server $root/blog
 cp /bin/busybox $root/bin/
 for applet in sh httpd; do ln -s busybox $root/bin/$applet; done
 printf '{"res":"pong"}' >$root/www${PING}
+printf 'a blog' >$root/blog/index.html
 tar -C $root -c . | ${engine} import - ${IMAGE}
 rm -r $root`;
 
-/** The command of a container that answers a ping as Immich does. */
-export const serving = (port: number): string => `httpd -f -p ${port} -h /www`;
+/** The command of a container that answers a ping as Immich does, or serves another folder of the image. */
+export const serving = (port: number, folder = "/www"): string => `httpd -f -p ${port} -h ${folder}`;
 
 /** How a container is started. */
 export interface Container {
@@ -48,6 +49,8 @@ export interface Container {
   network?: string | undefined;
   /** The port that its server listens on. */
   port: number;
+  /** What it serves. Default: an answer to a ping, as Immich gives it. */
+  folder?: string;
 }
 
 /** Docker on a host. */
@@ -73,13 +76,13 @@ export class Docker {
     await this.sh(`docker network create ${options} ${name}`);
   }
 
-  /** Starts a container whose server answers a ping as Immich does; one of that name is replaced. */
+  /** Starts a container; one of that name is replaced. */
   public async run(name: string, container: Container): Promise<void> {
-    const { publish = [], network = "bridge", port } = container;
+    const { publish = [], network = "bridge", port, folder } = container;
     const published = publish.map((one) => `-p ${one}`).join(" ");
     await this.sh(
       `docker rm -f ${name} >/dev/null 2>&1; docker run -d --init --restart always --name ${name} --network ${network} ` +
-        `${published} ${IMAGE} ${serving(port)}`,
+        `${published} ${IMAGE} ${serving(port, folder)}`,
     );
     this.containers.set(name, container);
     await this.ready(name);
@@ -88,7 +91,7 @@ export class Docker {
   /** Starts Immich's container and another one, which strangers may use. */
   public async runHome(publish: readonly string[], network?: string): Promise<void> {
     await this.run(IMMICH.name, { publish, network, port: IMMICH.port });
-    await this.run(OTHER.name, { publish: [`${OTHER.port}:${OTHER.port}`], network, port: OTHER.port });
+    await this.run(OTHER.name, { publish: [`${OTHER.port}:${OTHER.port}`], network, port: OTHER.port, folder: "/blog" });
   }
 
   /** Replaces Immich's container by one with another address; with other publications if they are given. */

@@ -21,7 +21,7 @@ from agent.firewall.ahead import KNOWN, find_obstacles
 from agent.firewall.request import Needs
 from agent.port_holder import find_holder
 from agent.ways_in.look import look_ahead
-needs = Needs(serves="immich", ssh_port=22, upstream_port=2283, dropped_port=None, owner=None)
+needs = Needs("immich", 22, "127.0.0.1:2283", home_networks=[], owner=None, ssh_from=[], keep_open=[])
 start = time.monotonic()
 found = look_ahead({"photos.example.com": needs}, KNOWN)
 seconds = time.monotonic() - start
