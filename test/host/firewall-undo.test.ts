@@ -117,7 +117,11 @@ const ELSEWHERE = { ipv4: ["103.21.244.0/22"], ipv6: ["2606:4700::/32"] };
 test.each([
   ["rules", "/etc/ufw", "true"],
   ["records", "/var/lib/immich-access", "true"],
-  ["defaults, with which ufw has to be started anew", "/etc/default", "sed -i s/^IPV6=.*/IPV6=no/ /etc/default/ufw; ufw disable; ufw --force enable"],
+  [
+    "defaults, with which ufw has to be started anew",
+    "/etc/default",
+    "sed -i s/^IPV6=.*/IPV6=no/ /etc/default/ufw; ufw disable; ufw --force enable",
+  ],
 ])(
   "a full disk below the %s does not stop the undo: the kernel's rules come first, and the files when there is space",
   async (_what, folder, prepare) => {

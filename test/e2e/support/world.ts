@@ -102,4 +102,6 @@ const DEV_SETTINGS = {
   emails: ["anna@example.com"],
   emailDomains: ["example.org"],
   devices: ["annas-phone", "frame"],
+  // Debian's own page, which nginx serves on port 80
+  closeOthers: true,
 };

@@ -91,7 +91,12 @@ export class Docker {
   /** Starts Immich's container and another one, which strangers may use. */
   public async runHome(publish: readonly string[], network?: string): Promise<void> {
     await this.run(IMMICH.name, { publish, network, port: IMMICH.port });
-    await this.run(OTHER.name, { publish: [`${OTHER.port}:${OTHER.port}`], network, port: OTHER.port, folder: "/blog" });
+    await this.run(OTHER.name, {
+      publish: [`${OTHER.port}:${OTHER.port}`],
+      network,
+      port: OTHER.port,
+      folder: "/blog",
+    });
   }
 
   /** Replaces Immich's container by one with another address; with other publications if they are given. */
