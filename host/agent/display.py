@@ -3,6 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+# Characters of a name that are enough to know it by
+LONGEST_NAME = 100
+
 
 def displayable(text: str, keep: str = "") -> str:
     """The text without control characters, line breaks among them, and without what else is invisible or no text.
@@ -11,6 +14,11 @@ def displayable(text: str, keep: str = "") -> str:
     `keep` has characters to leave in all the same.
     """
     return "".join(one for one in text if one.isprintable() or one in keep)
+
+
+def displayable_name(text: str) -> str:
+    """The first `LONGEST_NAME` characters of such a text."""
+    return displayable(text)[:LONGEST_NAME]
 
 
 def displayable_facts(value: Any) -> Any:

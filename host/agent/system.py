@@ -54,8 +54,3 @@ def _output_lines(result: subprocess.CompletedProcess[str]) -> list[str]:
 def is_installed(program: str) -> bool:
     """Whether the distribution's program is there."""
     return any(os.access(Path(folder, program), os.X_OK) for folder in ENVIRONMENT["PATH"].split(":"))
-
-
-def printable(text: str, longest: int = 100) -> str:
-    """A name that somebody else has chosen, fit to be printed: without control characters, and not too long."""
-    return "".join(letter for letter in text if letter.isprintable())[:longest]

@@ -49,7 +49,7 @@ class DoorsOf(unittest.TestCase):
             patch.start()
             self.addCleanup(patch.stop)
 
-        replace("_is_own", OWN.__contains__)
+        replace("is_own", OWN.__contains__)
         replace("_addresses", addresses)
 
     def test_know_the_port_as_published_and_within_the_container(self) -> None:

@@ -1,10 +1,10 @@
 import unittest
 from typing import Any
 
+from agent.display import displayable_name
 from agent.listeners.engines import Port, parse_docker, parse_podman
 from agent.listeners.publications import Publication, parse_nft_publication, parse_publications
 from agent.listeners.sockets import Listener
-from agent.system import printable
 
 
 class Rules(unittest.TestCase):
@@ -116,8 +116,8 @@ class Listeners(unittest.TestCase):
         self.assertEqual(Listener("*", 80, ("caddy",)).holder, "caddy")
 
     def test_names_are_fit_to_print(self) -> None:
-        self.assertEqual(printable("a\x1b]0;\x07b\nc\u202ed"), "a]0;bcd")
-        self.assertEqual(len(printable("x" * 1000)), 100)
+        self.assertEqual(displayable_name("a\x1b]0;\x07b\nc\u202ed"), "a]0;bcd")
+        self.assertEqual(len(displayable_name("x" * 1000)), 100)
 
 
 if __name__ == "__main__":

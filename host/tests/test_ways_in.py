@@ -1,6 +1,8 @@
 import unittest
 from unittest import mock
 
+from agent.firewall.guard import doors
+from agent.firewall.guard.publications import list_tcp
 from agent.listeners.addresses import Own
 from agent.listeners.publications import Publication
 from agent.ways_in import http2, upstreams
@@ -12,10 +14,16 @@ OWN = [Own("198.51.100.10", "wan0", True, True), Own("2001:db8::10", "wan0", Tru
 CONTAINER = Publication("0.0.0.0/0", 2283, "172.18.0.2", 2283)
 
 
+def _looked_up(host: str) -> list[str]:
+    return ["192.168.1.20"] if host == "nas.lan" else [host]
+
+
 def targets(endpoint: str = IMMICH.endpoint, published: tuple[Publication, ...] = ()) -> Targets:
     with (
         mock.patch("agent.listeners.addresses.own_addresses", lambda: OWN),
-        mock.patch.object(upstreams, "published_ports", lambda: list(published)),
+        mock.patch.object(upstreams, "published", lambda: list_tcp(published)),
+        mock.patch.object(upstreams, "groups", list[str]),
+        mock.patch.object(doors, "_addresses", _looked_up),
     ):
         return Targets([Upstream("immich", endpoint)])
 

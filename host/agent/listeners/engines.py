@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
+from agent.display import displayable_name
 from agent.errors import HostError
 from agent.listeners.processes import is_running
-from agent.system import is_installed, printable, run
+from agent.system import is_installed, run
 
 # Only root may put a socket here; what other users' engines say is not asked.
 DOCKER = Path("/run/docker.sock")
@@ -104,7 +105,7 @@ def parse_podman(listing: Any) -> list[Container]:
 def _container(item: Mapping[str, Any], addresses: Sequence[str], ports: Sequence[Port]) -> Container:
     identity = str(item["Id"])
     names = _items(item, "Names")
-    name = printable(str(names[0]).lstrip("/") if names else identity[:12])
+    name = displayable_name(str(names[0]).lstrip("/") if names else identity[:12])
     labels = {str(key): str(value) for key, value in _fields(item, "Labels").items()}
     return Container(identity, name, addresses, ports, labels)
 

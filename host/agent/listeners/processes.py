@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from agent.system import printable
+from agent.display import displayable_name
 
 PROC = Path("/proc")
 
@@ -80,7 +80,7 @@ def _process(pid: int) -> Process:
     path = max((path for _, hierarchy, path in groups if hierarchy in ("", "name=systemd")), key=len, default="")
     container = _CONTAINER.search(path)
     units = [part for part in path.split("/") if _UNIT.fullmatch(part)]
-    name, unit = printable(_read(pid, "comm").strip()), printable(units[-1]) if units else ""
+    name, unit = displayable_name(_read(pid, "comm").strip()), displayable_name(units[-1]) if units else ""
     return Process(pid, name, unit, "" if container is None else container[1])
 
 

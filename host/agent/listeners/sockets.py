@@ -5,10 +5,11 @@ import ipaddress
 import re
 from typing import Literal, NamedTuple
 
+from agent.display import displayable_name
 from agent.listeners import engines
 from agent.listeners.processes import holders
 from agent.listeners.publications import DOCKER_PROXY, published_ports
-from agent.system import is_installed, printable, run
+from agent.system import is_installed, run
 
 Protocol = Literal["tcp", "udp"]
 
@@ -123,7 +124,7 @@ def _socket_units() -> dict[tuple[Protocol, int], str]:
     for block in shown.split("\n\n"):
         service = re.search(r"^Triggers=(\S+)", block, re.MULTILINE)
         for port, kind in re.findall(r"^Listen=\S*:(\d+) \((Stream|Datagram)\)$", block, re.MULTILINE):
-            found["tcp" if kind == "Stream" else "udp", int(port)] = printable(service[1]) if service else ""
+            found["tcp" if kind == "Stream" else "udp", int(port)] = displayable_name(service[1]) if service else ""
     return found
 
 

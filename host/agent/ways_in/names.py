@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
+from agent.display import displayable_name
 from agent.listeners import engines
-from agent.system import printable
 
 APACHE = Path("/etc/apache2/sites-enabled")
 CADDY = Path("/etc/caddy/Caddyfile")
@@ -65,7 +65,7 @@ def _labels() -> dict[str, str]:
 def _names(text: str) -> list[str]:
     """The host names in a list, without schemes, ports and paths."""
     words = (re.sub(r"^https?://", "", word.strip("\"',")) for word in re.split(r"[\s,]+", text))
-    names = (printable(word.partition("/")[0].partition(":")[0]).lower() for word in words)
+    names = (displayable_name(word.partition("/")[0].partition(":")[0]).lower() for word in words)
     return [name.replace("*", "any") for name in names if "." in name and _NAME.fullmatch(name)]
 
 

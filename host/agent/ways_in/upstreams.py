@@ -1,15 +1,16 @@
 """The sites' upstreams as others may name them: by any address of the host, or by the container behind a port."""
 
 import ipaddress
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from agent.firewall.guard.doors import groups, ways_to
+from agent.firewall.guard.publications import published
 from agent.firewall.request import Needs
 from agent.listeners.addresses import is_own
-from agent.listeners.publications import Publication, published_ports
 from agent.nginx.configuration import http_block, servers
-from agent.site import ENDPOINT, IMMICH
+from agent.site import ENDPOINT, IMMICH, split_endpoint
 
 HOSTS = Path("/etc/hosts")
 # Stands for a part of an address that only a request decides.
@@ -54,8 +55,10 @@ class Targets:
     def __init__(self, upstreams: Sequence[Upstream]) -> None:
         self._known: dict[tuple[str, int], Upstream] = {}
         for upstream in upstreams:
-            for host, port in _ways_to(*_split(upstream.endpoint), published_ports()):
-                self._known.setdefault((host, port), upstream)
+            ports, endpoints = ways_to(upstream.endpoint, published(), groups())
+            host, port = split_endpoint(upstream.endpoint)
+            for place in [*(("", one) for one in ports), *endpoints, (host, port)]:
+                self._known.setdefault((_canonical(place[0]), place[1]), upstream)
 
     def find(self, host: str, port: str) -> Upstream | None:
         """The upstream to which an address or name and a port lead, or None.
@@ -70,18 +73,6 @@ class Targets:
             if (host == ANY or known in names) and port in (ANY, str(number)):
                 return upstream
         return None
-
-
-def _ways_to(host: str, port: int, published: Collection[Publication]) -> list[tuple[str, int]]:
-    """The addresses and ports behind which the same program is as behind this one."""
-    ways = {(_canonical(address), port): None for address in _addresses(host)}
-    targets = {
-        (one.target, one.target_port) for one in published if ("", one.port) in ways and one.protocol == "tcp"
-    } | {way for way in ways if way[0]}
-    for one in published:
-        if (one.target, one.target_port) in targets:
-            ways |= {(one.target, one.target_port): None, ("", one.port): None}
-    return list(ways)
 
 
 def _canonical(host: str) -> str:
@@ -103,10 +94,3 @@ def _addresses(host: str) -> list[str]:
         lines = HOSTS.read_text(errors="replace").splitlines() if HOSTS.exists() else []
     entries = [line.partition("#")[0].split() for line in lines]
     return [bare, *(entry[0] for entry in entries if bare.lower() in (name.lower() for name in entry[1:]))]
-
-
-def _split(endpoint: str) -> tuple[str, int]:
-    match = ENDPOINT.fullmatch(endpoint)
-    if match is None:
-        raise ValueError(endpoint)
-    return match["ipv6"] or match["host"], int(match["port"])

@@ -2,7 +2,6 @@
 
 import functools
 import ipaddress
-import json
 import socket
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
@@ -11,9 +10,9 @@ from agent.firewall.guard.publications import Endpoint, Publication, published
 from agent.firewall.request import Needs
 from agent.firewall.rules import HTTPS_PORT
 from agent.listeners import engines
+from agent.listeners.addresses import is_own
 from agent.ranges import Network
 from agent.site import SHARES, split_endpoint
-from agent.system import run
 
 # Immich's own port within its container.
 IMMICH_PORT = 2283
@@ -48,7 +47,7 @@ def doors_of(
     for needs in sites:
         if needs.upstream is None:
             continue
-        ports, endpoints = _ways_to(needs.upstream, published, groups)
+        ports, endpoints = ways_to(needs.upstream, published, groups)
         ports -= set(never)
         doors.host_ports.update(ports)
         doors.endpoints.update(endpoints)
@@ -70,7 +69,7 @@ def own_port(upstream: str | None) -> int | None:
     if upstream is None:
         return None
     host, port = split_endpoint(upstream)
-    return port if any(_is_own(address) for address in _addresses(host)) or not _addresses(host) else None
+    return port if any(is_own(address) for address in _addresses(host)) or not _addresses(host) else None
 
 
 def groups() -> list[Sequence[str]]:
@@ -78,14 +77,17 @@ def groups() -> list[Sequence[str]]:
     return [container.addresses for container in engines.containers() if container.addresses]
 
 
-def _ways_to(
+def ways_to(
     upstream: str, published: Sequence[Publication], groups: Sequence[Collection[str]]
 ) -> tuple[set[int], set[Endpoint]]:
-    """The ports of the host and the addresses of containers that lead to an upstream."""
+    """The ports of the host and the addresses of containers that lead to an upstream.
+
+    Addresses of one of the `groups` are one container's.
+    """
     host, port = split_endpoint(upstream)
     addresses = _addresses(host)
     # A name that cannot be looked up now may be this host's: closing one port more does less harm.
-    own = [address for address in addresses if _is_own(address)]
+    own = [address for address in addresses if is_own(address)]
     ports = {port} if own or not addresses else set[int]()
     endpoints = {Endpoint(address, port) for address in addresses if address not in own}
     endpoints |= {
@@ -117,16 +119,3 @@ def _addresses(host: str) -> list[str]:
     except (OSError, UnicodeError):
         return []
     return list(dict.fromkeys(str(address[0]) for _, _, _, _, address in found))
-
-
-@functools.cache
-def _is_own(text: str) -> bool:
-    """Whether an address is this host's own: loopback, unspecified or one of its interfaces'."""
-    address = ipaddress.ip_address(text)
-    mapped = getattr(address, "ipv4_mapped", None)
-    if mapped is not None:
-        return _is_own(str(mapped))
-    if address.is_loopback or address.is_unspecified:
-        return True
-    route = run(["ip", "-j", f"-{address.version}", "route", "get", text], check=False).stdout
-    return any(entry.get("type") == "local" for entry in json.loads(route or "[]"))
