@@ -105,6 +105,16 @@ describe("a first run on a host whose firewall is off", () => {
     await host.inside("for i in iptables ip6tables; do $i -D INPUT -p tcp --dport 80 -j DROP; done");
   });
 
+  test("asks about what a firewall of raw iptables lets in by a chain of its own", async () => {
+    for (const tool of ["iptables", "ip6tables"])
+      await host.inside(
+        `${tool} -N own; ${tool} -A own -p tcp --dport 8123 -j ACCEPT; ` +
+          `${tool} -A INPUT -p tcp --dport 22 -j ACCEPT; ${tool} -A INPUT -j own; ${tool} -P INPUT DROP`,
+      );
+    const { said } = await host.step("firewall", UNASKED);
+    expect(said).toMatch(/would shut 8123\/tcp \([^,]*, which everyone can reach\); name/);
+  });
+
   test("says who reaches a service today", async () => {
     await host.inside(
       `iptables -A INPUT -s ${LAN()} -p tcp --dport 445 -j ACCEPT; iptables -A INPUT -p tcp --dport 445 -j DROP`,

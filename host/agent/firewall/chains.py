@@ -95,6 +95,23 @@ def find_verdict(chain: Sequence[Entry], visit: Visit) -> Entry | None:
     return None
 
 
+def find_acceptance(chains: Mapping[str, Sequence[Entry]], start: str, visit: Visit) -> Entry | None:
+    """The first rule in the chains behind this one that accepts a connection, perhaps at a limited rate.
+
+    What denies it there, or narrows a jump to them, is not considered.
+    """
+    waiting = [start]
+    for chain in waiting:
+        for entry in chains.get(chain, ()):
+            if not entry.rule.matches(visit):
+                continue
+            if entry.target == "ACCEPT" and chain != start and not entry.others - LIMITING:
+                return entry
+            if entry.target in chains and entry.target not in waiting:
+                waiting.append(entry.target)
+    return None
+
+
 def by_chain(found: Sequence[Entry]) -> dict[str, list[Entry]]:
     """The rules of each chain, in order."""
     chains: dict[str, list[Entry]] = {}

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from agent.errors import RefusedError
 from agent.firewall import kernel, ufw
 from agent.firewall.bypass import frame_entries
-from agent.firewall.chains import by_chain, find_verdict as find_entry, parse_entries
+from agent.firewall.chains import by_chain, find_acceptance, find_verdict as find_entry, parse_entries
 from agent.firewall.openings import Opening
 from agent.firewall.rules import HTTPS_PORT, Rule, Visit, find_verdict
 from agent.firewall.ssh_access import STRANGERS
@@ -207,13 +207,20 @@ def _neighbour(one: Network) -> str:
 
 
 def _passes_now(visit: Visit) -> bool:
-    """Whether the kernel's present rules let a visit in. What they say in chains of their own counts as letting in."""
+    """Whether the kernel's present rules let a visit in.
+
+    Of the chains that are jumped to only what they accept counts, and nftables' own tables do not: what they deny is
+    asked about in vain, and nothing is shut unasked.
+    """
     tool = kernel.TOOL[visit.version]
     if not is_installed(tool):
         return True
     listing = kernel.filter_rules(visit.version)
-    entry = find_entry(by_chain(parse_entries(listing, tool)).get("INPUT", []), visit)
-    return "-P INPUT DROP" not in listing if entry is None else entry.target == "ACCEPT"
+    chains = by_chain(parse_entries(listing, tool))
+    entry = find_entry(chains.get("INPUT", []), visit)
+    if "-P INPUT DROP" not in listing if entry is None else entry.target == "ACCEPT":
+        return True
+    return find_acceptance(chains, "INPUT", visit) is not None
 
 
 def _passes_later(visit: Visit, rules: Mapping[int, Sequence[Rule]]) -> bool:
