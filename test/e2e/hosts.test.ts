@@ -137,7 +137,7 @@ test("the second host takes the first one's place, and keeps the site", async ()
   );
   expect(statuses).toEqual([200]);
   expect(await visits(20)).toEqual([200]);
-  expect(await second.inside(`ls /etc/immich-access`)).toBe(`${SITE}\n`);
+  expect(await second.inside("ls --ignore=guard.nft /etc/immich-access")).toBe(`${SITE}\n`);
   await site.change({ sshAddress, sshHostKey, originAddresses: [ORIGIN.ipv4], moreHosts });
   expect(await visits(20)).toEqual([200]);
 });
@@ -161,7 +161,6 @@ test("the second host leaves, its record first, and nothing of the site stays on
     \\( -name '*immich-access*' ! -name immich-access.lock -o -name '*${SITE}*' \\) -print`;
   expect(await second.inside(left)).toBe("");
   expect(await second.inside(`nginx -T 2>/dev/null | grep -c ${SITE} || true`)).toBe("0\n");
-  const rules = (await second.inside("ufw status")).split("\n").filter((line) => line.includes("ALLOW"));
-  expect(rules.map((line) => line.split(/ /)[0])).toEqual(["22/tcp", "22/tcp"]);
+  expect(await second.inside("ufw status")).toBe("Status: inactive\n");
   expect(await visits(20)).toEqual([200]);
 });

@@ -16,10 +16,12 @@ from agent.firewall.record_versions import served_by
 from agent.firewall.request import Needs, kept_open, parse_ranges, parse_request
 from agent.firewall.rules import ANYWHERE, SSH
 from agent.firewall.ssh_access import open_ssh_ports, ssh_ports
+from agent.immich import refuse_immich
 from agent.nginx import real_ip
 from agent.nginx.layout import LAYOUTS, enabled_sites
 from agent.port_holder import refuse_holder
 from agent.ranges import Ranges, check_update
+from agent.site import SHARES
 from agent.system import is_installed
 from agent.task import Answer, Task
 from agent.ways_in.look import look_ahead, look_now, refuse_ways_in, untold
@@ -35,6 +37,9 @@ def firewall(task: Task) -> Answer:
     payload: FirewallPayload = task.payload
     wanted = parse_request(payload)
     _refuse_other_service(wanted.needs)
+    for needs in wanted.needs.values():
+        if needs.serves == SHARES and needs.upstream is not None:
+            refuse_immich(needs.upstream)
     sites = record.sites_with(wanted)
     ports = ssh_ports(wanted.ssh_port, {needs.ssh_port for needs in sites.values()})
     guard.refuse_upstreams(wanted.needs, sites)
