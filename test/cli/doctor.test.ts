@@ -101,7 +101,7 @@ test("the doctor finds a site as deployed in order, and changes nothing", async 
   const { code, seconds, findings } = await examined();
   expectIll(findings, {});
   expect(code).toBe(0);
-  expect(findings).toHaveLength(53);
+  expect(findings).toHaveLength(56);
   expect(seconds).toBeLessThan(LONGEST_SECONDS);
   expect(await snapshot()).toBe(before);
   const methods = (await world.api.requests(last)).map(({ method }) => method);
@@ -178,7 +178,7 @@ describe("faults", () => {
       "host-port-guard": "wrong: the table that closes Immich's port is missing",
       "host-nginx": "wrong: nginx does not start at boot",
       "host-site": `immich-access-${SITE}.conf differ`,
-      "host-guard": "does not ask clients of photos.home.localhost for a certificate",
+      "host-guard": "does not ask clients of photos.home.localhost at 198.51.100.10 for a certificate",
       "host-token-check": "immich-access-keys.timer does not run",
       "host-key": "is readable by others: mode 0644",
       "host-ranges": "has other ranges than the firewall",
@@ -202,7 +202,7 @@ describe("faults", () => {
       "login-provider": "does not exist any more",
       "token-frame": "wrong: is disabled",
       "strict-tokens": "warning: off",
-      "device-annas-phone": "502, the host's nginx does not reach Immich",
+      "device-annas-phone": "403, no policy of Access admits the token, or the host's token check refuses",
       "device-frame": "wrong: does not reach Immich: ",
       websocket: "wrong: does not open: ",
       "shares-pages": "wrong: gets 400, the host's nginx got no certificate",
@@ -244,7 +244,7 @@ describe("faults", () => {
     expectIll(findings, {});
     expect(seconds).toBeLessThan(LONGEST_SECONDS);
     const count = (name: string | undefined) => findings.filter(({ site }) => site === name).length;
-    expect([SITE, ALBUM, SHARES, undefined].map(count)).toEqual([21, 19, 12, 20]);
+    expect([SITE, ALBUM, SHARES, undefined].map(count)).toEqual([21, 19, 12, 23]);
   });
 
   test("the doctor names an open host, a site without a login, and a record that is not proxied", async () => {
@@ -333,7 +333,7 @@ describe("parts that cannot be reached", () => {
     const onHosts = findings.filter(({ id }) => id.startsWith("host-"));
     expect(new Set(onHosts.map(({ host }) => host))).toEqual(new Set([sshAddress]));
     expect(problems(onHosts.filter(({ site }) => site === undefined))).toMatchObject({
-      "host-firewall": "wrong: ufw is disabled, so everyone reaches every port of this host",
+      "host-firewall": "wrong: ufw is disabled, so it keeps nobody from this host's ports",
     });
     expect(findings.find(({ id }) => id === "dns-record")?.status).toBe("wrong");
   });

@@ -119,7 +119,7 @@ test("up applies where Immich is, which addresses the host has, and the SSH user
   });
   expect(mended.output).not.toContain("does not answer");
   expect(await site.pinged()).toBe(200);
-  expect(await site.onHost("nginx", "-T")).not.toContain("auth_request");
+  expect(await site.onHost("nginx", "-T")).not.toContain("auth_request /");
 });
 
 test("up puts shorter certificates with another key into use without downtime", async () => {
