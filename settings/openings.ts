@@ -1,4 +1,4 @@
-// What the host's firewall lets in besides Cloudflare: networks for SSH, and ports that stay open, in ufw's words. The
+// What the host's firewall lets in besides Cloudflare: networks for SSH, and ports that stay open, in ufw's syntax. The
 // host agent checks the same values (host/agent/firewall/openings.py).
 
 import { isIP } from "node:net";
@@ -26,13 +26,13 @@ const OPENING = new RegExp(`^(${PORTS})(/tcp|/udp)?(?: from (\\S+))?$`);
 const MOST_PORTS = 15;
 
 /**
- * Why a text is not an opening in ufw's words: `8123/tcp from 192.168.1.0/24`, `60000:61000/udp`, `53`.
+ * Why a text is not an opening in ufw's syntax: `8123/tcp from 192.168.1.0/24`, `60000:61000/udp`, `53`.
  *
  * @returns the reason, as the end of a sentence that begins with the text
  */
 export function openingProblem(text: string): string | undefined {
   const [, ports, protocol, network] = OPENING.exec(text) ?? [];
-  if (ports === undefined) return "is not in ufw's words, like 8123/tcp from 192.168.1.0/24 or 51820/udp";
+  if (ports === undefined) return "is not in ufw's syntax, like 8123/tcp from 192.168.1.0/24 or 51820/udp";
   const spans = ports.split(",").map((part) => part.split(":").map(Number));
   if (spans.flat().some((port) => port > 65535)) return "has a port above 65535";
   if (spans.some(([first = 0, last = Infinity]) => first >= last))

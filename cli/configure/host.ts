@@ -38,6 +38,6 @@ export function hostTasks({ openings, sites, refusals, unclear }: Survey, hostna
         `nginx has another server for ${hostname} in ${file}, which would answer instead of this program's: remove it ` +
         "and run `systemctl reload nginx` on the host",
     ),
-    ...unclear.map((text) => `find out whether Immich has another door: ${text}`),
+    ...unclear.map((text) => `check whether there is another way to Immich: ${text}`),
   ];
 }

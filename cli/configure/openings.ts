@@ -1,15 +1,18 @@
-// The questions about what else the host serves: its firewall would shut all of it.
+// The questions about what else the host serves: its firewall would block all of it.
 import type { Dialogue } from "./dialogue.ts";
 import type { Survey } from "./host.ts";
 import { problemOfEntry } from "./settings.ts";
 import type { Texts } from "./stack.ts";
+
+/** What nginx serves besides Immich: it goes on, but only Cloudflare reaches it. */
+const WEBSITES = "443/tcp";
 
 /** The flags that `askOpenings` takes. */
 const KEEP_FLAG = "keep-open";
 const CLOSE_FLAG = "close-others";
 
 /**
- * Asks about each service of the host that its firewall would shut. Without a terminal only flags decide, and `pulumi up`
+ * Asks about each service of the host that its firewall would block. Without a terminal only flags decide, and `pulumi up`
  * stops at what they leave open.
  *
  * @param present the setting `keepOpen` before this run
@@ -26,10 +29,14 @@ export async function askOpenings(dialogue: Dialogue, { closing }: Survey, prese
     };
   }
   dialogue.warn(
-    "The host's firewall is off, and will be on. It shuts whatever else the host serves, unless you keep it open.",
+    "The host's firewall is off and will be turned on. It will block everything else the host serves, unless you keep it open.",
   );
   const kept: string[] = [];
   for (const { service, holder, reachedBy, home } of closing) {
+    if (service === WEBSITES) {
+      dialogue.warn(`${service}: ${holder} goes on, but only Cloudflare will reach it, for names that it proxies.`);
+      continue;
+    }
     const choice = await dialogue.choose(
       { flag: "", message: `${service}: ${holder}, which ${reachedBy.join(" and ")} can reach today` },
       [
@@ -37,10 +44,10 @@ export async function askOpenings(dialogue: Dialogue, { closing }: Survey, prese
           ? []
           : [{ value: "home", label: "keep it open to the network at home", hint: home.join(", ") }]),
         { value: "everyone", label: "keep it open to everyone", hint: service },
-        { value: "shut", label: "shut it" },
+        { value: "block", label: "block it" },
       ],
     );
-    if (choice !== "shut") kept.push(...(choice === "home" ? home : [service]));
+    if (choice !== "block") kept.push(...(choice === "home" ? home : [service]));
   }
   return { keepOpen: JSON.stringify([...present, ...kept]), closeOthers: "true" };
 }
@@ -52,9 +59,11 @@ export function openingTasks({ closing }: Survey, { keepOpen = "[]", closeOthers
   return closing
     .filter(({ service }) => !named.some((ports) => ports === service || ports === service.split("/")[0]))
     .map(({ service, holder, home }) => {
+      if (service === WEBSITES)
+        return `only Cloudflare will reach ${service} (${holder}): agree to it with --${CLOSE_FLAG}`;
       const words = home[0] ?? service;
       return (
-        `the firewall would shut ${service} (${holder}): keep it open with --${KEEP_FLAG} "${words}", or shut all that ` +
+        `the firewall would block ${service} (${holder}): keep it open with --${KEEP_FLAG} "${words}", or block all that ` +
         `you do not keep with --${CLOSE_FLAG}`
       );
     });

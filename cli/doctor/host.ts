@@ -56,7 +56,7 @@ const IMMICH_CHECKS: HostChecks = {
 const CHECKS: HostChecks = {
   firewall: {
     title: "Firewall",
-    why: "Others than Cloudflare could reach port 443, or ufw could block SSH at its next start.",
+    why: "Clients other than Cloudflare could reach port 443, or ufw could block SSH at its next start.",
     fix: RERUN,
   },
   "firewall-kernel": {

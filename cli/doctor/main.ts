@@ -25,7 +25,7 @@ it. Changes nothing.`,
     },
     cacert: { type: "string", value: "FILE", help: "trust the certificate authorities (CAs) in this PEM file" },
   },
-  notes: "Exit status: 0 all checks passed, 1 something is wrong, 2 something could not be checked.",
+  notes: "Exit status: 0 nothing is wrong, warnings aside, 1 something is wrong, 2 something could not be checked.",
   // A problem that prevents all checks is not a finding, so it does not exit with 1.
   failure: 2,
 } as const;

@@ -124,7 +124,7 @@ const MEANINGS: readonly (readonly [said: RegExp, means: string])[] = [
   [/Timed out/, "no answer in time"],
   [
     /ECONNREFUSED/,
-    "it refuses the connection (ECONNREFUSED): nothing listens on that port, or ufw limit has had enough of this machine",
+    "it refuses the connection (ECONNREFUSED): nothing listens on that port, or a rule of `ufw limit` is blocking this machine",
   ],
 ];
 

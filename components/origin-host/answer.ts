@@ -113,16 +113,16 @@ const surveyAnswer = {
   openings: z.array(z.strictObject({ rule: text, port: z.int(), delete: text })),
   /** Files of nginx with another server for the host name. */
   sites: z.array(z.string()),
-  /** What the host's firewall would shut when it is turned on; empty if it is on already. */
+  /** What the host's firewall would block when it is turned on; empty if it is on already. */
   closing: z.array(
     z.strictObject({
-      /** Port and protocol, `8123/tcp`: in ufw's words, open to everyone. */
+      /** Port and protocol, `8123/tcp`: in ufw's syntax, open to everyone. */
       service: text,
       /** The program, unit or container. */
       holder: text,
       /** Who reaches it today: `everyone`, or networks of the host's own. */
       reachedBy: z.array(text),
-      /** In ufw's words, what keeps it open to the networks at home; empty if it is of use only to everyone. */
+      /** In ufw's syntax, what keeps it open to the networks at home; empty if it is of use only to everyone. */
       home: z.array(text),
     }),
   ),

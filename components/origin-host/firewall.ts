@@ -20,7 +20,7 @@ export interface HostFirewallArgs {
   homeNetworks: readonly string[];
   /** Networks that a rule of this program's for SSH lets in; anywhere if empty. None is added if the owner's own do. */
   sshFrom: FirewallPayload["sshFrom"];
-  /** What stays open besides SSH and port 443, in ufw's words. Deleted with this resource. */
+  /** What stays open besides SSH and port 443, in ufw's syntax. Deleted with this resource. */
   keepOpen: FirewallPayload["keepOpen"];
   /** Whether to shut what else the host serves when its firewall is turned on. Otherwise the step stops before that. */
   closeOthers: boolean;

@@ -40,7 +40,7 @@ const firewallSettings = {
   homeNetworks: z.array(text),
   /** Networks that a rule of the program's for SSH lets in; empty means anywhere. */
   sshFrom: z.array(text),
-  /** What stays open besides SSH and 443, in ufw's words. */
+  /** What stays open besides SSH and 443, in ufw's syntax. */
   keepOpen: z.array(text),
   /** Seconds after which a change undoes itself unless a new SSH connection confirms it. */
   confirmSeconds: z.int().min(2).max(3600),
@@ -121,7 +121,7 @@ export const doctorPayload = z.strictObject({
 export const surveyPayload = z.strictObject({
   hostname,
   sshPort: port,
-  /** What is to stay open, in ufw's words, and so needs no question. */
+  /** What is to stay open, in ufw's syntax, and so needs no question. */
   keepOpen: z.array(text),
 });
 

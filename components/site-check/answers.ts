@@ -41,7 +41,7 @@ const MEANINGS: Readonly<Record<number, string>> = {
   400: "the host's nginx got no certificate of Cloudflare that it accepts",
   401: "Access does not know the token",
   403: "no policy of Access admits the token, or the host's token check refuses what Access says",
-  404: "something else than Immich answers",
+  404: "something other than Immich answers",
   421: "the host's nginx has another site's connection",
   500: "the host's token check does not answer",
   502: "the host's nginx does not reach Immich",
@@ -68,7 +68,7 @@ const REMEDIES: Readonly<Record<number, string>> = {
   404: "see which program answers: no other DNS record, Worker route or tunnel may use this name",
   502: "start Immich on the host",
   504: "look at Immich's logs on the host",
-  521: "look whether nginx runs on the host and the router forwards port 443 to it",
+  521: "check whether nginx is running on the host and the router forwards port 443 to it",
   522: "forward port 443 of the router to the host, and see that no firewall before the host blocks Cloudflare",
   523: "compare originAddresses with the host's public addresses",
 };

@@ -112,7 +112,7 @@ def opening(rule: str, port: int, delete: str) -> dict[str, object]:
 
 
 def closing_service(service: str, holder: str, reached_by: Sequence[str], home: Sequence[str]) -> dict[str, object]:
-    """Something that the firewall would shut; `home` are the openings for the networks at home."""
+    """Something that the firewall would block; `home` are the openings for the networks at home."""
     return {"service": service, "holder": holder, "reachedBy": list(reached_by), "home": list(home)}
 
 

@@ -1,6 +1,10 @@
 """Checks whether an upstream is Immich or immich-public-proxy."""
 
+import contextlib
 import http.client
+import socket
+import threading
+import time
 from typing import NamedTuple
 
 from agent.errors import HostError, RefusedError
@@ -67,10 +71,27 @@ def _get(upstream: str, path: str) -> _Answer | Exception:
     host, _, port = upstream.rpartition(":")
     connection = http.client.HTTPConnection(host.strip("[]"), int(port), timeout=SECONDS)
     try:
-        connection.request("GET", path)
-        answer = connection.getresponse()
-        return _Answer(answer.status, answer.read(1024))
+        connection.connect()
+        # The connection's own limit is for each part of an answer, of which there may be many.
+        end = threading.Timer(SECONDS, _cut, [connection.sock])
+        end.start()
+        started = time.monotonic()
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            body = answer.read(1024)
+            # What was cut looks like an answer that has ended.
+            in_time = time.monotonic() - started < SECONDS
+            return _Answer(answer.status, body) if in_time else TimeoutError("timed out")
+        finally:
+            end.cancel()
     except (OSError, http.client.HTTPException) as error:
         return error
     finally:
         connection.close()
+
+
+def _cut(connection: socket.socket) -> None:
+    """Ends a connection, whoever waits for it."""
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)

@@ -102,11 +102,18 @@ def parse_network(text: str, version: int) -> Network:
     return network
 
 
+def is_home(network: Network) -> bool:
+    """Whether a network is private as a whole."""
+    return any(
+        block.version == network.version and block.overlaps(network) and block.prefixlen <= network.prefixlen
+        for block in HOMES
+    )
+
+
 def parse_home_network(text: str) -> Network:
     """Parses one of homeNetworks; raises RefusedError unless it is well-formed and private."""
     network = _parse(text)
-    block = next((block for block in HOMES if block.version == network.version and block.overlaps(network)), None)
-    if block is None or block.prefixlen > network.prefixlen:
+    if not is_home(network):
         raise RefusedError(f"{text} is not in a private network")
     return network
 

@@ -2,8 +2,8 @@
 
 Its answer has the host's own `addresses`; the private `networks` that it is in; where Immich answers (`immich`); which
 rules admit strangers (`openings`, each with the command that deletes it); other `sites` of nginx with the same host
-name; what the firewall would shut (`closing`); why the first `up` would stop (`refusals`): another program on port 443,
-what filters ahead of ufw, a way to Immich past our server; and why it cannot be told whether there are more of these
+name; what the firewall would block (`closing`); why the first `up` would stop (`refusals`): another program on port
+443, what filters ahead of ufw, a way to Immich past our server; and why it cannot be told whether there are more
 (`unclear`).
 """
 
@@ -68,7 +68,7 @@ def survey(task: Task) -> Answer:
 
 
 def _closing(ssh: SshPorts, immich: Collection[int], kept: Sequence[Opening]) -> list[dict[str, object]]:
-    """What the firewall would shut."""
+    """What the firewall would block."""
     networks = closing.host_networks()
     return [
         answer.closing_service(
@@ -77,7 +77,7 @@ def _closing(ssh: SshPorts, immich: Collection[int], kept: Sequence[Opening]) ->
             one.reached_by,
             closing.home_openings(one, networks),
         )
-        for one in closing.services_to_shut(ssh.all, immich, kept, networks)
+        for one in closing.services_to_block(ssh.all, immich, kept, networks)
     ]
 
 

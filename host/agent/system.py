@@ -25,7 +25,15 @@ def run(
     """
     try:
         result = subprocess.run(
-            command, input=text or "", capture_output=True, text=True, timeout=timeout, check=False, env=ENVIRONMENT
+            command,
+            input=text or "",
+            capture_output=True,
+            # Names of processes and comments in files may be in any encoding.
+            encoding="utf-8",
+            errors="surrogateescape",
+            timeout=timeout,
+            check=False,
+            env=ENVIRONMENT,
         )
     except FileNotFoundError:
         raise HostError(f"{command[0]} is not installed") from None

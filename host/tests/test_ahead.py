@@ -28,6 +28,13 @@ class Iptables(unittest.TestCase):
         ahead_of_it = save.replace("-A INPUT -j ufw", "-A INPUT -i wan0 -j DROP\n-A INPUT -j ufw")
         self.assertEqual(iptables(ahead_of_it), ["the rule `iptables -A INPUT -i wan0 -j DROP`"])
 
+    def test_the_other_form_is_read_over_ipv6(self) -> None:
+        for tool in ("ip6tables", "ip6tables-legacy", "ip6tables-nft"):
+            save = "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -p tcp -m tcp --dport 443 -j REJECT\nCOMMIT\n"
+            listing = Listing(6, tool, tool != "ip6tables", parse_save(save))
+            with mock.patch.object(ahead, "outside_addresses", lambda _outside: ["2001:db8::10"]):  # type: ignore[reportUnknownLambdaType]
+                self.assertEqual(len(ahead.find_in_iptables(listing, CLOUDFLARE, ["wan0"])), 1, tool)
+
     def test_the_other_form_counts_to_its_end(self) -> None:
         save = "*filter\n:INPUT DROP [0:0]\n-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\nCOMMIT\n"
         self.assertEqual(iptables(save), [])

@@ -77,6 +77,17 @@ class Publications(unittest.TestCase):
                 [matched("tcp", "dport", {"set": [80, {"range": [8080, 8081]}]}), target],
                 [Publication(None, one, CONTAINER) for one in (80, 8080, 8081)],
             ),
+            (
+                [
+                    matched("tcp", "dport", {"range": [8000, 8001]}),
+                    {"dnat": {"addr": "172.18.0.2", "port": {"range": [90, 91]}}},
+                ],
+                [
+                    Publication(None, 8000, Endpoint("172.18.0.2", 90)),
+                    Publication(None, 8001, Endpoint("172.18.0.2", 91)),
+                ],
+            ),
+            ([port, {"dnat": {"addr": "172.18.0.2", "port": {"map": {}}}}], [Publication(None, 2283, CONTAINER)]),
             ([matched("udp", "dport", 53), target], []),
             ([port, {"dnat": {"addr": {"map": {}}}}], []),
             ([port, {"xt": {"type": "target", "name": "DNAT"}}], []),

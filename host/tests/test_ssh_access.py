@@ -99,7 +99,7 @@ class Access(unittest.TestCase):
     def test_lets_in_whom_the_setting_names(self) -> None:
         self.assertEqual(self.added(networks=["10.8.0.0/16", "fd00::/8"]), ["22 10.8.0.0/16", "22 fd00::/8"])
         self.assertEqual(self.added(rule("allow", "22", "10.8.0.0/24"), networks=["172.16.0.0/12"]), [])
-        with self.assertRaisesRegex(RefusedError, "neither your own rules nor sshFrom let 10.8.0.7, .* port 22"):
+        with self.assertRaisesRegex(RefusedError, "neither your own rules nor sshFrom allow 10.8.0.7, .* port 22"):
             self.added(networks=["192.168.1.0/24"])
 
     def test_keeps_a_rule_of_ours_that_somebody_else_may_have_come_in_by(self) -> None:

@@ -114,6 +114,10 @@ class Servers(unittest.TestCase):
             return server.is_for_home
 
         self.assertTrue(is_for_home("allow 192.168.0.0/16; allow fd00::/8; deny all;"))
+        self.assertFalse(is_for_home("allow 0.0.0.0/1; allow 128.0.0.0/1; deny all;"))
+        self.assertFalse(is_for_home("set_real_ip_from 173.245.48.0/20; allow 192.168.0.0/16; deny all;"))
+        (server,) = servers("http { server { return 301 https://photos.example.org; } }")
+        self.assertFalse(server.is_for_home)
         self.assertTrue(is_for_home("", http="allow 10.0.0.0/8; deny all;"))
         self.assertFalse(is_for_home(""))
         self.assertFalse(is_for_home("allow 192.168.0.0/16;"))

@@ -64,7 +64,10 @@ describe("a first run on a host whose firewall is off", () => {
     for (const port of ["445/tcp", "8123/tcp", "5683/udp"]) expect(said).toMatch(new RegExp(`${port} ${holder}`));
     expect(said).toMatch(/80\/tcp \(nginx \(nginx.service\), which everyone can reach\)/);
     expect(said).toMatch(/51820\/udp \((the kernel|WireGuard \S+), which everyone can reach\)/);
-    expect(said).not.toMatch(/\b(22|443|2283|9000)\/tcp/);
+    expect(said).toContain(
+      "443/tcp (nginx with /etc/nginx/conf.d/own.conf:1, which everyone can reach; only Cloudflare will)",
+    );
+    expect(said).not.toMatch(/\b(22|2283|9000)\/tcp/);
     expect(said).toMatch(
       /pulumi config set --path 'keepOpen\[0\]' '\d+\/(tcp|udp)[^']*'\).*closeOthers true`; .*; nothing has been changed\n$/,
     );
@@ -76,7 +79,7 @@ describe("a first run on a host whose firewall is off", () => {
     const keepOpen = [`8123/tcp from ${LAN()}`, `8123 from ${LAN6()}`, "51820/udp", "5683/udp"];
     const { said } = await host.step("firewall", { ...UNASKED, keepOpen });
     expect(said).not.toMatch(/8123|51820|5683/);
-    expect(said).toMatch(/would shut 80\/tcp .*, 445\/tcp /);
+    expect(said).toMatch(/would block 80\/tcp .*, 445\/tcp /);
     expect(await host.step("firewall", { ...UNASKED, keepOpen, closeOthers: true })).toMatchObject({ code: 0 });
     const { stranger, lan } = await reached();
     const shut = Object.fromEntries(
@@ -98,10 +101,12 @@ describe("a first run on a host whose firewall is off", () => {
   });
 
   test("asks about nothing that a rule of ufw's names already, or that another firewall shuts", async () => {
+    // Rules without a port decide nothing about one.
+    await host.inside("ufw deny from 203.0.113.9; ufw allow in on docker0");
     await host.inside(`ufw allow 8123/tcp; ufw deny 5683/udp; ufw allow from ${LAN()} to any port 445 proto tcp`);
     await host.inside("for i in iptables ip6tables; do $i -A INPUT -p tcp --dport 80 -j DROP; done");
     const { said } = await host.step("firewall", UNASKED);
-    expect(said).toMatch(/would shut 51820\/udp \([^,]*, which everyone can reach\); name/);
+    expect(said).toMatch(/would block 443\/tcp \([^)]*\), 51820\/udp \([^,]*, which everyone can reach\); list in/);
     await host.inside("for i in iptables ip6tables; do $i -D INPUT -p tcp --dport 80 -j DROP; done");
   });
 
@@ -112,7 +117,7 @@ describe("a first run on a host whose firewall is off", () => {
           `${tool} -A INPUT -p tcp --dport 22 -j ACCEPT; ${tool} -A INPUT -j own; ${tool} -P INPUT DROP`,
       );
     const { said } = await host.step("firewall", UNASKED);
-    expect(said).toMatch(/would shut 8123\/tcp \([^,]*, which everyone can reach\); name/);
+    expect(said).toMatch(/would block 8123\/tcp \([^,]*, which everyone can reach\); list in/);
   });
 
   test("says who reaches a service today", async () => {
@@ -124,7 +129,7 @@ describe("a first run on a host whose firewall is off", () => {
       ...UNASKED,
       keepOpen: ["80/tcp", "8123/tcp", "5683/udp", "51820/udp"],
     });
-    expect(said).toContain(`would shut 445/tcp (python3 (serve-445.service), which ${LAN()} can reach); name`);
+    expect(said).toContain(`, 445/tcp (python3 (serve-445.service), which ${LAN()} can reach); list in`);
   });
 });
 

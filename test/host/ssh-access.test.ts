@@ -144,13 +144,13 @@ describe("a rule is added where nothing lets this connection in", () => {
     expect(await sshRules()).toEqual([`allow ${WORKSTATION()}`]);
   });
 
-  test("but never one that would shut this connection out", async () => {
+  test("but never one that would block this connection out", async () => {
     const { code, said } = await host.step("firewall", { ...PAYLOAD, sshFrom: ["192.168.1.0/24"] });
     expect({ code, said }).toEqual({
       code: 1,
       said:
-        `immich-access: neither your own rules nor sshFrom let 10.77.${host.number}.1, where you connect from, reach port 22, ` +
-        "so SSH would be shut to you; add its network to sshFrom and run `pulumi up` again; nothing has been changed\n",
+        `immich-access: neither your own rules nor sshFrom allow 10.77.${host.number}.1, from where you connect, to reach port 22, ` +
+        "so you would be locked out of SSH; add its network to sshFrom and run `pulumi up` again; nothing has been changed\n",
     });
     expect(await sshRules()).toEqual([]);
   });

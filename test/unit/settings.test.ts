@@ -102,7 +102,7 @@ describe("loadSettings", () => {
     ["sshFrom", '["192.168.1.5/24"]', /has 192.168.1.5\/24, which has bits set behind the first 24/],
     ["sshFrom", '["home"]', /has home, which is not a network/],
     ["keepOpen", '["8123/tcp from 192.168.1.5/24"]', /has «8123.*», which is for 192.168.1.5\/24, which has bits set/],
-    ["keepOpen", '["homeassistant"]', /which is not in ufw's words/],
+    ["keepOpen", '["homeassistant"]', /which is not in ufw's syntax/],
     ["closeOthers", "yes", /must be true or false/],
     ["originJwtCheck", "yes", /must be true or false/],
     ["teamDomain", "", /teamDomain is missing; originJwtCheck needs it/],

@@ -67,7 +67,7 @@ it.each<[string, Given, string, string]>([
   ["a stopped nginx", [521], "the host refuses Cloudflare's connection", "whether nginx runs"],
   ["a foreign certificate", [526], "Cloudflare does not accept the host's certificate", "npm run doctor"],
   ["missing origin pulls", [400], "nginx got no certificate of Cloudflare", "npm run doctor"],
-  ["another server", [404], "something else than Immich answers", "see which program answers"],
+  ["another server", [404], "something other than Immich answers", "see which program answers"],
   ["a bot check", [403, { "cf-mitigated": "challenge" }], "asks for proof of a human", "Bot Fight Mode"],
 ])("the site check names %s as the cause", async (_, answer, problem, remedy) => {
   answers.device = [answer];

@@ -121,7 +121,7 @@ def by_chain(found: Sequence[Entry]) -> dict[str, list[Entry]]:
 
 
 def _read(line: str, tool: str, place: str) -> list[Entry]:
-    """The rule on a line, once for each source; raises ValueError or OSError for an invalid rule."""
+    """The rule on a line, once for each source and destination; raises ValueError or OSError for an invalid rule."""
     words = [SHORT.get(word, word) for word in (shlex.split(line) if QUOTING.search(line) else line.split())]
     options = {word: words[at + 1] for at, word in enumerate(words[:-1])}
     others = {words[at + 1] for at, word in enumerate(words[:-1]) if word == "-m"} - TRANSPARENT
@@ -129,14 +129,14 @@ def _read(line: str, tool: str, place: str) -> list[Entry]:
     others |= {word for word in words if word == "!" or (word.startswith("--ct") and word != "--ctstate")}
     if "NEW" not in options.get("--ctstate", options.get("--state", "NEW")):
         return []
-    anywhere = ANYWHERE[tool == "ip6tables"]
+    anywhere = ANYWHERE[tool.startswith("ip6tables")]
     protocol = {"6": "tcp", "all": "any", "0": "any"}.get(options.get("-p", "any"), options.get("-p", "any"))
     rule = Rule(
         action="allow",
         protocol=protocol,
         ports=_ports(options["--dport"], protocol) if protocol in ("tcp", "udp") and "--dport" in options else "any",
         source=anywhere,
-        destination=options.get("-d", anywhere),
+        destination=anywhere,
         source_ports=options.get("--sport", "any"),
         interface=options.get("-i", ""),
         incoming=True,
@@ -145,9 +145,14 @@ def _read(line: str, tool: str, place: str) -> list[Entry]:
     )
     chain, target = options.get("-A", options.get("-I", "")), options.get("-j", "")
     return [
-        Entry(chain, target, rule._replace(source=str(source)), frozenset(others), place)
-        for source in [ipaddress.ip_network(text, strict=False) for text in options.get("-s", anywhere).split(",")]
+        Entry(chain, target, rule._replace(source=source, destination=destination), frozenset(others), place)
+        for source in _networks(options.get("-s", anywhere))
+        for destination in _networks(options.get("-d", anywhere))
     ]
+
+
+def _networks(text: str) -> list[str]:
+    return [str(ipaddress.ip_network(part, strict=False)) for part in text.split(",")]
 
 
 def _ports(text: str, protocol: str) -> str:

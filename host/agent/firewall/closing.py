@@ -20,8 +20,11 @@ from agent.firewall.ssh_access import STRANGERS
 from agent.listeners.publications import DOCKER_PROXY, parse_publications
 from agent.listeners.sockets import KERNEL, Listener, all_listeners
 from agent.listeners.tables import rule_listings
+from agent.nginx import service
 from agent.ranges import HOMES
 from agent.system import is_installed, run
+from agent.ways_in.nginx_servers import foreign_servers
+from agent.ways_in.upstreams import Targets
 
 EVERYONE = "everyone"
 
@@ -69,31 +72,41 @@ class Service(NamedTuple):
 
     @property
     def words(self) -> str:
-        """Its port in ufw's words, as they open it to everyone."""
+        """Its port in ufw's syntax, as they open it to everyone."""
         return f"{self.port}/{self.protocol}"
 
     @property
     def text(self) -> str:
         """It in one phrase."""
-        return f"{self.words} ({self.holder}, which {' and '.join(self.reached_by)} can reach)"
+        later = "; only Cloudflare will" if self.port == HTTPS_PORT else ""
+        return f"{self.words} ({self.holder}, which {' and '.join(self.reached_by)} can reach{later})"
 
 
 def refuse_closing(found: Sequence[Service], networks: Sequence[Network]) -> None:
     """Raises RefusedError if anything would be shut, with the settings by which the owner decides."""
     if not found:
         return
-    example = next(iter(home_openings(found[0], networks)), found[0].words)
+    others = [one for one in found if one.port != HTTPS_PORT]
+    keep = ""
+    if others:
+        example = next(iter(home_openings(others[0], networks)), others[0].words)
+        keep = (
+            "list in keepOpen, in ufw's syntax, what must stay open (pulumi config set --path 'keepOpen[0]' "
+            f"'{example}'), and "
+        )
     raise RefusedError(
-        f"turning on this host's firewall would shut {', '.join(service.text for service in found)}; name in keepOpen, "
-        f"in ufw's words, what has to stay open (pulumi config set --path 'keepOpen[0]' '{example}'), and shut the "
-        "rest by `pulumi config set closeOthers true`; then run `pulumi up` again"
+        f"this host's firewall, once it denies by default, would block {', '.join(one.text for one in found)}; {keep}"
+        "block the rest with `pulumi config set closeOthers true`; then run `pulumi up` again"
     )
 
 
 def home_openings(service: Service, networks: Sequence[Network]) -> list[str]:
-    """The openings, in ufw's words, that keep a service open to the networks at home; empty for a tunnel."""
+    """The openings, in ufw's syntax, that keep a service open to the networks at home; empty for a tunnel.
+
+    Nothing keeps port 443 open, which is Cloudflare's.
+    """
     homes = dict.fromkeys(one.network for one in networks if one.is_home)
-    return [] if service.is_tunnel else [f"{service.words} from {home}" for home in homes]
+    return [] if service.is_tunnel or service.port == HTTPS_PORT else [f"{service.words} from {home}" for home in homes]
 
 
 def host_networks() -> list[Network]:
@@ -112,7 +125,7 @@ def host_networks() -> list[Network]:
     ]
 
 
-def services_to_shut(
+def services_to_block(
     ssh_ports: Collection[int], closed: Collection[int], kept: Sequence[Opening], networks: Sequence[Network]
 ) -> list[Service]:
     """What others reach today and would not once ufw is on, by port.
@@ -124,16 +137,27 @@ def services_to_shut(
     if rules is None:
         return []
     found: dict[tuple[int, str], Service] = {}
+    website = _other_website()
     for listener in all_listeners():
         key = (listener.port, listener.protocol)
-        decided = any(rule.matches_port(*key) for listed in rules.values() for rule in listed if not rule.is_ours)
-        if decided or _is_exempt(listener, ssh_ports, closed) or any(_names(opening, *key) for opening in kept):
+        decided = any(
+            rule.ports != "any" and rule.matches_port(*key)
+            for listed in rules.values()
+            for rule in listed
+            if not rule.is_ours
+        )
+        if (
+            decided
+            or _is_exempt(listener, ssh_ports, closed, website)
+            or any(_names(opening, *key) for opening in kept)
+        ):
             continue
         reached_by = _reached_by(listener, rules, networks)
         if reached_by:
             former = found.get(key)
             everybody = list(dict.fromkeys([*(former.reached_by if former else ()), *reached_by]))
-            found[key] = Service(*key, listener.holder, [EVERYONE] if EVERYONE in everybody else everybody)
+            holder = f"nginx with {website}" if listener.port == HTTPS_PORT else listener.holder
+            found[key] = Service(*key, holder, [EVERYONE] if EVERYONE in everybody else everybody)
     return [found[key] for key in sorted(found)]
 
 
@@ -149,12 +173,23 @@ def _rules() -> Mapping[int, Sequence[Rule]] | None:
         return {version: view.rules(version) for version in view.versions()}
 
 
-def _is_exempt(listener: Listener, ssh_ports: Collection[int], closed: Collection[int]) -> bool:
+def _other_website() -> str:
+    """The place of a server of nginx's, other than ours, that others reach on port 443; empty if there is none."""
+    if not is_installed("nginx"):
+        return ""
+    for server in foreign_servers(service.configuration(), Targets([])):
+        if any(one.covers(HTTPS_PORT) and not one.is_local for one in server.listens):
+            return server.place
+    return ""
+
+
+def _is_exempt(listener: Listener, ssh_ports: Collection[int], closed: Collection[int], website: str) -> bool:
     """Whether nobody is asked about a listener."""
     if listener.is_local:
         return True
     if listener.protocol == "tcp":
-        return listener.port in {*ssh_ports, *closed, HTTPS_PORT}
+        # Another program than nginx on port 443 has been refused before.
+        return listener.port in {*ssh_ports, *closed} or (listener.port == HTTPS_PORT and website == "")
     return listener.program in CLIENTS and (listener.port in CLIENT_PORTS or listener.port in _ephemeral_ports())
 
 

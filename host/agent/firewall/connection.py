@@ -82,8 +82,7 @@ def opened_at() -> float:
     ancestry = _ancestry()
     sessions = [process for process in ancestry if _command(process).startswith("sshd")]
     # Fields after the command's name, which is in parentheses: the start time is the 20th, in clock ticks.
-    fields = Path("/proc", str((sessions or ancestry)[0]), "stat").read_text().rpartition(")")[2].split()
-    return int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    return int(_fields((sessions or ancestry)[0])[19]) / os.sysconf("SC_CLK_TCK")
 
 
 def since_boot() -> float:
@@ -100,13 +99,17 @@ def _ancestry() -> list[int]:
     """This process and its ancestors, nearest first."""
     processes = [os.getpid()]
     while processes[-1] > 1:
-        fields = Path("/proc", str(processes[-1]), "stat").read_text().rpartition(")")[2].split()
-        processes.append(int(fields[1]))
+        processes.append(int(_fields(processes[-1])[1]))
     return processes[:-1] if processes[-1] == 0 else processes
+
+
+def _fields(process: int) -> list[str]:
+    """What the kernel tells of a process, from behind its name, which may be in any encoding."""
+    return Path("/proc", str(process), "stat").read_text(errors="replace").rpartition(")")[2].split()
 
 
 def _command(process: int) -> str:
     try:
-        return Path("/proc", str(process), "comm").read_text().strip()
+        return Path("/proc", str(process), "comm").read_text(errors="replace").strip()
     except OSError:
         return ""

@@ -1,4 +1,4 @@
-"""Parses what the firewall lets in besides Cloudflare: networks for SSH, and ports that stay open, in ufw's words.
+"""Parses what the firewall lets in besides Cloudflare: networks for SSH, and ports that stay open, in ufw's syntax.
 
 settings/openings.ts accepts the same values.
 """
@@ -56,7 +56,7 @@ def parse_opening(text: str) -> Opening:
     """An opening, like `8123/tcp from 192.168.1.0/24`; raises RefusedError."""
     found = OPENING.fullmatch(text)
     if found is None:
-        raise RefusedError(f"{text[:60]!r} is not in ufw's words, like 8123/tcp from 192.168.1.0/24 or 51820/udp")
+        raise RefusedError(f"{text[:60]!r} is not in ufw's syntax, like 8123/tcp from 192.168.1.0/24 or 51820/udp")
     ports, protocol, network = found.groups()
     spans = [[int(port) for port in part.split(":")] for part in ports.split(",")]
     numbers = [port for span in spans for port in span]

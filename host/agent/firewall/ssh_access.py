@@ -174,8 +174,8 @@ class SshAccess:
         if rule is not None:
             raise RefusedError(f"the rule `{rule.name}` {_blocks(rule, visit)}{remedy(rule)}")
         raise RefusedError(
-            f"neither your own rules nor sshFrom let {visit.client}, where you connect from, reach port {visit.port}, "
-            "so SSH would be shut to you; add its network to sshFrom and run `pulumi up` again"
+            f"neither your own rules nor sshFrom allow {visit.client}, from where you connect, to reach port "
+            f"{visit.port}, so you would be locked out of SSH; add its network to sshFrom and run `pulumi up` again"
         )
 
     def _check_everyone(self, rules: Rules, port: int) -> None:

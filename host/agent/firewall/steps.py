@@ -80,7 +80,7 @@ def firewall(task: Task) -> Answer:
 def _refuse_silent_closing(sites: Mapping[str, Needs], ports: Collection[int], guarded: Collection[int]) -> None:
     """Refuses to shut what the host serves besides the `guarded` ports, which the program closes by its purpose."""
     networks = closing.host_networks()
-    found = closing.services_to_shut(ports, guarded, kept_open(sites.values()), networks)
+    found = closing.services_to_block(ports, guarded, kept_open(sites.values()), networks)
     closing.refuse_closing(found, networks)
 
 

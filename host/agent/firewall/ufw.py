@@ -119,7 +119,7 @@ def _holder(descriptor: int) -> str:
         words = line.split()
         if words[1] == "POSIX" and words[5].split(":")[-1] == str(inode):
             with contextlib.suppress(OSError):
-                return f"{Path('/proc', words[4], 'comm').read_text().strip()} (process {words[4]})"
+                return f"{Path('/proc', words[4], 'comm').read_text(errors='replace').strip()} (process {words[4]})"
     return "another process"
 
 

@@ -114,7 +114,10 @@ def parse_nft_publication(rule: Mapping[str, Any]) -> list[Publication]:
         if target is not None and isinstance(target.get("addr"), str) and protocol in ("tcp", "udp"):
             to: str = target["addr"]
             place = address or ANYWHERE[ipaddress.ip_address(to).version]
-            return [Publication(place, port, to, int(target.get("port", port)), protocol) for port in ports]
+            targets = _nft_ports(target["port"]) if "port" in target else ports
+            # One port for all, as many as there are, or a map of nftables', which is not read.
+            within = targets if len(targets) == len(ports) else [*targets[:1]] * len(ports) or ports
+            return [Publication(place, port, to, one, protocol) for port, one in zip(ports, within, strict=True)]
     return []
 
 

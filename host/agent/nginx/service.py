@@ -214,7 +214,7 @@ def _workers() -> set[int]:
         if not folder.name.isdigit():
             continue
         try:
-            parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
+            parent = (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()[1]
             title = (folder / "cmdline").read_bytes().rstrip(b"\0 ")
         except OSError:
             # The process has exited meanwhile.

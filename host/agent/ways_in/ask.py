@@ -2,9 +2,12 @@
 
 import asyncio
 import contextlib
+import contextvars
+import errno
 import re
+import resource
 import ssl
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from typing import NamedTuple
 
 from agent.ways_in import http2
@@ -19,6 +22,10 @@ _BANNER_SECONDS = 0.1
 # After so much silence TLS is tried too.
 _SILENCE_SECONDS = 0.8
 _LIMIT_BYTES = 65536
+# At once, as far as the process may have so many files open
+_MOST_CONNECTIONS = 200
+# What this process lacks, as opposed to what a listener does
+_OUR_LACK = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL)
 # No private address and no 127.0.0.1, so what is only for the home network or the host turns it away.
 _STRANGE_SOURCE = "127.99.0.1"
 
@@ -65,10 +72,15 @@ class _Speaks(NamedTuple):
     http2: bool
     # Names in the certificate that it shows
     names: Sequence[str] = ()
+    # Whether TLS may be what it wants, because it has refused a request in clear text
+    is_unsure: bool = False
 
 
 class _NoHttpError(Exception):
     """It speaks something else than HTTP."""
+
+
+_gate: contextvars.ContextVar[asyncio.Semaphore] = contextvars.ContextVar("gate")
 
 
 def ask(places: Sequence[Place], paths: Sequence[str], seconds: float = SECONDS) -> list[Outcome]:
@@ -83,23 +95,30 @@ async def _ask_all(places: Sequence[Place], paths: Sequence[str], seconds: float
     loop = asyncio.get_running_loop()
     # What becomes of connections that are given up is nobody's concern.
     loop.set_exception_handler(lambda _loop, _context: None)
+    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    _gate.set(asyncio.Semaphore(max(1, min(_MOST_CONNECTIONS, allowed // 3))))
     end = loop.time() + seconds
     return await asyncio.gather(*(_ask_place(place, paths, end) for place in places))
 
 
 async def _ask_place(place: Place, paths: Sequence[str], end: float) -> Outcome:
-    replies: dict[str, list[Reply]] = {path: [] for path in paths}
+    nothing: dict[str, list[Reply]] = {path: [] for path in paths}
     now = asyncio.get_running_loop().time
     try:
         speaks = await asyncio.wait_for(_detect(place, paths[0]), min(_DETECTION_SECONDS, end - now()))
-    except _NoHttpError:
-        return Outcome(replies, "", is_http=False)
+    except (_NoHttpError, ConnectionRefusedError):
+        return Outcome(nothing, "", is_http=False)
     except asyncio.TimeoutError:
-        return Outcome(replies, "did not answer in time", is_http=False)
-    except ConnectionRefusedError:
-        return Outcome(replies, "", is_http=False)
+        return Outcome(nothing, "did not answer in time", is_http=False)
     except OSError as error:
-        return Outcome(replies, f"cannot be asked ({error.strerror or error})", is_http=False)
+        return Outcome(nothing, f"cannot be asked ({error.strerror or error})", is_http=error.errno in _OUR_LACK)
+    return await _ask_names(place, speaks, paths, end)
+
+
+async def _ask_names(place: Place, speaks: _Speaks, paths: Sequence[str], end: float) -> Outcome:
+    """Asks a listener of which it is known what it speaks."""
+    replies: dict[str, list[Reply]] = {path: [] for path in paths}
+    now = asyncio.get_running_loop().time
     names = list(dict.fromkeys([*place.names, *(name.replace("*", "any") for name in speaks.names)]))
     # Some servers choose by the name in the handshake and some by the one in the request: both, and the latter alone.
     pairs = [*((name, name) for name in names), *(("", name) for name in names if name and speaks.tls)]
@@ -110,12 +129,19 @@ async def _ask_place(place: Place, paths: Sequence[str], end: float) -> Outcome:
         task.cancel()
     if late:
         await asyncio.wait(late, timeout=0.1)
+    trouble = "did not answer in time" if late else ""
     for task, (path, _, _) in zip(tasks, asked, strict=True):
-        if task in done and task.exception() is None:
+        if task not in done:
+            continue
+        error = task.exception()
+        if error is None:
             replies[path].append(task.result())
-    if speaks.tls and not late and not any(replies.values()):
+        elif not isinstance(error, (ConnectionError, ssl.SSLError)):
+            # Neither an answer nor a refusal, so nothing is known.
+            trouble = f"cannot be asked ({error})"
+    if speaks.tls and not trouble and not any(replies.values()):
         return Outcome(replies, "closes every connection over TLS; it may want a client certificate", is_http=False)
-    return Outcome(replies, "did not answer in time" if late else "", is_http=True)
+    return Outcome(replies, trouble, is_http=True)
 
 
 async def _detect(place: Place, path: str) -> _Speaks:
@@ -131,22 +157,34 @@ async def _detect(place: Place, path: str) -> _Speaks:
             finally:
                 secure.cancel()
         found = plain.result()
-        return await _detect_tls(place) if found is None else found
+        if found is not None and not found.is_unsure:
+            return found
+        try:
+            return await _detect_tls(place)
+        except _NoHttpError:
+            if found is None:
+                raise
+            return found
     finally:
         plain.cancel()
 
 
 async def _first(plain: "asyncio.Task[_Speaks | None]", secure: "asyncio.Task[_Speaks]") -> _Speaks:
     waiting: set[asyncio.Task[_Speaks | None] | asyncio.Task[_Speaks]] = {plain, secure}
+    unsure: _Speaks | None = None
     while waiting:
         done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             error = task.exception()
-            if error is None and (found := task.result()) is not None:
+            found = None if error is not None else task.result()
+            if found is not None and not found.is_unsure:
                 return found
+            unsure = found or unsure
             # What is known to speak something else has been asked enough; a refused handshake has not.
-            if error is not None and (task is plain or not waiting):
+            if error is not None and unsure is None and (task is plain or not waiting):
                 raise error
+    if unsure is not None:
+        return unsure
     raise _NoHttpError
 
 
@@ -154,8 +192,8 @@ async def _detect_plain(place: Place, path: str) -> _Speaks | None:
     """HTTP in clear text, or None where TLS has to be tried."""
     data = await _exchange(place, None, _request(_host(place, ""), path), banner=True)
     if data.startswith(b"HTTP/"):
-        # Servers answer 400 to what does not begin with a handshake.
-        return None if data[8:12] == b" 400" else _Speaks(tls=False, http2=False)
+        # Servers answer 400 to what does not begin with a handshake, and to a host that they do not know.
+        return _Speaks(tls=False, http2=False, is_unsure=data[8:12] == b" 400")
     if http2.is_settings(data):
         return _Speaks(tls=False, http2=True)
     if data and not data.startswith(_TLS_ALERT):
@@ -174,7 +212,10 @@ async def _detect_tls(place: Place) -> _Speaks:
 async def _handshake(place: Place, name: str) -> _Speaks | None:
     """What a handshake for a name shows; None if it is refused, as another may not be."""
     try:
-        _, writer = await _connect(place, _context("http/1.1"), name)
+        async with _connected(place, _context("http/1.1"), name) as (_, writer):
+            secure = writer.get_extra_info("ssl_object")
+            der = secure.getpeercert(binary_form=True) if secure is not None else None
+            return _Speaks(tls=True, http2=False, names=names_in(der) if der else [])
     except ssl.SSLError as error:
         if _is_reason(error, *_NOT_TLS):
             raise _NoHttpError from None
@@ -182,12 +223,6 @@ async def _handshake(place: Place, name: str) -> _Speaks | None:
     except ConnectionError:
         # It does not go on after the first bytes of TLS.
         raise _NoHttpError from None
-    try:
-        secure = writer.get_extra_info("ssl_object")
-        der = secure.getpeercert(binary_form=True) if secure is not None else None
-        return _Speaks(tls=True, http2=False, names=names_in(der) if der else [])
-    finally:
-        writer.close()
 
 
 async def _reply(place: Place, speaks: _Speaks, server: str, name: str, path: str) -> Reply:
@@ -209,24 +244,33 @@ async def _exchange(
     place: Place, tls: str | None, text: bytes, protocol: str = "http/1.1", banner: bool = False
 ) -> bytes:
     """Sends a request, and returns what comes back until the answer is complete or the connection ends."""
-    reader, writer = await _connect(place, None if tls is None else _context(protocol), tls or "")
     data = b""
-    try:
-        if banner:
-            with contextlib.suppress(asyncio.TimeoutError):
-                return await asyncio.wait_for(reader.read(_LIMIT_BYTES), _BANNER_SECONDS)
-        writer.write(text)
-        while len(data) < _LIMIT_BYTES and not _is_complete(data):
-            part = await reader.read(_LIMIT_BYTES)
-            if not part:
-                break
-            data += part
-    except ConnectionError:
-        # What it has sent before still counts.
-        pass
-    finally:
-        writer.close()
+    async with _connected(place, None if tls is None else _context(protocol), tls or "") as (reader, writer):
+        # What it has sent before it ends the connection still counts.
+        with contextlib.suppress(ConnectionError):
+            if banner:
+                with contextlib.suppress(asyncio.TimeoutError):
+                    return await asyncio.wait_for(reader.read(_LIMIT_BYTES), _BANNER_SECONDS)
+            writer.write(text)
+            while len(data) < _LIMIT_BYTES and not _is_complete(data):
+                part = await reader.read(_LIMIT_BYTES)
+                if not part:
+                    break
+                data += part
     return data
+
+
+@contextlib.asynccontextmanager
+async def _connected(
+    place: Place, context: ssl.SSLContext | None, name: str
+) -> AsyncGenerator[tuple[asyncio.StreamReader, asyncio.StreamWriter], None]:
+    """A connection for the body, once there are not too many."""
+    async with _gate.get():
+        reader, writer = await _connect(place, context, name)
+        try:
+            yield reader, writer
+        finally:
+            writer.close()
 
 
 async def _connect(

@@ -225,8 +225,10 @@ def _chosen_server(servers: Sequence[Server], port: int, name: str) -> Server | 
     for wanted in ({name}, wild):
         if (found := next((one for one in here if wanted & {*one.names}), None)) is not None:
             return found
-    # A regular expression might take it.
-    if any(text.startswith("~") for one in here for text in one.names):
+    # A regular expression or a pattern might take it, or the address decides.
+    if any(text.startswith("~") or text.endswith(".*") for one in here for text in one.names):
+        return None
+    if len({listen.address for one in here if (listen := one.listen_on(port)) is not None}) > 1:
         return None
     defaults = [one for one in here if (listen := one.listen_on(port)) is not None and listen.is_default]
     return next(iter(defaults or here), None)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from agent.nginx.configuration import Directive, read_directives
+from agent.ranges import is_home
 from agent.ways_in.upstreams import ANY, Targets, Upstream
 
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
@@ -18,7 +19,7 @@ _TARGET = re.compile(r"(?:(?P<scheme>https?|grpcs?|\*)://)?(?P<host>\[[^\]]*\]|[
 _MOST_VALUES = 200
 _PASSES = ("proxy_pass", "grpc_pass")
 # They let requests in, or turn them away, by something else than the address alone.
-_UNCLEAR = ("satisfy", "real_ip_header")
+_UNCLEAR = ("satisfy", "set_real_ip_from", "real_ip_header")
 
 
 class Server(NamedTuple):
@@ -131,7 +132,8 @@ class _Context:
         """Whether `allow` and `deny` turn away everyone but private addresses, wherever it passes requests on."""
         if any(one.name in _UNCLEAR for one in [*inside, *(self._block.block or ())]):
             return False
-        return all(_denies_strangers(rules) for rules in _rules_at_passes(server, _rules(self._block)))
+        found = list(_rules_at_passes(server, _rules(self._block)))
+        return bool(found) and all(_denies_strangers(rules) for rules in found)
 
 
 def _within(block: Directive) -> Iterable[Directive]:
@@ -173,7 +175,7 @@ def _is_private(text: str) -> bool:
         network = ipaddress.ip_network(text, strict=False)
     except ValueError:
         return False
-    return network.is_private or network.is_loopback or network.is_link_local
+    return network.is_loopback or network.is_link_local or is_home(network)
 
 
 def _listens(server: Directive, kind: str) -> list[Listen]:

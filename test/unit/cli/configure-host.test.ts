@@ -31,6 +31,6 @@ it("everything that the first up would refuse is a task, with what mends it; wha
     "caddy (caddy.service) has port 443: stop it",
     `ufw's rule "allow 443" opens port 443 to everyone: run \`ufw delete allow 443\` on the host`,
     expect.stringContaining("nginx has another server for photos.example.com in /etc/nginx/conf.d/photos.conf"),
-    "find out whether Immich has another door: port 80 (caddy) did not answer in time",
+    "check whether there is another way to Immich: port 80 (caddy) did not answer in time",
   ]);
 });

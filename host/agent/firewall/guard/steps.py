@@ -104,7 +104,7 @@ def repair(guard: Guard) -> str | None:
     kept = None if file is None else file.content.decode(errors="replace")
     if table.loaded() is None:
         trouble = "the table that closes Immich's port had been removed, as `nft flush ruleset` does; it is back"
-    elif kept is None or not table.in_force(kept):
+    elif kept is None or not _is_loaded(kept):
         trouble = "the table that closes Immich's port had been changed; it is as it was again"
     else:
         trouble = None
@@ -114,12 +114,20 @@ def repair(guard: Guard) -> str | None:
     return trouble
 
 
+def _is_loaded(text: str) -> bool:
+    try:
+        return table.in_force(text)
+    except HostError:
+        # nft refuses a file that has been damaged.
+        return False
+
+
 def require(guard: Guard) -> None:
     """Raises HostError unless the guard is in force, now and after the next boot."""
     file = read(FILE)
     if table.loaded() is None:
         raise HostError("the table that closes Immich's port is missing")
-    if file is None or not table.in_force(file.content.decode(errors="replace")):
+    if file is None or not _is_loaded(file.content.decode(errors="replace")):
         raise HostError(f"the table that closes Immich's port is not the one in {FILE}")
     if not table.closes_as_much(file.content.decode(errors="replace"), guard.text):
         raise HostError("the table that closes Immich's port does not fit the ports and bridges that the host has now")
