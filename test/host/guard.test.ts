@@ -177,6 +177,19 @@ describe("what takes the table away is noticed:", () => {
     await expectClosed();
   });
 
+  test("so is a file that nft refuses, and a comment in another encoding beside it stops nothing", async () => {
+    await around.on(
+      "echo 'table {' >>/etc/immich-access/guard.nft; " +
+        "printf 'table inet owner { chain c { comment \"M\\374ller\"; } }' | nft -f - || nft add table inet owner",
+    );
+    const { code, said } = await api.refresh(listed(RANGES.ipv4, RANGES.ipv6));
+    expect(code).not.toBe(0);
+    expect(said).toContain("the table that closes Immich's port had been changed");
+    expect((await api.refresh(listed(RANGES.ipv4, RANGES.ipv6))).code).toBe(0);
+    await around.on("nft -c -f /etc/immich-access/guard.nft; nft delete table inet owner");
+    await expectClosed();
+  });
+
   test("the doctor tells what it has compared", async () => {
     expect((await host.step("doctor", DOCTOR)).answer).toMatchObject({
       checks: {

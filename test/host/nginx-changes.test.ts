@@ -249,6 +249,16 @@ describe("states that the step repairs or accepts", () => {
     expect(await workers()).not.toBe(before);
   });
 
+  test("a user's process whose name is no text, and a comment in another encoding, stop no step", async () => {
+    const program = 'import ctypes, time; ctypes.CDLL(None).prctl(15, b"M\\xfcller"); time.sleep(600)';
+    await origin.run(`systemd-run -q --unit odd-name --uid nobody /usr/bin/python3 -c '${program}'`);
+    await origin.run("printf '# M\\374ller\\n' >/etc/nginx/conf.d/owner.conf; touch /run/immich-access-nginx");
+    const before = await workers();
+    await origin.apply("nginx", nginxPayload);
+    expect(await workers()).not.toBe(before);
+    await origin.run("systemctl stop odd-name; rm /etc/nginx/conf.d/owner.conf");
+  });
+
   test("a server of the owner's own stays beside the site", async () => {
     await ownersServer("443 ssl", "blog.home.localhost");
     await origin.apply("nginx", nginxPayload);
