@@ -64,7 +64,7 @@ it("the site check finds nothing wrong with a site that sends strangers to the l
 
 it.each<[string, Given, string, string]>([
   ["a filter before the host", [522], "the host does not answer Cloudflare", "forward port 443"],
-  ["a stopped nginx", [521], "the host refuses Cloudflare's connection", "whether nginx runs"],
+  ["a stopped nginx", [521], "the host refuses Cloudflare's connection", "whether nginx is running"],
   ["a foreign certificate", [526], "Cloudflare does not accept the host's certificate", "npm run doctor"],
   ["missing origin pulls", [400], "nginx got no certificate of Cloudflare", "npm run doctor"],
   ["another server", [404], "something other than Immich answers", "see which program answers"],
