@@ -127,9 +127,10 @@ def require(guard: Guard) -> None:
     file = read(FILE)
     if table.loaded() is None:
         raise HostError("the table that closes Immich's port is missing")
-    if file is None or not _is_loaded(file.content.decode(errors="replace")):
+    kept = None if file is None else file.content.decode(errors="replace")
+    if kept is None or not _is_loaded(kept):
         raise HostError(f"the table that closes Immich's port is not the one in {FILE}")
-    if not table.closes_as_much(file.content.decode(errors="replace"), guard.text):
+    if not table.closes_as_much(kept, guard.text):
         raise HostError("the table that closes Immich's port does not fit the ports and bridges that the host has now")
     if run(["systemctl", "is-enabled", "--quiet", UNIT], check=False).returncode != 0:
         raise HostError(f"{UNIT} is not enabled, so the table will be missing after a reboot")
