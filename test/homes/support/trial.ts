@@ -206,8 +206,10 @@ class Trial {
   }
 
   private payload(change: Told = {}): Told {
-    const { homeNetworks = [] } = this.home;
-    return { ...firewallPayload, upstream: this.upstream, homeNetworks, ...change };
+    const { homeNetworks = [], ufw = true } = this.home;
+    // The container that is not Immich: its IPv6 way leads through docker-proxy, and therefore through ufw's rules.
+    const keepOpen = ufw ? [] : [`${OTHER.port}/tcp`];
+    return { ...firewallPayload, upstream: this.upstream, homeNetworks, keepOpen, ...change };
   }
 
   private async apply(step: string, told: Told): Promise<void> {
