@@ -160,6 +160,14 @@ class Records(unittest.TestCase):
         self.assertEqual(json.loads(record.ARMED.read_text())["version"], record.VERSION)
         self.assertEqual(record.read_armed(), armed)
 
+    def test_an_armed_change_remembers_the_sites_before_it(self) -> None:
+        armed = Armed(120, {}, "boot", 1.5, sites=NEEDS)
+        record.write_armed(armed)
+        self.assertEqual(record.read_armed(), armed)
+        self.assertEqual(record.sites_to_undo(), {})
+        record.SITES.write_text(json.dumps(SITES_1))
+        self.assertIsNone(record.sites_to_undo())
+
     def test_records_of_a_newer_version_are_refused(self) -> None:
         record.SITES.write_text(json.dumps({"version": record.VERSION + 1, "sites": {}}))
         with self.assertRaisesRegex(RefusedError, "newer version.*: run `pulumi up` with that version, and"):

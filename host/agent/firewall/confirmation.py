@@ -1,4 +1,7 @@
-"""Commit confirmed for the firewall: a change is rolled back unless a new SSH connection confirms it."""
+"""Commit confirmed for the firewall: a change is rolled back unless a new SSH connection confirms it.
+
+With it goes the guard of the sites that the change brought.
+"""
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -7,6 +10,7 @@ from agent.errors import HostError
 from agent.files import files_replaced, files_to_change
 from agent.firewall import kernel, record, ufw
 from agent.firewall.connection import boot_id, opened_at, since_boot
+from agent.firewall.guard import steps as guard
 from agent.firewall.guard.doors import find_doors, own_port
 from agent.firewall.installation import UNDO
 from agent.firewall.original import is_on, original_with
@@ -69,7 +73,7 @@ def applied_with_undo(plan: Plan, request: Request) -> Generator[int, None, None
     # If an earlier change is still unconfirmed, the undo restores the last confirmed files.
     before = plan.former if armed is None else armed.former
     try:
-        kept = (original, policies) if armed is None else (armed.original, armed.policies)
+        kept = (original, policies, record.sites_to_undo()) if armed is None else armed[-3:]
         record.write_armed(Armed(request.confirm_seconds, before, boot_id(), since_boot(), *kept))
         record.write_change(Change(number, request, ports))
         _start_undo_service()
@@ -110,7 +114,13 @@ def confirm_firewall_change(final: bool) -> int:
         disarm()
         return change.number
     request = change.request._replace(confirm_seconds=SECOND_CHANCE_SECONDS)
-    with ufw.locked(), applied_with_undo(plan_for(request), request) as number:
+    sites = record.sites_with(request)
+    with (
+        ufw.locked(),
+        guard.guarded(guard.plan_guard({}, sites)),
+        applied_with_undo(plan_for(request), request) as number,
+        files_replaced(files_to_change(record.sites_file(sites))),
+    ):
         pass
     if final:
         raise HostError(
@@ -146,8 +156,11 @@ def undo(_task: Task) -> Answer:
         return Answer("no change of the firewall waits for its confirmation")
     with ufw.locked():
         kernel.apply(armed.former, change.ssh_ports, armed.policies)
+        former = {**armed.former, **record.original_file(armed.original)}
+        if armed.sites is not None:
+            former |= {**guard.put_back(armed.sites), **record.sites_file(armed.sites)}
         try:
-            with files_replaced(files_to_change({**armed.former, **record.original_file(armed.original)})):
+            with files_replaced(files_to_change(former)):
                 record.write_change(change._replace(undone=True))
         except OSError as error:
             raise HostError(

@@ -66,6 +66,8 @@ class Armed(NamedTuple):
     original: Original | None = None
     # The kernel's policies, if ufw was off; None otherwise
     policies: Mapping[str, Mapping[str, str]] | None = None
+    # The sites that the host had then; None if the change is part of an upgrade, whose guard stays
+    sites: Mapping[str, Needs] | None = None
 
 
 def read_original() -> Original | None:
@@ -117,7 +119,7 @@ def read_armed() -> Armed | None:
     if fields is None:
         return None
     former = {Path(path): _former_file(item) for path, item in fields["former"].items()}
-    original = fields.get("original")
+    original, sites = fields.get("original"), fields.get("sites")
     return Armed(
         fields["seconds"],
         former,
@@ -125,6 +127,7 @@ def read_armed() -> Armed | None:
         fields["at"],
         None if original is None else _original(original),
         fields.get("policies"),
+        None if sites is None else {name: _needs(needs) for name, needs in sites.items()},
     )
 
 
@@ -146,6 +149,7 @@ def write_armed(armed: Armed | None) -> None:
     added = {
         "original": None if armed.original is None else _original_fields(armed.original),
         "policies": armed.policies,
+        "sites": None if armed.sites is None else {name: _needs_fields(needs) for name, needs in armed.sites.items()},
     }
     # Version 1 has only the first four. It cannot say what ufw was before if the upgrade turned ufw on.
     if _is_upgrading() and not any(added.values()):
@@ -180,6 +184,11 @@ def read_sites() -> dict[str, Needs]:
         name: granted[name] if name in granted and granted[name].owner == needs.owner else needs
         for name, needs in sites.items()
     }
+
+
+def sites_to_undo() -> Mapping[str, Needs] | None:
+    """The sites that the undo of a change puts back; None during an upgrade from version 1."""
+    return None if _is_upgrading() else read_sites()
 
 
 def sites_with(request: Request) -> dict[str, Needs]:

@@ -63,9 +63,8 @@ def firewall(task: Task) -> Answer:
             installation.install(task.modules)
             former_docker_user.remove()
             with (
-                files_replaced(files_to_change(record.sites_file(sites))),
                 confirmation.applied_with_undo(plan, wanted) as number,
-                files_replaced(files_to_change(record.ranges_file(wanted.ranges))),
+                files_replaced(files_to_change({**record.sites_file(sites), **record.ranges_file(wanted.ranges)})),
             ):
                 packages.start_held()
                 real_ip.install(wanted.ranges.ipv4, wanted.ranges.ipv6)
@@ -169,7 +168,13 @@ def refresh(task: Task) -> Answer:
 
     The guard comes first, whatever else is wrong. What had happened to it is an error as well, so that it shows.
     """
-    renewed = guard.plan_guard(task.modules, record.read_sites())
+    sites = record.read_sites()
+    if not sites and record.read_change().undone:
+        raise HostError(
+            "the firewall's change was undone, because no new SSH connection confirmed it in time, so this host is as "
+            "it was before; run `pulumi up` again"
+        )
+    renewed = guard.plan_guard(task.modules, sites)
     trouble = guard.repair(renewed)
     try:
         ranges = _refresh_ranges(task.payload, renewed.doors.home)

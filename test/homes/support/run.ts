@@ -25,11 +25,14 @@ export async function runHomes({ texts, list }: Choice): Promise<number> {
   const rows: string[][] = [];
   let failed = 0;
   for (const one of cases) {
-    const result = await trial(one);
-    const wrong = wrongWith(result);
-    rows.push(row(one.name, result));
+    const began = Date.now();
+    // One that cannot be tried must not keep the others from being tried.
+    const result = await trial(one).catch((error: unknown) => String(error));
+    const seconds = ((Date.now() - began) / 1000).toFixed(0);
+    const wrong = typeof result === "string" ? [`not tried to the end: ${result}`] : wrongWith(result);
+    if (typeof result !== "string") rows.push(row(one.name, result));
     if (wrong.length > 0) failed += 1;
-    report(`${wrong.length === 0 ? "ok  " : "FAIL"} ${result.seconds.toFixed(0).padStart(4)} s  ${one.name}`);
+    report(`${wrong.length === 0 ? "ok  " : "FAIL"} ${seconds.padStart(4)} s  ${one.name}`);
     for (const line of wrong) report(`       ${line}`);
   }
   report(`\n${table(rows)}\n\n${cases.length - failed} passed, ${failed} failed`);

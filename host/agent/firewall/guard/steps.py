@@ -152,6 +152,19 @@ def remove() -> None:
         FILE.parent.rmdir()
 
 
+def put_back(sites: Mapping[str, Needs]) -> dict[Path, File | None]:
+    """Has the kernel close only what these sites need; returns the guard's file, for the caller to write.
+
+    Needs no space on a disk.
+    """
+    if not sites:
+        table.restore(None)
+        return {FILE: None}
+    guard = plan_guard({}, sites)
+    renew(guard)
+    return {FILE: _file(guard)}
+
+
 def _file(guard: Guard) -> File:
     return File(guard.text.encode())
 
