@@ -32,24 +32,27 @@ export async function askOpenings(dialogue: Dialogue, { closing }: Survey, prese
     "The host's firewall is off and will be turned on. It will block everything else the host serves, unless you keep it open.",
   );
   const kept: string[] = [];
+  let agrees = true;
   for (const { service, holder, reachedBy, home } of closing) {
+    const message = `${service}: ${holder}, which ${reachedBy.join(" and ")} can reach today`;
     if (service === WEBSITES) {
-      dialogue.warn(`${service}: ${holder} goes on, but only Cloudflare will reach it, for names that it proxies.`);
+      const choice = await dialogue.choose({ flag: "", message }, [
+        { value: "agree", label: "let only Cloudflare reach it from then on", hint: "for names that it proxies" },
+        { value: "later", label: "decide later", hint: "`pulumi up` stops until you agree" },
+      ]);
+      agrees = choice === "agree";
       continue;
     }
-    const choice = await dialogue.choose(
-      { flag: "", message: `${service}: ${holder}, which ${reachedBy.join(" and ")} can reach today` },
-      [
-        ...(home.length === 0
-          ? []
-          : [{ value: "home", label: "keep it open to the network at home", hint: home.join(", ") }]),
-        { value: "everyone", label: "keep it open to everyone", hint: service },
-        { value: "block", label: "block it" },
-      ],
-    );
+    const choice = await dialogue.choose({ flag: "", message }, [
+      ...(home.length === 0
+        ? []
+        : [{ value: "home", label: "keep it open to the network at home", hint: home.join(", ") }]),
+      { value: "everyone", label: "keep it open to everyone", hint: service },
+      { value: "block", label: "block it" },
+    ]);
     if (choice !== "block") kept.push(...(choice === "home" ? home : [service]));
   }
-  return { keepOpen: JSON.stringify([...present, ...kept]), closeOthers: "true" };
+  return { keepOpen: JSON.stringify([...present, ...kept]), ...(agrees && { closeOthers: "true" }) };
 }
 
 /** What is left to decide before `pulumi up`, if anything. */
