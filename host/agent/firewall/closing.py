@@ -12,10 +12,9 @@ from typing import NamedTuple
 
 from agent.errors import RefusedError
 from agent.firewall import kernel, ufw
-from agent.firewall.bypass import frame_entries
-from agent.firewall.chains import by_chain, find_acceptance, find_verdict as find_entry, parse_entries
 from agent.firewall.openings import Opening
-from agent.firewall.rules import HTTPS_PORT, Rule, Visit, find_verdict
+from agent.firewall.passage import Passage
+from agent.firewall.rules import HTTPS_PORT, Rule, Visit
 from agent.firewall.ssh_access import STRANGERS
 from agent.listeners.publications import DOCKER_PROXY, parse_publications
 from agent.listeners.sockets import KERNEL, Listener, all_listeners
@@ -136,6 +135,7 @@ def services_to_block(
     rules = _rules()
     if rules is None:
         return []
+    passage = Passage(rules)
     found: dict[tuple[int, str], Service] = {}
     website = _other_website()
     for listener in all_listeners():
@@ -152,7 +152,7 @@ def services_to_block(
             or any(_names(opening, *key) for opening in kept)
         ):
             continue
-        reached_by = _reached_by(listener, rules, networks)
+        reached_by = _reached_by(listener, passage, networks)
         if reached_by:
             former = found.get(key)
             everybody = list(dict.fromkeys([*(former.reached_by if former else ()), *reached_by]))
@@ -204,12 +204,9 @@ def _names(opening: Opening, port: int, protocol: str) -> bool:
     return opening.protocol in ("any", protocol) and any(span[0] <= port <= span[-1] for span in spans)
 
 
-def _reached_by(listener: Listener, rules: Mapping[int, Sequence[Rule]], networks: Sequence[Network]) -> list[str]:
+def _reached_by(listener: Listener, passage: Passage, networks: Sequence[Network]) -> list[str]:
     """Who reaches a listener now and would not afterwards."""
-    found: list[str] = []
-    for name, visit in _visits(listener, networks):
-        if visit.version in listener.versions and _passes_now(visit) and not _passes_later(visit, rules):
-            found.append(name)
+    found = [name for name, visit in _visits(listener, networks) if passage.now(visit) and not passage.later(visit)]
     return [EVERYONE] if EVERYONE in found else list(dict.fromkeys(found))
 
 
@@ -239,30 +236,3 @@ def _neighbour(one: Network) -> str:
     network = ipaddress.ip_network(one.network)
     first = network.network_address + min(1, network.num_addresses - 1)
     return str(first if str(first) != one.address else network.network_address + min(2, network.num_addresses - 1))
-
-
-def _passes_now(visit: Visit) -> bool:
-    """Whether the kernel's present rules let a visit in.
-
-    Of the chains that are jumped to only what they accept counts, and nftables' own tables do not: what they deny is
-    asked about in vain, and nothing is shut unasked.
-    """
-    tool = kernel.TOOL[visit.version]
-    if not is_installed(tool):
-        return True
-    listing = kernel.filter_rules(visit.version)
-    chains = by_chain(parse_entries(listing, tool))
-    entry = find_entry(chains.get("INPUT", []), visit)
-    if "-P INPUT DROP" not in listing if entry is None else entry.target == "ACCEPT":
-        return True
-    return find_acceptance(chains, "INPUT", visit) is not None
-
-
-def _passes_later(visit: Visit, rules: Mapping[int, Sequence[Rule]]) -> bool:
-    """Whether ufw's rules and files let a visit in."""
-    chain = by_chain(frame_entries(visit.version)).get(f"{kernel.PREFIX[visit.version]}-before-input", [])
-    entry = find_entry(chain, visit)
-    if entry is not None:
-        return entry.target == "ACCEPT"
-    rule = find_verdict(rules.get(visit.version, []), visit)
-    return rule is not None and rule.lets_in
