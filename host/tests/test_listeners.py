@@ -3,8 +3,43 @@ from typing import Any
 
 from agent.display import displayable_name
 from agent.listeners.engines import Port, parse_docker, parse_podman
+from agent.listeners.portless import parse_raw, parse_states, parse_tunnels
 from agent.listeners.publications import Publication, parse_nft_publication, parse_publications
 from agent.listeners.sockets import Listener
+
+
+class Portless(unittest.TestCase):
+    def test_raw_sockets_of_services_and_not_those_of_pings(self) -> None:
+        text = """  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   1: 00000000:0001 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 8562551 2
+  38: 0100007F:0070 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 8562552 2
+"""
+        self.assertEqual(parse_raw(text), [("vrrp", 8562552)])
+        self.assertEqual(parse_raw(""), [])
+
+    def test_tunnels(self) -> None:
+        links = [
+            {"ifname": "lo"},
+            {"ifname": "wg0", "linkinfo": {"info_kind": "wireguard"}},
+            {"ifname": "he-ipv6", "linkinfo": {"info_kind": "sit", "info_data": {"remote": "216.66.80.30"}}},
+            {"ifname": "gre7", "linkinfo": {"info_kind": "ip6gretap"}},
+        ]
+        self.assertEqual(
+            [(one.protocol, one.versions, one.holder, one.is_everywhere) for one in parse_tunnels(links)],
+            [
+                ("ipv6", (4,), "the kernel's tunnel he-ipv6", True),
+                ("gre", (6,), "the kernel's tunnel gre7", True),
+            ],
+        )
+
+    def test_ipsec_that_does_not_travel_in_udp(self) -> None:
+        mode = "spi 0x00000007 reqid 1 mode tunnel\\\treplay-window 32"
+        text = (
+            f"src 203.0.113.9 dst 198.51.100.10 \\\tproto esp {mode}\n"
+            f"src 203.0.113.8 dst 198.51.100.10 \\\tproto esp {mode}\\\tencap type espinudp sport 4500 dport 4500\n"
+            f"src 2001:db8::9 dst 2001:db8::10 \\\tproto ah {mode}\n"
+        )
+        self.assertEqual([(one.protocol, one.versions) for one in parse_states(text)], [("esp", (4,)), ("ah", (6,))])
 
 
 class Rules(unittest.TestCase):

@@ -1,6 +1,8 @@
 // What the host serves besides Immich is never shut without its owner's word, and is given back.
+import { run } from "../../dev/sandbox/run.ts";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { startTestHost, type TestHost } from "../support/host.ts";
+import { PYTHON } from "../support/python.ts";
 import {
   confirm,
   fingerprint,
@@ -98,6 +100,44 @@ describe("a first run on a host whose firewall is off", () => {
     // One that is no longer named goes.
     expect(await host.step("firewall", { ...UNASKED, keepOpen: ["51820/udp"] })).toMatchObject({ code: 0 });
     expect((await reachFromLan(host, [8123]))["8123-v4"]).toBe("silent");
+  });
+
+  test("counts what has no port, such as VRRP", async () => {
+    const listen =
+      "import socket\nwith socket.socket(2, 3, 112) as s:\n while s.recv(99): open('/run/heard', 'a').write('.')";
+    await host.inside("cat >/run/vrrp.py && systemd-run -q --unit keepalived /usr/bin/python3 /run/vrrp.py", {
+      input: listen,
+    });
+    await host.inside(
+      // A kernel that has no such tunnels has none to lose.
+      "ip link add gre7 type gre local 198.51.100.10 remote 203.0.113.9 && ip link set gre7 up; " +
+        "until ss -Hlnw | grep -q :112; do sleep 0.1; done",
+    );
+    const say = "import socket,sys; socket.socket(2, 3, 112).sendto(b'here', (sys.argv[1], 0))";
+    const heard = async () => {
+      await host.inside("rm -f /run/heard");
+      await run([PYTHON, "-c", say, host.address]);
+      return (await host.inside("for i in $(seq 10); do test -e /run/heard && break; sleep 0.1; done; cat /run/heard"))
+        .stdout;
+    };
+    try {
+      expect(await heard()).toBe(".");
+      const { code, said } = await host.step("firewall", UNASKED);
+      expect(code).toBe(1);
+      expect(said).toContain("vrrp (python3 (keepalived.service), which everyone can reach)");
+      const keepOpen = [`vrrp from ${LAN()}`, "gre"];
+      const { said: rest } = await host.step("firewall", { ...UNASKED, keepOpen });
+      expect(rest).not.toMatch(/vrrp|gre7/);
+      expect(await host.step("firewall", { ...UNASKED, keepOpen: ["gre"], closeOthers: true })).toMatchObject({
+        code: 0,
+      });
+      expect(await heard()).toBe("");
+      expect(await host.step("firewall", { ...UNASKED, keepOpen })).toMatchObject({ code: 0 });
+      expect(await heard()).toBe(".");
+      expect((await host.inside("iptables -S ufw-user-input")).stdout).toContain("-A ufw-user-input -p gre -j ACCEPT");
+    } finally {
+      await host.inside("systemctl stop keepalived; ip link del gre7");
+    }
   });
 
   test("asks about nothing that a rule of ufw's names already, or that another firewall shuts", async () => {

@@ -140,8 +140,14 @@ const VALUES: Readonly<Record<Kind, fc.Arbitrary<unknown>>> = {
   opening: near(
     "opening",
     fc
-      .tuple(ports, fc.constantFrom("", "/tcp", "/udp"), fc.oneof(ranges4, ranges6))
-      .map(([port, protocol, network]) => `${port.toString()}${protocol} from ${network}`),
+      .tuple(
+        fc.oneof(
+          fc.tuple(ports.map(String), fc.constantFrom("", "/tcp", "/udp")).map((parts) => parts.join("")),
+          fc.constantFrom("ah", "esp", "gre", "ipv6", "vrrp", "ospf"),
+        ),
+        fc.oneof(ranges4, ranges6),
+      )
+      .map(([what, network]) => `${what} from ${network}`),
   ),
   port: fc.oneof(ports, ports.map(String), fc.constantFrom(null, true, 22.5, 1e30)),
 };

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from agent.firewall.rules import ANYWHERE, Rule, Visit
+from agent.listeners.portless import PROTOCOLS
 
 # Match extensions that restrict nobody, and those that only limit the rate. Any other extension narrows the rule.
 TRANSPARENT = {"tcp", "udp", "multiport", "comment", "conntrack", "state"}
@@ -24,6 +25,8 @@ SHORT = {
     "--source-port": "--sport", "--source-ports": "--sport", "--sports": "--sport",
 }  # fmt: skip
 
+# Other forms of a protocol.
+NAMES = {"all": "any", "0": "any", "6": "tcp", "17": "udp", **{str(one): name for one, name in PROTOCOLS.items()}}
 
 # Lines without these characters are split at spaces, which is far faster than shlex.
 QUOTING = re.compile(r"""["'\\#]""")
@@ -130,7 +133,7 @@ def _read(line: str, tool: str, place: str) -> list[Entry]:
     if "NEW" not in options.get("--ctstate", options.get("--state", "NEW")):
         return []
     anywhere = ANYWHERE[tool.startswith("ip6tables")]
-    protocol = {"6": "tcp", "all": "any", "0": "any"}.get(options.get("-p", "any"), options.get("-p", "any"))
+    protocol = NAMES.get(options.get("-p", "any"), options.get("-p", "any"))
     rule = Rule(
         action="allow",
         protocol=protocol,

@@ -16,6 +16,7 @@ from agent.firewall.openings import Opening
 from agent.firewall.passage import Passage
 from agent.firewall.rules import HTTPS_PORT, Rule, Visit
 from agent.firewall.ssh_access import STRANGERS
+from agent.listeners.portless import portless_listeners
 from agent.listeners.publications import DOCKER_PROXY, parse_publications
 from agent.listeners.sockets import KERNEL, Listener, all_listeners
 from agent.listeners.tables import rule_listings
@@ -71,8 +72,8 @@ class Service(NamedTuple):
 
     @property
     def words(self) -> str:
-        """Its port in ufw's syntax, as they open it to everyone."""
-        return f"{self.port}/{self.protocol}"
+        """Its port in ufw's syntax, as they open it to everyone; its protocol where that has none."""
+        return f"{self.port}/{self.protocol}" if self.port else self.protocol
 
     @property
     def text(self) -> str:
@@ -138,16 +139,11 @@ def services_to_block(
     passage = Passage(rules)
     found: dict[tuple[int, str], Service] = {}
     website = _other_website()
-    for listener in all_listeners():
+    theirs = [rule for listed in rules.values() for rule in listed if not rule.is_ours]
+    for listener in [*all_listeners(), *portless_listeners()]:
         key = (listener.port, listener.protocol)
-        decided = any(
-            rule.ports != "any" and rule.matches_port(*key)
-            for listed in rules.values()
-            for rule in listed
-            if not rule.is_ours
-        )
         if (
-            decided
+            any(_decides(rule, *key) for rule in theirs)
             or _is_exempt(listener, ssh_ports, closed, website)
             or any(_names(opening, *key) for opening in kept)
         ):
@@ -158,7 +154,7 @@ def services_to_block(
             everybody = list(dict.fromkeys([*(former.reached_by if former else ()), *reached_by]))
             holder = f"nginx with {website}" if listener.port == HTTPS_PORT else listener.holder
             found[key] = Service(*key, holder, [EVERYONE] if EVERYONE in everybody else everybody)
-    return [found[key] for key in sorted(found)]
+    return [found[key] for key in sorted(found, key=lambda key: (key[0] == 0, key))]
 
 
 def _rules() -> Mapping[int, Sequence[Rule]] | None:
@@ -199,7 +195,15 @@ def _ephemeral_ports() -> range:
     return range(int(first), int(last) + 1)
 
 
+def _decides(rule: Rule, port: int, protocol: str) -> bool:
+    """Whether its owner has decided about a port, or a protocol without ports, by a rule that names it."""
+    names = rule.ports != "any" if port else rule.protocol == protocol
+    return names and rule.matches_port(port, protocol)
+
+
 def _names(opening: Opening, port: int, protocol: str) -> bool:
+    if opening.ports == "any" or port == 0:
+        return opening.ports == "any" and opening.protocol == protocol
     spans = [[int(bound) for bound in part.split(":")] for part in opening.ports.split(",")]
     return opening.protocol in ("any", protocol) and any(span[0] <= port <= span[-1] for span in spans)
 

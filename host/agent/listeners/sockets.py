@@ -27,7 +27,8 @@ class Listener(NamedTuple):
     port: int
     # The names of the programs that hold it, the oldest process first and systemd last; never empty
     programs: tuple[str, ...]
-    protocol: Protocol = "tcp"
+    # "tcp", "udp", or one that has no ports, with port 0: see agent.listeners.portless
+    protocol: str = "tcp"
     # The process that was there first; None for the kernel
     pid: int | None = None
     # systemd's unit of that process, or the one that systemd starts for a connection; empty for none
