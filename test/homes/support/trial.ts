@@ -48,6 +48,8 @@ interface Event {
 const PATIENCE_MS = 300_000;
 const LOOPBACK = ["127.0.0.1:2283:2283"];
 const NETWORK = "home";
+/** Where it is there. */
+const STARTS_TAILSCALE = "systemctl restart tailscaled 2>/dev/null || true";
 /** What the update changes. */
 const FEWER = { ipv4: firewallPayload.ranges.ipv4, ipv6: firewallPayload.ranges.ipv6.slice(0, 1) };
 
@@ -128,7 +130,7 @@ class Trial {
     if (home.ufw ?? true) await this.sh(`ufw allow 22/tcp; ufw allow ${OTHER.port}/tcp; ufw --force enable`);
     this.docker = await Docker.start(host, home.daemon);
     if (home.network !== undefined) await this.docker.createNetwork(NETWORK, home.network);
-    await this.sh("systemctl start tailscaled 2>/dev/null || true");
+    await this.sh(STARTS_TAILSCALE);
     await this.docker.runHome(home.publish, home.network === undefined ? undefined : NETWORK);
   }
 
@@ -160,6 +162,7 @@ class Trial {
     await this.event("Docker and ufw after that", async () => {
       await this.sh("ufw reload");
       await docker.restart();
+      await this.sh(STARTS_TAILSCALE);
     });
   }
 
