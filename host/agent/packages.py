@@ -11,6 +11,7 @@ from agent.errors import HostError, RefusedError
 from agent.listeners.sockets import all_listeners
 from agent.nginx import default_site
 from agent.system import is_installed, run
+from agent.systemd import unit_states
 
 LISTS = Path("/var/lib/apt/lists")
 
@@ -66,8 +67,8 @@ def refuse_conflicts(packages: Sequence[str]) -> None:
 
     Reads apt's lists anew if they are stale. Raises RefusedError that names what is in the way, and the way out.
     """
-    for unit, remedy in FIREWALLS.items():
-        if _starts(unit):
+    for (unit, remedy), state in zip(FIREWALLS.items(), unit_states(*FIREWALLS), strict=True):
+        if state.is_active or state.is_enabled:
             raise RefusedError(
                 f"{unit} sets this host's firewall, and ufw would fight with it; {remedy}; then run `pulumi up` again"
             )
@@ -87,12 +88,6 @@ def refuse_conflicts(packages: Sequence[str]) -> None:
             f"apt-get would remove {' and '.join(removed)} to install {' and '.join(packages)}; {remedy}; then run "
             "`pulumi up` again"
         )
-
-
-def _starts(unit: str) -> bool:
-    """Whether a unit is running or starts at boot."""
-    states = [run(["systemctl", verb, "--quiet", unit], check=False).returncode for verb in ("is-active", "is-enabled")]
-    return 0 in states
 
 
 def _refuse_other_nginx() -> None:

@@ -90,7 +90,12 @@ COMMIT
 
     def test_parses_hand_written_rules_and_names_the_line(self) -> None:
         # Names of services are in /etc/services, which the smallest installations lack; so do names in their rules.
-        with mock.patch("socket.getservbyname", side_effect=[443, OSError("service/proto not found")]):
+        def port_of(name: str, _protocol: str) -> int:
+            if name != "https":
+                raise OSError("service/proto not found")
+            return 443
+
+        with mock.patch("socket.getservbyname", port_of):
             found = by_chain(parse_entries(self.BEFORE.splitlines(), "iptables", "before.rules"))
         self.assertEqual(list(found), ["ufw-before-input"])
         self.assertEqual(len(found["ufw-before-input"]), 2)

@@ -1,6 +1,7 @@
 """Parses iptables rules, and finds out whether a chain lets strangers in."""
 
 import contextlib
+import functools
 import ipaddress
 import re
 import shlex
@@ -123,6 +124,7 @@ def by_chain(found: Sequence[Entry]) -> dict[str, list[Entry]]:
     return chains
 
 
+@functools.cache
 def _read(line: str, tool: str, place: str) -> list[Entry]:
     """The rule on a line, once for each source and destination; raises ValueError or OSError for an invalid rule."""
     words = [SHORT.get(word, word) for word in (shlex.split(line) if QUOTING.search(line) else line.split())]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from agent.files import File, files_replaced, files_to_change, write
 from agent.system import run
+from agent.systemd import UnitState, unit_states
 
 FOLDER = Path("/usr/local/lib/immich-access")
 UNITS = Path("/etc/systemd/system")
@@ -58,18 +59,19 @@ def install(modules: Mapping[str, str]) -> None:
 
 def activate() -> None:
     """Enables ufw and the daily refresh of the ranges."""
-    _enable("ufw.service", TIMER)
-    run(["systemctl", "start", TIMER])
+    if not _enable("ufw.service", TIMER)[TIMER].is_active:
+        run(["systemctl", "start", TIMER])
 
 
-def _enable(*wanted: str) -> None:
-    """Enables installed units."""
-    states = run(["systemctl", "is-enabled", *wanted], check=False).stdout.split()
-    units = [unit for unit, state in zip(wanted, states, strict=True) if state != "enabled"]
+def _enable(*wanted: str) -> dict[str, UnitState]:
+    """Enables installed units; returns their states of before."""
+    states = dict(zip(wanted, unit_states(*wanted), strict=True))
+    units = [unit for unit, state in states.items() if not state.is_enabled]
     if units:
         # Docker already runs, so systemd must reload to learn its new requirement.
         reload = [] if GUARD in units else ["--no-reload"]
         run(["systemctl", *reload, "enable", *units])
+    return states
 
 
 def remove() -> None:

@@ -12,6 +12,7 @@ from agent.firewall.chains import parse_entries
 from agent.firewall.own_chains import chain_removal, ufw_chains
 from agent.firewall.rules import ANYWHERE
 from agent.firewall.ufw import CONFIGURATION, DEFAULTS, USER_RULES, Files, folder_with, value
+from agent.listeners.tables import listings
 from agent.system import run
 
 UFW_INIT = "/lib/ufw/ufw-init"
@@ -163,9 +164,12 @@ def _user_rules(files: Files, version: int) -> str:
     return file.content.decode(errors="surrogateescape")
 
 
-@functools.cache
+@changes.until_changed
 def filter_rules(version: int) -> list[str]:
-    """The kernel's rules in the table `filter`, as `iptables -S` lists them; cached until we change them."""
+    """The kernel's rules in the table `filter`, as `iptables -S` lists them."""
+    for listing in listings():
+        if listing.version == version and not listing.is_other_form and "filter" in listing.tables:
+            return listing.tables["filter"]
     return run([TOOL[version], "-w", "10", "-S"]).stdout.splitlines()
 
 
@@ -184,7 +188,6 @@ def restore(version: int, rules: str) -> None:
 
 def _change(command: Sequence[str], rules: str = "") -> None:
     """Runs a program that changes the kernel's rules."""
-    filter_rules.cache_clear()
     changes.note("the kernel's rules")
     run(command, text=rules)
 

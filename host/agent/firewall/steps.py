@@ -55,7 +55,8 @@ def firewall(task: Task) -> Answer:
     packages.refuse_conflicts(absent)
     if absent:
         packages.install(absent)
-        door_guard = guard.replan_guard(task.modules, sites)
+        # With what nft can tell since it was installed.
+        door_guard = guard.plan_guard(task.modules, sites)
     with ufw.locked():
         plan = confirmation.plan_for(wanted)
         # It only closes, so it comes before everything that opens.

@@ -4,9 +4,13 @@ import functools
 import ipaddress
 import json
 from collections.abc import Collection
+from pathlib import Path
 from typing import NamedTuple
 
 from agent.system import run
+
+# From linux/ipv6_route.h
+_RTF_REJECT = 0x0200
 
 
 class Own(NamedTuple):
@@ -43,14 +47,23 @@ def own_addresses() -> list[Own]:
     ]
 
 
+@functools.cache
 def outside_interfaces() -> set[str]:
-    """The interfaces that lead to the internet."""
-    routes = [
-        line.split()
-        for family in ("-4", "-6")
-        for line in run(["ip", family, "-o", "route", "show", "default"], check=False).stdout.splitlines()
-    ]
-    return {words[words.index("dev") + 1] for words in routes if "dev" in words}
+    """The interfaces that lead to the internet, read once per step."""
+    ipv4 = [line.split() for line in _lines("/proc/net/route")[1:]]
+    ipv6 = [line.split() for line in _lines("/proc/net/ipv6_route")]
+    return {row[0] for row in ipv4 if (row[1], row[7]) == ("00000000", "00000000")} | {
+        # The kernel has default routes of its own that reject what has no route.
+        row[9]
+        for row in ipv6
+        if row[1] == "00" and not int(row[8], 16) & _RTF_REJECT
+    }
+
+
+def _lines(path: str) -> list[str]:
+    """The lines of a file; none if the kernel has no such IP version."""
+    file = Path(path)
+    return file.read_text().splitlines() if file.exists() else []
 
 
 def outside_addresses(interfaces: Collection[str]) -> list[str]:

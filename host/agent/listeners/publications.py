@@ -1,12 +1,12 @@
 """The ports of the host that are passed on to a container, by DNAT rules of whoever made them or by its engine."""
 
-import functools
 import ipaddress
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from agent.listeners import engines, tables
+from agent.changes import until_changed
+from agent.listeners import engines
 from agent.listeners.processes import command_lines
 from agent.listeners.tables import nft_rules, rule_listings
 
@@ -44,9 +44,9 @@ class Publication(NamedTuple):
         return f"[{self.target}]:{self.target_port}" if ":" in self.target else f"{self.target}:{self.target_port}"
 
 
-@functools.cache
+@until_changed
 def published_ports() -> list[Publication]:
-    """The publications of TCP and UDP ports, of both IP versions, read once per step.
+    """The publications of TCP and UDP ports, of both IP versions.
 
     They are in the DNAT rules of iptables, of its legacy form and of nftables, in the command lines of Docker's
     proxies, and in what Docker and Podman list.
@@ -73,12 +73,6 @@ def published_ports() -> list[Publication]:
         if (one.protocol, one.port, one.version) not in places:
             known[one] = None
     return list(known)
-
-
-def forget() -> None:
-    """Has the rules read anew, as after a program that lists them has been installed."""
-    for known in (published_ports, tables.listings, tables.nft_ruleset):
-        known.cache_clear()
 
 
 def parse_publications(listing: Sequence[str], version: int) -> list[Publication]:

@@ -1,12 +1,13 @@
 """Lists the kernel's packet filter, whichever program has filled it: iptables in both of its forms, and nftables."""
 
-import functools
 import json
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from agent.changes import until_changed
 from agent.system import is_installed, run
 
 TOOLS = {4: "iptables", 6: "ip6tables"}
@@ -28,9 +29,9 @@ class Listing(NamedTuple):
     tables: Mapping[str, list[str]]
 
 
-@functools.cache
+@until_changed
 def listings() -> list[Listing]:
-    """All of them, read once per step."""
+    """All of them, read once until this process changes anything."""
     found: list[Listing] = []
     for version, tool in TOOLS.items():
         if is_installed(tool):
@@ -44,7 +45,7 @@ def rule_listings(table: str) -> list[tuple[int, list[str]]]:
     return [(one.version, one.tables[table]) for one in listings() if table in one.tables]
 
 
-@functools.cache
+@until_changed
 def nft_ruleset() -> list[dict[str, Any]]:
     """The objects of `nft -j list ruleset`; empty where nft is not installed or fails."""
     if not is_installed("nft"):
@@ -81,9 +82,16 @@ def _tables(tool: str) -> dict[str, list[str]]:
     return parse_save(run([f"{tool}-save"], check=False).stdout)
 
 
+def _is_nft(tool: str) -> bool:
+    """Whether a program fills nftables' tables: by the name of its file, or by its own word."""
+    name = os.path.realpath(f"/usr/sbin/{tool}").rpartition("/")[2]
+    known = {"xtables-nft-multi": True, "xtables-legacy-multi": False}.get(name)
+    return "nf_tables" in run([tool, "-V"], check=False).stdout if known is None else known
+
+
 def _other_form(tool: str, version: int) -> list[str]:
     """The program for the form of iptables that `tool` is not, if that has filled a table."""
-    if "nf_tables" in run([tool, "-V"], check=False).stdout:
+    if _is_nft(tool):
         names, other = LEGACY_TABLES[version], f"{tool}-legacy"
         return [other] if is_installed(other) and names.exists() and names.read_text().split() else []
     return [f"{tool}-nft"] if is_installed(f"{tool}-nft") else []

@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from agent import changes
 from agent.errors import HostError, RefusedError
 from agent.listeners.sockets import all_listeners, listeners
 from agent.nginx.configuration import http_block
@@ -73,6 +74,7 @@ def refuse_broken(own: Sequence[str]) -> None:
         raise RefusedError(f"nginx refuses its configuration already: {complaint}; repair that first")
 
 
+@changes.until_changed
 def configuration() -> str:
     """nginx's whole configuration, each file below a comment with its name; empty if nginx refuses it."""
     return run(["nginx", "-T"], check=False).stdout

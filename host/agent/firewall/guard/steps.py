@@ -18,7 +18,6 @@ from agent.firewall.installation import FOLDER, GUARD as UNIT
 from agent.firewall.request import Needs
 from agent.firewall.rules import HTTPS_PORT
 from agent.firewall.ssh_access import open_ssh_ports
-from agent.listeners.publications import forget
 from agent.listeners.sockets import listeners
 from agent.system import is_installed, run
 
@@ -40,12 +39,6 @@ def plan_guard(modules: Mapping[str, str], sites: Mapping[str, Needs]) -> Guard:
     """The guard for these sites, by what the host has at this moment. `modules` may be empty on an installed agent."""
     doors = find_doors(sites, ssh_ports_of(sites))
     return Guard(doors, table.table_text(modules, FOLDER, doors, find_bridges()))
-
-
-def replan_guard(modules: Mapping[str, str], sites: Mapping[str, Needs]) -> Guard:
-    """The same, with what nft can tell since it was installed."""
-    forget()
-    return plan_guard(modules, sites)
 
 
 def ssh_ports_of(sites: Mapping[str, Needs]) -> set[int]:

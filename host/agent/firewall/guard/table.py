@@ -1,5 +1,6 @@
 """Writes the guard's table as text, loads it, and compares it with the kernel's."""
 
+import contextlib
 import functools
 import ipaddress
 import re
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from agent import changes
-from agent.errors import RefusedError
+from agent.errors import HostError, RefusedError
 from agent.firewall.guard.bridges import Bridges
 from agent.firewall.guard.doors import Doors
 from agent.system import first_line, run
@@ -51,16 +52,17 @@ def closes_as_much(text: str, wanted: str) -> bool:
     return _without_containers(text) == _without_containers(wanted)
 
 
+@changes.until_changed
 def loaded() -> str | None:
-    """The table as the kernel has it, with its counters; None where there is none."""
-    listed = run(["nft", "list", *TABLE], check=False)
+    """The table as the kernel has it, without its counters; None where there is none."""
+    listed = run(["nft", "-s", "list", *TABLE], check=False)
     return listed.stdout if listed.returncode == 0 else None
 
 
 def in_force(text: str) -> bool:
     """Whether the kernel's table is the one that this file loads."""
-    listed = run(["nft", "-s", "list", *TABLE], check=False)
-    return listed.returncode == 0 and _comparable(listed.stdout) == _in_kernel_wording(text)
+    listing = loaded()
+    return listing is not None and _comparable(listing) == _in_kernel_wording(text)
 
 
 def load(text: str) -> None:
@@ -77,6 +79,9 @@ def restore(listing: str | None) -> None:
 
 def refuse_unsupported(text: str) -> None:
     """Raises RefusedError where the kernel cannot have the table. Changes nothing."""
+    with contextlib.suppress(HostError):
+        if in_force(text):
+            return
     tried = run(["nft", "-c", "-f", "-"], text=text, check=False)
     if tried.returncode != 0:
         raise RefusedError(f"the kernel does not take a table of nftables ({first_line(tried)}), which {WAY_OUT}")

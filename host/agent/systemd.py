@@ -1,0 +1,24 @@
+"""Asks systemd about units."""
+
+from typing import NamedTuple
+
+from agent.system import run
+
+# What `systemctl is-enabled` reports as success.
+_ENABLED = ("enabled", "enabled-runtime", "static", "alias", "indirect", "generated", "transient")
+
+
+class UnitState(NamedTuple):
+    """What systemd says of a unit; of one that does not exist, that it does neither."""
+
+    # Whether it runs
+    is_active: bool
+    # Whether it starts at boot, or is for others to start
+    is_enabled: bool
+
+
+def unit_states(*units: str) -> list[UnitState]:
+    """The states of units, in their order."""
+    shown = run(["systemctl", "show", "-p", "ActiveState", "-p", "UnitFileState", *units]).stdout
+    blocks = [dict(line.split("=", 1) for line in block.splitlines()) for block in shown.strip().split("\n\n")]
+    return [UnitState(block["ActiveState"] == "active", block["UnitFileState"] in _ENABLED) for block in blocks]
