@@ -39,9 +39,12 @@ test("an unconfirmed change is rolled back: ufw is disabled again, as it was", a
   expect((await host.step("firewall", HURRIED)).said).toBe(LINE(1));
   await undone(host);
   expect(await state()).toBe(before);
-  // Nothing but Immich's port, which has no part in SSH, stays closed.
-  expect(await fromStranger()).toEqual({ ...ALL_OPEN, "2283-v4": "silent", "2283-v6": "silent" });
+  expect(await fromStranger()).toEqual(ALL_OPEN);
   expect(await host.journal("immich-access-undo")).toContain("change 1 of the firewall was undone");
+  // The refresh does not close anything behind the owner's back either, and says how things are.
+  await host.inside("systemctl start immich-access-ranges");
+  expect(await host.journal("immich-access-ranges")).toContain("was undone, because no new SSH connection confirmed");
+  expect(await fromStranger()).toEqual(ALL_OPEN);
 });
 
 test("the last confirmation repeats a rolled-back change, and asks for another run", async () => {
@@ -51,6 +54,10 @@ test("the last confirmation repeats a rolled-back change, and asks for another r
     /^the firewall's change had been undone, .* run `pulumi up` again within 10 minutes\n$/,
   );
   expect(await fromStranger()).toEqual(ONLY_SSH);
+  const { stdout } = await host.inside(
+    "nft list table inet immich_access; cat /var/lib/immich-access/firewall-sites.json",
+  );
+  expect(stdout).toMatch(/2283[^]*photos\.example\.com/);
 });
 
 test("a new connection confirms a change, and it stays", async () => {
