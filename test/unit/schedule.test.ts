@@ -18,6 +18,7 @@ it("the slowest test files begin first, after the unit tests", async () => {
       "cli",
       "upgrades",
       "conformance",
+      "homes",
       "host",
     ]);
     // All run side by side, so they need the same number of workers, whatever that is here.
