@@ -17,6 +17,11 @@ _forget: list[Callable[[], None]] = []
 def note(what: str) -> None:
     """Records a change. Call it before making the change."""
     _noted.append(what)
+    read_anew()
+
+
+def read_anew() -> None:
+    """Has what has been read of the host read anew: others may have changed it meanwhile."""
     for forget in _forget:
         forget()
 
@@ -27,7 +32,7 @@ def any_made() -> bool:
 
 
 def until_changed(function: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
-    """Has a function that reads the host remember its results until this process changes anything."""
+    """Has a function that reads the host remember its results until this process changes anything, or `read_anew`."""
     remembered = functools.cache(function)
     _forget.append(remembered.cache_clear)
 

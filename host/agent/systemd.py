@@ -13,12 +13,17 @@ class UnitState(NamedTuple):
 
     # Whether it runs
     is_active: bool
-    # Whether it starts at boot, or is for others to start
-    is_enabled: bool
+    # In systemctl's words, such as "enabled"; empty for a unit that has no file
+    file_state: str
+
+    @property
+    def is_enabled(self) -> bool:
+        """Whether it starts at boot, or is for others to start."""
+        return self.file_state in _ENABLED
 
 
 def unit_states(*units: str) -> list[UnitState]:
     """The states of units, in their order."""
     shown = run(["systemctl", "show", "-p", "ActiveState", "-p", "UnitFileState", *units]).stdout
     blocks = [dict(line.split("=", 1) for line in block.splitlines()) for block in shown.strip().split("\n\n")]
-    return [UnitState(block["ActiveState"] == "active", block["UnitFileState"] in _ENABLED) for block in blocks]
+    return [UnitState(block["ActiveState"] == "active", block["UnitFileState"]) for block in blocks]

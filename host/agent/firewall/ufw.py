@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+from agent import changes
 from agent.errors import RefusedError
 from agent.files import File, read, write
 from agent.firewall.rules import Rule
@@ -85,6 +86,8 @@ def locked() -> Generator[None, None, None]:
             time.sleep(0.1)
         # Kept by ufw, which would make a missing file readable by everyone.
         LOCK.chmod(0o600)
+        # Another ufw may have been at work until now.
+        changes.read_anew()
         yield
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from agent.system import run
 
-# From linux/ipv6_route.h
+# From linux/route.h
 _RTF_REJECT = 0x0200
 
 
@@ -52,11 +52,13 @@ def outside_interfaces() -> set[str]:
     """The interfaces that lead to the internet, read once per step."""
     ipv4 = [line.split() for line in _lines("/proc/net/route")[1:]]
     ipv6 = [line.split() for line in _lines("/proc/net/ipv6_route")]
-    return {row[0] for row in ipv4 if (row[1], row[7]) == ("00000000", "00000000")} | {
-        # The kernel has default routes of its own that reject what has no route.
-        row[9]
-        for row in ipv6
-        if row[1] == "00" and not int(row[8], 16) & _RTF_REJECT
+    # Destination and prefix or mask, flags, interface.
+    routes = [(row[1], row[7], row[3], row[0]) for row in ipv4] + [(row[0], row[1], row[8], row[9]) for row in ipv6]
+    return {
+        interface
+        for destination, size, flags, interface in routes
+        # The kernel has default routes of its own, which reject what has no other one.
+        if int(destination, 16) == int(size, 16) == 0 and not int(flags, 16) & _RTF_REJECT
     }
 
 
