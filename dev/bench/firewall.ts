@@ -66,8 +66,8 @@ export async function firewall(): Promise<Figure[]> {
     };
     const seen = { ours: await watched(host, contenders.ours), guides: await watched(host, contenders.guides) };
     return [
-      faster("first", 25),
-      faster("again", 70),
+      faster("first", 12),
+      faster("again", 25),
       {
         what: "firewall, strangers that got through or were kept from SSH while our step runs",
         value: seen.ours.wrong,
