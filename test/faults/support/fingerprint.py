@@ -18,9 +18,8 @@ FOLDERS = (
     "/var/lib/immich-access",
 )
 COMMANDS = {
-    # `-S` makes the table where there is none, which means the same as an empty one.
-    "IPv4 rules": "iptables -S >/dev/null; iptables-save",
-    "IPv6 rules": "ip6tables -S >/dev/null; ip6tables-save",
+    "IPv4 rules": "iptables-save",
+    "IPv6 rules": "ip6tables-save",
     "our table": "nft -s list table inet immich_access 2>/dev/null || true",
     "failed services": "systemctl list-units --failed --plain --no-legend",
     "ours": "systemctl list-units --all --plain --no-legend 'immich-access*' nginx.service ufw.service"

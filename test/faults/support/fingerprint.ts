@@ -43,7 +43,11 @@ function withoutChance(text: string): string {
 
 /** The rules as `iptables-save` has them, without its dates and counters, and with the chains in order of their names. */
 function ruleText(saved: string): string {
-  const lines = saved.split("\n").filter((line) => !line.startsWith("#"));
+  // A table that filters nothing means the same as none.
+  const lines = saved
+    .replace(/^#.*\n/gm, "")
+    .replace(/^\*\w+\n(?::\w+ ACCEPT \[\d+:\d+\]\n)*COMMIT\n/gm, "")
+    .split("\n");
   const chain = (line: string) => /^(?::|-A )(\S+)/.exec(line)?.[1] ?? "";
   return lines
     .map((line) => line.replace(/ \[\d+:\d+\]$/, ""))
