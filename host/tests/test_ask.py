@@ -10,7 +10,8 @@ from pathlib import Path
 from unittest import mock
 
 from agent import immich
-from agent.ways_in.ask import Outcome, Place, ask
+from agent.ways_in.ask import Outcome, ask
+from agent.ways_in.exchange import Place
 
 PATH = "/api/server/ping"
 PONG = b'HTTP/1.1 200 OK\r\nContent-Length: 14\r\n\r\n{"res":"pong"}'
@@ -72,7 +73,7 @@ class Asking(unittest.TestCase):
             few = used + 24
             resource.setrlimit(resource.RLIMIT_NOFILE, (few, hard))
             try:
-                with mock.patch("agent.ways_in.ask._MOST_CONNECTIONS", 6):
+                with mock.patch("agent.ways_in.exchange._MOST_CONNECTIONS", 6):
                     outcomes = ask(places, [PATH])
             finally:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

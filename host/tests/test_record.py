@@ -8,7 +8,7 @@ from agent.errors import RefusedError
 from agent.files import File, write
 from agent.firewall import record
 from agent.firewall.openings import parse_opening
-from agent.firewall.record import Armed, Change
+from agent.firewall.record_fields import Armed, Change
 from agent.firewall.record_versions import served_by
 from agent.firewall.request import Needs, Request
 from agent.ranges import Ranges

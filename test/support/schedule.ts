@@ -16,7 +16,9 @@ const QUICK_MS = 500;
 const project = join(import.meta.dirname, "../..");
 
 /** Folders of tests from the one whose files take longest: one that begins last keeps everybody waiting at the end. */
-const FOLDERS = ["faults", "e2e", "cli", "upgrades", "conformance", "homes", "host"].map((name) => join("test", name, "/"));
+const FOLDERS = ["faults", "e2e", "cli", "upgrades", "conformance", "homes", "host"].map((name) =>
+  join("test", name, "/"),
+);
 
 const rank = ({ moduleId }: TestSpecification) =>
   FOLDERS.findIndex((folder) => relative(project, moduleId).startsWith(folder));

@@ -15,7 +15,7 @@ from agent.firewall.guard.doors import find_doors, own_port
 from agent.firewall.installation import UNDO
 from agent.firewall.original import is_on, original_with
 from agent.firewall.plan import Plan, plan_firewall
-from agent.firewall.record import Armed, Change
+from agent.firewall.record_fields import Armed, Change
 from agent.firewall.request import Needs, Request, kept_open
 from agent.firewall.rules import HTTPS_PORT
 from agent.firewall.ssh_access import SshNetworks, ssh_ports

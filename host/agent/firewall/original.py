@@ -9,7 +9,7 @@ from agent.files import File, read
 from agent.firewall import kernel, record
 from agent.firewall.bypass import FRAMES
 from agent.firewall.plan import foreign_rules
-from agent.firewall.record import Original
+from agent.firewall.record_fields import Original
 from agent.firewall.ufw import CONFIGURATION, DEFAULTS, USER_RULES, Files, Setting, current, value
 from agent.system import is_installed, run
 

@@ -6,16 +6,26 @@ version 1, see agent.firewall.record_versions: an `up` that fails halfway leaves
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from agent.errors import RefusedError
 from agent.files import File, read, write
 from agent.firewall import record_versions as versions
-from agent.firewall.openings import parse_opening
+from agent.firewall.record_fields import (
+    Armed,
+    Change,
+    Original,
+    file_from,
+    needs_fields,
+    needs_from,
+    original_fields,
+    original_from,
+    request_fields,
+    request_from,
+)
 from agent.firewall.request import Needs, Request, parse_ranges
-from agent.firewall.ufw import Files
 from agent.ranges import Ranges
 
 FOLDER = Path("/var/lib/immich-access")
@@ -29,58 +39,17 @@ ORIGINAL = FOLDER / "firewall-original.json"
 VERSION = 3
 
 
-class Change(NamedTuple):
-    """The last change of the firewall. A new number makes the later steps run, which confirm the change."""
-
-    number: int = 0
-    # The request, to apply an undone change again; None before the first change
-    request: Request | None = None
-    ssh_ports: Sequence[int] = ()
-    undone: bool = False
-
-
-class Original(NamedTuple):
-    """What ufw was before a change of ours."""
-
-    # Whether ufw was off
-    turned_on: bool
-    # Whether its unit was enabled
-    starts_at_boot: bool
-    # Its defaults that we have changed, as the file had them; None for one that was missing
-    settings: Mapping[str, str | None]
-    # Of what its owner has in ufw's files
-    fingerprint: str
-    # Of the kernel's built-in chains, by IP version and chain
-    policies: Mapping[str, Mapping[str, str]]
-
-
-class Armed(NamedTuple):
-    """A change that awaits confirmation, and the files that the undo restores."""
-
-    seconds: int
-    former: Files
-    # When the change was made: the boot id, and the seconds since that boot
-    boot: str
-    at: float
-    # What was known of ufw's original state then
-    original: Original | None = None
-    # The kernel's policies, if ufw was off; None otherwise
-    policies: Mapping[str, Mapping[str, str]] | None = None
-    # The sites that the host had then; None if the change is part of an upgrade, whose guard stays
-    sites: Mapping[str, Needs] | None = None
-
-
 def read_original() -> Original | None:
     """What ufw was before; None if only rules have been changed."""
     fields, _ = _read(ORIGINAL)
     if fields is None:
         return None
-    return _original(fields)
+    return original_from(fields)
 
 
 def original_file(original: Original | None) -> dict[Path, File | None]:
     """The file of that, for the caller to write together with the rules."""
-    return {ORIGINAL: None if original is None else _file(_original_fields(original))}
+    return {ORIGINAL: None if original is None else _file(original_fields(original))}
 
 
 def read_change() -> Change:
@@ -94,7 +63,7 @@ def read_change() -> Change:
         _refuse_newer(CHANGE, version)
     request = versions.request_fields(fields["request"], version)
     return Change(
-        fields["number"], None if request is None else _request(request), fields["sshPorts"], fields["undone"]
+        fields["number"], None if request is None else request_from(request), fields["sshPorts"], fields["undone"]
     )
 
 
@@ -103,7 +72,7 @@ def write_change(change: Change) -> None:
     request = change.request
     fields = {
         "number": change.number,
-        "request": None if request is None else _request_fields(request),
+        "request": None if request is None else request_fields(request),
         "sshPorts": list(change.ssh_ports),
         "undone": change.undone,
     }
@@ -118,16 +87,16 @@ def read_armed() -> Armed | None:
     fields, _ = _read(ARMED)
     if fields is None:
         return None
-    former = {Path(path): _former_file(item) for path, item in fields["former"].items()}
+    former = {Path(path): file_from(item) for path, item in fields["former"].items()}
     original, sites = fields.get("original"), fields.get("sites")
     return Armed(
         fields["seconds"],
         former,
         fields["boot"],
         fields["at"],
-        None if original is None else _original(original),
+        None if original is None else original_from(original),
         fields.get("policies"),
-        None if sites is None else {name: _needs(needs) for name, needs in sites.items()},
+        None if sites is None else {name: needs_from(needs) for name, needs in sites.items()},
     )
 
 
@@ -147,9 +116,9 @@ def write_armed(armed: Armed | None) -> None:
         "at": armed.at,
     }
     added = {
-        "original": None if armed.original is None else _original_fields(armed.original),
+        "original": None if armed.original is None else original_fields(armed.original),
         "policies": armed.policies,
-        "sites": None if armed.sites is None else {name: _needs_fields(needs) for name, needs in armed.sites.items()},
+        "sites": None if armed.sites is None else {name: needs_fields(needs) for name, needs in armed.sites.items()},
     }
     # Version 1 has only the first four. It cannot say what ufw was before if the upgrade turned ufw on.
     if _is_upgrading() and not any(added.values()):
@@ -174,7 +143,7 @@ def read_sites() -> dict[str, Needs]:
     fields, version = _read(SITES)
     if fields is None:
         return {}
-    sites = {name: _needs(needs) for name, needs in versions.sites_fields(fields, version).items()}
+    sites = {name: needs_from(needs) for name, needs in versions.sites_fields(fields, version).items()}
     if version != 1:
         return sites
     request = read_change().request
@@ -264,7 +233,7 @@ def _is_upgrading() -> bool:
 
 
 def _sites_file(sites: Mapping[str, Needs], version: int) -> File:
-    named = {name: _needs_fields(needs) for name, needs in sites.items()}
+    named = {name: needs_fields(needs) for name, needs in sites.items()}
     return _file(versions.stored_sites(named) if version == 1 else {"sites": named}, version)
 
 
@@ -272,62 +241,3 @@ def _file(fields: Mapping[str, object], version: int = VERSION) -> File:
     # Version 1 did not say so.
     versioned = fields if version == 1 else {"version": version, **fields}
     return File(f"{json.dumps(versioned)}\n".encode(), 0o600)
-
-
-def _former_file(item: dict[str, Any] | None) -> File | None:
-    return None if item is None else File(item["text"].encode(errors="surrogateescape"), item["mode"])
-
-
-def _original(fields: Mapping[str, Any]) -> Original:
-    return Original(
-        fields["turnedOn"], fields["startsAtBoot"], fields["settings"], fields["fingerprint"], fields["policies"]
-    )
-
-
-def _original_fields(original: Original) -> dict[str, object]:
-    return {
-        "turnedOn": original.turned_on,
-        "startsAtBoot": original.starts_at_boot,
-        "settings": dict(original.settings),
-        "fingerprint": original.fingerprint,
-        "policies": {version: dict(chains) for version, chains in original.policies.items()},
-    }
-
-
-def _needs(fields: Mapping[str, Any]) -> Needs:
-    return Needs(
-        fields["serves"],
-        fields["sshPort"],
-        fields["upstream"],
-        fields["homeNetworks"],
-        fields["owner"],
-        fields["sshFrom"],
-        [parse_opening(text) for text in fields["keepOpen"]],
-    )
-
-
-def _needs_fields(needs: Needs) -> dict[str, object]:
-    return {
-        "serves": needs.serves,
-        "sshPort": needs.ssh_port,
-        "upstream": needs.upstream,
-        "homeNetworks": list(needs.home_networks),
-        "owner": needs.owner,
-        "sshFrom": list(needs.ssh_from),
-        "keepOpen": [opening.text for opening in needs.keep_open],
-    }
-
-
-def _request(fields: Mapping[str, Any]) -> Request:
-    needs = {name: _needs(one) for name, one in fields["sites"].items()}
-    ranges = parse_ranges(fields["ranges"]["ipv4"], fields["ranges"]["ipv6"])
-    return Request(fields["sshPort"], needs, ranges, fields["confirmSeconds"])
-
-
-def _request_fields(request: Request) -> dict[str, object]:
-    return {
-        "sshPort": request.ssh_port,
-        "sites": {name: _needs_fields(needs) for name, needs in request.needs.items()},
-        "ranges": request.ranges._asdict(),
-        "confirmSeconds": request.confirm_seconds,
-    }

@@ -1,49 +1,28 @@
 """Asks listeners for Immich: over HTTP and HTTPS, under several names, all at once and within a few seconds."""
 
 import asyncio
-import contextlib
-import contextvars
 import errno
-import re
-import resource
 import ssl
-from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from agent.ways_in import http2
 from agent.ways_in.certificate_names import names_in
+from agent.ways_in.exchange import Place, connected, exchange, host_of, open_gate, request_for, tls_context
 
 # All of them together
 SECONDS = 5.0
 # Until a listener has shown what it speaks; the rest is for the names.
 _DETECTION_SECONDS = 3.0
-# A program that speaks first, such as sshd, speaks no HTTP. It is left alone, without a line in its log.
-_BANNER_SECONDS = 0.1
 # After so much silence TLS is tried too.
 _SILENCE_SECONDS = 0.8
-_LIMIT_BYTES = 65536
-# At once, as far as the process may have so many files open
-_MOST_CONNECTIONS = 200
 # What this process lacks, as opposed to what a listener does
 _OUR_LACK = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL)
-# No private address and no 127.0.0.1, so what is only for the home network or the host turns it away.
-_STRANGE_SOURCE = "127.99.0.1"
 
 _TLS_ALERT = b"\x15\x03"
-_LENGTH = re.compile(rb"\r\ncontent-length:\s*(\d+)\r\n", re.IGNORECASE)
 # Reasons in OpenSSL's words for which the other side does speak TLS
 _NOT_TLS = ("WRONG_VERSION_NUMBER", "UNEXPECTED_EOF", "PACKET_LENGTH", "RECORD_LAYER", "UNKNOWN_PROTOCOL")
 _WANTS_HTTP2 = "NO_APPLICATION_PROTOCOL"
-
-
-class Place(NamedTuple):
-    """Where to connect, and the names to ask for."""
-
-    address: str
-    port: int
-    # Whether the request may seem to come from nowhere in particular; only listeners of the host itself take that
-    is_own: bool
-    names: tuple[str, ...]
 
 
 class Reply(NamedTuple):
@@ -80,9 +59,6 @@ class _NoHttpError(Exception):
     """It speaks something else than HTTP."""
 
 
-_gate: contextvars.ContextVar[asyncio.Semaphore] = contextvars.ContextVar("gate")
-
-
 def ask(places: Sequence[Place], paths: Sequence[str], seconds: float = SECONDS) -> list[Outcome]:
     """Asks every place for each path under each of its names, and under those in its certificate.
 
@@ -95,8 +71,7 @@ async def _ask_all(places: Sequence[Place], paths: Sequence[str], seconds: float
     loop = asyncio.get_running_loop()
     # What becomes of connections that are given up is nobody's concern.
     loop.set_exception_handler(lambda _loop, _context: None)
-    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    _gate.set(asyncio.Semaphore(max(1, min(_MOST_CONNECTIONS, allowed // 3))))
+    open_gate()
     end = loop.time() + seconds
     return await asyncio.gather(*(_ask_place(place, paths, end) for place in places))
 
@@ -190,7 +165,7 @@ async def _first(plain: "asyncio.Task[_Speaks | None]", secure: "asyncio.Task[_S
 
 async def _detect_plain(place: Place, path: str) -> _Speaks | None:
     """HTTP in clear text, or None where TLS has to be tried."""
-    data = await _exchange(place, None, _request(_host(place, ""), path), banner=True)
+    data = await exchange(place, None, request_for(host_of(place, ""), path), banner=True)
     if data.startswith(b"HTTP/"):
         # Servers answer 400 to what does not begin with a handshake, and to a host that they do not know.
         return _Speaks(tls=False, http2=False, is_unsure=data[8:12] == b" 400")
@@ -212,7 +187,7 @@ async def _detect_tls(place: Place) -> _Speaks:
 async def _handshake(place: Place, name: str) -> _Speaks | None:
     """What a handshake for a name shows; None if it is refused, as another may not be."""
     try:
-        async with _connected(place, _context("http/1.1"), name) as (_, writer):
+        async with connected(place, tls_context("http/1.1"), name) as (_, writer):
             secure = writer.get_extra_info("ssl_object")
             der = secure.getpeercert(binary_form=True) if secure is not None else None
             return _Speaks(tls=True, http2=False, names=names_in(der) if der else [])
@@ -227,115 +202,17 @@ async def _handshake(place: Place, name: str) -> _Speaks | None:
 
 async def _reply(place: Place, speaks: _Speaks, server: str, name: str, path: str) -> Reply:
     """The answer for a name, with `server` as the name in TLS's handshake."""
-    host = _host(place, name)
+    host = host_of(place, name)
     tls = server if speaks.tls else None
     if speaks.http2:
         text = http2.request(host, path, speaks.tls)
-        response = http2.read(await _exchange(place, tls, text, protocol="h2"))
+        response = http2.read(await exchange(place, tls, text, protocol="h2"))
         return Reply(name, response.is_ok, response.body, speaks.tls)
-    data = await _exchange(place, tls, _request(host, path))
+    data = await exchange(place, tls, request_for(host, path))
     if not data:
         raise ConnectionResetError
     head, _, body = data.partition(b"\r\n\r\n")
     return Reply(name, head[8:12] == b" 200", body, speaks.tls)
-
-
-async def _exchange(
-    place: Place, tls: str | None, text: bytes, protocol: str = "http/1.1", banner: bool = False
-) -> bytes:
-    """Sends a request, and returns what comes back until the answer is complete or the connection ends."""
-    data = b""
-    async with _connected(place, None if tls is None else _context(protocol), tls or "") as (reader, writer):
-        # What it has sent before it ends the connection still counts.
-        with contextlib.suppress(ConnectionError):
-            if banner:
-                with contextlib.suppress(asyncio.TimeoutError):
-                    return await asyncio.wait_for(reader.read(_LIMIT_BYTES), _BANNER_SECONDS)
-            writer.write(text)
-            while len(data) < _LIMIT_BYTES and not _is_complete(data):
-                part = await reader.read(_LIMIT_BYTES)
-                if not part:
-                    break
-                data += part
-    return data
-
-
-@contextlib.asynccontextmanager
-async def _connected(
-    place: Place, context: ssl.SSLContext | None, name: str
-) -> AsyncGenerator[tuple[asyncio.StreamReader, asyncio.StreamWriter], None]:
-    """A connection for the body, once there are not too many."""
-    async with _gate.get():
-        reader, writer = await _connect(place, context, name)
-        try:
-            yield reader, writer
-        finally:
-            writer.close()
-
-
-async def _connect(
-    place: Place, context: ssl.SSLContext | None, name: str
-) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    def opened(source: tuple[str, int] | None) -> Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-        # An empty name sends none.
-        server = None if context is None else _ascii(name)
-        return asyncio.open_connection(
-            place.address, place.port, ssl=context, server_hostname=server, local_addr=source
-        )
-
-    if place.is_own and ":" not in place.address:
-        try:
-            return await opened((_STRANGE_SOURCE, 0))
-        except ssl.SSLError:
-            raise
-        except OSError:
-            # The host's own rules may not let that address in.
-            pass
-    return await opened(None)
-
-
-def _context(protocol: str) -> ssl.SSLContext:
-    # Whoever answers is not trusted with anything, so neither its certificate nor the strength of TLS matters.
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    context.set_ciphers("ALL:@SECLEVEL=0")
-    context.set_alpn_protocols([protocol])
-    return context
-
-
-def _ascii(name: str) -> str:
-    """The name as TLS can carry it; empty if it cannot."""
-    try:
-        return name.encode("idna").decode() if not name.startswith(".") else ""
-    except UnicodeError:
-        return ""
-
-
-def _host(place: Place, name: str) -> str:
-    address = f"[{place.address}]" if ":" in place.address else place.address
-    return (name or address)[:120]
-
-
-def _request(host: str, path: str) -> bytes:
-    return (
-        f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: immich-access\r\nAccept: */*\r\n"
-        "Accept-Encoding: identity\r\nConnection: close\r\n\r\n"
-    ).encode()
-
-
-def _is_complete(data: bytes) -> bool:
-    """Whether nothing more is to be expected of a connection that is left open."""
-    if http2.is_settings(data):
-        return http2.read(data).is_complete
-    head, end, body = data.partition(b"\r\n\r\n")
-    if not end or not head.startswith(b"HTTP/"):
-        # Only a program that speaks something else sends a line or more without a head.
-        return bool(data) and not data.startswith(b"HTTP/")
-    length = _LENGTH.search(head + b"\r\n")
-    if length is not None:
-        return len(body) >= int(length[1])
-    return body.endswith(b"0\r\n\r\n")
 
 
 def _is_reason(error: ssl.SSLError, *reasons: str) -> bool:

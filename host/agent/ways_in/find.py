@@ -10,7 +10,8 @@ from agent.listeners.publications import Publication, published_ports
 from agent.listeners.sockets import DOCKER_PROXY, Listener, listeners
 from agent.nginx.probe import UNKNOWN_NAME
 from agent.site import IMMICH, SHARES
-from agent.ways_in.ask import Outcome, Place, ask
+from agent.ways_in.ask import Outcome, ask
+from agent.ways_in.exchange import Place
 from agent.ways_in.names import served_names
 from agent.ways_in.nginx_servers import Server, foreign_servers
 from agent.ways_in.reach import Filter, Opening
