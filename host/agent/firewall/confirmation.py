@@ -73,7 +73,7 @@ def applied_with_undo(plan: Plan, request: Request) -> Generator[int, None, None
     # If an earlier change is still unconfirmed, the undo restores the last confirmed files.
     before = plan.former if armed is None else armed.former
     try:
-        kept = (original, policies, record.sites_to_undo()) if armed is None else armed[-3:]
+        kept = (original, policies, record.sites_to_undo()) if armed is None else (armed.original, armed.policies, armed.sites)
         record.write_armed(Armed(request.confirm_seconds, before, boot_id(), since_boot(), *kept))
         record.write_change(Change(number, request, ports))
         _start_undo_service()
