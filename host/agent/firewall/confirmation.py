@@ -68,13 +68,19 @@ def applied_with_undo(plan: Plan, request: Request) -> Generator[int, None, None
         return
     number = former.number + 1
     armed = record.read_armed()
-    original = record.read_original()
     policies = None if is_on(plan.former) else kernel.policies()
-    # If an earlier change is still unconfirmed, the undo restores the last confirmed files.
-    before = plan.former if armed is None else armed.former
+    now = Armed(
+        request.confirm_seconds,
+        plan.former,
+        boot_id(),
+        since_boot(),
+        record.read_original(),
+        policies,
+        record.sites_to_undo(),
+    )
     try:
-        kept = (original, policies, record.sites_to_undo()) if armed is None else (armed.original, armed.policies, armed.sites)
-        record.write_armed(Armed(request.confirm_seconds, before, boot_id(), since_boot(), *kept))
+        # If an earlier change is still unconfirmed, the undo restores what was confirmed last.
+        record.write_armed(now if armed is None else armed._replace(seconds=now.seconds, boot=now.boot, at=now.at))
         record.write_change(Change(number, request, ports))
         _start_undo_service()
         recorded = record.original_file(original_with(plan.former, plan.wanted))
