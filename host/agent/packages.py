@@ -67,10 +67,11 @@ def refuse_conflicts(packages: Sequence[str]) -> None:
 
     Reads apt's lists anew if they are stale. Raises RefusedError that names what is in the way, and the way out.
     """
-    for (unit, remedy), state in zip(FIREWALLS.items(), unit_states(*FIREWALLS), strict=True):
+    for unit, state in unit_states(*FIREWALLS).items():
         if state.is_active or state.is_enabled:
             raise RefusedError(
-                f"{unit} sets this host's firewall, and ufw would fight with it; {remedy}; then run `pulumi up` again"
+                f"{unit} sets this host's firewall, and ufw would fight with it; {FIREWALLS[unit]}; then run "
+                "`pulumi up` again"
             )
     if "nginx" in packages:
         _refuse_other_nginx()

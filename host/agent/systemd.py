@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 from agent.system import run
 
-# What `systemctl is-enabled` reports as success.
+# What `systemctl is-active` and `systemctl is-enabled` report as success.
+_ACTIVE = ("active", "reloading", "refreshing")
 _ENABLED = ("enabled", "enabled-runtime", "static", "alias", "indirect", "generated", "transient")
 
 
@@ -22,8 +23,9 @@ class UnitState(NamedTuple):
         return self.file_state in _ENABLED
 
 
-def unit_states(*units: str) -> list[UnitState]:
-    """The states of units, in their order."""
+def unit_states(*units: str) -> dict[str, UnitState]:
+    """The states of units by their names, asked together."""
     shown = run(["systemctl", "show", "-p", "ActiveState", "-p", "UnitFileState", *units]).stdout
     blocks = [dict(line.split("=", 1) for line in block.splitlines()) for block in shown.strip().split("\n\n")]
-    return [UnitState(block["ActiveState"] == "active", block["UnitFileState"]) for block in blocks]
+    states = [UnitState(block["ActiveState"] in _ACTIVE, block["UnitFileState"]) for block in blocks]
+    return dict(zip(units, states, strict=True))

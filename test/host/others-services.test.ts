@@ -1,6 +1,6 @@
 // What the host serves besides Immich is never shut without its owner's word, and is given back.
-import { run } from "../../dev/sandbox/run.ts";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { run } from "../../dev/sandbox/run.ts";
 import { startTestHost, type TestHost } from "../support/host.ts";
 import { PYTHON } from "../support/python.ts";
 import {

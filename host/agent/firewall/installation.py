@@ -65,7 +65,7 @@ def activate() -> None:
 
 def _enable(*wanted: str) -> dict[str, UnitState]:
     """Enables installed units; returns their states of before."""
-    states = dict(zip(wanted, unit_states(*wanted), strict=True))
+    states = unit_states(*wanted)
     units = [unit for unit, state in states.items() if state.file_state != "enabled"]
     if units:
         # Docker already runs, so systemd must reload to learn its new requirement.

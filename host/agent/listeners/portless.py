@@ -3,7 +3,6 @@
 ufw's before.rules let in replies to what the host sends, but not what others send first.
 """
 
-import functools
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -12,7 +11,7 @@ from typing import Any
 
 from agent.display import displayable_name
 from agent.listeners.processes import holders
-from agent.listeners.sockets import KERNEL, Listener
+from agent.listeners.sockets import KERNEL, Listener, held_listener
 from agent.system import run
 
 # By number, as /etc/protocols and iptables name them. Those of pings, multicast groups and sniffers are not services.
@@ -28,9 +27,8 @@ _ANY = {4: "0.0.0.0", 6: "::"}
 _RAW = {4: Path("/proc/net/raw"), 6: Path("/proc/net/raw6")}
 
 
-@functools.cache
 def portless_listeners() -> list[Listener]:
-    """The sockets of programs and the kernel's own tunnels, with port 0, read once per step."""
+    """The sockets of programs and the kernel's own tunnels, with port 0."""
     links = run(["ip", "-d", "-j", "link", "show", "up"], check=False).stdout
     # A kernel without IPsec has none.
     states = run(["ip", "-o", "xfrm", "state"], check=False).stdout
@@ -46,13 +44,7 @@ def _raw_sockets() -> list[Listener]:
         for protocol, inode in parse_raw(path.read_text())
     ]
     processes = holders(inode for *_, inode in sockets)
-    found: list[Listener] = []
-    for version, protocol, inode in sockets:
-        held = processes.get(inode, [])
-        names = tuple(dict.fromkeys(process.name for process in held)) or (KERNEL,)
-        pid, unit = (held[0].pid, held[0].unit) if held else (None, "")
-        found.append(Listener(_ANY[version], 0, names, protocol, pid, unit))
-    return found
+    return [held_listener(_ANY[version], 0, protocol, processes.get(inode, [])) for version, protocol, inode in sockets]
 
 
 def parse_raw(text: str) -> list[tuple[str, int]]:

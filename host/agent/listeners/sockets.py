@@ -3,15 +3,14 @@
 import functools
 import ipaddress
 import re
-from typing import Literal, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from agent.display import displayable_name
 from agent.listeners import engines
-from agent.listeners.processes import holders
+from agent.listeners.processes import Process, holders
 from agent.listeners.publications import DOCKER_PROXY, published_ports
 from agent.system import is_installed, run
-
-Protocol = Literal["tcp", "udp"]
 
 # The program of a socket that no process holds: WireGuard's, for instance, or NFS's.
 KERNEL = "the kernel"
@@ -71,29 +70,32 @@ def all_listeners() -> list[Listener]:
     Names of programs, units and containers have no control characters. Unconnected UDP sockets of clients are among
     them: the kernel does not tell who waits for answers from who waits for questions.
     """
-    sockets: list[tuple[Protocol, str, int, int]] = []
+    sockets: list[tuple[str, str, int, int]] = []
     # Without -p, whose output quotes names that any user can choose; with -e, which prints inodes.
     for line in run(["ss", "-Hlntue"]).stdout.splitlines():
         words = line.split(None, 5)
         address, _, port = words[4].rpartition(":")
         inode = _INODE.search(line)
         # An address may name its interface: 127.0.0.53%lo.
-        protocol: Protocol = "tcp" if words[0] == "tcp" else "udp"
+        protocol = "tcp" if words[0] == "tcp" else "udp"
         sockets.append((protocol, address.strip("[]").split("%")[0], int(port), int(inode[1]) if inode else 0))
     processes = holders(inode for *_, inode in sockets if inode)
     found: dict[Listener, None] = {}
     for protocol, address, port, inode in sockets:
-        held = processes.get(inode, [])
-        if not held:
-            found[Listener(address, port, (_kernel_service(protocol, port),), protocol)] = None
-            continue
-        # systemd holds the sockets of the units that it starts on demand, too: the service tells more than systemd.
-        held.sort(key=lambda process: process.pid == 1)
-        first, programs = held[0], tuple(dict.fromkeys(process.name for process in held))
-        unit = _socket_units().get((protocol, port), "") if first.pid == 1 else first.unit
-        listener = Listener(address, port, programs, protocol, first.pid, unit)
-        found[listener._replace(container=_container(listener, first.container))] = None
+        found[held_listener(address, port, protocol, processes.get(inode, []))] = None
     return list(found)
+
+
+def held_listener(address: str, port: int, protocol: str, held: Sequence[Process]) -> Listener:
+    """The listener of a socket that these processes hold, the oldest first; the kernel's own without any."""
+    if not held:
+        return Listener(address, port, (_kernel_service(protocol, port),), protocol)
+    # systemd holds the sockets of the units that it starts on demand, too: the service tells more than systemd.
+    ordered = sorted(held, key=lambda process: process.pid == 1)
+    first, programs = ordered[0], tuple(dict.fromkeys(process.name for process in ordered))
+    unit = _socket_units().get((protocol, port), "") if first.pid == 1 else first.unit
+    listener = Listener(address, port, programs, protocol, first.pid, unit)
+    return listener._replace(container=_container(listener, first.container))
 
 
 def listeners() -> list[Listener]:
@@ -111,17 +113,17 @@ def _container(listener: Listener, identity: str) -> str:
     return next((one.container for one in published if one.container), "")
 
 
-def _kernel_service(protocol: Protocol, port: int) -> str:
+def _kernel_service(protocol: str, port: int) -> str:
     """What the kernel itself serves on a port, as far as it can be told."""
     interface = _wireguard_ports().get(port) if protocol == "udp" else None
     return KERNEL if interface is None else f"WireGuard {interface}"
 
 
 @functools.cache
-def _socket_units() -> dict[tuple[Protocol, int], str]:
+def _socket_units() -> dict[tuple[str, int], str]:
     """The services that systemd starts for a connection, by protocol and port."""
     shown = run(["systemctl", "show", "-p", "Listen", "-p", "Triggers", "*.socket"], check=False).stdout
-    found: dict[tuple[Protocol, int], str] = {}
+    found: dict[tuple[str, int], str] = {}
     for block in shown.split("\n\n"):
         service = re.search(r"^Triggers=(\S+)", block, re.MULTILINE)
         for port, kind in re.findall(r"^Listen=\S*:(\d+) \((Stream|Datagram)\)$", block, re.MULTILINE):

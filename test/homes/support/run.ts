@@ -30,7 +30,7 @@ export async function runHomes({ texts, list }: Choice): Promise<number> {
     const result = await trial(one).catch((error: unknown) => String(error));
     const seconds = ((Date.now() - began) / 1000).toFixed(0);
     const wrong = typeof result === "string" ? [`not tried to the end: ${result}`] : wrongWith(result);
-    if (typeof result !== "string") rows.push(row(one.name, result));
+    if (typeof result !== "string") rows.push(row(one.name, result, seconds));
     if (wrong.length > 0) failed += 1;
     report(`${wrong.length === 0 ? "ok  " : "FAIL"} ${seconds.padStart(4)} s  ${one.name}`);
     for (const line of wrong) report(`       ${line}`);

@@ -3,12 +3,11 @@ import type { Result } from "./trial.ts";
 const HEAD = ["case", "was there", "refused", "kept", "shut", "given back", "s"] as const;
 
 /** One case as a row of the table: what was open before, and what became of it. */
-export function row(name: string, result: Result): string[] {
-  const { before, refused, lost, answers, back, seconds } = result;
+export function row(name: string, { before, refused, lost, answers, back }: Result, seconds: string): string[] {
   const isWell = (list: readonly string[]) => (list.length === 0 ? "all" : `not ${list.length}`);
   const rest =
     refused === undefined ? [isWell(lost), isWell(answers), `${back.length} of ${before.length}`] : ["", "", ""];
-  return [name, `${before.length} open`, refused === undefined ? "no" : "yes", ...rest, seconds.toFixed(0)];
+  return [name, `${before.length} open`, refused === undefined ? "no" : "yes", ...rest, seconds];
 }
 
 /** The rows below a head, in columns. */
