@@ -1,20 +1,33 @@
 """Runs the agent from the request on standard input, without leaving a file on the host.
 
 launch.sh executes it with the request in `r`: `archive` holds files by their names below host/, as JSON compressed and
-encoded in Base64, and `payload` is the step's. The step gets the files as `modules`.
+encoded in Base64, and `payload` is the step's. The step gets the files as `modules`, and as `bytecode` what Python has
+made of those that it ran; `kept` names those of them that an earlier run had kept (see agent/bytecode.py).
 """
 
 import base64
 import json
+import marshal
 import sys
 import zlib
 from collections.abc import Mapping
 from importlib.machinery import ModuleSpec
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any, cast
 
 sent: Mapping[str, Any] = globals()["r"]
-request = {**sent, "modules": json.loads(zlib.decompress(base64.b64decode(sent["archive"])))}
+
+
+def _kept_bytecode() -> dict[str, CodeType]:
+    """What an earlier run of the same step kept of the same files under the same Python."""
+    # Another Python may be unable to read the file, so the name tells them apart.
+    name = f"/var/cache/immich-access/{sys.argv[1]}.{sys.hexversion:x}"
+    try:
+        with open(name, "rb") as file:  # noqa: PTH123 - pathlib takes longer to import than this file to run
+            archive, bytecode = marshal.load(file)
+    except (OSError, EOFError, TypeError, ValueError):
+        return {}
+    return bytecode if archive == sent["archive"] else {}
 
 
 class _Modules:
@@ -23,8 +36,9 @@ class _Modules:
     The base classes in importlib.abc would take as long to import as a step's own modules.
     """
 
-    def __init__(self, files: Mapping[str, str]) -> None:
+    def __init__(self, files: Mapping[str, str], bytecode: dict[str, CodeType]) -> None:
         self._files = files
+        self._bytecode = bytecode
 
     def _file(self, name: str) -> str | None:
         path = name.replace(".", "/")
@@ -45,13 +59,18 @@ class _Modules:
 
     def exec_module(self, module: ModuleType) -> None:
         """Executes the module's text, which stack traces show under its name."""
-        file = self._file(module.__name__)
-        exec(compile(self._files[file or ""], f"<{module.__name__}>", "exec"), module.__dict__)
+        file = self._file(module.__name__) or ""
+        if file not in self._bytecode:
+            self._bytecode[file] = compile(self._files[file], f"<{module.__name__}>", "exec")
+        exec(self._bytecode[file], module.__dict__)
 
 
+modules = json.loads(zlib.decompress(base64.b64decode(sent["archive"])))
+bytecode = _kept_bytecode()
+kept = frozenset(bytecode)
 sys.dont_write_bytecode = True
-sys.meta_path.insert(0, _Modules(request["modules"]))
+sys.meta_path.insert(0, _Modules(modules, bytecode))
 
 from agent.main import main  # noqa: E402
 
-sys.exit(main(sys.argv[1], request))
+sys.exit(main(sys.argv[1], {**sent, "modules": modules, "bytecode": bytecode, "kept": kept}))

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from importlib import import_module
 from typing import Any, NamedTuple
 
-from agent import answer, changes, contract
+from agent import answer, bytecode, changes, contract
 from agent.display import displayable
 from agent.errors import HostError, RefusedError
 from agent.firewall.connection import forget_attempts
@@ -67,6 +67,8 @@ def main(name: str, request: Mapping[str, Any]) -> int:
         payload = contract.payload_of(name, request) if step.remote else request.get("payload")
         with lock_held(name) if step.locked else nullcontext():
             result = apply(Task(payload, request.get("modules", {})))
+            if step.remote and step.locked:
+                bytecode.keep(name, request)
     except HostError as error:
         unchanged = isinstance(error, RefusedError) and not changes.any_made()
         print(

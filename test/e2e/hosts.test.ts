@@ -157,7 +157,7 @@ test("the second host leaves, its record first, and nothing of the site stays on
   expect(site.state.dns_records.map(({ content }) => content)).toEqual([ORIGIN.ipv4]);
 
   // Except systemd's notes of former timers, the step lock, and the sandbox's part of sshd.
-  const left = `find /etc /run /var/lib /usr/local/lib \\( -path /etc/ssh -o -path /var/lib/systemd \\) -prune -o \\
+  const left = `find /etc /run /var/lib /var/cache /usr/local/lib \\( -path /etc/ssh -o -path /var/lib/systemd \\) -prune -o \\
     \\( -name '*immich-access*' ! -name immich-access.lock -o -name '*${SITE}*' \\) -print`;
   expect(await second.inside(left)).toBe("");
   expect(await second.inside(`nginx -T 2>/dev/null | grep -c ${SITE} || true`)).toBe("0\n");

@@ -56,6 +56,27 @@ test("a second firewall step touches no file and no rule, whoever runs it", asyn
   expect({ times: (await times()).stdout, counters: (await counters()).stdout }).toEqual(before);
 });
 
+test("what Python made of the agent is kept and used for the same agent only, and does no harm when damaged", async () => {
+  const kept = "/var/cache/immich-access/firewall.*";
+  expect((await host.inside(`stat -c %a ${kept}`)).stdout).toBe("644\n");
+  // The kept `agent.answer` of the same agent is run in the place of its text.
+  const meddle = (archive: string) =>
+    host.inside("python3 -", {
+      input: `import glob, marshal
+name = glob.glob("${kept}")[0]
+archive, bytecode = marshal.load(open(name, "rb"))
+bytecode["agent/answer.py"] = compile("raise SystemExit(77)", "<kept>", "exec")
+marshal.dump((${archive}, bytecode), open(name, "wb"))`,
+    });
+  await meddle("archive");
+  expect(await host.step("firewall", PAYLOAD)).toMatchObject({ code: 77 });
+  await meddle("archive + 'another'");
+  expect(await host.step("firewall", PAYLOAD)).toMatchObject({ code: 0, said: LINE(1) });
+  await host.inside(`truncate -s 1000 ${kept}`);
+  expect(await host.step("firewall", PAYLOAD)).toMatchObject({ code: 0, said: LINE(1) });
+  expect(Number((await host.inside(`stat -c %s ${kept}`)).stdout)).toBeGreaterThan(1000);
+});
+
 test("a user without sudo gets one clear line", async () => {
   const answer = await host.step("firewall", PAYLOAD, { user: "nosudo" });
   expect(answer).toMatchObject({ code: 1, answer: "" });
@@ -158,7 +179,8 @@ test("removal gives back the ufw that was off, leaves the user's rules, and noth
     expect(await fromEdge()).toEqual(ALL_OPEN);
     expect(await foreignRules(host)).toBe(usersRules);
   }
-  const left = "ls -d /usr/local/lib/immich-access /var/lib/immich-access /etc/systemd/system/immich-access*";
+  const left =
+    "ls -d /usr/local/lib/immich-access /var/lib/immich-access /var/cache/immich-access /etc/systemd/system/immich-access*";
   expect((await host.inside(`${left}; ufw status | head -1`)).stdout).toBe("Status: inactive\n");
   expect((await host.inside("systemctl list-units --all --no-legend 'immich*'")).stdout).toBe("");
 });

@@ -4,7 +4,7 @@ from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from agent import answer, packages
+from agent import answer, bytecode, packages
 from agent.errors import HostError, RefusedError
 from agent.files import files_replaced, files_to_change, read
 from agent.firewall import closing, confirmation, former_docker_user, installation, kernel, record, ufw
@@ -126,6 +126,7 @@ def close_firewall() -> Answer:
         with ufw.locked():
             stays = _give_back()
     installation.remove()
+    bytecode.remove()
     former_docker_user.remove()
     guard.remove()
     real_ip.remove()
