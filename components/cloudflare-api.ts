@@ -5,7 +5,7 @@
 export interface Envelope {
   success?: unknown;
   result?: unknown;
-  result_info?: { total_pages?: number } | null;
+  result_info?: { per_page?: number; total_pages?: number } | null;
   errors?: unknown;
 }
 
@@ -46,17 +46,34 @@ export function errorMessages({ errors }: Envelope): string[] {
   });
 }
 
+/** Cloudflare's numbers for its errors. */
+export function errorCodes({ errors }: Envelope): number[] {
+  const listed: readonly unknown[] = Array.isArray(errors) ? errors : [];
+  return listed.flatMap((error) => {
+    const code = typeof error === "object" && error !== null && "code" in error ? error.code : undefined;
+    return typeof code === "number" ? [code] : [];
+  });
+}
+
 /** The largest page size that all lists accept. */
 const PAGE = 50;
 
-/** Reads all pages of a list. */
+/**
+ * Reads all pages of a list. Cloudflare promises only the page's number and size: not every list says how many pages it
+ * has, and some have only one whatever is asked for.
+ */
 export async function allPages<T>(path: string, read: (path: string) => Promise<Envelope>): Promise<T[]> {
   const found: T[] = [];
+  let former = "";
   for (let page = 1; ; page += 1) {
     const query = `${path.includes("?") ? "&" : "?"}page=${page.toString()}&per_page=${PAGE.toString()}`;
     const { result, result_info: info } = await read(path + query);
-    found.push(...((result ?? []) as T[]));
-    if (page >= (info?.total_pages ?? 1)) return found;
+    const items = (result ?? []) as T[];
+    const text = JSON.stringify(items);
+    if (text === former) return found;
+    former = text;
+    found.push(...items);
+    if (!info || items.length < (info.per_page ?? PAGE) || page === info.total_pages) return found;
   }
 }
 

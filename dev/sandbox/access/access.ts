@@ -3,7 +3,7 @@ import type { Answer } from "../edge/answers.ts";
 import type { Feed } from "../edge/feed.ts";
 import { zoneOf } from "../edge/sites.ts";
 import { AppEndpoints, type Handovers, HANDOVER_MS } from "./app-endpoints.ts";
-import { applicationFor, organizationOf } from "./applications.ts";
+import { applicationFor, isInForce, organizationOf } from "./applications.ts";
 import { appCookie, appSession } from "./cookies.ts";
 import { Expiring } from "./expiring.ts";
 import { sign } from "./jwt.ts";
@@ -45,6 +45,7 @@ export class Access {
     const answer = await this.#endpoints.answer(visit);
     if (answer !== undefined) return { pass: false, answer };
     const app = applicationFor(edge.state, host, path);
+    if (app !== undefined && !isInForce(edge.state, app)) return { pass: true };
     if (app !== undefined) return this.#decide(visit, app, organizationOf(edge.state, app.account_id));
     const account = zoneOf(edge.state, host)?.account_id;
     const closed = edge.state.organizations.some((one) => one.account_id === account && one.deny_unmatched_requests);
@@ -78,7 +79,9 @@ export class Access {
     if (session !== undefined) return { pass: true, headers: { "cf-access-jwt-assertion": session.token } };
     if (options) return refuse(visit, app, 403);
     const refused = app.service_auth_401_redirect && hasPolicy(state, app, "non_identity");
-    if (refused && (credentials !== "none" || !login)) return refuse(visit, app, 401);
+    if (refused && (credentials !== "none" || !login || state.options.access_401_for_people)) {
+      return refuse(visit, app, 401);
+    }
     if (!login) return refuse(visit, app, 403);
     // A script cannot follow a redirect to another site, so it gets a status instead.
     if (visit.request.headers["x-requested-with"] === "XMLHttpRequest") return refuse(visit, app, 401);

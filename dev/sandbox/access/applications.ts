@@ -60,6 +60,10 @@ export function applicationFor(state: State, host: string, path: string): Access
     .sort(moreSpecific)[0]?.app;
 }
 
+/** Whether the edge has come to know a new application. */
+export const isInForce = (state: State, app: AccessApp): boolean =>
+  Date.parse(app.created_at) + state.options.access_enforcement_ms <= Date.now();
+
 /** Every application that protects some path of the host. */
 export const applicationsOf = (state: State, host: string): AccessApp[] => [
   ...new Set([...destinationsFor(state, host)].map(({ app }) => app)),

@@ -14,7 +14,7 @@ import { Faults } from "./faults.ts";
 import { type ApiContext, Journal } from "./journal.ts";
 import { statusApp } from "./status/page.ts";
 import { Store } from "./store.ts";
-import { devToken, firstState } from "./world.ts";
+import { completed, devToken, firstState } from "./world.ts";
 
 /** Where the API double keeps its files and where it listens. */
 export interface ApiOptions {
@@ -37,7 +37,7 @@ function openWorld(folder: string): World {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const token = devToken(join(folder, "token"));
   return {
-    store: new Store(join(folder, "state.json"), () => firstState(token)),
+    store: new Store(join(folder, "state.json"), () => firstState(token), completed),
     cas: loadCas(join(folder, "ca")),
     journal: new Journal(join(folder, "requests.jsonl")),
     faults: new Faults(),

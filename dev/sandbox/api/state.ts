@@ -16,6 +16,10 @@ export interface Zone {
     hostname_certificates: PullCertificate[];
     /** Which host name presents which of `hostname_certificates`. */
     hostnames: PullHostname[];
+    /** What the edge still does, because `hostnames` has changed a moment ago. */
+    changing: PullChange[];
+    /** Deleted certificates of both kinds. They stay listed. */
+    deleted: DeletedPullCertificate[];
   };
 }
 
@@ -34,12 +38,25 @@ export interface PullCertificate {
   active_from: string;
 }
 
+export interface DeletedPullCertificate extends PullCertificate {
+  kind: "certificates" | "hostname_certificates";
+  /** From this instant on the status is `deleted`, before it `pending_deletion`. */
+  deleted_from: string;
+}
+
 export interface PullHostname {
   hostname: string;
   cert_id: string;
   enabled: boolean;
   created_at: string;
   updated_at: string;
+}
+
+/** The certificate that the edge presents for a host name until an instant; null for none. */
+export interface PullChange {
+  hostname: string;
+  cert_id: string | null;
+  until: string;
 }
 
 export interface DnsRecord {
@@ -213,8 +230,24 @@ export interface State {
   ended_sessions: { nonce: string; until: number }[];
   mailbox: Mail[];
   ips: { ipv4_cidrs: string[]; ipv6_cidrs: string[]; etag: string };
-  options: {
-    /** Milliseconds until an uploaded origin-pull certificate is active. */
-    origin_pull_activation_ms: number;
-  };
+  options: Options;
+}
+
+/** How slow this Cloudflare is, in milliseconds, and what it does where the real one's behaviour is not documented. */
+export interface Options {
+  /** Until an uploaded origin-pull certificate is active. */
+  origin_pull_activation_ms: number;
+  /** Until the edge presents another certificate for a host name, or none any more. */
+  origin_pull_association_ms: number;
+  /** How long a deleted certificate is on its way out, during which it cannot be uploaded again. */
+  origin_pull_deletion_ms: number;
+  /** Until Access stands in front of a new application. */
+  access_enforcement_ms: number;
+  /** Until an application can name a new policy. */
+  access_policy_ms: number;
+  /**
+   * Whether a person without a session gets 401 in place of the login page from an application with
+   * `service_auth_401_redirect` that has policies for people and for services.
+   */
+  access_401_for_people: boolean;
 }

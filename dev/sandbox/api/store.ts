@@ -34,8 +34,9 @@ export class Store {
   /**
    * @param path JSON file, made with mode 0600 if it is not there.
    * @param first makes the state of a first start.
+   * @param completed adds to an older state what it lacks.
    */
-  constructor(path: string, first: () => State) {
+  constructor(path: string, first: () => State, completed: (state: State) => State) {
     this.#path = path;
     const text = readIfPresent(path);
     if (text === undefined) {
@@ -44,7 +45,7 @@ export class Store {
       return;
     }
     try {
-      this.#state = JSON.parse(text) as State;
+      this.#state = completed(JSON.parse(text) as State);
     } catch {
       throw new Error(`${path} is not JSON; remove it to start the sandbox's Cloudflare from the beginning`);
     }

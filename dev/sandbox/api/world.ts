@@ -5,7 +5,7 @@ import { newKey, selfSigned } from "../certificates/x509.ts";
 import { now } from "./bodies.ts";
 import { newApiToken, newId, newUuid } from "./ids.ts";
 import { initialSettings } from "./routes/zones.ts";
-import type { SigningKey, State } from "./state.ts";
+import type { Options, SigningKey, State, Zone } from "./state.ts";
 import { writeAtomically } from "./store.ts";
 import { hash, PROGRAM_PERMISSIONS } from "./tokens.ts";
 
@@ -48,6 +48,42 @@ export const RANGES = {
   ],
 };
 
+/** The authenticated origin pulls of a new zone. */
+export const noPulls = (): Zone["origin_pulls"] => ({
+  enabled: false,
+  certificates: [],
+  hostname_certificates: [],
+  hostnames: [],
+  changing: [],
+  deleted: [],
+});
+
+/** The state of an older sandbox, with what it did not have yet. */
+export function completed(state: State): State {
+  const zones = state.zones.map((zone) => ({ ...zone, origin_pulls: { ...noPulls(), ...zone.origin_pulls } }));
+  return { ...state, zones, options: { ...PROMPT, ...state.options } };
+}
+
+/** Options of a sandbox in which nothing is waited for longer than a test has to. */
+export const PROMPT: Options = {
+  origin_pull_activation_ms: 250,
+  origin_pull_association_ms: 0,
+  origin_pull_deletion_ms: 0,
+  access_enforcement_ms: 0,
+  access_policy_ms: 0,
+  access_401_for_people: true,
+};
+
+/** Options with the times that others have measured on live accounts, or the middle of what they name. */
+export const AS_MEASURED: Options = {
+  ...PROMPT,
+  origin_pull_activation_ms: 30_000,
+  origin_pull_association_ms: 20_000,
+  origin_pull_deletion_ms: 15_000,
+  access_enforcement_ms: 75_000,
+  access_policy_ms: 20_000,
+};
+
 /** A key that signs Access tokens, with a certificate as `/cdn-cgi/access/certs` shows it. */
 export function newSigningKey(): SigningKey {
   const kid = `${newId()}${newId()}`;
@@ -81,7 +117,7 @@ export function firstState(token: string): State {
         account_id: DEV.account,
         created_on: time,
         settings: initialSettings(),
-        origin_pulls: { enabled: false, certificates: [], hostname_certificates: [], hostnames: [] },
+        origin_pulls: noPulls(),
       },
     ],
     dns_records: [],
@@ -131,6 +167,6 @@ export function firstState(token: string): State {
     ended_sessions: [],
     mailbox: [],
     ips: { ...RANGES, etag: "38f79d050aa027e3be3865e495dcc9bc" },
-    options: { origin_pull_activation_ms: 250 },
+    options: PROMPT,
   };
 }

@@ -1,6 +1,7 @@
 // How the edge is to reach an origin: from the zone's SSL mode and its origin pulls. Pure functions.
 
 import { createHash } from "node:crypto";
+import { changeOf } from "../api/pull-certificates.ts";
 import type { PullCertificate, Zone } from "../api/state.ts";
 import type { EdgeState } from "./feed.ts";
 import { setting, type Site } from "./sites.ts";
@@ -33,7 +34,9 @@ function clientCertificate(
 ): { certificate: string; privateKey: string } | undefined {
   const { origin_pulls: pulls } = zone;
   const own = pulls.hostnames.find((entry) => entry.hostname === host && entry.enabled);
-  const candidates = pulls.hostname_certificates.filter((certificate) => certificate.id === own?.cert_id);
+  const change = changeOf(zone, host);
+  const certId = change ? change.cert_id : own?.cert_id;
+  const candidates = pulls.hostname_certificates.filter((certificate) => certificate.id === certId);
   const chosen = newest(candidates) ?? (pulls.enabled ? newest(pulls.certificates) : undefined);
   if (chosen !== undefined) return { certificate: chosen.certificate, privateKey: chosen.private_key };
   return setting(zone, "tls_client_auth") === "on" ? edge.cas.sharedPull : undefined;

@@ -148,7 +148,23 @@ describe.each([
     expect((await fixture.visit("/")).status).toBe(401);
     await configure(strict, [PEOPLE, DEVICES], { service_auth_401_redirect: true });
     expect((await fixture.visit("/", { headers: credentials("phone", "wrong") })).status).toBe(401);
+    expect((await fixture.visit("/")).status).toBe(401);
+    await fixture.change(({ options }) => {
+      options.access_401_for_people = false;
+    });
     expect((await fixture.visit("/")).status).toBe(302);
+  });
+
+  test("Access stands in front of a new application only after a while", async () => {
+    await configure(strict, [PEOPLE], { created_at: at(0) });
+    await fixture.change(({ options }) => {
+      options.access_enforcement_ms = 1500;
+    });
+    expect((await fixture.visit("/")).status).toBe(200);
+    await expect.poll(async () => (await fixture.visit("/")).status, { timeout: 5000 }).toBe(302);
+    await fixture.change(({ options }) => {
+      options.access_enforcement_ms = 0;
+    });
   });
 
   test(`${mode}: a rotated service token's old secret works until it expires`, async () => {

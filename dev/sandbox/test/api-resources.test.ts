@@ -85,7 +85,14 @@ describe("Origin CA certificates", () => {
     expect(days).toBeLessThan(90);
     expect(result.expires_on).toMatch(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \+0000 UTC$/);
 
+    // What was asked for is shown by the answer to that only.
     const path = `/certificates/${result.id}`;
+    expect(result).toHaveProperty("csr");
+    for (const shown of [
+      (await call("GET", path)).result,
+      (await call("GET", `/certificates?zone_id=${DEV.zone}`)).result,
+    ])
+      expect(JSON.stringify(shown)).not.toMatch(/csr|requested_validity/);
     expect((await call("DELETE", path)).result).toMatchObject({ revoked_at: expect.any(String) as string });
     expect(refusal(await call("DELETE", path))).toEqual([400, 1014]);
     expect((await call("GET", `/certificates?zone_id=${DEV.zone}`)).result).toEqual([]);
@@ -135,11 +142,13 @@ describe("origin pulls", () => {
   test("an origin-pull certificate cannot be deleted while a host name uses it", async () => {
     const { result } = await upload(certificate(fixture.api.world.cas.sharedPullCa, []));
     const id = result.id;
+    const status = async () => (await call("GET", `${PULLS}/hostnames/certificates/${id}`)).result.status;
+    await expect.poll(status).toBe("active");
     const associate = (enabled: boolean | null, hostname = SITE) =>
       call("PUT", `${PULLS}/hostnames`, { config: [{ hostname, cert_id: id, enabled }] });
     expect(refusal(await associate(true, "photos.example.com"))).toEqual([400, 1414]);
     expect((await associate(true)).result).toMatchObject([{ hostname: SITE, cert_id: id, enabled: true }]);
-    expect(refusal(await call("DELETE", `${PULLS}/hostnames/certificates/${id}`))).toEqual([400, 1416]);
+    expect(refusal(await call("DELETE", `${PULLS}/hostnames/certificates/${id}`))).toEqual([400, 1433]);
     expect((await associate(null)).result).toMatchObject([{ enabled: null }]);
     expect(refusal(await call("GET", `${PULLS}/hostnames/${SITE}`))).toEqual([404, 1413]);
     expect((await call("DELETE", `${PULLS}/hostnames/certificates/${id}`)).status).toBe(200);

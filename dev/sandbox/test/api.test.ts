@@ -95,7 +95,7 @@ describe("permissions", () => {
 describe("the envelope", () => {
   test("the API returns lists in pages", async () => {
     const first = await call("GET", `/zones?name=${DEV.zoneName}`);
-    expect(first.result_info).toEqual({ page: 1, per_page: 20, count: 1, total_count: 1, total_pages: 1 });
+    expect(first.result_info).toEqual({ page: 1, per_page: 20 });
     expect((await call("GET", "/zones?page=2")).result).toEqual([]);
     expect(refusal(await call("GET", "/zones?page=0"))).toEqual([400, 1004]);
   });

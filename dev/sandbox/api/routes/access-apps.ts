@@ -134,9 +134,17 @@ function requireConsistent(state: Readonly<State>, app: AccessApp): void {
     );
     if (taken) throw new ApiError(409, 11010, "access.api.error.application_already_exists");
   }
-  for (const { id } of app.policies) {
-    const known = state.access_policies.some((policy) => policy.id === id && policy.account_id === app.account_id);
-    if (!known) throw new ApiError(400, 12133, "access.api.error.policy_not_found");
+  const visible = Date.now() - state.options.access_policy_ms;
+  const policies = app.policies.map(({ id }) =>
+    state.access_policies.find((policy) => policy.id === id && policy.account_id === app.account_id),
+  );
+  for (const policy of policies) {
+    if (!policy || Date.parse(policy.created_at) > visible) {
+      throw new ApiError(400, 12133, "access.api.error.policy_not_found");
+    }
+  }
+  if (app.service_auth_401_redirect && !policies.some((policy) => policy?.decision === "non_identity")) {
+    refuse("service_auth_401_redirect needs a Service Auth policy");
   }
   for (const id of app.allowed_idps) {
     if (!state.identity_providers.some((provider) => provider.id === id && provider.account_id === app.account_id)) {

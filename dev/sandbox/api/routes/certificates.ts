@@ -66,8 +66,9 @@ function sign(ca: KeyPairPem, body: z.output<typeof certificateSchema>): OriginC
   };
 }
 
+/** A certificate as it is shown later: without what its creation has said. */
 function shown(certificate: OriginCertificate): object {
-  const { serial_number: _serial, revoked_at, ...rest } = certificate;
+  const { serial_number: _serial, csr: _csr, requested_validity: _validity, revoked_at, ...rest } = certificate;
   return revoked_at === null ? rest : { ...rest, revoked_at };
 }
 
@@ -90,7 +91,8 @@ export function certificateRoutes(store: Store, ca: KeyPairPem): Hono<Variables>
     store.change((state) => {
       state.origin_certificates.push(certificate);
     });
-    return ok(c, shown(certificate));
+    const { csr, requested_validity } = certificate;
+    return ok(c, { ...shown(certificate), csr, requested_validity });
   });
 
   routes.get("/", (c) => {

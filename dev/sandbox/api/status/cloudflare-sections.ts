@@ -2,7 +2,7 @@
 
 import { X509Certificate } from "node:crypto";
 import { html } from "hono/html";
-import { statusOf } from "../routes/origin-pulls.ts";
+import { statusOf } from "../pull-certificates.ts";
 import type { PullCertificate, State, Zone } from "../state.ts";
 import { badge, code, ends, onOff, section, table, type Tone } from "./parts.ts";
 
