@@ -1,10 +1,10 @@
 import "./stack/plain-stack-traces.ts";
-import * as cloudflare from "./components/cloudflare.ts";
 import { ZoneTls } from "./components/zone-tls.ts";
 import { loadSettings } from "./settings/index.ts";
 import { declareHosts } from "./stack/host.ts";
 import { whenOnline } from "./stack/online.ts";
 import { stackOutputs } from "./stack/outputs.ts";
+import { stackContext } from "./stack/context.ts";
 import { declareSites } from "./stack/site-kinds.ts";
 import { Stages } from "./stack/stages.ts";
 
@@ -12,9 +12,8 @@ import { Stages } from "./stack/stages.ts";
 // protected; a destroy goes the other way round.
 
 const settings = loadSettings();
-const { apiToken, apiUrl: baseUrl, zoneId, minTlsVersion, alwaysUseHttps } = settings;
-const provider = new cloudflare.Provider("cloudflare", { apiToken, baseUrl });
-const context = { settings, provider };
+const { zoneId, minTlsVersion, alwaysUseHttps, sslAutomaticMode } = settings;
+const context = stackContext(settings);
 
 // 1. The firewall lets only Cloudflare reach port 443. Meanwhile the certificates are issued.
 const sites = declareSites(context);
@@ -36,7 +35,8 @@ const places = stages.forSitesOnHosts(guarded, ready, (site, host, after) => hos
 const serving = stages.forHosts(ready, (host, after) => host.serve(places, context, after));
 
 // 6. Full (strict).
-stages.forZone((after) => new ZoneTls("zone-tls", { zoneId, minTlsVersion, alwaysUseHttps }, { provider, ...after }));
+const tls = { zoneId, minTlsVersion, alwaysUseHttps, sslAutomaticMode };
+stages.forZone((after) => new ZoneTls("zone-tls", tls, { ...context.cloudflare, ...after }));
 
 // 7. DNS, last: from here on the names lead to the sites.
 const published = stages.forSites(guarded, (site, after) => site.publish(serving, after));

@@ -50,6 +50,7 @@ export interface AccessApplicationArgs {
 export class AccessApplication extends pulumi.ComponentResource {
   /** Audience tag of the application's tokens (the JWT's `aud`). */
   public readonly audience: pulumi.Output<string>;
+  public readonly applicationId: pulumi.Output<string>;
   /** Credentials by device name. */
   public readonly devices: Readonly<Record<string, DeviceCredentials>>;
 
@@ -106,13 +107,15 @@ export class AccessApplication extends pulumi.ComponentResource {
         httpOnlyCookieAttribute: true,
         // "strict" causes a redirect loop after the login.
         sameSiteCookieAttribute: "lax",
-        // A phone with a wrong token gets a plain 401 instead of a login page that it cannot read.
-        serviceAuth401Redirect: true,
+        // Cloudflare does not say whether people without a session would get 401 as well, and so no login page. Devices
+        // with wrong headers get 401 all the same where the organisation is strict about service tokens, as new ones are.
+        serviceAuth401Redirect: false,
       },
       own,
     );
 
     this.audience = application.aud;
+    this.applicationId = application.id;
     this.devices = Object.fromEntries(
       [...tokens].map(([device, token]) => [
         device,

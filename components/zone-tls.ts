@@ -7,6 +7,8 @@ export interface ZoneTlsArgs {
   minTlsVersion: string;
   /** Redirect http to https for the whole zone. Nothing listens on port 80 of the origin. */
   alwaysUseHttps: boolean;
+  /** Whether the zone has Automatic SSL/TLS. One that Cloudflare has not migrated yet does not know the setting. */
+  sslAutomaticMode: boolean;
 }
 
 /**
@@ -18,13 +20,18 @@ export interface ZoneTlsArgs {
  */
 export class ZoneTls extends pulumi.ComponentResource {
   public constructor(name: string, args: ZoneTlsArgs, opts?: pulumi.ComponentResourceOptions) {
-    super("immich-access:index:ZoneTls", name, args, opts);
-    const setting = (suffix: string, settingId: string, value: string) =>
-      new cloudflare.ZoneSetting(`${name}-${suffix}`, { zoneId: args.zoneId, settingId, value }, { parent: this });
+    const { sslAutomaticMode, ...inputs } = args;
+    super("immich-access:index:ZoneTls", name, inputs, opts);
+    const setting = (suffix: string, settingId: string, value: string, dependsOn: pulumi.Resource[] = []) =>
+      new cloudflare.ZoneSetting(
+        `${name}-${suffix}`,
+        { zoneId: args.zoneId, settingId, value },
+        { parent: this, dependsOn },
+      );
 
-    setting("ssl", "ssl", "strict");
-    // In automatic mode Cloudflare could choose another SSL mode.
-    setting("ssl-automatic-mode", "ssl_automatic_mode", "custom");
+    // In automatic mode Cloudflare could choose another SSL mode, so that comes first.
+    const custom = sslAutomaticMode ? [setting("ssl-automatic-mode", "ssl_automatic_mode", "custom")] : [];
+    setting("ssl", "ssl", "strict", custom);
     setting("min-tls-version", "min_tls_version", args.minTlsVersion);
     setting("always-use-https", "always_use_https", args.alwaysUseHttps ? "on" : "off");
     // Without websockets Immich shows itself as offline.

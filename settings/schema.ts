@@ -204,6 +204,7 @@ export const settingsSchema = z.strictObject({
   originPullsCa: certificatePem.meta({ fix: 'originPullsCa ""' }),
   minTlsVersion: oneOf(["1.0", "1.1", "1.2", "1.3"]).meta({ fix: "minTlsVersion 1.2" }),
   alwaysUseHttps: flag.meta({ fix: "alwaysUseHttps true" }),
+  sslAutomaticMode: flag.meta({ fix: "sslAutomaticMode true" }),
   ipRanges: uniqueList(
     text((value) => {
       const problem = rangeProblem(value);

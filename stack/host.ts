@@ -9,7 +9,8 @@ import {
   SiteRemoval,
 } from "../components/origin-host/index.ts";
 import { hostsOf, type NonEmpty, type OriginHost } from "../settings/topology.ts";
-import type { HostWithCertificates, ProtectedSite, ServingHost, Site, StackContext } from "./site.ts";
+import type { HostWithCertificates, ProtectedSite, ServingHost, Site } from "./site.ts";
+import type { StackContext } from "./context.ts";
 import type { After, HostState } from "./stages.ts";
 
 /** What a host has from its declaration on. */
@@ -116,6 +117,7 @@ export class CertifiedHost implements HostWithCertificates {
   public serve(places: readonly SiteOnHost[], { settings }: StackContext, after: After): ServingHost {
     const { connection, own, owner, prefix } = this.identity;
     const sites = places.filter(({ address }) => address === this.address).map(({ site }) => site);
+    const waits = sites.flatMap(({ beforeServing }) => beforeServing);
     const nginx = new HostNginx(
       `${prefix}nginx`,
       {
@@ -129,6 +131,7 @@ export class CertifiedHost implements HostWithCertificates {
           upstream: site.upstreamOn(own),
           audience,
         })),
+        hooks: { beforeCreate: waits, beforeUpdate: waits },
       },
       after,
     );
@@ -154,8 +157,8 @@ export interface SiteOnHost {
 
 /** The hosts of a stack with their firewalls, the main one first. */
 export function declareHosts(context: StackContext, sites: readonly Site[]): NonEmpty<Host> {
-  const { settings, provider } = context;
-  const ranges = cloudflareRanges(settings.ipRanges, provider);
+  const { settings, cloudflare } = context;
+  const ranges = cloudflareRanges(settings.ipRanges, cloudflare.provider);
   const [main, ...more] = hostsOf(settings);
   const declare = (own: OriginHost, id: string) => {
     const identity: HostIdentity = {

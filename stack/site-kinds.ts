@@ -7,7 +7,8 @@ import { OriginPullsCertificate } from "../components/origin-pulls/certificate.t
 import { PublicShares } from "../components/public-shares.ts";
 import type { Settings } from "../settings/index.ts";
 import { each, type NonEmpty, type OriginHost, type SiteSettings, sitesOf, upstreamOn } from "../settings/topology.ts";
-import { type ClientAuthentication, Site, type StackContext } from "./site.ts";
+import { type ClientAuthentication, Site } from "./site.ts";
+import type { StackContext } from "./context.ts";
 import type { After } from "./stages.ts";
 
 const CLOUDFLARE_CA = join(import.meta.dirname, "../components/origin-pulls/cloudflare-origin-pull-ca.pem");
@@ -27,7 +28,7 @@ export class ImmichSite extends Site {
   }
 
   public override createAccess(login: LoginProvider, after: After): AccessApplication {
-    const { settings, provider } = this.context;
+    const { settings, cloudflare } = this.context;
     return new AccessApplication(
       this.resourceName("access"),
       {
@@ -43,12 +44,12 @@ export class ImmichSite extends Site {
         anyServiceToken: settings.anyServiceToken,
         hooks: this.orphanCleanup.creation,
       },
-      { provider, ...after },
+      { ...cloudflare, ...after },
     );
   }
 
   public override createRecords(addresses: readonly string[], after: After): DnsRecords {
-    const { settings, provider } = this.context;
+    const { settings, cloudflare } = this.context;
     return new DnsRecords(
       this.resourceName("dns"),
       {
@@ -58,7 +59,7 @@ export class ImmichSite extends Site {
         comment: "Immich behind Cloudflare Access",
         hooks: this.orphanCleanup.creation,
       },
-      { provider, ...after },
+      { ...cloudflare, ...after },
     );
   }
 }
@@ -80,11 +81,11 @@ export class SharesSite extends Site {
   }
 
   public override createRecords(addresses: readonly string[], after: After): PublicShares {
-    const { settings, provider } = this.context;
+    const { settings, cloudflare } = this.context;
     return new PublicShares(
       this.hostname,
       { zoneId: settings.zoneId, hostname: this.hostname, addresses, hooks: this.orphanCleanup.creation },
-      { provider, ...after },
+      { ...cloudflare, ...after },
     );
   }
 }

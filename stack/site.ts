@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { AccessApplication } from "../components/access-application.ts";
-import type * as cloudflare from "../components/cloudflare.ts";
+import { createEnforcementHook } from "../components/access-enforcement.ts";
 import type { DnsRecords } from "../components/dns-records.ts";
 import { LoginProvider } from "../components/login-provider.ts";
 import { OrphanCleanup } from "../components/orphan-cleanup/index.ts";
@@ -10,15 +10,9 @@ import type { PublicShares } from "../components/public-shares.ts";
 import type { DeviceHeaders } from "../components/site-check/answers.ts";
 import type { OriginPullsCertificate } from "../components/origin-pulls/certificate.ts";
 import { OriginPulls } from "../components/origin-pulls/index.ts";
-import type { Settings } from "../settings/index.ts";
 import type { OriginHost } from "../settings/topology.ts";
+import type { StackContext } from "./context.ts";
 import type { After, HostState, SiteState } from "./stages.ts";
-
-/** What all sites of a stack have in common. */
-export interface StackContext {
-  settings: Settings;
-  provider: cloudflare.Provider;
-}
 
 /** A host that has the certificates of all sites. */
 export interface HostWithCertificates extends HostState {
@@ -60,20 +54,15 @@ export abstract class Site implements SiteState {
   protected readonly context: StackContext;
 
   protected constructor(context: StackContext, hostname: string, clientAuthentication: ClientAuthentication) {
-    const { settings, provider } = context;
+    const { settings, api } = context;
     this.context = context;
     this.hostname = hostname;
     this.clientAuthentication = clientAuthentication;
-    this.orphanCleanup = new OrphanCleanup({
-      apiUrl: settings.apiUrl,
-      apiToken: settings.apiToken,
-      zoneId: settings.zoneId,
-      hostname,
-    });
+    this.orphanCleanup = new OrphanCleanup({ api, zoneId: settings.zoneId, hostname });
     this.originCertificate = new OriginCertificate(
       this.resourceName("origin-certificate"),
       { hostname, validityDays: settings.certificateValidityDays },
-      { provider },
+      context.cloudflare,
     );
     const { certificate } = clientAuthentication;
     this.resources = certificate ? [this.originCertificate, certificate] : [this.originCertificate];
@@ -96,7 +85,7 @@ export abstract class Site implements SiteState {
     if (hosts.length === 0) throw new Error("activateOriginPulls() needs the hosts that accept the certificate");
     const { certificate, declaresOriginPulls } = this.clientAuthentication;
     if (!declaresOriginPulls) return new SiteWithOriginPulls(this, this.context, []);
-    const { settings, provider } = this.context;
+    const { settings, api } = this.context;
     const originPulls = new OriginPulls(
       this.resourceName("origin-pulls"),
       {
@@ -105,8 +94,9 @@ export abstract class Site implements SiteState {
         mode: settings.originPulls,
         ...(certificate && { certificate }),
         hooks: this.orphanCleanup.creation,
+        api,
       },
-      { provider, ...after },
+      { ...this.context.cloudflare, ...after },
     );
     return new SiteWithOriginPulls(this, this.context, [originPulls]);
   }
@@ -133,11 +123,11 @@ export class SiteWithOriginPulls implements SiteState {
 
   /** Declares how people log in, which all sites of an account share. */
   public declareLogin(after: After): Login {
-    const { settings, provider } = this.context;
+    const { settings, cloudflare } = this.context;
     const component = new LoginProvider(
       "login",
       { accountId: settings.accountId, choice: settings.loginProvider, hooks: this.site.orphanCleanup.creation },
-      { provider, ...after },
+      { ...cloudflare, ...after },
     );
     return { component, resources: [component] };
   }
@@ -160,6 +150,8 @@ export class ProtectedSite implements SiteState {
   public readonly site: Site;
   /** The Access application; `undefined` for public shares. */
   public readonly access: AccessApplication | undefined;
+  /** What a host waits for before it serves the site. */
+  public readonly beforeServing: readonly pulumi.ResourceHook[];
   public readonly resources: readonly pulumi.Resource[];
   private readonly context: StackContext;
 
@@ -169,6 +161,18 @@ export class ProtectedSite implements SiteState {
     this.access = access;
     this.context = context;
     this.resources = access ? [access] : [];
+    const { settings, api } = context;
+    // Hosts that check Access's tokens let nobody through before Access does.
+    this.beforeServing =
+      access && !settings.originJwtCheck
+        ? [
+            createEnforcementHook(
+              site.resourceName("access-in-force"),
+              { accountId: settings.accountId, id: access.applicationId },
+              api.open,
+            ),
+          ]
+        : [];
   }
 
   /** Audience tag of the tokens that nginx asks of every request; `undefined` where it asks for none. */

@@ -63,7 +63,11 @@ export function hostStep<S extends ApplyingStep>(
     },
     {
       ...opts,
-      hooks: { ...opts.hooks, beforeCreate: [patience], beforeUpdate: [patience] },
+      hooks: {
+        ...opts.hooks,
+        beforeCreate: [...(opts.hooks?.beforeCreate ?? []), patience],
+        beforeUpdate: [...(opts.hooks?.beforeUpdate ?? []), patience],
+      },
     },
   );
   return stdout.apply((text) => answerOf(step, connection, text));

@@ -22,6 +22,8 @@ export interface HostNginxArgs {
   sites: readonly ServedSite[];
   /** Output of the certificates step. */
   after: pulumi.Input<string>;
+  /** Hooks for the step. */
+  hooks?: pulumi.ResourceHookBinding;
 }
 
 /**
@@ -35,7 +37,7 @@ export class HostNginx extends pulumi.ComponentResource {
 
   public constructor(name: string, args: HostNginxArgs, opts?: pulumi.ComponentResourceOptions) {
     super("immich-access:index:HostNginx", name, {}, opts);
-    const { connection, owner, after, teamDomain, sites } = args;
+    const { connection, owner, after, teamDomain, sites, hooks } = args;
     const answer = hostStep(
       `${name}-command`,
       "nginx",
@@ -46,7 +48,7 @@ export class HostNginx extends pulumi.ComponentResource {
         teamDomain: teamDomain === "" ? null : teamDomain,
         sites: sites.map((site) => ({ ...site, audience: requiredAudience(site.audience) })),
       },
-      { parent: this },
+      { parent: this, ...(hooks && { hooks }) },
     );
     this.configuration = answer.configuration;
     this.registerOutputs({ configuration: this.configuration });

@@ -1,7 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
 import { userError } from "../../settings/error.ts";
 import * as cloudflare from "../cloudflare.ts";
+import type { Account } from "../cloudflare-account.ts";
 import { createActivationHook } from "./activation.ts";
+import { createRelease } from "./release.ts";
 
 /** The client certificate for Cloudflare to present; `OriginPullsCertificate` makes one. */
 export interface ClientCertificate {
@@ -21,16 +23,27 @@ export interface OriginPullsArgs {
   mode: "hostname" | "zone" | "shared";
   /** Required in the modes `hostname` and `zone`. */
   certificate?: ClientCertificate;
-  /** Hooks for the certificate of one host name. */
+  /** Hooks for the certificate. */
   hooks?: pulumi.ResourceHookBinding;
+  /** Cloudflare's API, for what the provider does not wait for. */
+  api: CloudflareApi;
+}
+
+/** How to reach Cloudflare's API. */
+export interface CloudflareApi {
+  /** Base address, without a slash at its end. */
+  url: string;
+  token: pulumi.Input<string>;
+  /** A client for hooks, with this token. */
+  open: () => Promise<Account>;
 }
 
 /**
  * Authenticated origin pulls (mutual TLS): Cloudflare presents a client certificate to nginx, which rejects connections
  * without one.
  *
- * Cloudflare activates a new certificate some minutes after its upload; the deployment waits for that. Deleting the
- * settings of the modes `zone` and `shared` changes nothing at Cloudflare (the provider sends no request), so both stay
+ * Cloudflare activates a new certificate some minutes after its upload, and presents it for a host name some time after it
+ * was told to; the deployment waits for both. Deleting the settings of the modes `zone` and `shared` changes nothing at Cloudflare (the provider sends no request), so both stay
  * on after a destroy. That is harmless: an origin that does not ask for a client certificate gets none.
  */
 export class OriginPulls extends pulumi.ComponentResource {
@@ -44,37 +57,50 @@ export class OriginPulls extends pulumi.ComponentResource {
       const { certificatePem: certificate, privateKeyPem } = requireCertificate(args);
       const upload = { zoneId, certificate, privateKey: pulumi.secret(privateKeyPem) };
       if (mode === "hostname") this.presentForHostname(name, upload, args);
-      else this.presentForZone(name, upload);
+      else this.presentForZone(name, upload, args);
     }
     this.registerOutputs({});
   }
 
-  private presentForHostname(name: string, upload: Upload, { hostname, hooks = {} }: OriginPullsArgs): void {
+  private presentForHostname(name: string, upload: Upload, { hostname, hooks = {}, api }: OriginPullsArgs): void {
     const { zoneId } = upload;
-    const active = createActivationHook(`${name}-certificate-active`, async (certificateId) => {
+    const what = `origin-pull certificate for ${hostname}`;
+    const active = createActivationHook(`${name}-certificate-active`, what, async (certificateId) => {
       const read = cloudflare.getAuthenticatedOriginPullsHostnameCertificate;
       return (await read({ zoneId, certificateId }, { parent: this })).status;
+    });
+    const association = `zones/${zoneId}/origin_tls_client_auth/hostnames/${hostname}`;
+    const presented = createActivationHook(`${name}-hostname-active`, `origin pulls of ${hostname}`, async () => {
+      const found = await (await api.open()).find<{ status?: string }>(association);
+      return found ? (found.status ?? "active") : "missing";
     });
     const uploaded = new cloudflare.AuthenticatedOriginPullsHostnameCertificate(`${name}-certificate`, upload, {
       parent: this,
       hooks: { ...hooks, afterCreate: [...(hooks.afterCreate ?? []), active] },
     });
+    const release = createRelease(
+      `${name}-release`,
+      { url: `${api.url}/${association}`, apiToken: api.token },
+      { parent: this, dependsOn: uploaded },
+    );
     new cloudflare.AuthenticatedOriginPulls(
       `${name}-hostname`,
       { zoneId, configs: [{ hostname, certId: uploaded.id, enabled: true }] },
-      { parent: this },
+      // Not before this is active may the former certificate be deleted.
+      { parent: this, dependsOn: release, hooks: { afterCreate: [presented], afterUpdate: [presented] } },
     );
   }
 
-  private presentForZone(name: string, upload: Upload): void {
+  private presentForZone(name: string, upload: Upload, { hooks = {} }: OriginPullsArgs): void {
     const { zoneId } = upload;
-    const active = createActivationHook(`${name}-zone-certificate-active`, async (certificateId) => {
+    const what = "origin-pull certificate for the zone";
+    const active = createActivationHook(`${name}-zone-certificate-active`, what, async (certificateId) => {
       const read = cloudflare.getAuthenticatedOriginPullsCertificate;
       return (await read({ zoneId, certificateId }, { parent: this })).status;
     });
     const uploaded = new cloudflare.AuthenticatedOriginPullsCertificate(`${name}-zone-certificate`, upload, {
       parent: this,
-      hooks: { afterCreate: [active] },
+      hooks: { ...hooks, afterCreate: [...(hooks.afterCreate ?? []), active] },
     });
     new cloudflare.AuthenticatedOriginPullsSettings(
       `${name}-zone`,

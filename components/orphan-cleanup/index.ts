@@ -1,14 +1,16 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import * as pulumi from "@pulumi/pulumi";
 import { NoAnswerError, readAnswer } from "../origin-host/answer.ts";
-import { openAccount, type Account } from "./api.ts";
+import type { Account } from "../cloudflare-account.ts";
 import { requireNewSecret } from "./secret.ts";
-import { findOrphanedCertificates, SEARCHES, type Site, type Orphan } from "./orphans.ts";
-import { resolveValue } from "./value.ts";
+import { DELETED, findOrphanedCertificates, LEAVING, type Orphan, SEARCHES, type Site } from "./orphans.ts";
+
+/** How long a deleted object may take to go, and how often to look, in milliseconds. */
+const LEAVING_MS = 120_000;
+const POLL_MS = 1000;
 
 export interface OrphanCleanupArgs extends Site {
-  /** Base address of Cloudflare's API, without a slash at its end. */
-  apiUrl: string;
-  apiToken: pulumi.Output<string>;
+  api: { open: () => Promise<Account> };
 }
 
 /**
@@ -28,9 +30,8 @@ export class OrphanCleanup {
    */
   public readonly installation: pulumi.ResourceHook;
 
-  public constructor({ apiUrl, apiToken, zoneId, hostname }: OrphanCleanupArgs) {
+  public constructor({ api: { open }, zoneId, hostname }: OrphanCleanupArgs) {
     const site = { zoneId, hostname };
-    const open = async () => openAccount(apiUrl, await resolveValue(apiToken));
     const search = new pulumi.ResourceHook(`${hostname}-orphans`, async ({ type, id, newInputs: inputs = {} }) => {
       const find = SEARCHES[type];
       if (!find) throw new Error(`no search for ${type}`);
@@ -56,12 +57,25 @@ export class OrphanCleanup {
 }
 
 async function remove(api: Account, orphans: readonly Orphan[]): Promise<void> {
-  for (const { path, what } of orphans) {
-    await api.remove(path);
-    await pulumi.log.warn(
-      `Cloudflare had another ${what} (${path.split("/").at(-1) ?? ""}), which nothing uses: the response to its creation ` +
-        "was lost. It has been deleted; you need not do anything.",
-    );
+  for (const orphan of orphans) {
+    const { path, what, status } = orphan;
+    if (status !== LEAVING) {
+      await api.remove(path);
+      await pulumi.log.warn(
+        `Cloudflare had another ${what} (${path.split("/").at(-1) ?? ""}), which nothing uses: the response to its ` +
+          "creation was lost. It has been deleted; you need not do anything.",
+      );
+    }
+    if (status !== undefined) await untilDeleted(api, orphan);
+  }
+}
+
+/** Waits until Cloudflare has let go of a deleted object. Ends without it after a while: the creation says the rest. */
+async function untilDeleted(api: Account, { path, what }: Orphan): Promise<void> {
+  for (const end = Date.now() + LEAVING_MS; Date.now() < end; await sleep(POLL_MS)) {
+    const found = await api.find<{ status?: string }>(path);
+    if (found === undefined || found.status === DELETED) return;
+    await pulumi.log.info(`waiting until Cloudflare has deleted the former ${what}`, undefined, undefined, true);
   }
 }
 

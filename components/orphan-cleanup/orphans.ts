@@ -1,5 +1,5 @@
 import { X509Certificate } from "node:crypto";
-import type { Account } from "./api.ts";
+import type { Account } from "../cloudflare-account.ts";
 
 /** Something at Cloudflare that this stack created, by its name and content, but that is missing from its state. */
 export interface Orphan {
@@ -7,7 +7,18 @@ export interface Orphan {
   path: string;
   /** Its kind and name. */
   what: string;
+  /**
+   * For one that Cloudflare goes on listing: its status, when it was found. The same one can be created again only once
+   * its status is `deleted`.
+   */
+  status?: string;
 }
+
+/** The status of what is deleted for good. */
+export const DELETED = "deleted";
+
+/** The status of what is being deleted. */
+export const LEAVING = "pending_deletion";
 
 /** The inputs of a resource, and its id once it exists. */
 export interface SearchedResource {
@@ -69,17 +80,43 @@ const searchDnsRecords: Search = async (api, wanted) => {
   return found.map(({ id }) => ({ path: `${folder}/${id}`, what: `${String(type)} record ${String(name)}` }));
 };
 
-const searchPullCertificates: Search = async (api, wanted, { hostname }) => {
-  const { zoneId, certificate } = wanted.inputs as Record<string, string>;
+/** A client certificate as lists show it, deleted ones too. */
+interface PullCertificate {
+  id: string;
+  certificate: string;
+  status?: string;
+}
+
+/** Finds other uploads of the certificate that is about to be uploaded. */
+async function findUploads(
+  api: Account,
+  folder: string,
+  { inputs, id }: SearchedResource,
+  hostname: string,
+): Promise<(Orphan & { id: string })[]> {
+  const pem = String(inputs.certificate).trim();
+  const all = await api.list<PullCertificate>(folder);
+  return all
+    .filter((one) => one.id !== id && one.certificate.trim() === pem && one.status !== DELETED)
+    .map((one) => ({
+      id: one.id,
+      path: `${folder}/${one.id}`,
+      what: `origin-pull certificate for ${hostname}`,
+      ...(one.status !== undefined && { status: one.status }),
+    }));
+}
+
+const searchHostnamePullCertificates: Search = async (api, wanted, { zoneId, hostname }) => {
   const folder = `zones/${zoneId}/origin_tls_client_auth/hostnames`;
-  const all = await api.list<{ id: string; certificate: string }>(`${folder}/certificates`);
-  const found = all.filter((one) => one.id !== wanted.id && one.certificate.trim() === certificate?.trim());
+  const found = await findUploads(api, `${folder}/certificates`, wanted, hostname);
   if (found.length === 0) return [];
   const used = await api.find<{ cert_id?: string }>(`${folder}/${hostname}`);
-  return found
-    .filter(({ id }) => id !== used?.cert_id)
-    .map(({ id }) => ({ path: `${folder}/certificates/${id}`, what: `origin-pull certificate for ${hostname}` }));
+  return found.filter(({ id }) => id !== used?.cert_id);
 };
+
+/** A zone presents the certificate that came last. Another upload of the same one is therefore never needed. */
+const searchZonePullCertificates: Search = (api, wanted, { zoneId, hostname }) =>
+  findUploads(api, `zones/${zoneId}/origin_tls_client_auth`, wanted, hostname);
 
 /**
  * Searches by type of resource. Where the API accepts a second object of the same name, an orphan differs from the one
@@ -87,7 +124,9 @@ const searchPullCertificates: Search = async (api, wanted, { hostname }) => {
  */
 export const SEARCHES: Readonly<Record<string, Search>> = {
   "cloudflare:index/authenticatedOriginPullsHostnameCertificate:AuthenticatedOriginPullsHostnameCertificate":
-    searchPullCertificates,
+    searchHostnamePullCertificates,
+  "cloudflare:index/authenticatedOriginPullsCertificate:AuthenticatedOriginPullsCertificate":
+    searchZonePullCertificates,
   "cloudflare:index/dnsRecord:DnsRecord": searchDnsRecords,
   "cloudflare:index/zeroTrustAccessApplication:ZeroTrustAccessApplication": searchApplications,
   "cloudflare:index/zeroTrustAccessIdentityProvider:ZeroTrustAccessIdentityProvider": searchUnused(

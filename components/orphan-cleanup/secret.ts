@@ -1,6 +1,6 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { deviceOf } from "../access-names.ts";
-import { resolveValue } from "./value.ts";
+import { resolveValue } from "../resolve-value.ts";
 
 /**
  * Throws if a token's secret should have changed and did not. Cloudflare returns a new secret once; its response to the

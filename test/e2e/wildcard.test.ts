@@ -1,5 +1,5 @@
 // A zone whose names point to the host already: by a record of someone who followed the guide by hand, or by a
-// wildcard. Without the token check, only the order keeps strangers out.
+// wildcard. Without the token check, only the order keeps strangers out, and the wait for Access.
 
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { DEV } from "../../dev/sandbox/api/world.ts";
@@ -27,7 +27,7 @@ beforeAll(async () => {
     created_on: now,
     modified_on: now,
   };
-  await world.api.alter({ dns_records: [wildcard] });
+  await world.api.alter({ dns_records: [wildcard], options: { access_enforcement_ms: 90_000 } });
   await world.deployment.configure({ originJwtCheck: false });
 });
 afterAll(() => world.close());
@@ -51,7 +51,14 @@ test("an up that fails before nginx and is destroyed leaves nothing on the host"
 });
 
 test("the first up serves nobody before Access protects the name", async () => {
-  expect(await watched(SITE, () => world.deployment.up())).toEqual([]);
+  let output = "";
+  const up = async () => {
+    const outcome = await world.deployment.up();
+    output = outcome.output;
+    return outcome;
+  };
+  expect(await watched(SITE, up)).toEqual([]);
+  expect(output).toContain("Access takes up to two minutes to stand in front of a new name");
   const { devices } = await world.deployment.outputs<Outputs>();
   expect((await world.visit("/api/server/ping", devices["annas-phone"])).status).toBe(200);
 });

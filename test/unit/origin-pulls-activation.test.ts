@@ -16,6 +16,7 @@ test("an uploaded certificate is waited for until it is in use", async () => {
   const asked: string[] = [];
   const hook = createActivationHook(
     "in use",
+    "certificate",
     (id) => {
       asked.push(id);
       return Promise.resolve(answers[asked.length - 1] ?? "asked too often");
@@ -28,7 +29,10 @@ test("an uploaded certificate is waited for until it is in use", async () => {
 });
 
 test("a certificate that never comes into use causes a warning and does not stop the deployment", async () => {
-  const hook = createActivationHook("never", () => Promise.resolve("pending_deployment"), { every: 1, patience: 20 });
+  const hook = createActivationHook("never", "certificate", () => Promise.resolve("pending_deployment"), {
+    every: 1,
+    patience: 20,
+  });
   await hook.callback(uploaded);
   expect(warn).toHaveBeenCalledWith(expect.stringContaining("pending_deployment"));
   expect(hook.opts?.ignoreErrors).toBe(true);

@@ -4,11 +4,12 @@ import { execFileSync } from "node:child_process";
 import { X509Certificate } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as pulumi from "@pulumi/pulumi";
-import { openAccount, type Account } from "../../components/orphan-cleanup/api.ts";
+import { openAccount, type Account } from "../../components/cloudflare-account.ts";
 import { requireNewSecret } from "../../components/orphan-cleanup/secret.ts";
 import { findOrphanedCertificates, SEARCHES } from "../../components/orphan-cleanup/orphans.ts";
 import { DEV } from "../../dev/sandbox/api/world.ts";
 import { type ApiFixture, startApiFixture } from "../../dev/sandbox/test/api-fixture.ts";
+import { certificate } from "../../dev/sandbox/test/edge-fixture.ts";
 
 const ACCESS = `/accounts/${DEV.account}/access`;
 const ZONE = `/zones/${DEV.zone}`;
@@ -106,6 +107,38 @@ describe("orphans", () => {
     const orphans = await findOrphanedCertificates(api, SITE, installed.fingerprint, former.fingerprint);
     expect(orphans.map(({ path }) => path)).toEqual([`certificates/${orphan.id}`]);
   });
+});
+
+describe("origin-pull certificates", () => {
+  const PULLS = `${ZONE}/origin_tls_client_auth`;
+  const KINDS = [
+    ["hostname", "HostnameCertificate", `${PULLS}/hostnames/certificates`],
+    ["zone", "Certificate", PULLS],
+  ] as const;
+
+  test.each(KINDS)(
+    "an upload of the same certificate is an orphan until it is deleted: %s",
+    async (_kind, type, path) => {
+      const name = `authenticatedOriginPulls${type}`;
+      const token = `cloudflare:index/${name}:${name[0]?.toUpperCase() ?? ""}${name.slice(1)}`;
+      const pair = certificate(fixture.api.world.cas.sharedPullCa, []);
+      const upload = () => made(path, { certificate: pair.certificate, private_key: pair.privateKey });
+      const wanted = { certificate: `${pair.certificate}\n` };
+      await fixture.admin.alter({ options: { origin_pull_activation_ms: 300, origin_pull_deletion_ms: 600 } });
+      const orphan = await upload();
+      expect(await found(token, wanted)).toEqual([orphan]);
+      expect(await found(token, wanted, orphan)).toEqual([]);
+
+      // It is still on its way to the edge, so its deletion is refused at first.
+      await openAccount(`http://127.0.0.1:${fixture.api.port}/client/v4`, fixture.token, 50).remove(
+        `${path.slice(1)}/${orphan}`,
+      );
+      const leaving = await SEARCHES[token]?.(api, { inputs: wanted }, SITE);
+      expect(leaving).toMatchObject([{ status: "pending_deletion" }]);
+      await expect.poll(() => found(token, wanted)).toEqual([]);
+      expect(await upload()).toBe(orphan);
+    },
+  );
 });
 
 describe("rotations", () => {

@@ -159,7 +159,7 @@ describe("origin pulls", () => {
 describe("the host's steps", () => {
   it("the host's steps get secrets on standard input only, and as secrets", async () => {
     await run();
-    const steps = ofType("Command");
+    const steps = ofType("remote:Command");
     expect(new Set(steps.map(({ name }) => name))).toEqual(new Set([...STEPS, site("on-host-command")]));
     for (const { secrets, inputs } of steps) {
       expect(secrets).toEqual(expect.arrayContaining(["stdin", "connection"]));
@@ -211,7 +211,7 @@ describe("the host's steps", () => {
 
   it("the host's steps undo on deletion only what a site has there, and the firewall", async () => {
     await run();
-    const undone = ofType("Command").filter(({ inputs }) => inputs["delete"] !== undefined);
+    const undone = ofType("remote:Command").filter(({ inputs }) => inputs["delete"] !== undefined);
     expect(undone.map(({ name }) => name).sort()).toEqual(["firewall-command", site("on-host-command")]);
     const place = find(registered, site("on-host-command")).inputs;
     expect([place["create"], place["update"]]).toEqual([undefined, undefined]);
@@ -230,7 +230,7 @@ describe("the host's steps", () => {
 
   it("the host's steps run again if the host's revision changes", async () => {
     await run({ hostRevision: "7" });
-    for (const { inputs } of ofType("Command")) {
+    for (const { inputs } of ofType("remote:Command")) {
       expect(request({ inputs })).toMatchObject({ revision: 7 });
       expect(inputs["connection"]).not.toHaveProperty("revision");
     }

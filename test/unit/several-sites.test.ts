@@ -61,7 +61,7 @@ describe("more sites", () => {
     await run(MORE);
     const deleting = [site("on-host-command"), album("on-host-command")];
     expect(
-      ofType("Command")
+      ofType("remote:Command")
         .map(({ name }) => name)
         .sort(),
     ).toEqual([...STEPS, ...deleting].sort());
@@ -116,7 +116,7 @@ describe("more hosts", () => {
     await run();
     const before = registered;
     await run(MORE);
-    const added = ofType("Command").filter(({ name }) => !before.some((resource) => resource.name === name));
+    const added = ofType("remote:Command").filter(({ name }) => !before.some((resource) => resource.name === name));
     expect(added.map(({ name }) => name).sort()).toEqual(
       [...STEPS, site("on-host-command")]
         .map((name) => (name.startsWith("photos.") ? site(second("on-host-command")) : second(name)))
@@ -176,7 +176,7 @@ describe("public shares", () => {
     expect(program.publicShareUrl).toBe("https://shares.example.com");
     const kept = registered.filter(({ name }) => before.some((resource) => resource.name === name));
     expect(shapes(kept)).toEqual(shapes(before));
-    expect(ofType("Command")).toHaveLength(STEPS.length + 2);
+    expect(ofType("remote:Command")).toHaveLength(STEPS.length + 2);
     const added = registered.filter((resource) => !kept.includes(resource));
     expect(added.length).toBeGreaterThan(10);
     for (const { name } of added) expect(name).toMatch(/^shares\.example\.com(-|$)/);

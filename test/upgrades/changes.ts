@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import type { EngineEvent, StepEventMetadata, StepEventStateMetadata } from "@pulumi/pulumi/automation/index.js";
 
 /**
@@ -5,6 +6,26 @@ import type { EngineEvent, StepEventMetadata, StepEventStateMetadata } from "@pu
  * which of that people are shown.
  */
 const OF_THE_AGENT = ["stdin", "stdout", "stderr", "logging"];
+
+/**
+ * What this version means to change about a stack of an older one, apart from the agent: a resource's end of its name or
+ * type, and what is done to it.
+ */
+const INTENDED: readonly { op: string; urn: RegExp; properties: readonly string[] }[] = [
+  // Waits on the way down until Cloudflare lets go of a certificate.
+  { op: "create", urn: /::command:local:Command::\S+-origin-pulls-release$/, properties: [] },
+  // Cloudflare refuses it without devices, and may refuse people with it.
+  { op: "update", urn: /:ZeroTrustAccessApplication::/, properties: ["serviceAuth401Redirect"] },
+];
+
+/** Whether a step is one of those. */
+export const isIntended = ({ op, urn }: { op: string; urn: string }, properties?: readonly string[]): boolean =>
+  INTENDED.some(
+    (one) =>
+      one.op === op &&
+      one.urn.test(urn) &&
+      (op === "create" || !properties || isDeepStrictEqual(one.properties, properties)),
+  );
 
 /** What a preview is judged by. */
 export interface Previewed {
@@ -22,8 +43,10 @@ export function previewed(events: readonly EngineEvent[]): Previewed {
   const places = new Map(steps.map(({ urn, old }) => [old?.urn ?? urn, urn]));
   const judged = steps.map((step) => ({ step, properties: changedBy(step, places) }));
   return {
-    urns: [...places.keys()],
-    unexpected: judged.filter(({ step, properties }) => !isExpected(step, properties)).map(inWords),
+    urns: steps.filter(({ op }) => op !== "create").map(({ urn, old }) => old?.urn ?? urn),
+    unexpected: judged
+      .filter(({ step, properties }) => !isExpected(step, properties) && !isIntended(step, properties))
+      .map(inWords),
   };
 }
 

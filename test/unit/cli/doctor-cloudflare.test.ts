@@ -152,7 +152,12 @@ describe("the API", () => {
       response.end(typeof body === "string" ? body : JSON.stringify(body));
     };
     const page = Number(url.searchParams.get("page"));
-    if (url.pathname === "/list") send(200, { result: [{ page }], result_info: { page, total_pages: 3 } });
+    if (url.pathname === "/list") send(200, { result: [{ page }], result_info: { page, per_page: 1, total_pages: 3 } });
+    else if (url.pathname === "/uncounted")
+      send(200, { result: page > 2 ? [] : Array<object>(50).fill({ page }), result_info: { page, per_page: 50 } });
+    else if (url.pathname === "/unpaged")
+      send(200, { result: Array<object>(50).fill({ a: 1 }), result_info: { per_page: 50 } });
+    else if (url.pathname === "/plain") send(200, { result: Array<object>(60).fill({ a: 1 }) });
     else if (url.pathname === "/denied")
       send(403, { result: null, errors: [{ code: 10000, message: "Authentication error" }] });
     else if (url.pathname === "/once" && asked.length === 1) send(503, "<html>");
@@ -172,6 +177,16 @@ describe("the API", () => {
     asked.length = 0;
     expect(await apiReader(base, "token").all("/list?name=x")).toEqual([1, 2, 3].map((page) => ({ page })));
     expect(asked[0]).toBe("Bearer token /list?name=x&page=1&per_page=50");
+  });
+
+  it.each([
+    ["/uncounted", 100, 3],
+    ["/unpaged", 50, 2],
+    ["/plain", 60, 1],
+  ])("the doctor reads all of a list that does not say how long it is: %s", async (path, length, requests) => {
+    asked.length = 0;
+    expect(await apiReader(base, "token").all(path)).toHaveLength(length);
+    expect(asked).toHaveLength(requests);
   });
 
   it("the doctor repeats a request that failed, not one that was refused", async () => {

@@ -80,6 +80,9 @@ export function recordResources(preview = false): { registered: Registered[]; ca
     registerResourceHook: (_request: unknown, done: (error: null) => void) => {
       done(null);
     },
+    registerErrorHook: (_request: unknown, done: (error: null) => void) => {
+      done(null);
+    },
   });
   // eslint-disable-next-line @typescript-eslint/unbound-method -- called with the monitor as `this` below
   const original = MockMonitor.prototype.registerResource;

@@ -1,5 +1,6 @@
-// Stands in for the official plugin `command`: command lines that run over SSH.
+// Stands in for the official plugin `command`: command lines that run here or over SSH.
 import { servePlugin } from "../sdk/serve.ts";
+import { localCommand } from "./local-command.ts";
 import { remoteCommand } from "./remote-command.ts";
 
 await servePlugin({
@@ -7,6 +8,6 @@ await servePlugin({
   version: "1.2.1",
   config: {},
   configure: () => ({}),
-  resources: { "command:remote:Command": remoteCommand },
+  resources: { "command:local:Command": localCommand, "command:remote:Command": remoteCommand },
   functions: {},
 });

@@ -8,7 +8,7 @@ import type { Values } from "../sdk/values.ts";
 import { checkConnection, connectionType, dial } from "./connection.ts";
 import type { Connection } from "./connection.ts";
 import { run } from "./session.ts";
-import type { Logging } from "./session.ts";
+import type { Logging } from "./transcript.ts";
 
 // `environment` is left out on purpose: the library cannot tell whether the server took it, and taking it is a must.
 const inputs = {

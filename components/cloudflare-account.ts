@@ -1,0 +1,89 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+  allPages,
+  type ApiCall,
+  errorCodes,
+  errorMessages,
+  type Envelope,
+  readEnvelope,
+  rootCause,
+  request,
+} from "./cloudflare-api.ts";
+
+/** What the provider cannot do at Cloudflare: search for resources, and delete one that is not in the state. */
+export interface Account {
+  /** Gets all pages of a list. */
+  list<T>(path: string): Promise<T[]>;
+  /** Gets one object; `undefined` if there is none at that address. */
+  find<T>(path: string): Promise<T | undefined>;
+  /** Deletes the object at an address, if it still exists. Waits up to a minute until nothing uses it any more. */
+  remove(path: string): Promise<void>;
+}
+
+/** Milliseconds to wait for a response, and before the next attempt. */
+const ANSWER_MS = 15_000;
+const PAUSE_MS = 1000;
+
+/** Attempts after a server-side or network error. */
+const ATTEMPTS = 4;
+
+/** Cloudflare's codes for a certificate that the edge still presents, or that is on its way there: for some seconds. */
+const STILL_USED = [1433, 1434];
+const STILL_USED_ATTEMPTS = 60;
+
+/**
+ * Calls the API with a token, which is sent to `baseUrl` only. Calls reject with one line that names the request's
+ * method and address, and nothing else of it.
+ *
+ * @param pause milliseconds before the next attempt
+ */
+export function openAccount(baseUrl: string, token: string, pause = PAUSE_MS): Account {
+  const call = async (method: string, path: string): Promise<Answer> => {
+    const answer = await askPatiently({ method, url: `${baseUrl}/${path}`, token, timeout: ANSWER_MS }, pause).catch(
+      (error: unknown) => {
+        throw new Error(`${method} ${path}: ${rootCause(error)}`);
+      },
+    );
+    if (!answer.ok && answer.status !== 404) {
+      throw new Error(`${method} ${path}: ${[answer.status.toString(), ...errorMessages(answer.envelope)].join(", ")}`);
+    }
+    return answer;
+  };
+  return {
+    list: (path) => allPages(path, async (page) => (await call("GET", page)).envelope),
+    find: async <T>(path: string) => {
+      const { status, envelope } = await call("GET", path);
+      return status === 404 ? undefined : (envelope.result as T);
+    },
+    remove: async (path) => void (await call("DELETE", path)),
+  };
+}
+
+interface Answer {
+  ok: boolean;
+  status: number;
+  envelope: Envelope;
+}
+
+/** Sends a request, and repeats it after an error that passes. All requests here are idempotent. */
+async function askPatiently(call: ApiCall, pause: number): Promise<Answer> {
+  for (let attempt = 1; ; attempt += 1) {
+    const answer = await ask(call).catch((error: unknown) => {
+      if (attempt === ATTEMPTS) throw error;
+    });
+    if (answer && attempt >= attemptsAfter(answer)) return answer;
+    await sleep(pause);
+  }
+}
+
+async function ask(call: ApiCall): Promise<Answer> {
+  const answer = await request(call);
+  return { ok: answer.ok, status: answer.status, envelope: await readEnvelope(answer) };
+}
+
+/** How often a request is sent that gets such an answer. */
+function attemptsAfter({ ok, status, envelope }: Answer): number {
+  if (ok) return 1;
+  if (errorCodes(envelope).some((code) => STILL_USED.includes(code))) return STILL_USED_ATTEMPTS;
+  return status >= 500 || status === 429 ? ATTEMPTS : 1;
+}
