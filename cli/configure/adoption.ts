@@ -1,5 +1,5 @@
 // The questions about what already exists at Cloudflare.
-import type { ApiReader } from "../doctor/cloudflare/collect.ts";
+import type { ApiReader } from "../doctor/cloudflare/api.ts";
 import type { Application } from "../doctor/cloudflare/facts.ts";
 import type { Adoption } from "./adopt.ts";
 import { lookUp, type Zone } from "./cloudflare.ts";

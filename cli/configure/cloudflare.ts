@@ -1,5 +1,5 @@
 // The questions about Cloudflare.
-import type { ApiReader } from "../doctor/cloudflare/collect.ts";
+import type { ApiReader } from "../doctor/cloudflare/api.ts";
 import type { IdentityProvider, Organization } from "../doctor/cloudflare/facts.ts";
 import { CommandError } from "../lib/command.ts";
 import type { Dialogue } from "./dialogue.ts";

@@ -1,5 +1,5 @@
 import { request } from "../../components/cloudflare-api.ts";
-import { ApiProblem } from "../doctor/cloudflare/collect.ts";
+import { ApiProblem } from "../doctor/cloudflare/api.ts";
 import { CommandError } from "../lib/command.ts";
 
 /** A permission that the API token needs. */
