@@ -65,9 +65,8 @@ export const PATIENCE_MS = 10_000;
 /** The account has no Zero Trust team, so that nothing can be said about the token's permissions for Access. */
 export class NoTeam extends CommandError {
   public constructor(errors: readonly ApiError[]) {
-    super(
-      `the account has no Zero Trust team yet: ${TEAM_ADVICE}, and run this again (${errors.map(inWords).join(", ")})`,
-    );
+    const said = errors.length === 0 ? "" : ` (${errors.map(inWords).join(", ")})`;
+    super(`the account has no Zero Trust team yet: ${TEAM_ADVICE}, and run this again${said}`);
   }
 }
 
