@@ -37,23 +37,29 @@ export async function readEnvelope(answer: Response): Promise<Envelope> {
   return typeof body === "object" && body !== null ? body : {};
 }
 
-/** Cloudflare's error messages. They contain neither the token nor any other part of the request. */
-export function errorMessages({ errors }: Envelope): string[] {
+/** One of Cloudflare's errors. It contains neither the token nor any other part of the request. */
+export interface ApiError {
+  code: number | undefined;
+  message: string;
+}
+
+/** The errors in an envelope. */
+export function listedErrors({ errors }: Envelope): ApiError[] {
   const listed: readonly unknown[] = Array.isArray(errors) ? errors : [];
   return listed.flatMap((error) => {
-    const message = typeof error === "object" && error !== null && "message" in error ? error.message : undefined;
-    return typeof message === "string" ? [message] : [];
+    const { code, message } = (typeof error === "object" && error !== null ? error : {}) as Partial<
+      Record<keyof ApiError, unknown>
+    >;
+    return typeof message === "string" ? [{ code: typeof code === "number" ? code : undefined, message }] : [];
   });
 }
 
-/** Cloudflare's numbers for its errors. */
-export function errorCodes({ errors }: Envelope): number[] {
-  const listed: readonly unknown[] = Array.isArray(errors) ? errors : [];
-  return listed.flatMap((error) => {
-    const code = typeof error === "object" && error !== null && "code" in error ? error.code : undefined;
-    return typeof code === "number" ? [code] : [];
-  });
-}
+/** The messages of the errors in an envelope. */
+export const errorMessages = (envelope: Envelope): string[] => listedErrors(envelope).map(({ message }) => message);
+
+/** The codes of the errors in an envelope. */
+export const errorCodes = (envelope: Envelope): number[] =>
+  listedErrors(envelope).flatMap(({ code }) => (code === undefined ? [] : [code]));
 
 /** The largest page size that all lists accept. */
 const PAGE = 50;

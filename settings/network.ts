@@ -1,4 +1,5 @@
 import { BlockList, isIP, isIPv4 } from "node:net";
+import { domainToASCII } from "node:url";
 
 // The host agent checks the same values (host/agent/site.py and ranges.py). Both test suites run the table in
 // host/tests/values.json, so that they agree.
@@ -178,6 +179,12 @@ export const FULL_HOSTNAME = hostname("+");
 export function isHostname(text: string, labels = 1): boolean {
   return HOSTNAME.test(text) && text.split(".").length >= labels;
 }
+
+/**
+ * An international host name in ASCII (`xn--…`), which DNS records, Access and certificates want; any other text as it
+ * is.
+ */
+export const asciiHostname = (text: string): string => (/^[ -~]*$/.test(text) ? text : domainToASCII(text) || text);
 
 /**
  * Whether two endpoints, `address:port`, are the same listener by their text: all addresses by which a machine reaches

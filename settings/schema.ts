@@ -18,7 +18,14 @@ import {
   uniqueList,
   problemUnless,
 } from "./fields.ts";
-import { homeNetworkProblem, isHostname, rangeProblem, rangesProblem, unreachableReason } from "./network.ts";
+import {
+  asciiHostname,
+  homeNetworkProblem,
+  isHostname,
+  rangeProblem,
+  rangesProblem,
+  unreachableReason,
+} from "./network.ts";
 import { networkProblem, openingProblem } from "./openings.ts";
 import { privateKeyProblem } from "./ssh.ts";
 
@@ -34,11 +41,17 @@ const DAY = 24 * 3600;
 /** Service tokens that an account may have on the free plan. */
 export const MAX_DEVICES = 50;
 
+/** The problem with a host name; an international one is told in the ASCII that Cloudflare's records want. */
+function hostnameProblem(value: string, example: string): string | undefined {
+  if (isHostname(value, 2)) return undefined;
+  const ascii = asciiHostname(value);
+  if (ascii !== value && isHostname(ascii, 2)) return `must be in ASCII, as ${ascii}`;
+  return `must be a host name like ${example}, in lower case`;
+}
+
 /** The settings of one site, the main one or one of `moreSites`. */
 const siteShape = {
-  hostname: text((value) =>
-    problemUnless(isHostname(value, 2), "must be a host name like photos.example.com, in lower case"),
-  ).meta({ fix: "hostname photos.example.com" }),
+  hostname: text((value) => hostnameProblem(value, "photos.example.com")).meta({ fix: "hostname photos.example.com" }),
   immichUpstream: endpoint("127.0.0.1:2283").meta({ fix: "immichUpstream 127.0.0.1:2283" }),
   emails: uniqueList(z.email({ error: "has an entry that is not an email address" })).meta({
     fix: "--path 'emails[0]' you@example.com",
@@ -163,9 +176,8 @@ export const settingsSchema = z.strictObject({
   publicShareHostname: z
     .string()
     .superRefine((value, context) => {
-      if (value !== "" && !isHostname(value, 2)) {
-        context.addIssue({ code: "custom", message: "must be a host name like shares.example.com, in lower case" });
-      }
+      const problem = value === "" ? undefined : hostnameProblem(value, "shares.example.com");
+      if (problem !== undefined) context.addIssue({ code: "custom", message: problem });
     })
     .meta({ fix: "publicShareHostname shares.example.com   # or: pulumi config rm publicShareHostname" }),
   publicShareUpstream: endpoint("127.0.0.1:3000").meta({ fix: "publicShareUpstream 127.0.0.1:3000" }),

@@ -10,13 +10,16 @@ import type { PublishedSite } from "./site.ts";
  *
  * @returns what the stack's outputs wait for
  */
-export function whenOnline(sites: readonly PublishedSite[], { siteCheckSeconds }: Settings): pulumi.Output<void> {
+export function whenOnline(
+  sites: readonly PublishedSite[],
+  { siteCheckSeconds, teamDomain }: Settings,
+): pulumi.Output<void> {
   if (pulumi.runtime.isDryRun() || siteCheckSeconds === 0) return pulumi.output(undefined);
   const network = networkFromEnvironment(process.env);
   const asked = sites.map(({ hostname, serves, recordIds, device }) =>
     pulumi
       .all([device, recordIds])
-      .apply(([headers]) => waitForSite(network, { hostname, serves, device: headers }, siteCheckSeconds)),
+      .apply(([headers]) => waitForSite(network, { hostname, serves, teamDomain, device: headers }, siteCheckSeconds)),
   );
   // The device's secret would make the result secret.
   return pulumi.unsecret(pulumi.all(asked).apply(() => undefined));

@@ -1,17 +1,11 @@
 // The questions about what already exists at Cloudflare.
-import type { ApiReader } from "../doctor/cloudflare/collect.ts";
-import type { Application } from "../doctor/cloudflare/facts.ts";
+import type { ApiReader } from "../doctor/cloudflare/api.ts";
+import { isTunnel } from "../doctor/cloudflare/zone.ts";
 import type { Adoption } from "./adopt.ts";
-import { lookUp, type Zone } from "./cloudflare.ts";
+import { APPLICATION, ISSUED, readList } from "./answers.ts";
+import type { Zone } from "./cloudflare.ts";
 import type { Dialogue } from "./dialogue.ts";
-import {
-  describeRecord,
-  type Issued,
-  matchApplications,
-  matchCertificates,
-  matchRecords,
-  type Record,
-} from "./existing.ts";
+import { describeRecord, matchApplications, matchCertificates, matchRecords, type Record } from "./existing.ts";
 
 /** A host name with its account and zone. */
 export interface Site extends Zone {
@@ -27,8 +21,8 @@ export async function askAdoption(
 ): Promise<{ adoption: Adoption | undefined; tasks: string[] }> {
   const others = <T extends { id: string }>(found: readonly T[]) => found.filter(({ id }) => !given.known.has(id));
   const [applications, certificates] = await Promise.all([
-    lookUp(api.all<Application>(`/accounts/${accountId}/access/apps`)),
-    lookUp(api.all<Issued>(`/certificates?zone_id=${zoneId}`)),
+    readList(api, `/accounts/${accountId}/access/apps`, APPLICATION),
+    readList(api, `/certificates?zone_id=${zoneId}`, ISSUED),
   ]);
   const { adoptions, rest } = matchRecords(given.records, given.addresses);
   const { same, below } = matchApplications(others(applications), hostname);
@@ -59,7 +53,8 @@ export async function askAdoption(
       ? application.id
       : undefined;
 
-  for (const record of rest)
+  // Tunnels have a task of their own.
+  for (const record of rest.filter((one) => !isTunnel(one)))
     tasks.push(`${hostname} also has ${describeRecord(record)}: delete it in the dashboard (DNS)`);
   for (const { name } of doubles) tasks.push(`the Access application "${name}" is a duplicate: delete it`);
   for (const { name } of below) {

@@ -1,17 +1,16 @@
 // The questions about Cloudflare.
-import type { ApiReader } from "../doctor/cloudflare/collect.ts";
-import type { IdentityProvider, Organization } from "../doctor/cloudflare/facts.ts";
+import { domainToUnicode } from "node:url";
+import type { z } from "zod";
+import { asciiHostname } from "../../settings/network.ts";
+import { ApiProblem, type ApiReader, isWithoutTeam, unexpectedForm } from "../doctor/cloudflare/api.ts";
+import type { Organization } from "../doctor/cloudflare/facts.ts";
+import { zoneProblem } from "../doctor/cloudflare/readiness.ts";
 import { CommandError } from "../lib/command.ts";
+import { PROVIDER, readList, ZONE } from "./answers.ts";
 import type { Dialogue } from "./dialogue.ts";
 import { readNamed } from "./options.ts";
 import { type Before, problemOf } from "./settings.ts";
-import { apiError, TOKEN_ADVICE } from "./token.ts";
-
-/** Awaits a response of the API; a problem becomes a message for a person. */
-export const lookUp = <T>(answer: Promise<T>): Promise<T> =>
-  answer.catch((error: unknown) => {
-    throw apiError(error);
-  });
+import { apiError, missingPermissions, NoTeam, TOKEN_ADVICE } from "./token.ts";
 
 /** The flags for the token and the zone; `api-token` is the environment's CLOUDFLARE_API_TOKEN. */
 export const TOKEN_FLAGS = ["api-token-file", "api-token", "account", "zone"];
@@ -48,18 +47,17 @@ export async function askToken(dialogue: Dialogue, present: string | undefined):
 export interface Zone {
   zoneId: string;
   accountId: string;
+  /** In ASCII. */
   name: string;
 }
 
-interface ListedZone {
-  id: string;
-  name: string;
-  account: { id: string; name: string };
-}
-
-/** Asks for the zone, with its account, among those that the token can read. */
+/**
+ * Asks for the zone, with its account, among those that the token can read.
+ *
+ * @throws CommandError if the zone cannot serve a site, with the way out
+ */
 export async function askZone(dialogue: Dialogue, api: ApiReader, before: Before): Promise<Zone> {
-  const zones = await dialogue.during("Looking for your zones", lookUp(api.all<ListedZone>("/zones")));
+  const zones = await dialogue.during("Looking for your zones", readList(api, "/zones", ZONE));
   if (zones.length === 0) {
     throw new CommandError(`the token can read no zone: it lacks Zone, Zone, Read${tokenAdvice(dialogue)}`);
   }
@@ -70,23 +68,68 @@ export async function askZone(dialogue: Dialogue, api: ApiReader, before: Before
   );
   const zoneId = await dialogue.choose(
     { flag: "zone", message: "Zone of the site's host name", initial: before("zoneId") },
-    zones.filter(({ account }) => account.id === accountId).map(({ id, name }) => ({ value: id, label: name })),
+    zones.filter(({ account }) => account.id === accountId).map(zoneChoice),
   );
-  return { zoneId, accountId, name: zones.find(({ id }) => id === zoneId)?.name ?? "" };
+  const zone = zones.find(({ id }) => id === zoneId);
+  const found = zone && zoneProblem(zone);
+  if (found) throw new CommandError(`the zone ${zone.name} ${found.problem}. The way out: ${found.remedy}`);
+  return { zoneId, accountId, name: asciiHostname(zone?.name ?? "") };
 }
 
-/** Finds the domain of the account's Zero Trust team, which only the dashboard can create. */
-export async function findTeam(api: ApiReader, accountId: string): Promise<string> {
-  const organization = await api
-    .one<Organization>(`/accounts/${accountId}/access/organizations`)
-    .catch((error: unknown) => {
-      const problem = apiError(error);
-      if (!(problem instanceof CommandError)) throw problem;
-      throw new CommandError(
-        `the account has no Zero Trust team yet: open https://one.dash.cloudflare.com, choose a team name and the free plan, and run this again (${problem.message})`,
-      );
-    });
-  return organization.auth_domain;
+/** A zone to choose; an international name can be written in both ways, however Cloudflare lists it. */
+const zoneChoice = ({ id, name, status }: z.output<typeof ZONE>) => ({
+  value: id,
+  label: name,
+  aliases: [asciiHostname(name), domainToUnicode(asciiHostname(name))],
+  ...(status !== undefined && status !== "active" && { hint: status }),
+});
+
+/** A token to try, and how. */
+export interface TriedToken {
+  token: string;
+  apiUrl: string;
+  /** Reads the API with the token. */
+  api: ApiReader;
+  /** Milliseconds for which a refusal is not believed. */
+  patienceMs: number;
+}
+
+/**
+ * Tries the token, and finds the domain of the account's Zero Trust team, which only the dashboard can create.
+ *
+ * @throws CommandError about the team before the permissions, because without a team Cloudflare refuses them too
+ */
+export async function checkToken(
+  dialogue: Dialogue,
+  { token, apiUrl, api, patienceMs }: TriedToken,
+  zone: Zone,
+): Promise<string> {
+  const [team, lacking] = await dialogue.during(
+    "Checking the token's permissions",
+    Promise.allSettled([findTeam(api, zone.accountId), missingPermissions(apiUrl, token, zone, patienceMs)]),
+  );
+  const problems = [team, lacking].flatMap((one) => (one.status === "rejected" ? [one.reason as unknown] : []));
+  const noTeam = problems.find((problem) => problem instanceof NoTeam);
+  if (noTeam) throw noTeam;
+  if (lacking.status === "fulfilled" && lacking.value.names.length > 0) {
+    const { names, said } = lacking.value;
+    const words = said.length === 0 ? "" : `. Cloudflare says: ${said.join(", ")}`;
+    throw new CommandError(`the token lacks: ${names.join("; ")}${words}${tokenAdvice(dialogue)}`);
+  }
+  if (team.status === "rejected" || lacking.status === "rejected") throw problems[0];
+  return team.value;
+}
+
+async function findTeam(api: ApiReader, accountId: string): Promise<string> {
+  const path = `/accounts/${accountId}/access/organizations`;
+  try {
+    const { auth_domain: domain } = await api.one<Partial<Organization>>(path);
+    if (typeof domain !== "string") throw unexpectedForm(path);
+    return domain;
+  } catch (error) {
+    const isMissing = error instanceof ApiProblem && (error.status === 404 || isWithoutTeam(error));
+    throw isMissing ? new NoTeam(error.errors) : apiError(error);
+  }
 }
 
 /** Asks how people log in: by identity providers of the account, or by a PIN that is added to it. */
@@ -97,7 +140,7 @@ export async function askLogin(
   present: string | undefined,
   known: ReadonlySet<string>,
 ): Promise<string> {
-  const providers = await lookUp(api.all<IdentityProvider>(`/accounts/${accountId}/access/identity_providers`));
+  const providers = await readList(api, `/accounts/${accountId}/access/identity_providers`, PROVIDER);
   const others = providers.filter(({ id }) => !known.has(id));
   const pin = others.find(({ type }) => type === "onetimepin");
   const choices = [

@@ -1,19 +1,22 @@
 import { checkSettings } from "../../settings/check.ts";
-import { unreachableReason } from "../../settings/network.ts";
+import { asciiHostname, unreachableReason } from "../../settings/network.ts";
 import type { SettingKey } from "../../settings/schema.ts";
 import { apiReader } from "../doctor/cloudflare/api.ts";
 import { CommandError } from "../lib/command.ts";
 import type { Adoption } from "./adopt.ts";
 import { askAdoption } from "./adoption.ts";
-import { askLogin, askToken, askZone, findTeam, lookUp, TOKEN_FLAGS, tokenAdvice } from "./cloudflare.ts";
+import { readList, RECORD } from "./answers.ts";
+import { askLogin, askToken, askZone, checkToken, TOKEN_FLAGS } from "./cloudflare.ts";
 import type { Dialogue } from "./dialogue.ts";
 import type { Record } from "./existing.ts";
 import { hostTasks, type Survey } from "./host.ts";
+import { checkNames, furtherNames, hostnameProblem } from "./names.ts";
 import { askOpenings, openingTasks } from "./openings.ts";
+import { rivalTasks } from "./rivals.ts";
 import { problemOf, problemOfEntry } from "./settings.ts";
 import { askHost, SSH_FLAGS } from "./ssh.ts";
 import type { Texts } from "./stack.ts";
-import { missingPermissions } from "./token.ts";
+import { PATIENCE_MS } from "./token.ts";
 
 /** The result of the questions. */
 export interface Configured {
@@ -47,30 +50,24 @@ export async function configure(dialogue: Dialogue, present: Texts, known: Reado
   const refusal = problemOf("apiUrl")(apiUrl);
   if (refusal !== undefined) throw new CommandError(`--api-url ${apiUrl}: ${refusal}`);
 
-  const { api, apiToken, zone } = await dialogue.until(TOKEN_FLAGS, async () => {
+  const { api, apiToken, zone, teamDomain } = await dialogue.until(TOKEN_FLAGS, async () => {
     const apiToken = await askToken(dialogue, before("apiToken"));
-    const api = apiReader(apiUrl, apiToken);
+    const api = apiReader(apiUrl, apiToken, PATIENCE_MS);
     const zone = await askZone(dialogue, api, before);
-    const lacking = await dialogue.during(
-      "Checking the token's permissions",
-      missingPermissions(apiUrl, apiToken, zone),
-    );
-    if (lacking.length > 0) throw new CommandError(`the token lacks: ${lacking.join("; ")}${tokenAdvice(dialogue)}`);
-    return { api, apiToken, zone };
+    const teamDomain = await checkToken(dialogue, { token: apiToken, apiUrl, api, patienceMs: PATIENCE_MS }, zone);
+    return { api, apiToken, zone, teamDomain };
   });
   dialogue.say(`The token has all needed permissions in ${zone.name}.`);
-  const teamDomain = await findTeam(api, zone.accountId);
 
-  const hostname = await dialogue.text({
+  const answered = await dialogue.text({
     flag: "hostname",
-    message: `Host name of the site, under ${zone.name}`,
+    message: `Host name of the site, ${zone.name} or one level under it`,
     initial: before("hostname") ?? `photos.${zone.name}`,
-    problem: (value) =>
-      problemOf("hostname")(value) ?? (value.endsWith(`.${zone.name}`) ? undefined : `is not under ${zone.name}`),
+    problem: hostnameProblem(zone.name),
   });
-  if (hostname.split(".").length > zone.name.split(".").length + 1) {
-    dialogue.warn(`Cloudflare's free certificate covers only names one level under ${zone.name}, and not ${hostname}.`);
-  }
+  const hostname = asciiHostname(answered);
+  const names = [{ setting: "hostname", hostname }, ...furtherNames(present)];
+  checkNames(dialogue, zone.name, names);
 
   const { connection, survey } = await dialogue.until(SSH_FLAGS, () => askHost(dialogue, before, hostname));
   dialogue.say(
@@ -85,9 +82,8 @@ export async function configure(dialogue: Dialogue, present: Texts, known: Reado
 
   const openings = await askOpenings(dialogue, survey, beforeList("keepOpen"));
 
-  const records = (await lookUp(api.all<Record>(`/zones/${zone.zoneId}/dns_records?name=${hostname}`))).filter(
-    ({ id }) => !known.has(id),
-  );
+  const listed = await readList(api, `/zones/${zone.zoneId}/dns_records?name=${hostname}`, RECORD);
+  const records = listed.filter(({ id }) => !known.has(id));
   const originAddresses = await dialogue.list({
     flag: "address",
     message: "Public addresses of the host, IPv4 and IPv6, separated by commas",
@@ -139,11 +135,21 @@ export async function configure(dialogue: Dialogue, present: Texts, known: Reado
   // Each host's addresses have records under the name.
   const addresses = [...originAddresses, ...further("moreHosts").flatMap((host) => host.originAddresses ?? [])];
   const existing = await askAdoption(dialogue, api, { hostname, ...zone }, { records, addresses, known });
+  const rivals = await rivalTasks(
+    { api, once: apiReader(apiUrl, apiToken) },
+    zone.zoneId,
+    names.map((named) => named.hostname),
+  );
   return {
     plain: changed(plain, present),
     secret: changed(secret, present),
     adoption: existing.adoption,
-    tasks: [...hostTasks(survey, hostname), ...openingTasks(survey, { ...present, ...openings }), ...existing.tasks],
+    tasks: [
+      ...hostTasks(survey, hostname),
+      ...openingTasks(survey, { ...present, ...openings }),
+      ...existing.tasks,
+      ...rivals,
+    ],
   };
 }
 

@@ -19,6 +19,8 @@ export interface Question {
 export interface Choice {
   value: string;
   label: string;
+  /** Other spellings of the label, for the flag. */
+  aliases?: readonly string[];
   hint?: string;
 }
 
@@ -72,13 +74,13 @@ export class Dialogue {
     return split(this.remember(question.flag, answer));
   }
 
-  /** One of several. The flag takes a choice's value or its label. */
+  /** One of several. The flag takes a choice's value, its label or an alias. */
   public async choose(question: Question, choices: readonly Choice[]): Promise<string> {
     const { message, initial } = question;
     const given = this.flags.get(question.flag);
     const [only] = choices;
     if (typeof given === "string") {
-      const found = choices.find(({ value, label }) => value === given || label === given);
+      const found = choices.find(({ value, label, aliases = [] }) => [value, label, ...aliases].includes(given));
       if (found) return found.value;
       const names = choices.map(({ label }) => label).join(", ");
       throw new CommandError(`--${question.flag} ${given} is none of: ${names || "(there is none)"}`);

@@ -41,8 +41,8 @@ export function matchApplications(
   applications: readonly Application[],
   hostname: string,
 ): { same: Application[]; below: Application[] } {
-  const places = ({ domain, destinations = [] }: Application) =>
-    [domain, ...destinations.map(({ uri }) => uri)].map((place) => place?.toLowerCase().replace(/\/$/, ""));
+  const places = ({ domain, destinations }: Application) =>
+    [domain, ...(destinations ?? []).map(({ uri }) => uri)].map((place) => place?.toLowerCase().replace(/\/$/, ""));
   const same = applications.filter((application) => places(application).includes(hostname));
   const below = applications.filter(
     (application) =>

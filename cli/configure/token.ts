@@ -1,5 +1,5 @@
-import { request } from "../../components/cloudflare-api.ts";
-import { ApiProblem } from "../doctor/cloudflare/collect.ts";
+import type { ApiError } from "../../components/cloudflare-api.ts";
+import { ApiProblem, exchange, inWords, isWithoutTeam, type Reply, TEAM_ADVICE } from "../doctor/cloudflare/api.ts";
 import { CommandError } from "../lib/command.ts";
 
 /** A permission that the API token needs. */
@@ -59,38 +59,70 @@ export const TOKEN_ADVICE =
 
 const ANSWER_MS = 15_000;
 
+/** How long a refusal is not believed: Cloudflare refuses a token that was just made for some seconds. */
+export const PATIENCE_MS = 10_000;
+
+/** The account has no Zero Trust team, so that nothing can be said about the token's permissions for Access. */
+export class NoTeam extends CommandError {
+  public constructor(errors: readonly ApiError[]) {
+    const said = errors.length === 0 ? "" : ` (${errors.map(inWords).join(", ")})`;
+    super(`the account has no Zero Trust team yet: ${TEAM_ADVICE}, and run this again${said}`);
+  }
+}
+
+/** Permissions that a token lacks. */
+export interface Lacking {
+  names: string[];
+  /** Cloudflare's own words about them. */
+  said: string[];
+}
+
 /**
- * The names of the permissions that a token lacks.
+ * The permissions that a token lacks.
  *
  * Each permission is probed by a request for an object that does not exist, so nothing can change. Cloudflare checks
- * the permission first: 401 and 403 mean that it is missing, any other error that the token has it.
+ * the permission first: 401, and 403 that stays, mean that it is missing, any other error that the token has it.
  *
- * @throws CommandError if the API does not answer
+ * @throws NoTeam if the account has no Zero Trust team; CommandError if the API does not answer
  */
 export async function missingPermissions(
   baseUrl: string,
   token: string,
   ids: { zoneId: string; accountId: string },
-): Promise<string[]> {
+  patienceMs: number,
+): Promise<Lacking> {
   const results = await Promise.all(
     PERMISSIONS.map(async ({ name, probe }) => {
       const { method, path } = probe(ids.zoneId, ids.accountId);
-      const status = await ask(baseUrl, token, method, path);
-      return status === 401 || status === 403 ? [name] : [];
+      const { status, errors } = await ask(baseUrl, token, method, path, patienceMs);
+      return status === 401 || status === 403 ? [{ name, errors }] : [];
     }),
   );
-  return results.flat();
+  const lacking = results.flat();
+  const without = lacking.find(isWithoutTeam);
+  if (without) throw new NoTeam(without.errors);
+  return {
+    names: lacking.map(({ name }) => name),
+    said: [...new Set(lacking.flatMap(({ errors }) => errors.map(inWords)))],
+  };
 }
 
-async function ask(baseUrl: string, token: string, method: "DELETE" | "PATCH", path: string): Promise<number> {
+async function ask(
+  baseUrl: string,
+  token: string,
+  method: "DELETE" | "PATCH",
+  path: string,
+  patienceMs: number,
+): Promise<Reply> {
   const body = method === "PATCH" ? { value: "on" } : undefined;
-  const answer = await request({ method, url: baseUrl + path, token, timeout: ANSWER_MS, body }).catch(() => {
+  const call = { method, url: baseUrl + path, token, timeout: ANSWER_MS, body };
+  const reply = await exchange(call, patienceMs).catch(() => {
     throw new CommandError(`the API at ${baseUrl} does not answer; check the network`);
   });
-  if (answer.status === 429 || answer.status >= 500) {
-    throw new CommandError(`the API answers ${answer.status.toString()}; try again in a few minutes`);
+  if (reply.status === 429 || reply.status >= 500) {
+    throw new CommandError(`the API answers ${reply.status.toString()}; try again in a few minutes`);
   }
-  return answer.status;
+  return reply;
 }
 
 /** Turns a failed call to the API into a message for a person. */

@@ -6,6 +6,8 @@ import {
   isLogin,
   isPong,
   PING,
+  remedyFor,
+  strangerProblem,
 } from "../../components/site-check/answers.ts";
 import {
   type Answer,
@@ -16,7 +18,7 @@ import {
   type Network,
 } from "../../components/site-check/network.ts";
 import type { OriginHost } from "../../settings/topology.ts";
-import { type Check, type Finding, failed, fromProblem, passed } from "./finding.ts";
+import { type Check, type Finding, failed, passed } from "./finding.ts";
 
 // Immich's clients open their websocket here (engine.io's handshake, protocol version 4).
 const WEBSOCKET = "/api/socket.io/?EIO=4&transport=websocket";
@@ -44,11 +46,20 @@ const phone = (device: string): Check => ({
   fix: "fix the other findings first, then compare the two headers in the app with `npm run card`",
 });
 
+/** A site that is asked, and the answers that it has to give. */
+export interface AskedSite {
+  hostname: string;
+  /** Domain of the Zero Trust team; empty if it is not known. */
+  teamDomain: string;
+  devices: Readonly<Record<string, DeviceHeaders>>;
+  /** Whether the site's Access application has changed so lately that it may not be in force everywhere. */
+  isSettling: Promise<boolean>;
+}
+
 /** Asks the site as a stranger, with a wrong token, and as each device, all at once. */
 export async function throughCloudflare(
   network: Network,
-  hostname: string,
-  devices: Readonly<Record<string, DeviceHeaders>>,
+  { hostname, teamDomain, devices, isSettling }: AskedSite,
 ): Promise<Finding[]> {
   const ask = (path: string, headers: Readonly<Record<string, string>> = {}) =>
     get(network, new URL(`https://${hostname}${path}`), headers).catch((error: unknown) => failureReason(error));
@@ -56,10 +67,18 @@ export async function throughCloudflare(
   const [first] = all;
   const wrong = credentials({ clientId: first?.[1].clientId ?? `${"0".repeat(32)}.access`, clientSecret: "wrong" });
   return Promise.all([
-    ask(PING).then((answer) => blockedFinding(STRANGER, answer)),
-    ask(PING, wrong).then((answer) => blockedFinding(WRONG_TOKEN, answer)),
-    ...all.map(async ([device, headers]) => allowedFinding(phone(device), await ask(PING, credentials(headers)))),
-    ...(first ? [ask(WEBSOCKET, { ...credentials(first[1]), ...UPGRADE }).then(websocketFinding)] : []),
+    ask(PING).then((answer) => strangerFinding(answer, teamDomain)),
+    ask(PING, wrong).then(wrongTokenFinding),
+    ...all.map(async ([device, headers]) =>
+      allowedFinding(phone(device), await ask(PING, credentials(headers)), await isSettling),
+    ),
+    ...(first
+      ? [
+          ask(WEBSOCKET, { ...credentials(first[1]), ...UPGRADE }).then(async (answer) =>
+            websocketFinding(answer, await isSettling),
+          ),
+        ]
+      : []),
   ]);
 }
 
@@ -71,32 +90,49 @@ const UPGRADE = {
   "sec-websocket-key": Buffer.from("immich-access-dr").toString("base64"),
 };
 
-/** The finding for a request that Access must block. */
-export function blockedFinding(check: Check, answer: Answer | string): Finding {
-  if (typeof answer === "string") return failed(check, answer, check.fix, "unknown");
-  const { status } = answer;
-  if (isLogin(answer)) return passed(check, "gets the login page");
-  if (status === 401 || status === 403) return passed(check, `gets ${status.toString()}`);
-  return failed(check, `${isPong(answer) ? "reaches Immich" : "gets past Access"} (${describeAnswer(answer)})`);
+/** The finding for a stranger, who must get the login page of the team. */
+export function strangerFinding(answer: Answer | string, teamDomain: string): Finding {
+  if (typeof answer === "string") return failed(STRANGER, answer, STRANGER.fix, "unknown");
+  const found = strangerProblem(answer, teamDomain);
+  if (!found) return passed(STRANGER, "gets the login page");
+  if (isLogin(answer) || isRefusal(answer)) return failed(STRANGER, found.problem, found.remedy);
+  return passedAccess(STRANGER, answer);
 }
+
+/** The finding for a request with a wrong token, which Access must block in one way or another. */
+export function wrongTokenFinding(answer: Answer | string): Finding {
+  if (typeof answer === "string") return failed(WRONG_TOKEN, answer, WRONG_TOKEN.fix, "unknown");
+  if (isLogin(answer)) return passed(WRONG_TOKEN, "gets the login page");
+  if (answer.isChallenge) return failed(WRONG_TOKEN, describeAnswer(answer), remedyFor(answer), "unknown");
+  if (isRefusal(answer)) return passed(WRONG_TOKEN, `gets ${answer.status.toString()}`);
+  return passedAccess(WRONG_TOKEN, answer);
+}
+
+/** Whether Cloudflare has refused the request itself. */
+const isRefusal = ({ status, isChallenge }: Answer) => isChallenge || status === 401 || status === 403;
+
+const passedAccess = (check: Check, answer: Answer) =>
+  failed(check, `${isPong(answer) ? "reaches Immich" : "gets past Access"} (${describeAnswer(answer)})`);
 
 /** The finding for a device's request, which Access must allow. */
-export function allowedFinding(check: Check, answer: Answer | string): Finding {
+export function allowedFinding(check: Check, answer: Answer | string, isSettling: boolean): Finding {
   if (typeof answer === "string") return failed(check, answer, check.fix, "unknown");
-  return fromProblem(
-    check,
-    isPong(answer) ? undefined : `does not reach Immich: ${describeAnswer(answer)}`,
-    "reaches Immich",
-  );
+  if (isPong(answer)) return passed(check, "reaches Immich");
+  return blockedFinding(check, `does not reach Immich: ${describeAnswer(answer)}`, answer, isSettling);
 }
 
-function websocketFinding(answer: Answer | string): Finding {
+function websocketFinding(answer: Answer | string, isSettling: boolean): Finding {
   if (typeof answer === "string") return failed(WEBSOCKETS, answer, WEBSOCKETS.fix, "unknown");
-  return fromProblem(
-    WEBSOCKETS,
-    answer.status === 101 ? undefined : `does not open: ${describeAnswer(answer)}`,
-    "opens",
-  );
+  if (answer.status === 101) return passed(WEBSOCKETS, "opens");
+  return blockedFinding(WEBSOCKETS, `does not open: ${describeAnswer(answer)}`, answer, isSettling);
+}
+
+/** The finding for a device that does not get in: if Access has just been changed, it may get in a little later. */
+function blockedFinding(check: Check, says: string, answer: Answer, isSettling: boolean): Finding {
+  if (answer.isChallenge) return failed(check, says, remedyFor(answer));
+  if (!isSettling || ![302, 401, 403].includes(answer.status)) return failed(check, says);
+  const fix = "wait: Access takes up to two minutes to be in force; then run the doctor again";
+  return failed(check, `${says}; its Access application is younger than two minutes`, fix, "unknown");
 }
 
 const DIRECT: Check = {

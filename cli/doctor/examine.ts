@@ -7,8 +7,10 @@ import type { SettingsValues } from "../../settings/schema.ts";
 import type { OriginHost } from "../../settings/topology.ts";
 import type { Outputs } from "../lib/outputs.ts";
 import { clockFinding } from "./clock.ts";
-import { type ApiReader, cloudflareFindings } from "./cloudflare/collect.ts";
-import type { IpRanges } from "./cloudflare/facts.ts";
+import { isSettling } from "./cloudflare/access.ts";
+import type { ApiReader } from "./cloudflare/api.ts";
+import { cloudflareFindings } from "./cloudflare/collect.ts";
+import type { Application, IpRanges } from "./cloudflare/facts.ts";
 import { resolutionFinding } from "./cloudflare/zone.ts";
 import { stackFinding } from "./deployed.ts";
 import { straightToHost, throughCloudflare } from "./edge.ts";
@@ -36,6 +38,12 @@ export async function examine({ settings, outputs, network, api, askHost }: Exam
   const subjects = subjectsOf(settings, outputs);
   const { sites, shares } = subjects;
   const published = askPublic(settings.apiUrl);
+  const applications = api.all<Application>(`/accounts/${settings.accountId}/access/apps`);
+  // By Cloudflare's clock; an application that cannot be read has a finding of its own.
+  const settling = (hostname: string) =>
+    Promise.all([applications, published])
+      .then(([all, { ahead = 0 }]) => isSettling(all, hostname, Date.now() - ahead * 1000))
+      .catch(() => false);
   const hosts = subjects.hosts.map((examined) => ({
     ...examined,
     asked: askHost(examined.host, examined.payload).then(
@@ -62,10 +70,11 @@ export async function examine({ settings, outputs, network, api, askHost }: Exam
     ...hosts.map(async (host) =>
       withSubject(host.subject, findingsOnHost(await host.asked, await published, subjects, settings.hostRevision)),
     ),
-    cloudflareFindings(api, { settings, sites, shares, hosts: reports, now }),
-    ...sites.map(async ({ subject, settings: { hostname }, outputs: own }) =>
-      withSubject(subject, await throughCloudflare(network, hostname, own?.devices ?? {})),
-    ),
+    cloudflareFindings(api, { settings, sites, shares, hosts: reports, applications, now }),
+    ...sites.map(async ({ subject, settings: { hostname, teamDomain }, outputs: own }) => {
+      const asked = { hostname, teamDomain, devices: own?.devices ?? {}, isSettling: settling(hostname) };
+      return withSubject(subject, await throughCloudflare(network, asked));
+    }),
     ...shares.map(async ({ subject, settings: { hostname } }) =>
       withSubject(subject, await sharesThroughCloudflare(network, hostname)),
     ),

@@ -4,6 +4,7 @@ import {
   isLogin,
   isPong,
   PING,
+  remedyFor,
   SHARES_CHECK,
 } from "../../components/site-check/answers.ts";
 import { type Check, type Finding, failed, fromProblem, passed } from "./finding.ts";
@@ -35,6 +36,7 @@ export async function sharesThroughCloudflare(network: Network, hostname: string
 export function sharePagesFinding(answer: Answer | string): Finding {
   if (typeof answer === "string") return failed(PAGES, answer, PAGES.fix, "unknown");
   if (isLogin(answer)) return failed(PAGES, "gets the login page of an Access application");
+  if (answer.isChallenge) return failed(PAGES, `gets ${describeAnswer(answer)}`, remedyFor(answer));
   const trouble: Readonly<Record<number, string>> = {
     502: "502, the host's nginx does not reach immich-public-proxy",
     503: "503, immich-public-proxy does not reach Immich",
@@ -50,6 +52,7 @@ export function apiHiddenFinding(answer: Answer | string): Finding {
   if (isPong(answer)) return failed(API, `reaches Immich (${describeAnswer(answer)})`);
   if (answer.status === 404 || isLogin(answer))
     return passed(API, `a stranger's ping gets ${answer.status === 404 ? "404" : "the login page"}`);
+  if (answer.isChallenge) return failed(API, describeAnswer(answer), remedyFor(answer), "unknown");
   // Cloudflare's own errors, and nginx's 400 without a client certificate, say nothing about the site.
   if (answer.status === 400 || answer.status >= 500) return failed(API, describeAnswer(answer), PAGES.fix, "unknown");
   return failed(API, `is answered with ${answer.status.toString()}, and not with 404`);

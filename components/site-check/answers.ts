@@ -22,9 +22,18 @@ export const credentials = ({ clientId, clientSecret }: DeviceHeaders): Record<s
 /** Whether Immich itself has answered the ping. */
 export const isPong = ({ status, body }: Answer): boolean => status === 200 && body.includes("pong");
 
-/** Whether Access has sent the request to its login page. */
-export const isLogin = ({ status, location }: Answer): boolean =>
-  status === 302 && location.includes("/cdn-cgi/access/login");
+/** The host of the login page to which Access has sent the request; `undefined` if it has not. */
+export function loginHost({ status, location }: Answer): string | undefined {
+  if (status !== 302 || !URL.canParse(location)) return undefined;
+  const { hostname, pathname } = new URL(location);
+  return pathname.startsWith("/cdn-cgi/access/login") ? hostname : undefined;
+}
+
+/** Whether Access has sent the request to the login page of a team; of any team if its domain is not known (""). */
+export function isLogin(answer: Answer, teamDomain = ""): boolean {
+  const host = loginHost(answer);
+  return host !== undefined && (teamDomain === "" || host === teamDomain);
+}
 
 /** Why there was no response, in one line. */
 export function failureReason(error: unknown): string {
@@ -57,8 +66,13 @@ const MEANINGS: Readonly<Record<number, string>> = {
 };
 
 /** A response's status with its meaning. */
-export function describeAnswer({ status, isChallenge }: Answer): string {
+export function describeAnswer(answer: Answer): string {
+  const { status, isChallenge, location } = answer;
   if (isChallenge) return `${status.toString()}, Cloudflare asks for proof of a human (cf-mitigated: challenge)`;
+  if (location !== "" && loginHost(answer) === undefined) {
+    const where = URL.canParse(location) ? new URL(location).hostname : "another page of the site";
+    return `${status.toString()}, which leads to ${where}`;
+  }
   const meaning = MEANINGS[status];
   return meaning === undefined ? `status ${status.toString()}` : `${status.toString()}, ${meaning}`;
 }
@@ -77,6 +91,30 @@ const REMEDIES: Readonly<Record<number, string>> = {
 export function remedyFor({ status, isChallenge }: Answer): string {
   if (isChallenge) return "turn Bot Fight Mode and the browser integrity check off for this name";
   return REMEDIES[status] ?? "`npm run doctor` names the part";
+}
+
+/** A problem with a response, and what to do about it. */
+export interface AnswerProblem {
+  problem: string;
+  remedy: string;
+}
+
+/**
+ * Why Access has not sent a stranger to the login page of the team; `undefined` if it has. Anything else, even a
+ * refusal, means that nobody can log in.
+ */
+export function strangerProblem(answer: Answer, teamDomain: string): AnswerProblem | undefined {
+  if (isLogin(answer, teamDomain)) return undefined;
+  const host = loginHost(answer);
+  if (host !== undefined) {
+    const remedy = "compare teamDomain with the domain in the Zero Trust dashboard, Settings";
+    return { problem: `gets the login page of ${host}, not that of ${teamDomain}`, remedy };
+  }
+  if (!answer.isChallenge && (answer.status === 401 || answer.status === 403)) {
+    const remedy = "`pulumi up --refresh` restores the Access application and its policies";
+    return { problem: `gets ${answer.status.toString()} and no login page, so nobody can log in`, remedy };
+  }
+  return { problem: `gets ${describeAnswer(answer)}`, remedy: remedyFor(answer) };
 }
 
 /** What to do if there was no response at all. */

@@ -2,16 +2,17 @@ import { setTimeout as sleep } from "node:timers/promises";
 import * as pulumi from "@pulumi/pulumi";
 import { userError } from "../../settings/error.ts";
 import {
+  type AnswerProblem,
   credentials,
   describeAnswer,
   type DeviceHeaders,
   failureReason,
-  isLogin,
   isPong,
   PING,
   remedyFor,
   remedyForFailure,
   SHARES_CHECK,
+  strangerProblem,
 } from "./answers.ts";
 import { type Answer, get, type Network } from "./network.ts";
 
@@ -20,6 +21,8 @@ export interface OnlineSite {
   hostname: string;
   /** `immich`: strangers must get the login page. `shares`: everybody gets the pages of immich-public-proxy. */
   serves: "immich" | "shares";
+  /** Domain of the Zero Trust team, whose login page strangers must get; empty if it is not known. */
+  teamDomain: string;
   /** A device that has to reach Immich; `undefined` if the site has none. */
   device: DeviceHeaders | undefined;
 }
@@ -67,19 +70,30 @@ export async function waitForSite(network: Network, site: OnlineSite, seconds: n
 
 /** Asks a site once, as a stranger and as its device at the same time. `undefined` if both get what they should. */
 export async function findSiteProblem(network: Network, site: OnlineSite): Promise<SiteProblem | undefined> {
-  const { hostname, serves, device } = site;
+  const { hostname, serves, teamDomain, device } = site;
   const ask = (path: string, headers: Readonly<Record<string, string>> = {}) =>
     get(network, new URL(`https://${hostname}${path}`), headers).catch((error: unknown) => new NoAnswer(error));
   if (serves === "shares") {
-    return problemOf(await ask(SHARES_CHECK), "a visitor of the shares", ({ status }) => status === 200);
+    return problemOf(
+      await ask(SHARES_CHECK),
+      "a visitor of the shares",
+      wanted(({ status }) => status === 200),
+    );
   }
   const [stranger, owner] = await Promise.all([ask(PING), device && ask(PING, credentials(device))]);
   if (!(stranger instanceof NoAnswer) && isPong(stranger)) {
     const problem = "a stranger reaches Immich, so Access is not in force";
     return { problem, remedy: "run `pulumi up --refresh`; until it helps, stop Immich", exposed: true };
   }
-  return problemOf(stranger, "a stranger", isLogin) ?? (owner && problemOf(owner, "a device", isPong));
+  const login = (answer: Answer) => strangerProblem(answer, teamDomain);
+  return problemOf(stranger, "a stranger", login) ?? (owner && problemOf(owner, "a device", wanted(isPong)));
 }
+
+/** The problem with every response but the wanted one. */
+const wanted =
+  (isWanted: (answer: Answer) => boolean) =>
+  (answer: Answer): AnswerProblem | undefined =>
+    isWanted(answer) ? undefined : { problem: `gets ${describeAnswer(answer)}`, remedy: remedyFor(answer) };
 
 /** No response, and the reason. */
 class NoAnswer {
@@ -93,12 +107,12 @@ class NoAnswer {
 function problemOf(
   answer: Answer | NoAnswer,
   who: string,
-  isWanted: (answer: Answer) => boolean,
+  judge: (answer: Answer) => AnswerProblem | undefined,
 ): SiteProblem | undefined {
   if (answer instanceof NoAnswer) {
     const { reason } = answer;
     return { problem: `${who}: ${failureReason(reason)}`, remedy: remedyForFailure(reason), exposed: false };
   }
-  if (isWanted(answer)) return undefined;
-  return { problem: `${who} gets ${describeAnswer(answer)}`, remedy: remedyFor(answer), exposed: false };
+  const found = judge(answer);
+  return found && { problem: `${who} ${found.problem}`, remedy: found.remedy, exposed: false };
 }

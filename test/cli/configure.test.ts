@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { parse, stringify } from "yaml";
+import { PROGRAM_PERMISSIONS } from "../../dev/sandbox/api/tokens.ts";
 import { DEV } from "../../dev/sandbox/api/world.ts";
 import { mirrorProject } from "../../dev/commands/project.ts";
 import { run } from "../../dev/sandbox/run.ts";
@@ -81,10 +82,30 @@ test("configure names the permissions that a token lacks, without changing anyth
   const before = await world.api.state();
   const { code, stderr } = await configure(flags(), token);
   expect(code).toBe(1);
-  expect(stderr).toMatch(/^the token lacks: Zone, SSL and Certificates, Edit; Account, Access: Service Tokens, Edit\n/);
+  expect(stderr).toMatch(
+    /^the token lacks: Zone, SSL and Certificates, Edit; Account, Access: Service Tokens, Edit\. Cloudflare says: Authentication error \(10000\)\n/,
+  );
   expect(stderr).toContain("https://dash.cloudflare.com/profile/api-tokens?permissionGroupKeys=");
   expect(stderr).not.toContain(token);
   expect(await world.api.state()).toEqual(before);
+});
+
+test("configure says first what the account and the zone are missing, and writes nothing", async () => {
+  const { organizations, zones } = await world.api.state();
+  await world.api.alter({ organizations: [] });
+  expect(await configure(flags())).toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(
+      /^the account has no Zero Trust team yet: open https:\/\/one\.dash\.cloudflare\.com/,
+    ) as string,
+  });
+  await world.api.alter({ organizations, zones: zones.map((zone) => ({ ...zone, status: "pending" })) });
+  expect(await configure(flags())).toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/^the zone home\.localhost is not active, its status is pending: /) as string,
+  });
+  await world.api.alter({ zones });
+  expect(existsSync(join(project, "Pulumi.home.yaml"))).toBe(false);
 });
 
 test("configure refuses a host with another key, and writes nothing", async () => {
@@ -97,7 +118,10 @@ test("configure refuses a host with another key, and writes nothing", async () =
 });
 
 test("configure asks on a terminal, shows no secret, and can be left at any question", async () => {
-  const { token, apiUrl, sshTarget } = world.sandbox;
+  const { apiUrl, sshTarget } = world.sandbox;
+  // Cloudflare refuses it for a while.
+  const usable_from = new Date(Date.now() + 5000).toISOString();
+  const { token } = await world.api.createToken({ name: "new", usable_from });
   const command = [process.execPath, PROGRAM, "--api-url", apiUrl];
   const left = new Terminal(command, project, environment);
   await left.answer("Cloudflare API token (", token + ENTER);
@@ -206,4 +230,30 @@ test("configure leaves further sites and hosts alone", async () => {
   // The main site's records for the other host are ones that the stack wants.
   expect(stdout).toContain(`Found ${ADDRESSES.map((address) => `A ${address}`).join(" and ")} for ${SITE}.`);
   expect(stdout).not.toContain("also has");
+});
+
+test("configure names a tunnel and a Worker that have one of the names, and takes the zone's own name", async () => {
+  const { zones } = await world.api.state();
+  const file = join(project, "Pulumi.home.yaml");
+  const present = parse(readFileSync(file, "utf8")) as { config: object };
+  const shares = { [`${NAMESPACE}publicShareHostname`]: "a.shares.home.localhost" };
+  writeFileSync(file, stringify({ ...present, config: { ...present.config, ...shares } }));
+  const record = {
+    name: "a.shares.home.localhost",
+    type: "CNAME",
+    content: "1.cfargotunnel.com",
+    proxied: true,
+    ttl: 1,
+  };
+  await cloudflare("POST", `/zones/${DEV.zone}/dns_records`, record);
+  const routes = [{ id: "1", pattern: "home.localhost/*", script: "maintenance" }];
+  await world.api.alter({ zones: zones.map((zone) => ({ ...zone, workers_routes: routes })) });
+  const permissions = [...PROGRAM_PERMISSIONS, "Workers Routes Read"];
+  const { token } = await world.api.createToken({ name: "workers", permissions });
+  const { code, stdout } = await configure([...flags(), "--hostname", DEV.zoneName, "--no-adopt"], token);
+  expect(code).toBe(0);
+  expect(stdout).toContain("covers home.localhost and names one level under it, not a.shares.home.localhost");
+  expect(stdout).toContain("Before pulumi up: a Cloudflare Tunnel gets the requests for a.shares.home.localhost");
+  expect(stdout).toContain('Before pulumi up: the Worker "maintenance" takes requests for home.localhost');
+  expect(settings()).toMatchObject({ [`${NAMESPACE}hostname`]: DEV.zoneName });
 });

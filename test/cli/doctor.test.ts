@@ -101,7 +101,7 @@ test("the doctor finds a site as deployed in order, and changes nothing", async 
   const { code, seconds, findings } = await examined();
   expectIll(findings, {});
   expect(code).toBe(0);
-  expect(findings).toHaveLength(56);
+  expect(findings).toHaveLength(59);
   expect(seconds).toBeLessThan(LONGEST_SECONDS);
   expect(await snapshot()).toBe(before);
   const methods = (await world.api.requests(last)).map(({ method }) => method);
@@ -164,6 +164,8 @@ describe("faults", () => {
         policies: [{ id: "open", precedence: 1 }],
       });
       state.identity_providers = state.identity_providers.filter(({ type }) => type !== "onetimepin");
+      // Else the devices would only be told to wait for Access.
+      for (const app of state.access_apps) app.created_at = app.updated_at = "2026-11-01T00:00:00Z";
       for (const token of state.service_tokens) if (token.name.endsWith(" frame")) token.enabled = false;
       for (const token of state.api_tokens) token.expires_on = new Date(Date.now() + 10.5 * 86_400_000).toISOString();
     });
@@ -244,7 +246,40 @@ describe("faults", () => {
     expectIll(findings, {});
     expect(seconds).toBeLessThan(LONGEST_SECONDS);
     const count = (name: string | undefined) => findings.filter(({ site }) => site === name).length;
-    expect([SITE, ALBUM, SHARES, undefined].map(count)).toEqual([21, 19, 12, 23]);
+    expect([SITE, ALBUM, SHARES, undefined].map(count)).toEqual([22, 20, 13, 24]);
+  });
+
+  test("the doctor does not call a device ill while Access may not be in force yet", async () => {
+    const before = await world.api.state();
+    await atCloudflare((state) => {
+      for (const app of state.access_apps) app.updated_at = new Date().toISOString();
+      for (const token of state.service_tokens) token.enabled = false;
+      // A zone without it has the mode "custom" only.
+      delete first(state.zones, "zone").settings["ssl_automatic_mode"];
+    });
+    const { findings } = await examined();
+    const ill = findings.filter(({ id, status }) => /^(device-|websocket)/.test(id) && status !== "ok");
+    expect(ill.map(({ site, id }) => `${String(site)} ${id}`).sort()).toEqual([
+      ...[`${ALBUM} device-frame`, `${ALBUM} websocket`],
+      ...[`${SITE} device-annas-phone`, `${SITE} device-frame`, `${SITE} websocket`],
+    ]);
+    for (const { status, says, fix } of ill) {
+      expect(status).toBe("unknown");
+      expect(says).toContain("its Access application is younger than two minutes");
+      expect(fix).toContain("run the doctor again");
+    }
+    expect(problems(findings)).not.toHaveProperty("zone-settings");
+    await world.api.alter(before);
+  });
+
+  test("the doctor says that a zone is paused", async () => {
+    const before = await world.api.state();
+    await atCloudflare((state) => {
+      first(state.zones, "zone").paused = true;
+    });
+    const { findings } = await examined();
+    expect(problems(findings)["zone"]).toContain("wrong: is paused: ");
+    await world.api.alter(before);
   });
 
   test("the doctor names an open host, a site without a login, and a record that is not proxied", async () => {
@@ -294,6 +329,8 @@ describe("faults", () => {
       "album host-key": "is readable by others: mode 0640",
       "album dns-record": "wrong: not proxied: AAAA 2001:db8:77::10",
       "album access-application": `wrong: none for ${ALBUM}`,
+      // The host's token check refuses everybody for want of an application.
+      "album stranger": "wrong: gets 403 and no login page, so nobody can log in",
       "album device-frame": "403, no policy of Access admits the token, or the host's token check refuses",
       "album websocket": "wrong: does not open: 403",
     });
@@ -318,11 +355,11 @@ describe("parts that cannot be reached", () => {
     const unknown = findings.filter(({ status }) => status === "unknown").map(({ id, says }) => `${id}: ${says}`);
     for (const line of [
       /^ssh: root@.*:22: it shows another host key than the stack's sshHostKey$/,
-      /^ssl-mode: the API token lacks Zone, Zone Settings$/,
-      /^origin-pulls: the API token lacks Zone, SSL and Certificates$/,
-      /^origin-certificate: the API token lacks Zone, SSL and Certificates$/,
+      /^ssl-mode: the API token lacks Zone, Zone Settings: Authentication error \(10000\)$/,
+      /^origin-pulls: the API token lacks Zone, SSL and Certificates: Authentication error \(10000\)$/,
+      /^origin-certificate: the API token lacks Zone, SSL and Certificates: Authentication error \(10000\)$/,
       /^access-application: the API token lacks Account, Access: /,
-      /^device-tokens: the API token lacks Account, Access: Service Tokens$/,
+      /^device-tokens: the API token lacks Account, Access: Service Tokens: Authentication error \(10000\)$/,
       /^strict-tokens: the API token lacks Account, Access: Organizations,/,
       /^stranger: .*ECONNREFUSED/,
       /^shares-pages: .*ECONNREFUSED/,

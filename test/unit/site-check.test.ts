@@ -10,6 +10,7 @@ import { issue, newKey, selfSigned } from "../../dev/sandbox/certificates/x509.t
 const SITE: OnlineSite = {
   hostname: "photos.example.com",
   serves: "immich",
+  teamDomain: "team.cloudflareaccess.com",
   device: { clientId: "0123.access", clientSecret: "cfast_secret" },
 };
 const LOGIN = "https://team.cloudflareaccess.com/cdn-cgi/access/login/photos.example.com";
@@ -78,11 +79,31 @@ it.each<[string, Given, string, string]>([
   expect(found?.exposed).toBe(false);
 });
 
-it("the site check does not mistake another redirect, a 401 or a page for the login page", async () => {
-  for (const answer of [[302, { location: "https://elsewhere.example.com/" }], [401], [200]] satisfies Given[]) {
-    answers.stranger = [answer];
-    expect((await findSiteProblem(network, SITE))?.problem, answer[0].toString()).toMatch(/^a stranger gets /);
-  }
+it.each<[Given, string, string]>([
+  [
+    [302, { location: "https://elsewhere.example.com/" }],
+    "302, which leads to elsewhere.example.com",
+    "npm run doctor",
+  ],
+  [
+    [302, { location: LOGIN.replace("team", "other") }],
+    "the login page of other.cloudflareaccess.com, not that of team.cloudflareaccess.com",
+    "compare teamDomain",
+  ],
+  [[401], "401 and no login page, so nobody can log in", "pulumi up --refresh"],
+  [[403], "403 and no login page, so nobody can log in", "pulumi up --refresh"],
+  [[403, { "cf-mitigated": "challenge" }], "403, Cloudflare asks for proof of a human", "Bot Fight Mode"],
+  [[200], "status 200", "npm run doctor"],
+])("the site check does not mistake %j for the login page of the team", async (answer, problem, remedy) => {
+  answers.stranger = [answer];
+  const found = await findSiteProblem(network, SITE);
+  expect(found?.problem).toContain(`a stranger gets ${problem}`);
+  expect(found?.remedy).toContain(remedy);
+});
+
+it("the site check takes any team's login page if the team is not known", async () => {
+  answers.stranger = [[302, { location: LOGIN.replace("team", "other") }]];
+  expect(await findSiteProblem(network, { ...SITE, teamDomain: "" })).toBeUndefined();
 });
 
 it("the site check needs no device, and asks public shares for a page that everybody gets", async () => {

@@ -57,16 +57,29 @@ export function applicationFindings(
   wanted: ExpectedAccess,
 ): Finding[] {
   const covering = all.filter((application) => uris(application).some((uri) => covers(uri, wanted.hostname)));
-  const own = covering.find((application) => uris(application).includes(wanted.hostname));
+  const own = applicationOf(covering, wanted.hostname);
   const guard = own ? applicationFinding(own, wanted) : failed(APPLICATION, `none for ${wanted.hostname}`);
   const rest = own ? [policies(own, tokens, wanted), login(own, providers, wanted)] : [];
   return [guard, holes(covering, wanted), ...rest];
 }
 
 const uris = ({ domain, destinations }: Application) => [
-  ...(domain === undefined ? [] : [domain]),
+  ...(domain == null ? [] : [domain]),
   ...(destinations ?? []).flatMap(({ uri }) => (uri === undefined ? [] : [uri])),
 ];
+
+/** The application that guards a whole host name, if there is one. */
+const applicationOf = (all: readonly Application[], hostname: string) =>
+  all.find((application) => uris(application).includes(hostname));
+
+/** How long Access takes until a new or changed application is in force everywhere. */
+const SETTLING_MS = 120_000;
+
+/** Whether the application of a host name has changed so lately that it may not be in force yet. */
+export function isSettling(all: readonly Application[], hostname: string, now: number): boolean {
+  const { created_at: created = "", updated_at: updated = "" } = applicationOf(all, hostname) ?? {};
+  return [created, updated].some((time) => now - Date.parse(time) < SETTLING_MS);
+}
 
 /** Whether an application's address covers the host name: the name itself, a path below it, a wildcard over it. */
 function covers(uri: string, hostname: string): boolean {

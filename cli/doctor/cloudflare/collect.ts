@@ -13,6 +13,7 @@ import {
 import type { HostReport, SiteFacts } from "../host.ts";
 import type { ExaminedName, Subjects } from "../subjects.ts";
 import { APPLICATION, applicationFindings, tokenFindings, STRICT, strictTokensFinding, TOKENS } from "./access.ts";
+import { ApiProblem, type ApiReader, inWords, unexpectedForm } from "./api.ts";
 import { ORIGIN, originCertificateFindings, originPullsFindings, PULLS } from "./certificates.ts";
 import type {
   Application,
@@ -23,30 +24,11 @@ import type {
   OriginPulls,
   PullCertificate,
   ServiceToken,
+  Zone,
 } from "./facts.ts";
-import { DNS, dnsFinding, SSL, zoneFindings } from "./zone.ts";
-
-/** Reads from Cloudflare's API. Both reject with an `ApiProblem`. */
-export interface ApiReader {
-  /** Gets one object. */
-  one<T>(path: string): Promise<T>;
-  /** Gets all pages of a list. */
-  all<T>(path: string): Promise<T[]>;
-}
-
-/** Why a request to the API failed. */
-export class ApiProblem extends Error {
-  /** HTTP status; 0 if there was no response. */
-  public readonly status: number;
-  public readonly path: string;
-
-  public constructor(status: number, path: string, message: string) {
-    super(message);
-    this.name = "ApiProblem";
-    this.status = status;
-    this.path = path;
-  }
-}
+import { group, isRefusal, NOT_AS_DOCUMENTED, AGAIN } from "./group.ts";
+import { REACH, reachFinding, ZONE, zoneFinding } from "./readiness.ts";
+import { AUTOMATIC_MODE, DNS, dnsFinding, SSL, zoneFindings } from "./zone.ts";
 
 const API: Check = {
   id: "api-token",
@@ -61,12 +43,14 @@ export interface Context extends Pick<Subjects, "sites" | "shares"> {
   settings: SettingsValues;
   /** Each host's report; `undefined` if the host could not be asked. */
   hosts: readonly { subject: Subject; report: Promise<HostReport | undefined> }[];
+  /** The account's Access applications. */
+  applications: Promise<Application[]>;
   now: Date;
 }
 
 /** All findings from Cloudflare's API. Checks for which the token lacks a permission are unknown. */
 export async function cloudflareFindings(api: ApiReader, context: Context): Promise<Finding[]> {
-  const { settings, sites, shares, now } = context;
+  const { settings, sites, shares, applications, now } = context;
   const zone = `/zones/${settings.zoneId}`;
   const account = `/accounts/${settings.accountId}`;
   const token = await tokenFinding(api, account, now);
@@ -74,14 +58,17 @@ export async function cloudflareFindings(api: ApiReader, context: Context): Prom
 
   const tokens = api.all<ServiceToken>(`${account}/access/service_tokens`);
   const issued = api.all<OriginCertificate>(`/certificates?zone_id=${settings.zoneId}`);
+  const listed = readZone(api, zone);
   // Marks rejections as handled: a group may fail before it awaits these.
-  for (const answer of [tokens, issued]) answer.catch(() => undefined);
+  for (const answer of [tokens, issued, listed]) answer.catch(() => undefined);
+  const shared = { issued, listed };
   const groups = await Promise.all([
-    ...sites.map((site, place) => hostnameFindings(api, context, site, issued, place === 0)),
+    group(ZONE, async () => [zoneFinding(await listed)]),
+    ...sites.map((site, place) => hostnameFindings(api, context, site, shared, place === 0)),
     group(SSL, async () => zoneFindings(await readSettings(api, zone), settings)),
     group(APPLICATION, async () => {
       const [apps, providers] = await Promise.all([
-        api.all<Application>(`${account}/access/apps`),
+        applications,
         api.all<IdentityProvider>(`${account}/access/identity_providers`),
       ]);
       const all = await tokens;
@@ -94,7 +81,7 @@ export async function cloudflareFindings(api: ApiReader, context: Context): Prom
       return sites.flatMap(({ subject, access }) => withSubject(subject, tokenFindings(all, access, now)));
     }),
     group(STRICT, async () => [strictTokensFinding(await api.one<Organization>(`${account}/access/organizations`))]),
-    ...shares.map(async (one) => (await hostnameFindings(api, context, one, issued, false)).map(asSharesFinding)),
+    ...shares.map(async (one) => (await hostnameFindings(api, context, one, shared, false)).map(asSharesFinding)),
   ]);
   return [token, ...groups.flat()];
 }
@@ -104,7 +91,7 @@ async function hostnameFindings(
   api: ApiReader,
   { hosts, now }: Context,
   { subject, settings }: ExaminedName,
-  issued: Promise<OriginCertificate[]>,
+  { issued, listed }: { issued: Promise<OriginCertificate[]>; listed: Promise<Zone> },
   isFirst: boolean,
 ): Promise<Finding[]> {
   const { hostname, originAddresses } = settings;
@@ -119,6 +106,7 @@ async function hostnameFindings(
   };
   const ofZone = settings.originPulls !== "hostname";
   const groups = await Promise.all([
+    group(REACH, async () => [reachFinding(await listed, hostname)]).then((found) => withSubject(subject, found)),
     group(DNS, async () => [
       dnsFinding(await api.all<DnsRecord>(`${zone}/dns_records?name=${hostname}`), originAddresses),
     ]).then((found) => withSubject(subject, found)),
@@ -154,65 +142,59 @@ function findingsOnEachHost(all: readonly OnHost[], judge: (pem: string) => Find
   return alike ? (judged[0]?.found ?? []) : judged.flatMap(({ host, found }) => withSubject(host, found));
 }
 
-async function group(check: Check, work: () => Promise<Finding[]>): Promise<Finding[]> {
-  try {
-    return await work();
-  } catch (error) {
-    // A field is missing, or holds something else than Cloudflare documents.
-    if (!(error instanceof ApiProblem)) return [failed(check, unexpectedForm(error), AGAIN, "unknown")];
-    if (error.status !== 401 && error.status !== 403) return [failed(check, error.message, AGAIN, "unknown")];
-    const permission = PERMISSIONS.find(([path]) => path.test(error.path))?.[1] ?? "a permission";
-    return [failed(check, `the API token lacks ${permission}`, `add ${permission}, Edit to the token`, "unknown")];
-  }
-}
-
-const AGAIN = "run the doctor again";
-
-const unexpectedForm = (error: unknown) =>
-  `Cloudflare's answer cannot be read (${error instanceof Error ? error.message.split("\n")[0] : String(error)})`;
-
-/** The permissions that paths need, by their names in the dashboard. */
-const PERMISSIONS: readonly (readonly [path: RegExp, permission: string])[] = [
-  [/\/dns_records/, "Zone, DNS"],
-  [/\/origin_tls_client_auth|^\/certificates/, "Zone, SSL and Certificates"],
-  [/\/settings\//, "Zone, Zone Settings"],
-  [/\/access\/apps/, "Account, Access: Apps and Policies"],
-  [/\/access\/service_tokens/, "Account, Access: Service Tokens"],
-  [/\/access\//, "Account, Access: Organizations, Identity Providers, and Groups"],
-];
-
 async function tokenFinding(api: ApiReader, account: string, now: Date): Promise<Finding> {
   try {
     const { expires_on: end } = await verify(api, account);
-    if (end !== undefined) return expiryFinding(API, end, now);
+    if (end != null) return expiryFinding(API, end, now);
     return passed(API, "valid, without an end");
   } catch (error) {
-    if (!(error instanceof ApiProblem)) return failed(API, unexpectedForm(error), AGAIN, "unknown");
-    const refused = error.status >= 400 && error.status < 500 && error.status !== 429;
-    return refused
-      ? failed(API, "Cloudflare does not accept it")
+    if (!(error instanceof ApiProblem)) return failed(API, NOT_AS_DOCUMENTED.message, AGAIN, "unknown");
+    return isRefusal(error) || error.status === 400
+      ? failed(API, `Cloudflare does not accept it: ${error.errors.map(inWords).join(", ")}`)
       : failed(
           API,
           `the API request failed: ${error.message}`,
-          "look at the network and at https://www.cloudflarestatus.com",
+          error.status === 403 ? AGAIN : "look at the network and at https://www.cloudflarestatus.com",
           "unknown",
         );
   }
 }
 
 /** Verifies the token. A user's token and an account's token have different addresses. */
-function verify(api: ApiReader, account: string): Promise<{ expires_on?: string }> {
-  return api.one<{ expires_on?: string }>("/user/tokens/verify").catch((error: unknown) => {
+function verify(api: ApiReader, account: string): Promise<{ expires_on?: string | null }> {
+  return api.one<{ expires_on?: string | null }>("/user/tokens/verify").catch((error: unknown) => {
     if (error instanceof ApiProblem && error.status > 0) return api.one(`${account}/tokens/verify`);
     throw error;
   });
 }
 
-const SETTINGS = ["ssl", "ssl_automatic_mode", "min_tls_version", "always_use_https", "websockets", "max_upload"];
+async function readZone(api: ApiReader, path: string): Promise<Zone> {
+  const zone = await api.one<Zone>(path);
+  if (typeof zone.name !== "string") throw unexpectedForm(path);
+  return zone;
+}
+
+const SETTINGS = ["ssl", AUTOMATIC_MODE, "min_tls_version", "always_use_https", "websockets", "max_upload"];
 
 async function readSettings(api: ApiReader, zone: string): Promise<Record<string, unknown>> {
-  const read = async (id: string) => [id, (await api.one<{ value: unknown }>(`${zone}/settings/${id}`)).value] as const;
-  return Object.fromEntries(await Promise.all(SETTINGS.map(read)));
+  const read = async (id: string): Promise<[id: string, value: unknown][]> => {
+    try {
+      return [[id, await readSetting(api, zone, id)]];
+    } catch (error) {
+      // Zones that Cloudflare has not migrated yet do not have it.
+      const isAbsent = error instanceof ApiProblem && (error.status === 400 || error.status === 404);
+      if (id === AUTOMATIC_MODE && isAbsent) return [];
+      throw error;
+    }
+  };
+  return Object.fromEntries((await Promise.all(SETTINGS.map(read))).flat());
+}
+
+async function readSetting(api: ApiReader, zone: string, id: string): Promise<unknown> {
+  const path = `${zone}/settings/${id}`;
+  const { value } = await api.one<{ value?: unknown }>(path);
+  if (value === undefined) throw unexpectedForm(path);
+  return value;
 }
 
 /** Reads the certificate that Cloudflare presents to the host in the stack's mode. */
@@ -223,8 +205,7 @@ async function readPulls(
 ): Promise<OriginPulls | undefined> {
   const base = `${zone}/origin_tls_client_auth`;
   if (mode === "shared") {
-    const { value } = await api.one<{ value: unknown }>(`${zone}/settings/tls_client_auth`);
-    return { enabled: value === "on" };
+    return { enabled: (await readSetting(api, zone, "tls_client_auth")) === "on" };
   }
   if (mode === "zone") {
     const [{ enabled }, certificates] = await Promise.all([

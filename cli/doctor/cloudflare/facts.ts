@@ -1,5 +1,19 @@
 // The parts of Cloudflare's API responses that the checks need, under the API's own names.
 
+/** A zone: GET /zones and /zones/{zone}. */
+export interface Zone {
+  id: string;
+  /** An international name is in Unicode. */
+  name: string;
+  /** `active` once its name servers are Cloudflare's. */
+  status?: string;
+  paused?: boolean;
+  /** `full` where Cloudflare has the DNS records. */
+  type?: string;
+  /** Cloudflare's name servers for the zone. */
+  name_servers?: readonly string[] | null;
+}
+
 /** A DNS record: GET /zones/{zone}/dns_records. */
 export interface DnsRecord {
   name: string;
@@ -24,8 +38,10 @@ export interface Application {
   id: string;
   aud: string;
   name: string;
-  domain?: string;
-  destinations?: readonly { type: string; uri?: string }[];
+  domain?: string | null;
+  destinations?: readonly { type?: string; uri?: string }[] | null;
+  created_at?: string;
+  updated_at?: string;
   policies?: readonly Policy[];
   allowed_idps?: readonly string[];
 }

@@ -22,6 +22,8 @@ export const DNS: Check = {
  */
 export function dnsFinding(records: readonly DnsRecord[], addresses: readonly string[]): Finding {
   const own = records.filter(({ type }) => ["A", "AAAA", "CNAME"].includes(type));
+  const tunnel = own.find(isTunnel);
+  if (tunnel) return failed(DNS, `a Cloudflare Tunnel gets the requests: ${list([tunnel])}`, TUNNEL_REMEDY);
   const bare = own.filter(({ proxied }) => !proxied);
   if (bare.length > 0) return failed(DNS, `not proxied: ${list(bare)}`);
   const missing = addresses.filter((address) => !own.some(({ content }) => sameAddress(content, address)));
@@ -32,6 +34,15 @@ export function dnsFinding(records: readonly DnsRecord[], addresses: readonly st
   }
   return passed(DNS, `proxied: ${list(own)}`);
 }
+
+/** Whether a record sends a name's requests into a Cloudflare Tunnel. */
+export const isTunnel = ({ type, content }: Pick<DnsRecord, "type" | "content">) =>
+  type === "CNAME" && content.toLowerCase().replace(/\.$/, "").endsWith(".cfargotunnel.com");
+
+/** What to do about a tunnel that has a name. */
+export const TUNNEL_REMEDY =
+  "take the name out of the tunnel (dashboard, Zero Trust, Networks, Tunnels), delete its CNAME record (DNS, Records), " +
+  `then ${REFRESH_UP}`;
 
 const list = (records: readonly DnsRecord[]) => records.map(({ type, content }) => `${type} ${content}`).join(", ");
 
@@ -94,7 +105,10 @@ const UPLOAD: Check = {
   fix: "use the app's automatic URL switching to upload large videos at home",
 };
 
-/** A zone's settings by id. */
+/** The setting that a zone may not have yet; such a zone has the mode "custom" only, and Cloudflare changes nothing. */
+export const AUTOMATIC_MODE = "ssl_automatic_mode";
+
+/** A zone's settings by id, without those that the zone does not have. */
 export type ZoneSettings = Readonly<Record<string, unknown>>;
 
 /** The zone's settings that the stack declares. */
@@ -106,7 +120,7 @@ export interface ExpectedZone {
 /** The four findings about a zone's settings. */
 export function zoneFindings(settings: ZoneSettings, wanted: ExpectedZone): Finding[] {
   const expected: Readonly<Record<string, string>> = {
-    ssl_automatic_mode: "custom",
+    ...(AUTOMATIC_MODE in settings && { [AUTOMATIC_MODE]: "custom" }),
     min_tls_version: wanted.minTlsVersion,
     always_use_https: wanted.alwaysUseHttps ? "on" : "off",
   };

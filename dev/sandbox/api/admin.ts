@@ -26,6 +26,7 @@ const tokenSchema = z.strictObject({
   zones: z.array(z.string()).default(["*"]),
   accounts: z.array(z.string()).default(["*"]),
   status: z.enum(["active", "disabled"]).default("active"),
+  usable_from: z.iso.datetime().nullable().default(null),
   expires_on: z.string().nullable().default(null),
 });
 const organizationSchema = z.strictObject({

@@ -13,6 +13,7 @@ import { dnsRoutes } from "./routes/dns.ts";
 import { identityProviderRoutes, organizationRoutes } from "./routes/identity.ts";
 import { originPullRoutes } from "./routes/origin-pulls.ts";
 import { serviceTokenRoutes } from "./routes/service-tokens.ts";
+import { requireZeroTrust } from "./routes/zero-trust.ts";
 import { zoneRoutes } from "./routes/zones.ts";
 import type { Store } from "./store.ts";
 import { authenticate, requireActive } from "./tokens.ts";
@@ -45,6 +46,7 @@ export function apiApp({ store, cas, journal, faults }: World): Hono<ApiContext>
     requireActive(token);
     await next();
   });
+  api.use("/accounts/:account{[0-9a-f]{32}}/access/*", requireZeroTrust(store));
   api.route("/", accountRoutes(store));
   api.route("/", zoneRoutes(store));
   api.route("/", dnsRoutes(store));

@@ -3,9 +3,20 @@
 /** A zone with its settings and its authenticated origin pulls. */
 export interface Zone {
   id: string;
+  /** In ASCII; the API shows an international name in Unicode. */
   name: string;
   account_id: string;
   created_on: string;
+  /** Absent: active. Only an active zone that is not paused is served. */
+  status?: "initializing" | "pending" | "active" | "moved";
+  /** Absent: not paused. */
+  paused?: boolean;
+  /** Absent: full. */
+  type?: "full" | "partial" | "secondary" | "internal";
+  /** Absent: Free. */
+  plan?: "Free" | "Pro" | "Business" | "Enterprise";
+  /** Absent: none. */
+  workers_routes?: WorkersRoute[];
   settings: Record<string, ZoneSetting>;
   origin_pulls: {
     /** The zone-level switch. */
@@ -21,6 +32,14 @@ export interface Zone {
     /** Deleted certificates of both kinds. They stay listed. */
     deleted: DeletedPullCertificate[];
   };
+}
+
+/** Which requests go to which Worker, before they go to an origin. */
+export interface WorkersRoute {
+  id: string;
+  pattern: string;
+  /** Absent: no Worker takes these requests. */
+  script?: string;
 }
 
 export interface ZoneSetting {
@@ -194,6 +213,8 @@ export interface ApiToken {
   zones: string[];
   accounts: string[];
   status: "active" | "disabled";
+  /** Until this instant a token that was just made is refused; absent or null: usable at once. */
+  usable_from?: string | null;
   expires_on: string | null;
 }
 

@@ -46,8 +46,11 @@ export function authenticate(state: Readonly<State>, headers: Headers): ApiToken
   return token;
 }
 
-/** Throws unless the token is in use: not disabled, not expired. */
+/** Throws unless the token is in use: known everywhere, not disabled, not expired. */
 export function requireActive(token: ApiToken): void {
+  if (Date.parse(token.usable_from ?? "") > Date.now()) {
+    throw new ApiError(403, 10000, "Unable to authenticate request");
+  }
   if (token.status !== "active") throw new ApiError(403, 9109, "Invalid access token");
   if (token.expires_on !== null && Date.parse(token.expires_on) <= Date.now()) {
     throw new ApiError(403, 9109, "Invalid access token");

@@ -45,10 +45,13 @@ function addressesOf(state: State, records: DnsRecord[], depth: number): string[
   return addressesOf(state, recordsOf(state, zone, alias.content), depth + 1);
 }
 
+/** Whether the edge answers for a zone: its name servers are Cloudflare's, and it is not paused. */
+const isServed = ({ status = "active", paused = false }: Zone): boolean => status === "active" && !paused;
+
 /** The site behind a host name, or why there is none: only a proxied record makes the edge answer for a name. */
 export function siteOf(state: State, host: string): Site | NoSite {
   const zone = zoneOf(state, host);
-  if (zone === undefined) return "unknown";
+  if (zone === undefined || !isServed(zone)) return "unknown";
   const records = recordsOf(state, zone, host).filter((record) => record.proxied);
   if (records.length === 0) return "unknown";
   const addresses = addressesOf(state, records, 0);
@@ -60,14 +63,14 @@ export const setting = (zone: Zone, id: string): unknown => zone.settings[id]?.v
 
 /**
  * The names of the visitor-facing certificate for a server name, or undefined where the edge has none to show: the
- * zone's name and its first-level subdomains (Universal SSL) once the zone has a proxied record, the team domains,
- * and the API's own name.
+ * name of a zone that is served and its first-level subdomains (Universal SSL) once the zone has a proxied record, the
+ * team domains, and the API's own name.
  */
 export function certificateNames(state: State, serverName: string): string[] | undefined {
   if (serverName === API_HOST) return [API_HOST];
   if (teamOf(state, serverName) !== undefined) return [serverName];
   const zone = zoneOf(state, serverName);
-  if (zone === undefined) return undefined;
+  if (zone === undefined || !isServed(zone)) return undefined;
   const firstLevel = serverName === zone.name || !serverName.slice(0, -zone.name.length - 1).includes(".");
   const proxied = state.dns_records.some((record) => record.zone_id === zone.id && record.proxied);
   return firstLevel && proxied ? [zone.name, `*.${zone.name}`] : undefined;

@@ -87,6 +87,17 @@ describe("what is served", () => {
     await expect(fixture.visit("/")).rejects.toThrow(/alert|handshake/i);
   });
 
+  test.each([{ status: "pending" as const }, { status: "moved" as const }, { paused: true }])(
+    "a zone with %o is not served",
+    async (change) => {
+      const { zones } = fixture.world.store.state;
+      await fixture.change((state) => Object.assign(state.zones[0]!, change));
+      await expect(fixture.visit("/")).rejects.toThrow(/alert|handshake/i);
+      await fixture.change((state) => (state.zones = structuredClone(zones)));
+      expect((await fixture.visit("/")).status).toBe(200);
+    },
+  );
+
   test("a change at the API reaches the edge within 50 ms, if the machine is not busy", async () => {
     const records = fixture.world.store.state.dns_records;
     const moved = records.map((record) => ({ ...record, proxied: false, name: "x.home.localhost" }));

@@ -196,7 +196,7 @@ describe("the API", () => {
     await expect(apiReader(base, "token").one("/denied")).rejects.toMatchObject({
       status: 403,
       path: "/denied",
-      message: "it answers 403, Authentication error",
+      message: "it answers 403, Authentication error (10000)",
     });
     expect(asked).toHaveLength(3);
   });

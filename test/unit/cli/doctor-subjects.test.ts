@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ApiProblem, type ApiReader } from "../../../cli/doctor/cloudflare/collect.ts";
+import { ApiProblem, type ApiReader } from "../../../cli/doctor/cloudflare/api.ts";
 import { examine } from "../../../cli/doctor/examine.ts";
 import type { Finding } from "../../../cli/doctor/finding.ts";
 import type { DoctorPayload } from "../../../components/origin-host/payload.ts";
@@ -190,10 +190,11 @@ describe("examinations", () => {
     expect(all.filter((name, place) => all.indexOf(name) < place)).toEqual([]);
 
     const kinds = (id: string) => findings.filter((finding) => finding.id === id).map(({ site, host }) => [site, host]);
-    for (const id of ["stack", "workstation-clock", "api-token", "ssl-mode", "strict-tokens"]) {
+    for (const id of ["stack", "workstation-clock", "api-token", "zone", "ssl-mode", "strict-tokens"]) {
       expect(kinds(id), id).toEqual([[undefined, undefined]]);
     }
     for (const id of [
+      "visitor-certificate",
       "dns-record",
       "origin-pulls",
       "origin-certificate",
@@ -210,7 +211,7 @@ describe("examinations", () => {
       expect(kinds(id), id).toEqual([FIRST, SECOND].flatMap((host) => [PHOTOS, ALBUM].map((site) => [site, host])));
     }
     expect(kinds("shares-host-proxy")).toEqual([FIRST, SECOND].map((host) => [SHARES, host]));
-    for (const id of ["shares-dns-record", "shares-origin-pulls", "shares-pages"]) {
+    for (const id of ["shares-visitor-certificate", "shares-dns-record", "shares-origin-pulls", "shares-pages"]) {
       expect(kinds(id), id).toEqual([[SHARES, undefined]]);
     }
   });

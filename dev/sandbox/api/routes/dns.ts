@@ -1,6 +1,7 @@
 // DNS records: the names that the edge serves, and where it goes for them.
 
 import { isIPv4, isIPv6 } from "node:net";
+import { domainToASCII } from "node:url";
 import { Hono } from "hono";
 import { z } from "zod";
 import { ApiError, ok, page } from "../answers.ts";
@@ -25,9 +26,10 @@ const recordSchema = z.strictObject({
   settings: z.record(z.string(), z.unknown()).nullish(),
 });
 
-/** The full name of a record: `@` and bare names are relative to the zone. */
+/** The full name of a record in ASCII, whatever it was made with: `@` and bare names are relative to the zone. */
 function fullName(name: string, zone: Zone): string {
-  const lower = name.toLowerCase().replace(/\.$/, "");
+  const plain = name.toLowerCase().replace(/\.$/, "");
+  const lower = /^[ -~]*$/.test(plain) ? plain : domainToASCII(plain) || plain;
   if (lower === "@") return zone.name;
   return lower === zone.name || lower.endsWith(`.${zone.name}`) ? lower : `${lower}.${zone.name}`;
 }

@@ -10,6 +10,7 @@ import type { Store } from "../store.ts";
 import type { Variables } from "../tokens.ts";
 import { ACCESS_REFUSAL, sessionDuration } from "./access-policies.ts";
 import { accountFor, isHostname } from "./scope.ts";
+import { organizationOf } from "./zero-trust.ts";
 
 const READ = ["Access: Organizations, Identity Providers, and Groups Read"];
 const WRITE = ["Access: Organizations, Identity Providers, and Groups Write"];
@@ -106,15 +107,12 @@ export function identityProviderRoutes(store: Store): Hono<Variables> {
 export function organizationRoutes(store: Store): Hono<Variables> {
   const routes = new Hono<Variables>().basePath("/accounts/:account{[0-9a-f]{32}}/access/organizations");
 
-  const notEnabled = (): ApiError => new ApiError(404, 9999, "access.api.error.not_enabled: Access is not enabled");
-
   const write = async (c: Context<Variables>): Promise<Response> => {
     const account = accountFor(store, c, ...WRITE);
     const body = await readBody(c, organizationSchema, ACCESS_REFUSAL);
     const given = Object.fromEntries(Object.entries(body).filter(([, value]) => value != null));
     const organization = store.change((state) => {
-      const found = state.organizations.find((candidate) => candidate.account_id === account.id);
-      if (found === undefined) throw notEnabled();
+      const found = organizationOf(state, account.id);
       if (body.strict_service_token_auth === false && found.created_at >= STRICT_SINCE) {
         const message = `strict_service_token_auth cannot be turned off in organizations created since ${STRICT_SINCE}`;
         throw new ApiError(400, 12130, `access.api.error.invalid_request: ${message}`);
@@ -126,9 +124,7 @@ export function organizationRoutes(store: Store): Hono<Variables> {
 
   routes.get("/", (c) => {
     const account = accountFor(store, c, ...READ);
-    const organization = store.state.organizations.find((candidate) => candidate.account_id === account.id);
-    if (organization === undefined) throw notEnabled();
-    return ok(c, shownOrganization(organization));
+    return ok(c, shownOrganization(organizationOf(store.state, account.id)));
   });
   routes.put("/", write);
   routes.patch("/", write);

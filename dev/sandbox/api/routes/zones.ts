@@ -1,5 +1,6 @@
 // Zones, their settings, and the other read-only corners that configure and doctor look into.
 
+import { domainToUnicode } from "node:url";
 import { Hono } from "hono";
 import { z } from "zod";
 import { ApiError, forbidden, ok, page } from "../answers.ts";
@@ -11,7 +12,7 @@ import { zoneFor } from "./scope.ts";
 
 const onOff = z.enum(["on", "off"]);
 
-/** Every setting this zone knows: what it may hold and what a new zone starts with. */
+/** Every setting that a zone can have: what it may hold and what a new zone starts with. */
 const SETTINGS: Record<string, [schema: z.ZodType, initial: unknown]> = {
   ssl: [z.enum(["off", "flexible", "full", "strict"]), "full"],
   ssl_automatic_mode: [z.enum(["auto", "custom"]), "auto"],
@@ -64,28 +65,32 @@ export function initialSettings(): Record<string, ZoneSetting> {
   );
 }
 
+/** A zone's name as the API lists it, and as it has to be asked for. */
+const listedName = (zone: Zone): string => domainToUnicode(zone.name);
+
 function shown(state: Readonly<State>, zone: Zone): object {
   const account = state.accounts.find((candidate) => candidate.id === zone.account_id);
+  const { status = "active", paused = false, type = "full", plan = "Free" } = zone;
   return {
     id: zone.id,
-    name: zone.name,
-    status: "active",
-    paused: false,
-    type: "full",
+    name: listedName(zone),
+    status,
+    paused,
+    type,
     development_mode: 0,
     name_servers: ["ada.ns.cloudflare.localhost", "bob.ns.cloudflare.localhost"],
     created_on: zone.created_on,
     modified_on: zone.created_on,
-    activated_on: zone.created_on,
+    activated_on: status === "active" || status === "moved" ? zone.created_on : null,
     account: { id: zone.account_id, name: account?.name ?? "" },
     owner: { id: null, type: "user", email: null },
     permissions: ["#zone:read"],
     plan: {
       id: "0feeeeeeeeeeeeeeeeeeeeeeeeeeeeee",
-      name: "Free Website",
+      name: `${plan} Website`,
       price: 0,
       currency: "USD",
-      is_subscribed: false,
+      is_subscribed: plan !== "Free",
     },
   };
 }
@@ -98,13 +103,14 @@ export function zoneRoutes(store: Store): Hono<Variables> {
   const routes = new Hono<Variables>();
 
   routes.get("/zones", (c) => {
-    const { name, status } = c.req.query();
+    const { name, status, type } = c.req.query();
     const account = c.req.query("account.id");
     const zones = store.state.zones.filter(
       (zone) =>
         allows(c.get("token"), { zone: zone.id }, "Zone Read") &&
-        (name === undefined || zone.name === name.toLowerCase()) &&
-        (status === undefined || status === "active") &&
+        (name === undefined || listedName(zone) === name.toLowerCase()) &&
+        (status === undefined || status === (zone.status ?? "active")) &&
+        (type === undefined || type === (zone.type ?? "full")) &&
         (account === undefined || zone.account_id === account),
     );
     return page(
@@ -114,6 +120,10 @@ export function zoneRoutes(store: Store): Hono<Variables> {
   });
 
   routes.get("/zones/:zone{[0-9a-f]{32}}", (c) => ok(c, shown(store.state, zoneFor(store, c, "Zone Read"))));
+
+  routes.get("/zones/:zone{[0-9a-f]{32}}/workers/routes", (c) =>
+    ok(c, zoneFor(store, c, "Workers Routes Read").workers_routes ?? []),
+  );
 
   routes.get("/zones/:zone{[0-9a-f]{32}}/settings", (c) => {
     const zone = zoneFor(store, c, "Zone Settings Read");
@@ -133,9 +143,9 @@ export function zoneRoutes(store: Store): Hono<Variables> {
 
   routes.patch("/zones/:zone{[0-9a-f]{32}}/settings/:setting", async (c) => {
     const id = c.req.param("setting");
-    const { id: zoneId } = zoneFor(store, c, "Zone Settings Write");
+    const { id: zoneId, settings } = zoneFor(store, c, "Zone Settings Write");
     const body = await jsonBody(c);
-    const known = SETTINGS[id];
+    const known = settings[id] && SETTINGS[id];
     if (known === undefined) throw new ApiError(400, 1003, `Undefined zone setting: ${id}`);
     const refusal = { code: 1007, prefix: `Invalid value for zone setting ${id}: ` };
     const { value } = check(z.strictObject({ value: known[0] }), body, refusal);

@@ -65,12 +65,19 @@ function originPulls({ origin_pulls: pulls, settings: { tls_client_auth: shared 
     ${table(["Host name", "Certificate", "Enabled"], hostnames, "No host name has its own certificate.")}`;
 }
 
+/** What keeps a zone from being served as usual. */
+const standing = ({ status = "active", paused = false, type = "full" }: Zone) => [
+  status === "active" ? "" : badge(status, "bad"),
+  paused ? badge("paused", "bad") : "",
+  type === "full" ? "" : badge(type, "warn"),
+];
+
 export const zones = (state: State) =>
   state.zones.map((zone) =>
     section(
       `Zone ${zone.name}`,
       undefined,
-      html`<p>${code(zone.id)}</p>
+      html`<p>${code(zone.id)} ${standing(zone)}</p>
         ${settings(zone)}${originPulls(zone)}`,
     ),
   );
