@@ -2,9 +2,10 @@
 import { domainToUnicode } from "node:url";
 import type { z } from "zod";
 import { asciiHostname } from "../../settings/network.ts";
-import { ApiProblem, type ApiReader, isWithoutTeam, unexpectedForm } from "../doctor/cloudflare/api.ts";
+import { ApiProblem, type ApiReader, isAbsent, isWithoutTeam, unexpectedForm } from "../doctor/cloudflare/api.ts";
 import type { Organization } from "../doctor/cloudflare/facts.ts";
 import { zoneProblem } from "../doctor/cloudflare/readiness.ts";
+import { AUTOMATIC_MODE } from "../doctor/cloudflare/zone.ts";
 import { CommandError } from "../lib/command.ts";
 import { PROVIDER, readList, ZONE } from "./answers.ts";
 import type { Dialogue } from "./dialogue.ts";
@@ -129,6 +130,17 @@ async function findTeam(api: ApiReader, accountId: string): Promise<string> {
   } catch (error) {
     const isMissing = error instanceof ApiProblem && (error.status === 404 || isWithoutTeam(error));
     throw isMissing ? new NoTeam(error.errors) : apiError(error);
+  }
+}
+
+/** Whether a zone has Automatic SSL/TLS. One that Cloudflare has not migrated yet does not know the setting. */
+export async function hasAutomaticMode(api: ApiReader, zoneId: string): Promise<boolean> {
+  try {
+    await api.one(`/zones/${zoneId}/settings/${AUTOMATIC_MODE}`);
+    return true;
+  } catch (error) {
+    if (isAbsent(error)) return false;
+    throw apiError(error);
   }
 }
 

@@ -6,7 +6,7 @@ import { CommandError } from "../lib/command.ts";
 import type { Adoption } from "./adopt.ts";
 import { askAdoption } from "./adoption.ts";
 import { readList, RECORD } from "./answers.ts";
-import { askLogin, askToken, askZone, checkToken, TOKEN_FLAGS } from "./cloudflare.ts";
+import { askLogin, askToken, askZone, checkToken, hasAutomaticMode, TOKEN_FLAGS } from "./cloudflare.ts";
 import type { Dialogue } from "./dialogue.ts";
 import type { Record } from "./existing.ts";
 import { hostTasks, type Survey } from "./host.ts";
@@ -110,6 +110,7 @@ export async function configure(dialogue: Dialogue, present: Texts, known: Reado
   });
   const loginProvider = await askLogin(dialogue, api, zone.accountId, before("loginProvider"), known);
 
+  const automaticMode = String(await hasAutomaticMode(api, zone.zoneId));
   const plain: Texts = {
     hostname,
     zoneId: zone.zoneId,
@@ -127,6 +128,7 @@ export async function configure(dialogue: Dialogue, present: Texts, known: Reado
     devices: JSON.stringify(devices),
     loginProvider,
     teamDomain,
+    ...(automaticMode !== (before("sslAutomaticMode") ?? "true") && { sslAutomaticMode: automaticMode }),
   };
   const secret: Texts = { apiToken, sshPrivateKey: connection.sshPrivateKey };
   const { problems } = checkSettings({ ...present, ...plain, ...secret });

@@ -36,6 +36,10 @@ export class ApiProblem extends Error {
   }
 }
 
+/** Whether the API does not know what was asked for. */
+export const isAbsent = (error: unknown): boolean =>
+  error instanceof ApiProblem && (error.status === 400 || error.status === 404);
+
 /** The problem with an answer that does not have what Cloudflare documents. */
 export const unexpectedForm = (path: string) =>
   new ApiProblem(0, path, "its answer has another form than Cloudflare documents");

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
+import { DELETED, LEAVING } from "../../../components/orphan-cleanup/orphans.ts";
 import type { SettingsValues } from "../../../settings/schema.ts";
 import {
   withSubject,
@@ -13,7 +14,7 @@ import {
 import type { HostReport, SiteFacts } from "../host.ts";
 import type { ExaminedName, Subjects } from "../subjects.ts";
 import { APPLICATION, applicationFindings, tokenFindings, STRICT, strictTokensFinding, TOKENS } from "./access.ts";
-import { ApiProblem, type ApiReader, inWords, unexpectedForm } from "./api.ts";
+import { ApiProblem, type ApiReader, inWords, isAbsent, unexpectedForm } from "./api.ts";
 import { ORIGIN, originCertificateFindings, originPullsFindings, PULLS } from "./certificates.ts";
 import type {
   Application,
@@ -181,9 +182,7 @@ async function readSettings(api: ApiReader, zone: string): Promise<Record<string
     try {
       return [[id, await readSetting(api, zone, id)]];
     } catch (error) {
-      // Zones that Cloudflare has not migrated yet do not have it.
-      const isAbsent = error instanceof ApiProblem && (error.status === 400 || error.status === 404);
-      if (id === AUTOMATIC_MODE && isAbsent) return [];
+      if (id === AUTOMATIC_MODE && isAbsent(error)) return [];
       throw error;
     }
   };
@@ -226,8 +225,10 @@ async function readPulls(
   }
 }
 
-/** The certificate that was uploaded last, which is the one that Cloudflare presents. */
+/** The certificate that was uploaded last, which is the one that Cloudflare presents. Deleted ones stay listed. */
 function lastOf(certificates: readonly PullCertificate[]): PullCertificate | undefined {
   const time = ({ uploaded_on: uploaded = "" }: PullCertificate) => uploaded;
-  return certificates.toSorted((one, other) => time(other).localeCompare(time(one)))[0];
+  return certificates
+    .filter(({ status }) => status !== DELETED && status !== LEAVING)
+    .toSorted((one, other) => time(other).localeCompare(time(one)))[0];
 }

@@ -1,6 +1,6 @@
 // What configure finds out at Cloudflare before it asks for anything else, against the API double.
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
-import { askZone, checkToken } from "../../../cli/configure/cloudflare.ts";
+import { askZone, checkToken, hasAutomaticMode } from "../../../cli/configure/cloudflare.ts";
 import { Dialogue } from "../../../cli/configure/dialogue.ts";
 import { checkNames, furtherNames, hostnameProblem } from "../../../cli/configure/names.ts";
 import { rivalTasks } from "../../../cli/configure/rivals.ts";
@@ -36,6 +36,16 @@ const zone = { zoneId: DEV.zone, accountId: DEV.account, name: DEV.zoneName };
 const reader = (token = fixture.token, patienceMs = 0) => apiReader(apiUrl, token, patienceMs);
 const check = (token = fixture.token, patienceMs = 0) =>
   checkToken(dialogue(), { api: reader(token, patienceMs), apiUrl, token, patienceMs }, zone);
+
+it("Automatic SSL/TLS is looked for in the zone", async () => {
+  expect(await hasAutomaticMode(reader(), DEV.zone)).toBe(true);
+  const settings = Object.fromEntries(
+    Object.entries(before.zones[0]?.settings ?? {}).filter(([id]) => id !== "ssl_automatic_mode"),
+  );
+  await changeZone({ settings });
+  expect(await hasAutomaticMode(reader(), DEV.zone)).toBe(false);
+  await expect(hasAutomaticMode(reader("x".repeat(40)), DEV.zone)).rejects.toThrow("Invalid API Token");
+});
 
 describe("the token", () => {
   it("that has everything leads to the team's domain", async () => {
