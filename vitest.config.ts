@@ -24,7 +24,12 @@ export default defineConfig({
       {
         test: {
           name: "unit",
-          include: ["test/unit/**/*.test.ts", "dev/*/test/**/*.test.ts", "test/mutations/**/*.test.ts"],
+          include: [
+            "test/unit/**/*.test.ts",
+            "dev/*/test/**/*.test.ts",
+            "test/mutations/**/*.test.ts",
+            "test/acceptance/**/*.test.ts",
+          ],
           globalSetup: [PYTHON],
           sequence: { groupOrder: 0 },
           // Machines with two cores run this, and the engines of a later group want both.

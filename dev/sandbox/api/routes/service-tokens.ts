@@ -162,6 +162,14 @@ export function serviceTokenRoutes(store: Store): Hono<Variables> {
     return ok(c, shown(token, secret));
   });
 
+  // By a year, whatever the token's length is; the secret stays.
+  routes.post("/:id/refresh", (c) => {
+    const account = accountFor(store, c, ...WRITE);
+    const token = { ...find(account.id, c.req.param("id")), expires_at: expiry(YEAR), updated_at: now() };
+    put(token);
+    return ok(c, shown(token));
+  });
+
   routes.delete("/:id", (c) => {
     const account = accountFor(store, c, ...WRITE);
     const token = find(account.id, c.req.param("id"));

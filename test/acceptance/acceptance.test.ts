@@ -1,0 +1,103 @@
+// The acceptance suite against the sandbox, which has to say what the suite writes down as its word.
+import { afterEach, expect, test } from "vitest";
+import type { Options } from "../../dev/sandbox/api/state.ts";
+import { DEV } from "../../dev/sandbox/api/world.ts";
+import { type Fixture, startFixture } from "../../dev/sandbox/test/edge-fixture.ts";
+import { clean } from "./support/clean.ts";
+import { FACTS } from "./support/facts.ts";
+import { Laboratory, type Place } from "./support/laboratory.ts";
+import { sandboxPlace } from "./support/places.ts";
+import { compared, measure } from "./support/suite.ts";
+
+/** As measured on live accounts, but quicker. */
+const SLOW: Partial<Options> = {
+  origin_pull_activation_ms: 1500,
+  origin_pull_association_ms: 1500,
+  origin_pull_deletion_ms: 1500,
+  access_enforcement_ms: 2500,
+  access_policy_ms: 1500,
+};
+
+let fixture: Fixture;
+afterEach(() => fixture.close());
+
+async function place(options: Partial<Options>, signal = new AbortController().signal): Promise<Place> {
+  fixture = await startFixture();
+  await fixture.change((state) => Object.assign(state.options, options));
+  return sandboxPlace(fixture, { signal, report: () => undefined });
+}
+
+/** What the sandbox has after a run, of all that a run can make. */
+function left({ origin_certificates, dns_records, zones, ...state }: Fixture["world"]["store"]["state"]): unknown[] {
+  const { hostname_certificates = [], hostnames = [] } = zones[0]?.origin_pulls ?? {};
+  return [
+    ...origin_certificates.filter(({ revoked_at }) => revoked_at === null),
+    ...dns_records.filter(({ id }) => id !== "1"),
+    ...[state.access_apps, state.access_policies, state.service_tokens, hostname_certificates, hostnames].flat(),
+  ];
+}
+
+test("the sandbox with delays says of every fact what is written down, and nothing is left", async () => {
+  const { measured, problems, removed } = await measure(await place(SLOW));
+  expect(problems).toEqual([]);
+  const rows = compared(measured);
+  expect(rows.filter(({ differs }) => differs)).toEqual([]);
+  const unmeasured = rows.filter(({ said }) => said.startsWith("not measured")).map(({ fact }) => fact);
+  expect(unmeasured).toEqual(Object.entries(FACTS).flatMap(([fact, one]) => ("unmeasured" in one ? [fact] : [])));
+  expect(removed.length).toBeGreaterThan(10);
+  expect(left(fixture.world.store.state)).toEqual([]);
+});
+
+test("every group of facts has one", () => {
+  const groups = new Set(Object.keys(FACTS).map((fact) => Number(fact.split(".")[0])));
+  expect([...groups].sort((one, other) => one - other)).toEqual(
+    Array.from({ length: 19 }, (_none, index) => index + 1),
+  );
+});
+
+test("a prompt sandbox differs in what takes time, and the suite sees that", async () => {
+  const { measured } = await measure(await place({ access_policy_ms: 0, access_enforcement_ms: 0 }));
+  const differing = compared(measured).filter(({ differs }) => differs);
+  expect(differing.map(({ fact }) => fact)).toEqual(expect.arrayContaining(["4.1", "6.1"]));
+});
+
+test("a refusal with another code is a difference", async () => {
+  const here = await place(SLOW);
+  const rule = { method: "POST", path: "/access/apps$", outcome: "status", status: 404, code: 7, times: 2 } as const;
+  await fixture.admin.fault(rule);
+  const { measured } = await measure(here);
+  const row = compared(measured).find(({ fact }) => fact === "6.1");
+  expect(row).toMatchObject({ differs: true, said: expect.stringContaining("refused: 404, 7") as string });
+});
+
+test("a run that is interrupted removes what it has made", async () => {
+  const stop = new AbortController();
+  const here = await place({ ...SLOW, origin_pull_activation_ms: 60_000 }, stop.signal);
+  const running = measure(here);
+  await expect.poll(() => fixture.world.store.state.zones[0]?.origin_pulls.hostname_certificates.length).toBe(1);
+  stop.abort();
+  await fixture.change((state) => {
+    for (const one of state.zones[0]?.origin_pulls.hostname_certificates ?? [])
+      one.active_from = "2020-01-01T00:00:00Z";
+  });
+  const { problems } = await running;
+  expect(problems).toEqual(["the origin pulls: interrupted"]);
+  expect(left(fixture.world.store.state)).toEqual([]);
+});
+
+test("what somebody else has made stays, also under a name that only looks like the suite's", async () => {
+  const here = await place({});
+  const make = (name: string) =>
+    here.api.must("POST", `/accounts/${DEV.account}/access/policies`, {
+      name,
+      decision: "allow",
+      include: [{ everyone: {} }],
+    });
+  const lab = new Laboratory(here, "1234");
+  await make("mine immich-access-acceptance-1");
+  await make(lab.name);
+  expect(await clean(here)).toHaveLength(1);
+  expect(fixture.world.store.state.access_policies.map(({ name }) => name)).toEqual([
+    "mine immich-access-acceptance-1",
+  ]);
+});

@@ -1,0 +1,51 @@
+import { DEV } from "../../../dev/sandbox/api/world.ts";
+import type { Fixture } from "../../../dev/sandbox/test/edge-fixture.ts";
+import { networkFromEnvironment } from "../../../components/site-check/network.ts";
+import { Api } from "./api.ts";
+import type { Place } from "./laboratory.ts";
+
+/** How a run ends early, and where its progress goes. */
+export type Running = Pick<Place, "signal" | "report">;
+
+/** The sandbox's API and edge, in this process. */
+export async function sandboxPlace({ admin, api, edge, world }: Fixture, running: Running): Promise<Place> {
+  const { token } = await admin.createToken({ name: "acceptance" });
+  return {
+    ...running,
+    api: new Api(`http://127.0.0.1:${api.port.toString()}/client/v4`, token),
+    network: {
+      detours: [{ from: { host: undefined, port: 443 }, to: { host: "127.0.0.1", port: edge.httpsPorts[0] } }],
+      ca: world.cas.publicCa.certificate,
+    },
+    zoneId: DEV.zone,
+    accountId: DEV.account,
+    zoneName: DEV.zoneName,
+    origin: "127.0.0.1",
+    patience: 20_000,
+    every: 200,
+  };
+}
+
+/**
+ * A zone of a tester.
+ * @throws Error with what is wrong with the zone
+ */
+export async function realPlace(apiUrl: string, token: string, zoneName: string, running: Running): Promise<Place> {
+  const api = new Api(apiUrl, token);
+  const [zone] = await api.list(`/zones?name=${encodeURIComponent(zoneName)}`);
+  if (!zone)
+    throw new Error(`the token can read no zone ${zoneName}: it needs the permissions of \`npm run configure\``);
+  const { id } = zone.account as { id: string };
+  return {
+    ...running,
+    api,
+    network: networkFromEnvironment(process.env),
+    zoneId: String(zone.id),
+    accountId: id,
+    zoneName,
+    // Reserved for documentation (RFC 5737), so nothing answers there.
+    origin: "192.0.2.1",
+    patience: 300_000,
+    every: 2000,
+  };
+}
