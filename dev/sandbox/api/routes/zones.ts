@@ -31,6 +31,7 @@ const SETTINGS: Record<string, [schema: z.ZodType, initial: unknown]> = {
   brotli: [onOff, "on"],
   http2: [onOff, "on"],
   http3: [onOff, "on"],
+  origin_max_http_version: [z.enum(["1", "2"]), "2"],
   ipv6: [onOff, "on"],
   ip_geolocation: [onOff, "on"],
   // The Free plan's upload limit in megabytes; the API cannot raise it.
