@@ -79,7 +79,11 @@ function shown(state: Readonly<State>, zone: Zone): object {
     modified_on: zone.created_on,
     activated_on: zone.created_on,
     account: { id: zone.account_id, name: account?.name ?? "" },
-    owner: { id: null, type: "user", email: null },
+    owner: { type: "user" },
+    meta: { page_rule_quota: 3, phishing_detected: false },
+    original_name_servers: null,
+    original_registrar: null,
+    original_dnshost: null,
     permissions: ["#zone:read"],
     plan: {
       id: "0feeeeeeeeeeeeeeeeeeeeeeeeeeeeee",
