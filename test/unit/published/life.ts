@@ -85,9 +85,9 @@ export class Life {
     await this.#remove(this.#order);
   }
 
-  /** Types of the resources that there are. */
-  get types(): Set<string> {
-    return new Set([...this.#made.values()].map(({ type }) => type));
+  /** The resources that there are. */
+  get made(): readonly { type: string; inputs: Values }[] {
+    return [...this.#made.values()];
   }
 
   async #remove(names: readonly string[]): Promise<void> {

@@ -22,10 +22,11 @@ function observed<T>(value: T, path: string, read: Set<string>): T {
   return new Proxy(value, {
     get(target, name) {
       const one: unknown = Reflect.get(target, name);
-      if (typeof name === "symbol") return one;
+      // JSON.stringify means the whole, none of the fields by its name.
+      if (name === "toJSON") return () => target;
+      // `await` asks every object for it.
+      if (typeof name === "symbol" || name === "then") return one;
       if (Array.isArray(target)) return /^\d+$/.test(name) ? observed(one, `${path}\n[]`, read) : one;
-      // `await` and JSON.stringify ask every object for these.
-      if (name === "then" || name === "toJSON") return one;
       read.add(`${path}\n${name}`);
       return observed(one, `${path}\n${name}`, read);
     },
