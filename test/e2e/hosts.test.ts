@@ -76,7 +76,7 @@ describe("a second host", () => {
   });
 
   test("a second host serves the site together with the first one", async () => {
-    const log = `grep -c 'GET /api/server/ping HTTP/1.1" 200' /var/log/nginx/access.log || true`;
+    const log = `grep -cE 'GET /api/server/ping HTTP/(1.1|2.0)" 200' /var/log/nginx/access.log || true`;
     const before = await onBoth(log);
     expect(await visits(40)).toEqual([200]);
     const after = await onBoth(log);

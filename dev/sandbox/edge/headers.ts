@@ -32,8 +32,11 @@ const EDGE_ONLY = new Set([
   "x-real-ip",
 ]);
 
+/** A message's headers as they came: names and values in turn. */
+type Message = Pick<IncomingMessage, "rawHeaders">;
+
 /** Name and value pairs as they came, without HTTP/2's pseudo headers; names in lower case. */
-function* pairs(message: IncomingMessage): Generator<[string, string]> {
+function* pairs(message: Message): Generator<[string, string]> {
   for (let index = 0; index + 1 < message.rawHeaders.length; index += 2) {
     const name = (message.rawHeaders[index] ?? "").toLowerCase();
     if (!name.startsWith(":")) yield [name, message.rawHeaders[index + 1] ?? ""];
@@ -41,12 +44,12 @@ function* pairs(message: IncomingMessage): Generator<[string, string]> {
 }
 
 /** All values of one header, each as it was sent. */
-export function valuesOf(message: IncomingMessage, name: string): string[] {
+export function valuesOf(message: Message, name: string): string[] {
   return [...pairs(message)].filter(([own]) => own === name).map(([, value]) => value);
 }
 
 /** Cookies of a request; of several with one name the first counts. */
-export function cookiesOf(message: IncomingMessage): Map<string, string> {
+export function cookiesOf(message: Message): Map<string, string> {
   const cookies = new Map<string, string>();
   for (const part of valuesOf(message, "cookie").join("; ").split(/; */)) {
     const split = part.indexOf("=");
@@ -56,7 +59,7 @@ export function cookiesOf(message: IncomingMessage): Map<string, string> {
   return cookies;
 }
 
-function namedByConnection(message: IncomingMessage): Set<string> {
+function namedByConnection(message: Message): Set<string> {
   const named = valuesOf(message, "connection").join(",").toLowerCase();
   return new Set(named.split(",").map((name) => name.trim()));
 }
@@ -89,7 +92,7 @@ export interface RequestFacts {
  *   Cf-Access-* headers pass unchanged, which an origin must expect.
  */
 export function headersToOrigin(
-  request: IncomingMessage,
+  request: Message,
   facts: RequestFacts,
   access: Record<string, string> | undefined,
 ): OutgoingHttpHeaders {
@@ -118,7 +121,7 @@ export function headersToOrigin(
 }
 
 /** The headers for the visitor, with cookies that Access sets. */
-export function headersToVisitor(response: IncomingMessage, ray: string, cookies: string[]): OutgoingHttpHeaders {
+export function headersToVisitor(response: Message, ray: string, cookies: string[]): OutgoingHttpHeaders {
   const named = namedByConnection(response);
   const kept = [...pairs(response)].filter(
     ([name]) => !HOP_BY_HOP.has(name) && !named.has(name) && name !== "server" && name !== "alt-svc",

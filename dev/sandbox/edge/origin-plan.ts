@@ -20,6 +20,8 @@ export interface OriginPlan {
     revoked: string[];
     /** The client certificate to present if the origin asks for one. */
     client?: { certificate: string; privateKey: string } | undefined;
+    /** Whether to offer HTTP/2, which the origin may decline. */
+    http2: boolean;
   };
 }
 
@@ -56,6 +58,7 @@ export function originPlan(edge: EdgeState, site: Site, host: string, scheme: "h
       cas: [edge.cas.originCa.certificate, edge.cas.publicCa.certificate],
       revoked: edge.state.origin_certificates.filter((c) => c.revoked_at !== null).map((c) => c.serial_number),
       client,
+      http2: setting(site.zone, "origin_max_http_version") !== "1",
     };
   }
   return { ...parts, key: createHash("sha256").update(JSON.stringify(parts)).digest("hex") };

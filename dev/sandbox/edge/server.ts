@@ -10,8 +10,9 @@ import { Access } from "../access/access.ts";
 import { listenOnSocket } from "../api/server.ts";
 import { Feed } from "./feed.ts";
 import { Handler } from "./handler.ts";
-import { type Limits, LIMITS } from "./limits.ts";
-import { type Egress, OriginPools } from "./origin.ts";
+import { HTTP2_MEMORY, type Limits, LIMITS } from "./limits.ts";
+import { OriginPools } from "./origin.ts";
+import type { Egress } from "./origin-dial.ts";
 import { setting, zoneOf } from "./sites.ts";
 import { VisitorCertificates } from "./visitor-certificates.ts";
 
@@ -73,7 +74,10 @@ export async function startEdge(options: EdgeOptions): Promise<RunningEdge> {
   };
   const secure = http1("https");
   const plain = http1("http");
-  const multiplexed = http2.createServer({ settings: { maxHeaderListSize: limits.headerBytes } });
+  const multiplexed = http2.createServer({
+    settings: { maxHeaderListSize: limits.headerBytes },
+    maxSessionMemory: HTTP2_MEMORY,
+  });
   multiplexed.on("request", (request, response) => {
     // Node's compatibility layer has all of an HTTP/1 request that the handler reads; its types do not say so.
     handler.handle(request as unknown as IncomingMessage, response as unknown as ServerResponse, "https");

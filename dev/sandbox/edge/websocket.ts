@@ -4,8 +4,9 @@ import http, { type IncomingMessage, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { originErrorAnswer, send } from "./answers.ts";
+import { OriginError } from "./exchange.ts";
 import { headersToOrigin, headersToVisitor, type RequestFacts } from "./headers.ts";
-import { OriginError, type OriginPools } from "./origin.ts";
+import type { OriginPools } from "./origin.ts";
 import type { OriginPlan } from "./origin-plan.ts";
 
 /** A visitor's websocket handshake. */

@@ -221,6 +221,8 @@ class Immich(BaseHTTPRequestHandler):
 def main() -> None:
     """Serves until it is ended."""
     ThreadingHTTPServer.daemon_threads = True
+    # As Node's: with Python's 5, connections that come at once over HTTP/2 wait a second or fail.
+    ThreadingHTTPServer.request_queue_size = 511
     port = int(sys.argv[1]) if len(sys.argv) > 1 else PORT
     server = ThreadingHTTPServer(("127.0.0.1", port), Immich)
     print(f"Immich listens on port {server.server_port}", flush=True)

@@ -69,6 +69,8 @@ def immich_answers() -> bool:
 def main() -> None:
     """Serves until it is ended."""
     ThreadingHTTPServer.daemon_threads = True
+    # As Node's: with Python's 5, connections that come at once over HTTP/2 wait a second or fail.
+    ThreadingHTTPServer.request_queue_size = 511
     port = int(sys.argv[1]) if len(sys.argv) > 1 else PORT
     server = ThreadingHTTPServer(("127.0.0.1", port), PublicProxy)
     print(f"immich-public-proxy listens on port {server.server_port}", flush=True)

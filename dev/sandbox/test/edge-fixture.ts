@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import http from "node:http";
 import https from "node:https";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Server, Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import tls from "node:tls";
@@ -45,12 +45,12 @@ export interface Got {
   body: string;
 }
 
-export interface Fixture {
+export interface Fixture<O extends Server = https.Server> {
   api: RunningApi;
   admin: SandboxApi;
   world: World;
   edge: RunningEdge;
-  origin: https.Server;
+  origin: O;
   /** Changes the state directly and waits until the edge has it. */
   change(edit: (state: State) => void): Promise<void>;
   /** A visitor's request over TLS, by default to the site. */
@@ -109,13 +109,21 @@ function request(url: https.RequestOptions, body?: string | Buffer): Promise<Got
 }
 
 /** Starts everything. `answer` is the origin; without it, it answers 200 with the request's method, path and headers. */
-export async function startFixture(
+export function startFixture(
   answer: http.RequestListener = (incoming, response) => {
     response.setHeader("content-type", "application/json");
     response.end(JSON.stringify({ method: incoming.method, path: incoming.url, headers: incoming.headers }));
   },
   limits: Partial<Limits> = {},
 ): Promise<Fixture> {
+  return startFixtureWith((options) => https.createServer(options, answer), limits);
+}
+
+/** Starts everything, with an origin of another kind. */
+export async function startFixtureWith<O extends Server>(
+  createOrigin: (options: tls.TlsOptions) => O,
+  limits: Partial<Limits> = {},
+): Promise<Fixture<O>> {
   const stateDir = mkdtempSync(join(tmpdir(), "edge-"));
   const socket = apiSocket(stateDir);
   const api = await startApi({ folder: join(stateDir, "sandbox", "api"), socket, port: 0 });
@@ -123,7 +131,9 @@ export async function startFixture(
   const own = certificate(world.cas.originCa, [SITE]);
   // It asks for the edge's certificate, and answers whether there is one or not.
   const asking = { requestCert: true, rejectUnauthorized: false };
-  const origin = https.createServer({ cert: own.certificate, key: own.privateKey, ...asking }, answer);
+  const origin = createOrigin({ cert: own.certificate, key: own.privateKey, ...asking });
+  const sockets = new Set<Socket>();
+  origin.on("connection", (socket: Socket) => sockets.add(socket.once("close", () => sockets.delete(socket))));
   origin.listen(0, "127.0.0.1");
   await once(origin, "listening");
   const edge = await startEdge({
@@ -163,7 +173,7 @@ export async function startFixture(
     close: async () => {
       await edge.close();
       await api.close();
-      origin.closeAllConnections();
+      for (const socket of sockets) socket.destroy();
       origin.close();
       rmSync(stateDir, { recursive: true, force: true });
     },

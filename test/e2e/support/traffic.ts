@@ -236,8 +236,8 @@ export function startLoad(sandbox: Sandbox, hostname: string, headers: DeviceHea
 export async function pings(sandbox: Sandbox): Promise<number> {
   const { stdout } = await sandbox.runOnHost([
     "grep",
-    "-c",
-    '/api/server/ping HTTP/1.1" 200',
+    "-cE",
+    '/api/server/ping HTTP/(1.1|2.0)" 200',
     "/var/log/nginx/access.log",
   ]);
   return Number(stdout);

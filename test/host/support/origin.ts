@@ -200,6 +200,11 @@ export class Origin {
     );
   }
 
+  /** The socket that leads to the host's port 443 as from Cloudflare. */
+  public way(family: "ipv4" | "ipv6"): string {
+    return join(this.folder, family);
+  }
+
   /** Cloudflare's TLS connection to the host. */
   public async connect(options: ConnectOptions = {}): Promise<tls.TLSSocket> {
     const {
@@ -212,7 +217,7 @@ export class Origin {
       session,
     } = options;
     const socket = tls.connect({
-      socket: net.connect(join(this.folder, family)),
+      socket: net.connect(this.way(family)),
       ca: ORIGIN_CA.certificate,
       rejectUnauthorized: ca,
       checkServerIdentity: () => undefined,

@@ -32,6 +32,7 @@ const SETTINGS: Record<string, [schema: z.ZodType, initial: unknown]> = {
   brotli: [onOff, "on"],
   http2: [onOff, "on"],
   http3: [onOff, "on"],
+  origin_max_http_version: [z.enum(["1", "2"]), "2"],
   ipv6: [onOff, "on"],
   ip_geolocation: [onOff, "on"],
   // The Free plan's upload limit in megabytes; the API cannot raise it.
@@ -83,7 +84,11 @@ function shown(state: Readonly<State>, zone: Zone): object {
     modified_on: zone.created_on,
     activated_on: status === "active" || status === "moved" ? zone.created_on : null,
     account: { id: zone.account_id, name: account?.name ?? "" },
-    owner: { id: null, type: "user", email: null },
+    owner: { type: "user" },
+    meta: { page_rule_quota: 3, phishing_detected: false },
+    original_name_servers: null,
+    original_registrar: null,
+    original_dnshost: null,
     permissions: ["#zone:read"],
     plan: {
       id: "0feeeeeeeeeeeeeeeeeeeeeeeeeeeeee",
