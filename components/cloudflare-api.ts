@@ -5,7 +5,7 @@
 export interface Envelope {
   success?: unknown;
   result?: unknown;
-  result_info?: { per_page?: number; total_pages?: number } | null;
+  result_info?: { page?: number; per_page?: number; total_pages?: number } | null;
   errors?: unknown;
 }
 
@@ -66,18 +66,15 @@ const PAGE = 50;
 
 /**
  * Reads all pages of a list. Cloudflare promises only the page's number and size: not every list says how many pages it
- * has, and some have only one whatever is asked for.
+ * has, and some have only one, whatever is asked for.
  */
 export async function allPages<T>(path: string, read: (path: string) => Promise<Envelope>): Promise<T[]> {
   const found: T[] = [];
-  let former = "";
   for (let page = 1; ; page += 1) {
     const query = `${path.includes("?") ? "&" : "?"}page=${page.toString()}&per_page=${PAGE.toString()}`;
     const { result, result_info: info } = await read(path + query);
+    if (page > 1 && info?.page !== page) return found;
     const items = (result ?? []) as T[];
-    const text = JSON.stringify(items);
-    if (text === former) return found;
-    former = text;
     found.push(...items);
     if (!info || items.length < (info.per_page ?? PAGE) || page === info.total_pages) return found;
   }

@@ -4,13 +4,14 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { askAdoption } from "../../cli/configure/adoption.ts";
-import { askLogin, askZone, findTeam } from "../../cli/configure/cloudflare.ts";
+import { askLogin, askZone, checkToken, hasAutomaticMode } from "../../cli/configure/cloudflare.ts";
 import { Dialogue } from "../../cli/configure/dialogue.ts";
-import { missingPermissions } from "../../cli/configure/token.ts";
+import { rivalTasks } from "../../cli/configure/rivals.ts";
 import { apiReader } from "../../cli/doctor/cloudflare/api.ts";
+import type { Application } from "../../cli/doctor/cloudflare/facts.ts";
 import { cloudflareFindings } from "../../cli/doctor/cloudflare/collect.ts";
 import { subjectsOf } from "../../cli/doctor/subjects.ts";
-import { openAccount } from "../../components/orphan-cleanup/api.ts";
+import { openAccount } from "../../components/cloudflare-account.ts";
 import { findOrphanedCertificates, SEARCHES } from "../../components/orphan-cleanup/orphans.ts";
 import { DEV } from "../../dev/sandbox/api/world.ts";
 import { type ApiFixture, startApiFixture } from "../../dev/sandbox/test/api-fixture.ts";
@@ -65,7 +66,7 @@ const OWN_TYPES: readonly [file: string, name: string, operation: string, isList
   [FACTS, "PullCertificate", "GET /zones/ZONE/origin_tls_client_auth", true],
   [FACTS, "OriginCertificate", "GET /certificates", true],
   [FACTS, "IpRanges", "GET /ips"],
-  ["cli/configure/cloudflare.ts", "ListedZone", "GET /zones", true],
+  [FACTS, "Zone", "GET /zones/ZONE"],
   ["cli/configure/existing.ts", "Record", "GET /zones/ZONE/dns_records", true],
   ["cli/configure/existing.ts", "Issued", "GET /certificates", true],
 ];
@@ -165,7 +166,8 @@ async function askAll(settings: Record<string, string>, life: Life): Promise<voi
   const api = apiReader(base, fixture.token);
   const { sites, shares } = subjectsOf(values, undefined);
   const hosts = [{ subject: {}, report: Promise.resolve(undefined) }];
-  await cloudflareFindings(api, { settings: values, sites, shares, hosts, now: new Date() });
+  const applications = api.all<Application>(`/accounts/${DEV.account}/access/apps`);
+  await cloudflareFindings(api, { settings: values, sites, shares, hosts, applications, now: new Date() });
 
   const account = openAccount(base, fixture.token);
   // Without an id each finds itself, and so compares all of its fields.
@@ -178,7 +180,9 @@ async function askAll(settings: Record<string, string>, life: Life): Promise<voi
 
   const dialogue = new Quiet({ account: DEV.account, zone: DEV.zone, adopt: true }, false);
   const zone = await askZone(dialogue, api, () => undefined);
-  await findTeam(api, DEV.account);
+  await checkToken(dialogue, { token: fixture.token, apiUrl: base, api, patienceMs: 0 }, zone);
+  await hasAutomaticMode(api, DEV.zone);
+  await rivalTasks({ api, once: api }, DEV.zone, [hostname]);
   await askLogin(dialogue, api, DEV.account, undefined, new Set());
   await askAdoption(dialogue, api, { ...zone, hostname }, { records: [], addresses: [], known: new Set() });
 }
@@ -193,6 +197,8 @@ beforeAll(async () => {
   }
   vi.restoreAllMocks();
   fixture = await startApiFixture();
+  // Nothing waits here.
+  await fixture.admin.alter({ options: { origin_pull_activation_ms: 0 } });
   base = `http://127.0.0.1:${fixture.api.port}/client/v4`;
   const recorded = recordExchanges(base);
   const client = new Client({ baseUrl: base, headers: { Authorization: `Bearer ${fixture.token}` } });
@@ -210,7 +216,6 @@ beforeAll(async () => {
     await askAll(MODES[index]!, life);
   }
   await life.destroy();
-  await missingPermissions(base, fixture.token, { zoneId: DEV.zone, accountId: DEV.account });
   exchanges.push(...recorded);
   expect([...seen].sort()).toEqual(Object.keys(resources).sort());
 });

@@ -147,6 +147,9 @@ describe.each([
     await configure(strict, [DEVICES], { service_auth_401_redirect: true });
     expect((await fixture.visit("/")).status).toBe(401);
     await configure(strict, [PEOPLE, DEVICES], { service_auth_401_redirect: true });
+    await fixture.change(({ options }) => {
+      options.access_401_for_people = true;
+    });
     expect((await fixture.visit("/", { headers: credentials("phone", "wrong") })).status).toBe(401);
     expect((await fixture.visit("/")).status).toBe(401);
     await fixture.change(({ options }) => {

@@ -156,7 +156,7 @@ describe("the API", () => {
     else if (url.pathname === "/uncounted")
       send(200, { result: page > 2 ? [] : Array<object>(50).fill({ page }), result_info: { page, per_page: 50 } });
     else if (url.pathname === "/unpaged")
-      send(200, { result: Array<object>(50).fill({ a: 1 }), result_info: { per_page: 50 } });
+      send(200, { result: Array<object>(50).fill({ a: 1 }), result_info: { page: 1, per_page: 50 } });
     else if (url.pathname === "/plain") send(200, { result: Array<object>(60).fill({ a: 1 }) });
     else if (url.pathname === "/denied")
       send(403, { result: null, errors: [{ code: 10000, message: "Authentication error" }] });

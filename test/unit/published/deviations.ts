@@ -29,9 +29,15 @@ export const DEVIATIONS: readonly Deviation[] = [
   {
     request: `* ${ACCESS}/apps*`,
     part: "result",
-    fields: ["created_at", "updated_at", "uid", "policies[].app_count", "policies[].reusable"],
+    fields: ["created_at", "updated_at", "policies[].app_count", "policies[].reusable"],
+    reason: "times were in the types until 4.5.0, a policy alone still has the other fields",
+  },
+  {
+    request: `GET ${ACCESS}/apps`,
+    part: "read",
+    fields: ["created_at", "updated_at"],
     reason:
-      "times were in the types until 4.5.0, a policy alone still has the other fields; nothing of ours reads them",
+      "how old an application is; one without them counts as old to the doctor, and as new before nginx serves it",
   },
   {
     request: `* ${ACCESS}/service_tokens*`,
@@ -74,6 +80,18 @@ export const DEVIATIONS: readonly Deviation[] = [
     part: "query",
     fields: ["page", "per_page"],
     reason: "all lists are asked in one way; these are published without pages",
+  },
+  {
+    request: "GET /zones/ZONE/workers/routes",
+    part: "query",
+    fields: ["page", "per_page"],
+    reason: "the same",
+  },
+  {
+    request: "GET /certificates*",
+    part: "result",
+    fields: ["csr", "requested_validity"],
+    reason: "published for every answer; others have seen them in the answer to the creation only",
   },
   {
     request: "GET /certificates",

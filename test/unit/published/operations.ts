@@ -20,6 +20,7 @@ const at =
 const ips = at("ips/ips", "BaseIPs");
 const verification = at("user/tokens/tokens", "BaseTokens");
 const zones = at("zones/zones", "BaseZones");
+const workers = at("workers/routes", "BaseRoutes");
 const settings = at("zones/settings", "BaseSettings");
 const records = at("dns/records", "BaseRecords");
 const issued = at("origin-ca-certificates/origin-ca-certificates", "BaseOriginCACertificates");
@@ -41,6 +42,8 @@ export const OPERATIONS: Readonly<Record<string, SdkMethod>> = {
   "GET /ips": ips("list"),
   "GET /user/tokens/verify": verification("verify"),
   "GET /zones": zones("list"),
+  "GET /zones/ZONE": zones("get"),
+  "GET /zones/ZONE/workers/routes": workers("list"),
 
   "GET /zones/ZONE/settings/{}": settings("get"),
   "PATCH /zones/ZONE/settings/{}": settings("edit"),

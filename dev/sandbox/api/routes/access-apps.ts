@@ -158,7 +158,6 @@ function shown(state: Readonly<State>, app: AccessApp): object {
   return {
     ...extra,
     ...rest,
-    uid: app.id,
     self_hosted_domains: app.destinations.map((destination) => destination.uri),
     policies: policies.flatMap(({ id, precedence }) => {
       const policy = state.access_policies.find((candidate) => candidate.id === id);
