@@ -46,7 +46,7 @@ export async function allPayloads(): Promise<ToldStep[]> {
   const told: ToldStep[] = [["survey", { hostname: "photos.example.com", sshPort: 22, keepOpen: ["51820/udp"] }]];
   for (const changes of CONFIGURATIONS) {
     await run(changes);
-    for (const command of ofType("Command")) {
+    for (const command of ofType("remote:Command")) {
       const { payload } = request(command);
       for (const run of ["create", "delete"]) {
         const step = (command.inputs[run] as string | undefined)?.split(" ").at(-1);
