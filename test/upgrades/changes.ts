@@ -13,7 +13,7 @@ const OF_THE_AGENT = ["stdin", "stdout", "stderr", "logging"];
  */
 const INTENDED: readonly { op: string; urn: RegExp; properties: readonly string[] }[] = [
   // Waits on the way down until Cloudflare lets go of a certificate.
-  { op: "create", urn: /::command:local:Command::\S+-origin-pulls-release$/, properties: [] },
+  { op: "create", urn: /[$:]command:local:Command::\S+-origin-pulls-release$/, properties: [] },
   // Cloudflare refuses it without devices, and may refuse people with it.
   { op: "update", urn: /:ZeroTrustAccessApplication::/, properties: ["serviceAuth401Redirect"] },
 ];

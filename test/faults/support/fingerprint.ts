@@ -60,7 +60,9 @@ function ruleText(saved: string): string {
 /** A zone with its host names in order: Cloudflare learns of those of several sites at the same time. */
 function withoutOrder({ origin_pulls, ...zone }: State["zones"][number]) {
   const hostnames = origin_pulls.hostnames.toSorted((one, other) => one.hostname.localeCompare(other.hostname));
-  return { ...zone, origin_pulls: { ...origin_pulls, hostnames } };
+  // What was deleted stays listed at Cloudflare, and what the edge is still to follow is a matter of seconds.
+  const { deleted: _deleted, changing: _changing, ...kept } = origin_pulls;
+  return { ...zone, origin_pulls: { ...kept, hostnames } };
 }
 
 /** The parts of the double's state that the real API would show, with names in place of ids. */
