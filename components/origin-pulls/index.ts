@@ -80,7 +80,7 @@ export class OriginPulls extends pulumi.ComponentResource {
     });
     const release = createRelease(
       `${name}-release`,
-      { url: `${api.url}/${association}`, apiToken: api.token },
+      { url: `${api.url}/${association}`, token: api.token },
       { parent: this, dependsOn: uploaded },
     );
     new cloudflare.AuthenticatedOriginPulls(

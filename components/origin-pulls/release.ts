@@ -7,7 +7,7 @@ import * as pulumi from "@pulumi/pulumi";
 export interface Association {
   /** Address of the host name's association. */
   url: string;
-  apiToken: pulumi.Input<string>;
+  token: pulumi.Input<string>;
 }
 
 /**
@@ -20,16 +20,19 @@ export interface Association {
  */
 export function createRelease(
   name: string,
-  { url, apiToken }: Association,
+  association: Association,
   opts: pulumi.CustomResourceOptions,
 ): pulumi.Resource {
+  const script = readFileSync(join(import.meta.dirname, "wait-for-release.mjs"), "utf8");
   return new command.local.Command(
     name,
     {
       // `sh` and cmd.exe both read this.
       delete: "node --input-type=module - || exit 0",
-      stdin: readFileSync(join(import.meta.dirname, "wait-for-release.mjs"), "utf8"),
-      environment: pulumi.secret({ IMMICH_ACCESS_ASSOCIATION: url, CLOUDFLARE_API_TOKEN: apiToken }),
+      // The token comes with the script, where no other program sees it.
+      stdin: pulumi.secret(
+        pulumi.jsonStringify(association).apply((json) => `const association = ${json};\n${script}`),
+      ),
       logging: "stderr",
       addPreviousOutputInEnv: false,
     },

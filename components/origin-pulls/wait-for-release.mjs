@@ -1,7 +1,9 @@
 // Waits until Cloudflare no longer presents a certificate for a host name, so that it can be deleted. `pulumi destroy`
 // runs it on the workstation, without the program and perhaps from a later version of it; so it needs nothing but Node.
+// release.ts puts a line before this file, which declares `association`.
+/* global association */
 
-const { IMMICH_ACCESS_ASSOCIATION: url = "", CLOUDFLARE_API_TOKEN: token = "" } = process.env;
+const { url, token } = association;
 const end = Date.now() + 300_000;
 const pause = () => new Promise((resolve) => setTimeout(resolve, 1000));
 

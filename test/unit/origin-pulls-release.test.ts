@@ -34,13 +34,11 @@ async function run(
 
 async function runAt(url: string): Promise<string> {
   const name = `release-${registered.length.toString()}`;
-  createRelease(name, { url, apiToken: TOKEN }, {});
+  createRelease(name, { url, token: TOKEN }, {});
   await expect.poll(() => registered.some((one) => one.name === name)).toBe(true);
   const { inputs, secrets } = find(registered, name);
-  expect(secrets).toContain("environment");
-  const child = promisify(execFile)("/bin/sh", ["-c", inputs["delete"] as string], {
-    env: { ...process.env, ...(inputs["environment"] as Record<string, string>) },
-  });
+  expect(secrets).toContain("stdin");
+  const child = promisify(execFile)("/bin/sh", ["-c", inputs["delete"] as string]);
   child.child.stdin?.end(inputs["stdin"] as string);
   const { stdout, stderr } = await child;
   expect(stdout + stderr).not.toContain(TOKEN);

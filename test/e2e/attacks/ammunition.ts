@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { decodeJwt, SignJWT, UnsecuredJWT } from "jose";
 import { sign } from "../../../dev/sandbox/access/jwt.ts";
 import type { State } from "../../../dev/sandbox/api/state.ts";
-import { DEV, newSigningKey } from "../../../dev/sandbox/api/world.ts";
+import { DEV, newSigningKey, noPulls } from "../../../dev/sandbox/api/world.ts";
 import { issue, type KeyPairPem, newKey, selfSigned } from "../../../dev/sandbox/certificates/x509.ts";
 import type { DeviceHeaders } from "../../../components/site-check/answers.ts";
 import { type Outputs, SITE, type World } from "../support/world.ts";
@@ -79,7 +79,7 @@ async function moveIn({ api }: World): Promise<void> {
     name: "mallory.localhost",
     account_id: "mallory",
     settings: { ...ours.settings, ssl: setting("full"), tls_client_auth: setting("on") },
-    origin_pulls: { enabled: false, certificates: [], hostname_certificates: [], hostnames: [] },
+    origin_pulls: noPulls(),
   };
   await api.alter({
     zones: [...zones, theirs],

@@ -34,8 +34,17 @@ export interface Fault {
   needsRefresh?: boolean;
 }
 
-/** How requests fail. `lost`: they have had their effect. */
-const WAYS: Readonly<Record<string, { rule: Partial<FaultRule>; lost?: true; kills?: true }>> = {
+interface Way {
+  rule: Partial<FaultRule>;
+  /** Whether the request has had its effect. */
+  lost?: true;
+  kills?: true;
+  /** For a refusal that Cloudflare has for certain requests only: method and path. */
+  only?: RegExp;
+}
+
+/** How requests fail. */
+const WAYS: Readonly<Record<string, Way>> = {
   "answered 500": { rule: { outcome: "status", status: 500 } },
   "answered 429": { rule: { outcome: "status", status: 429, retryable: true, retry_after: 0 } },
   "answered 403": { rule: { outcome: "status", status: 403, code: 10000, message: "Authentication error" } },
@@ -43,6 +52,22 @@ const WAYS: Readonly<Record<string, { rule: Partial<FaultRule>; lost?: true; kil
   "cut off after its effect": { rule: { outcome: "cut", phase: "after" }, lost: true },
   "answered 500 after its effect": { rule: { outcome: "status", status: 500, phase: "after" }, lost: true },
   "engine killed after its effect": { rule: { outcome: "hold", phase: "after" }, lost: true, kills: true },
+  "answered 403, as for a new token": {
+    rule: { outcome: "status", status: 403, code: 10000, message: "Unable to authenticate request" },
+    only: /access\/|certificates/,
+  },
+  "answered 400, a policy not found": {
+    rule: { outcome: "status", status: 400, code: 12133, message: "access.api.error.policy_not_found" },
+    only: /^(POST|PUT) .*\/access\/apps/,
+  },
+  "answered 400, a certificate in use": {
+    rule: { outcome: "status", status: 400, code: 1433, message: "The certificate is in use." },
+    only: /^DELETE .*\/origin_tls_client_auth\/hostnames\/certificates\//,
+  },
+  "answered 400, a certificate uploaded before": {
+    rule: { outcome: "status", status: 400, code: 1406, message: "The certificate has already been uploaded." },
+    only: /^POST .*\/origin_tls_client_auth\/hostnames\/certificates/,
+  },
 };
 
 /** The most that an engine takes to come to a request or to a step, in milliseconds, on a busy machine. */
@@ -57,9 +82,9 @@ export function faultsOf(operation: Operation, { requests, moments }: Reference)
   const steps = [...new Set(moments.map(({ step }) => step))];
   return [
     ...named.flatMap((request) =>
-      Object.keys(WAYS)
-        .filter((way) => !(WAYS[way]?.lost && isRevocation(request)))
-        .map((way) => requestFault(operation, request, way)),
+      Object.entries(WAYS)
+        .filter(([, { lost, only }]) => !(lost && isRevocation(request)) && (only?.test(nameOf(request)) ?? true))
+        .map(([way]) => requestFault(operation, request, way)),
     ),
     ...steps.flatMap((step, connection) =>
       stepFaults(operation, step, connection, spread(certain(moments.filter((moment) => moment.step === step)))),
@@ -72,6 +97,11 @@ export function faultsOf(operation: Operation, { requests, moments }: Reference)
  * out of the state (docs/run-again.md) gets a stack past a revocation whose response was lost.
  */
 const isRevocation = ({ method, path }: Address) => method === "DELETE" && path.startsWith("^/certificates/");
+
+const nameOf = ({ method, path }: Address): string => `${method} ${shown(path)}`;
+
+/** A pattern as people read it. */
+const shown = (path: string): string => path.replaceAll("[^/]+", "*").replace(/^\^(.*)\$$/, "$1");
 
 interface Address {
   method: string;
@@ -96,9 +126,8 @@ function addressOf({ method, path }: Entry, before: readonly Entry[]): Address {
 
 function requestFault(operation: Operation, { method, path, skip, place }: Address & { place: number }, way: string) {
   const { rule, lost = false, kills = false } = WAYS[way] ?? { rule: {} };
-  const shown = path.replaceAll("[^/]+", "*").replace(/^\^(.*)\$$/, "$1");
   const fault: Fault = {
-    name: `${operation}/request ${String(place + 1).padStart(2, "0")} (${method} ${shown})/${way}`,
+    name: `${operation}/request ${String(place + 1).padStart(2, "0")} (${method} ${shown(path)})/${way}`,
     operation,
     needsRefresh: lost && method === "DELETE",
     ...(kills && { killsEngine: true }),

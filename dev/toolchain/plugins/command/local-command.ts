@@ -12,7 +12,6 @@ const inputs = {
   addPreviousOutputInEnv: { type: "boolean" },
   create: { type: "string" },
   delete: { type: "string" },
-  environment: { type: { valueType: "string" } },
   logging: { type: "string", oneOf: ["stdout", "stderr", "stdoutAndStderr", "none"] },
   stdin: { type: "string" },
   update: { type: "string" },
@@ -20,13 +19,12 @@ const inputs = {
 
 const nameOf = (urn: string) => urn.split("::").slice(3).join("::");
 
-/** Runs a command line with the input and the environment of `values`. */
+/** Runs a command line with the input of `values`. */
 async function execute(command: string, values: Values, { signal, log }: Context): Promise<Output> {
   const transcript = new Transcript((values.logging as Logging | undefined) ?? "stdoutAndStderr", (line) =>
     log("info", line, true),
   );
   const child = spawn("/bin/sh", ["-c", command], {
-    env: { ...process.env, ...(values.environment as Record<string, string> | undefined) },
     stdio: "pipe",
     signal,
   });
