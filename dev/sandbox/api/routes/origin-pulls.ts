@@ -170,10 +170,11 @@ function associate(
   };
   const others = pulls.hostnames.filter((candidate) => candidate !== before);
   pulls.hostnames = enabled === null ? others : [...others, after];
-  if (before?.cert_id !== certId || before.enabled !== enabled) {
+  const delay = state.options.origin_pull_association_ms;
+  if (delay > 0 && (before?.cert_id !== certId || before.enabled !== enabled)) {
     // What the edge does now, it does until the change has reached it.
     const current = changeOf(zone, hostname)?.cert_id ?? (before?.enabled === true ? before.cert_id : null);
-    const until = inMilliseconds(state.options.origin_pull_association_ms);
+    const until = inMilliseconds(delay);
     pulls.changing = pulls.changing.filter((change) => change.hostname !== hostname && !isPast(change.until));
     pulls.changing.push({ hostname, cert_id: current, until });
   }
