@@ -45,7 +45,6 @@ export class OriginSession implements Line {
   readonly #session: ClientHttp2Session;
   readonly #limits: Limits;
   #taken = 0;
-  #isReused = false;
 
   private constructor(session: ClientHttp2Session, limits: Limits) {
     this.#session = session;
@@ -92,10 +91,8 @@ export class OriginSession implements Line {
 
   send(head: RequestHead, body: boolean, outcome: Outcome): Exchange {
     const stream = this.#session.request(pseudo(head), { endStream: !body });
-    const isReused = this.#isReused;
-    this.#isReused = true;
     let isAnswered = false;
-    const fail = (error: unknown): void => outcome.failed(error, this.#repeatable(stream, isReused, isAnswered));
+    const fail = (error: unknown): void => outcome.failed(error, this.#repeatable(stream, isAnswered));
     stream.on("response", (headers, _flags, rawHeaders: string[]) => {
       isAnswered = true;
       const status = headers[":status"] ?? 502;
@@ -116,11 +113,11 @@ export class OriginSession implements Line {
     return { outgoing: stream, cancel: () => cancel(stream) };
   }
 
-  #repeatable(stream: ClientHttp2Stream, isReused: boolean, isAnswered: boolean): Repeatable {
+  #repeatable(stream: ClientHttp2Stream, isAnswered: boolean): Repeatable {
     if (isAnswered) return "never";
     // Also the code for requests that came after the last one that a GOAWAY names.
     if (stream.rstCode === NGHTTP2_REFUSED_STREAM) return "always";
-    return isReused && this.#session.destroyed ? "without-body" : "never";
+    return this.#session.destroyed ? "without-body" : "never";
   }
 
   release(): void {

@@ -12,6 +12,9 @@ import type { OriginPools } from "./origin.ts";
 import type { OriginPlan } from "./origin-plan.ts";
 import { abandonUpload, hasBody, TooLarge, Upload } from "./upload.ts";
 
+/** How often a request is sent again: a reload of the origin can end several kept connections one after another. */
+const REPEATS = 2;
+
 /** One request on its way. */
 export interface Passage {
   request: IncomingMessage;
@@ -85,15 +88,15 @@ export class Proxy {
       response.once("close", resolve);
       const upload = hasBody(request) ? new Upload(request, passage.uploadLimit, this.#limits.writeMs) : undefined;
       if (upload === undefined) request.resume();
-      void this.#attempt(passage, upload, true);
+      void this.#attempt(passage, upload, REPEATS);
     });
   }
 
-  async #attempt(passage: Passage, upload: Upload | undefined, mayRepeat: boolean): Promise<void> {
+  async #attempt(passage: Passage, upload: Upload | undefined, repeats: number): Promise<void> {
     try {
-      const line = await this.#pools.line(passage.plan, upload !== undefined);
+      const line = await this.#pools.line(passage.plan, upload !== undefined || repeats === 0);
       if (passage.response.destroyed) line.release();
-      else this.#exchange(line, passage, upload, mayRepeat);
+      else this.#exchange(line, passage, upload, repeats);
     } catch (error) {
       refuse(passage, error);
     }
@@ -101,9 +104,9 @@ export class Proxy {
 
   /**
    * Sends the request. A kept connection may have been closed by the origin in the meantime, and an origin may refuse a
-   * stream; the request is then sent once more.
+   * stream; the request is then sent again.
    */
-  #exchange(line: Line, passage: Passage, upload: Upload | undefined, mayRepeat: boolean): void {
+  #exchange(line: Line, passage: Passage, upload: Upload | undefined, repeats: number): void {
     const { request, response, facts } = passage;
     const head: RequestHead = {
       method: request.method ?? "GET",
@@ -135,10 +138,10 @@ export class Proxy {
       },
       failed: (error, repeatable) => {
         const again = repeatable === "always" ? upload?.canRepeat !== false : repeatable === "without-body" && !upload;
-        if (isOver || isAnswered || !again || !mayRepeat) return fail(error);
+        if (isOver || isAnswered || !again || repeats === 0) return fail(error);
         isOver = true;
         response.off("close", leave);
-        void this.#attempt(passage, upload, false);
+        void this.#attempt(passage, upload, repeats - 1);
       },
     });
     response.once("close", leave);
