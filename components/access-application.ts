@@ -50,6 +50,7 @@ export interface AccessApplicationArgs {
 export class AccessApplication extends pulumi.ComponentResource {
   /** Audience tag of the application's tokens (the JWT's `aud`). */
   public readonly audience: pulumi.Output<string>;
+  /** Id of the application. */
   public readonly applicationId: pulumi.Output<string>;
   /** Credentials by device name. */
   public readonly devices: Readonly<Record<string, DeviceCredentials>>;

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import * as pulumi from "@pulumi/pulumi";
 import type { Account } from "./cloudflare-account.ts";
+import { showProgress } from "./progress.ts";
 import { resolveValue } from "./resolve-value.ts";
 
 /** Others have measured 60 to 90 s on live accounts until Access stands in front of a new application. */
@@ -38,7 +39,7 @@ export function createEnforcementHook(
     for (const end = Date.now() + after - age; Date.now() < end;) {
       const left = end - Date.now();
       const progress = `Access takes up to two minutes to stand in front of a new name; ${Math.ceil(left / 1000).toString()} s left`;
-      await pulumi.log.info(progress, undefined, undefined, true);
+      await showProgress(progress);
       await sleep(Math.min(every, left));
     }
   });

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import * as pulumi from "@pulumi/pulumi";
 import type * as cloudflare from "./cloudflare.ts";
+import { showProgress } from "./progress.ts";
 
 /** A refusal that passes by itself. */
 interface PassingRefusal {
@@ -44,7 +45,8 @@ export interface CloudflareOptions {
 }
 
 /**
- * Returns the options for whatever is made at Cloudflare: the provider, and the patience with refusals that pass by themselves.
+ * Returns the options for whatever is made at Cloudflare: the provider, and the patience with refusals that pass by
+ * themselves.
  *
  * The engine repeats a refused request as long as that. Not during `pulumi destroy`: it does not run the program.
  *
@@ -57,11 +59,8 @@ export function cloudflareOptions(provider: cloudflare.Provider, every = EVERY):
     if (!passing) return false;
     const tried = errors.filter((text) => passing.error.test(text)).length;
     if (tried * every > passing.seconds) return false;
-    await pulumi.log.info(
+    await showProgress(
       `${name}: Cloudflare ${passing.because}; trying again for up to ${passing.seconds.toString()} s`,
-      undefined,
-      undefined,
-      true,
     );
     await sleep(every * 1000);
     return true;

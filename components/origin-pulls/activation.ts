@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import * as pulumi from "@pulumi/pulumi";
+import { showProgress } from "../progress.ts";
 
 /** How often to ask and when to give up, in milliseconds. Cloudflare documents no time; it usually takes minutes. */
 const EVERY = 2000;
@@ -30,7 +31,7 @@ export function createActivationHook(
       while (last !== "active" && Date.now() < deadline) {
         const left = Math.ceil((deadline - Date.now()) / 1000).toString();
         const progress = `Cloudflare is activating the ${what} (${last}); waiting up to ${left} s`;
-        await pulumi.log.info(progress, undefined, undefined, true);
+        await showProgress(progress);
         await sleep(every);
         last = await status(id);
       }

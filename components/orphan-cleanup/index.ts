@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import * as pulumi from "@pulumi/pulumi";
 import { NoAnswerError, readAnswer } from "../origin-host/answer.ts";
 import type { Account } from "../cloudflare-account.ts";
+import { showProgress } from "../progress.ts";
 import { requireNewSecret } from "./secret.ts";
 import { DELETED, findOrphanedCertificates, LEAVING, type Orphan, SEARCHES, type Site } from "./orphans.ts";
 
@@ -75,7 +76,7 @@ async function untilDeleted(api: Account, { path, what }: Orphan): Promise<void>
   for (const end = Date.now() + LEAVING_MS; Date.now() < end; await sleep(POLL_MS)) {
     const found = await api.find<{ status?: string }>(path);
     if (found === undefined || found.status === DELETED) return;
-    await pulumi.log.info(`waiting until Cloudflare has deleted the former ${what}`, undefined, undefined, true);
+    await showProgress(`waiting until Cloudflare has deleted the former ${what}`);
   }
 }
 

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import * as pulumi from "@pulumi/pulumi";
+import { showProgress } from "../progress.ts";
 import { userError } from "../../settings/error.ts";
 import {
   type AnswerProblem,
@@ -57,7 +58,7 @@ export async function waitForSite(network: Network, site: OnlineSite, seconds: n
     const { problem, remedy, exposed } = found;
     if (left > 0) {
       const progress = `https://${site.hostname}: ${problem}; waiting up to ${Math.ceil(left / 1000).toString()} s`;
-      await pulumi.log.info(progress, undefined, undefined, true);
+      await showProgress(progress);
       await sleep(Math.min(PAUSE_MS, left));
       continue;
     }

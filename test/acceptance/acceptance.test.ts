@@ -6,17 +6,8 @@ import { type Fixture, startFixture } from "../../dev/sandbox/test/edge-fixture.
 import { clean } from "./support/clean.ts";
 import { FACTS } from "./support/facts.ts";
 import { Laboratory, type Place } from "./support/laboratory.ts";
-import { sandboxPlace } from "./support/places.ts";
+import { NOTICEABLE, sandboxPlace } from "./support/places.ts";
 import { compared, measure } from "./support/suite.ts";
-
-/** As measured on live accounts, but quicker. */
-const SLOW: Partial<Options> = {
-  origin_pull_activation_ms: 1500,
-  origin_pull_association_ms: 1500,
-  origin_pull_deletion_ms: 1500,
-  access_enforcement_ms: 2500,
-  access_policy_ms: 1500,
-};
 
 let fixture: Fixture;
 afterEach(() => fixture.close());
@@ -38,7 +29,7 @@ function left({ origin_certificates, dns_records, zones, ...state }: Fixture["wo
 }
 
 test("the sandbox with delays says of every fact what is written down, and nothing is left", async () => {
-  const { measured, problems, removed } = await measure(await place(SLOW));
+  const { measured, problems, removed } = await measure(await place(NOTICEABLE));
   expect(problems).toEqual([]);
   const rows = compared(measured);
   expect(rows.filter(({ differs }) => differs)).toEqual([]);
@@ -62,7 +53,7 @@ test("a prompt sandbox differs in what takes time, and the suite sees that", asy
 });
 
 test("a refusal with another code is a difference", async () => {
-  const here = await place(SLOW);
+  const here = await place(NOTICEABLE);
   const rule = { method: "POST", path: "/access/apps$", outcome: "status", status: 404, code: 7, times: 2 } as const;
   await fixture.admin.fault(rule);
   const { measured } = await measure(here);
@@ -72,7 +63,7 @@ test("a refusal with another code is a difference", async () => {
 
 test("a run that is interrupted removes what it has made", async () => {
   const stop = new AbortController();
-  const here = await place({ ...SLOW, origin_pull_activation_ms: 60_000 }, stop.signal);
+  const here = await place({ ...NOTICEABLE, origin_pull_activation_ms: 60_000 }, stop.signal);
   const running = measure(here);
   await expect.poll(() => fixture.world.store.state.zones[0]?.origin_pulls.hostname_certificates.length).toBe(1);
   stop.abort();

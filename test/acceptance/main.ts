@@ -6,7 +6,7 @@ import { command, report, UsageError } from "../../dev/commands/terminal.ts";
 import { AS_MEASURED } from "../../dev/sandbox/api/world.ts";
 import { startFixture } from "../../dev/sandbox/test/edge-fixture.ts";
 import { clean } from "./support/clean.ts";
-import { realPlace, type Running, sandboxPlace } from "./support/places.ts";
+import { NOTICEABLE, realPlace, type Running, sandboxPlace } from "./support/places.ts";
 import type { Place } from "./support/laboratory.ts";
 import { asRecord, asTable } from "./support/report.ts";
 import { compared, measure } from "./support/suite.ts";
@@ -34,15 +34,6 @@ const options = {
   json: { type: "string" },
   "api-url": { type: "string" },
 } as const;
-
-/** Quick enough for every run, slow enough to be noticed. */
-const NOTICEABLE = {
-  origin_pull_activation_ms: 1500,
-  origin_pull_association_ms: 1500,
-  origin_pull_deletion_ms: 1500,
-  access_enforcement_ms: 2500,
-  access_policy_ms: 1500,
-};
 
 await command({ usage, options }, async (_words, given) => {
   const stop = new AbortController();

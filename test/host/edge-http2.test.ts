@@ -3,11 +3,10 @@
 
 import { once } from "node:events";
 import type http from "node:http";
-import https from "node:https";
 import net from "node:net";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { passBytes } from "../../dev/sandbox/api/forward.ts";
-import { certificate, type Fixture, startFixtureWith } from "../../dev/sandbox/test/edge-fixture.ts";
+import { certificate, type Fixture, openRequest, startFixtureWith } from "../../dev/sandbox/test/edge-fixture.ts";
 import { certificatesPayload, clientCertificate, nginxPayload, Origin, SITE } from "./support/origin.ts";
 
 const BRIEF = "brief.home.localhost";
@@ -102,16 +101,7 @@ test("large uploads and downloads at once arrive whole", async () => {
   });
   const before = origin.received;
   const transfer = async (method: string, path: string, chunks: number): Promise<string> => {
-    const request = https.request({
-      host: "127.0.0.1",
-      port: edge.edge.httpsPorts[0],
-      servername: SITE,
-      ca: edge.world.cas.publicCa.certificate,
-      agent: false,
-      method,
-      path,
-      headers: { host: SITE },
-    });
+    const request = openRequest(edge, { method, path });
     const answered = once(request, "response");
     const chunk = Buffer.alloc(1 << 20);
     for (let sent = 0; sent < chunks; sent += 1) if (!request.write(chunk)) await once(request, "drain");

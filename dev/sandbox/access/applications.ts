@@ -69,7 +69,7 @@ export const applicationsOf = (state: State, host: string): AccessApp[] => [
   ...new Set([...destinationsFor(state, host)].map(({ app }) => app)),
 ];
 
-/** The organisation that an application belongs to. Throws if the account has none, as no account of the double does. */
+/** The organisation that an application belongs to. Throws if the account has none: then it has no applications. */
 export function organizationOf(state: State, accountId: string): Organization {
   const found = state.organizations.find((organization) => organization.account_id === accountId);
   if (found === undefined) throw new Error(`account ${accountId} has no Zero Trust organisation`);

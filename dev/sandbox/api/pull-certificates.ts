@@ -76,7 +76,7 @@ export function addCertificate(
 /** Deletes a certificate. Throws as long as it is on its way to the edge, or the edge presents it for a host name. */
 export function deleteCertificate(zone: Zone, kind: Kind, id: string, options: Options): PullCertificate {
   const { origin_pulls: pulls } = zone;
-  const certificate = findCertificate(zone, kind, id);
+  const certificate = findCertificate(pulls[kind], id);
   const changing = pulls.changing.filter(({ until }) => !isPast(until));
   if (kind === "hostname_certificates" && [...pulls.hostnames, ...changing].some(({ cert_id }) => cert_id === id)) {
     throw new ApiError(400, 1433, "The certificate is in use by a hostname association.");
@@ -87,9 +87,9 @@ export function deleteCertificate(zone: Zone, kind: Kind, id: string, options: O
   return certificate;
 }
 
-/** A certificate that was not deleted. */
-export function findCertificate(zone: Zone, kind: Kind, id: string): PullCertificate {
-  const certificate = zone.origin_pulls[kind].find((one) => one.id === id);
+/** The certificate with an id. */
+export function findCertificate(certificates: readonly PullCertificate[], id: string): PullCertificate {
+  const certificate = certificates.find((one) => one.id === id);
   if (certificate === undefined) throw new ApiError(404, 1411, "The requested certificate was not found.");
   return certificate;
 }

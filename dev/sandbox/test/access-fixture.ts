@@ -1,10 +1,9 @@
 // An application with policies and tokens in the sandbox's state, and a browser with a cookie jar.
 
-import https from "node:https";
 import type { AccessApp, AccessPolicy, Decision, Rule, ServiceToken, State } from "../api/state.ts";
 import { hash } from "../api/tokens.ts";
 import { DEV } from "../api/world.ts";
-import { type Fixture, type Got, SITE } from "./edge-fixture.ts";
+import { type Fixture, type Got, openRequest, SITE } from "./edge-fixture.ts";
 
 export const PORT = ":19001";
 export const TEAM = DEV.teamDomain;
@@ -159,14 +158,9 @@ export class Browser {
 /** Asks for a websocket and returns the status, 101 if it was granted. */
 export function upgradeStatus(fixture: Fixture, headers: Record<string, string>): Promise<number> {
   return new Promise((resolve, reject) => {
-    const request = https.request({
-      host: "127.0.0.1",
-      port: fixture.edge.httpsPorts[0],
-      servername: SITE,
-      ca: fixture.world.cas.publicCa.certificate,
+    const request = openRequest(fixture, {
       path: "/api/socket.io/",
-      headers: { host: SITE, connection: "Upgrade", upgrade: "websocket", ...headers },
-      agent: false,
+      headers: { connection: "Upgrade", upgrade: "websocket", ...headers },
       signal: AbortSignal.timeout(10_000),
     });
     request.on("error", reject);

@@ -108,6 +108,24 @@ function request(url: https.RequestOptions, body?: string | Buffer): Promise<Got
   });
 }
 
+/** A visitor's request to the site that is not yet ended, on a connection of its own. */
+export const openRequest = (
+  { edge, world }: Pick<Fixture, "edge" | "world">,
+  {
+    headers,
+    ...options
+  }: Pick<https.RequestOptions, "method" | "path" | "signal"> & { headers?: http.OutgoingHttpHeaders },
+): http.ClientRequest =>
+  https.request({
+    host: "127.0.0.1",
+    port: edge.httpsPorts[0],
+    servername: SITE,
+    ca: world.cas.publicCa.certificate,
+    agent: false,
+    headers: { host: SITE, ...headers },
+    ...options,
+  });
+
 /** Starts everything. `answer` is the origin; without it, it answers 200 with the request's method, path and headers. */
 export function startFixture(
   answer: http.RequestListener = (incoming, response) => {

@@ -1,9 +1,8 @@
 // An edge with an origin in Node that speaks HTTP/2 and HTTP/1.1, for tests.
 
 import http2, { type Http2SecureServer, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
-import https from "node:https";
 import { HTTP2_MEMORY, type Limits } from "../edge/limits.ts";
-import { type Fixture, type Got, SITE, startFixtureWith } from "./edge-fixture.ts";
+import { type Fixture, type Got, openRequest, startFixtureWith } from "./edge-fixture.ts";
 
 /** What the origin does with one request. */
 export type Answer = (
@@ -56,15 +55,5 @@ export const statuses = (got: Got[]): number[] => [...new Set(got.map(({ status 
 
 /** A visitor's request that is not yet ended. */
 export function begin(method: string, path = "/", headers: Record<string, string> = {}) {
-  const request = https.request({
-    host: "127.0.0.1",
-    port: fixture.edge.httpsPorts[0],
-    servername: SITE,
-    ca: fixture.world.cas.publicCa.certificate,
-    agent: false,
-    method,
-    path,
-    headers: { host: SITE, ...headers },
-  });
-  return request.on("error", () => undefined);
+  return openRequest(fixture, { method, path, headers }).on("error", () => undefined);
 }

@@ -1,3 +1,4 @@
+import type { Options } from "../../../dev/sandbox/api/state.ts";
 import { DEV } from "../../../dev/sandbox/api/world.ts";
 import type { Fixture } from "../../../dev/sandbox/test/edge-fixture.ts";
 import { networkFromEnvironment } from "../../../components/site-check/network.ts";
@@ -6,6 +7,15 @@ import type { Place } from "./laboratory.ts";
 
 /** How a run ends early, and where its progress goes. */
 export type Running = Pick<Place, "signal" | "report">;
+
+/** Delays of a sandbox that are quick enough for every run, and slow enough to be noticed. */
+export const NOTICEABLE: Partial<Options> = {
+  origin_pull_activation_ms: 1500,
+  origin_pull_association_ms: 1500,
+  origin_pull_deletion_ms: 1500,
+  access_enforcement_ms: 2500,
+  access_policy_ms: 1500,
+};
 
 /** The sandbox's API and edge, in this process. */
 export async function sandboxPlace({ admin, api, edge, world }: Fixture, running: Running): Promise<Place> {

@@ -85,9 +85,8 @@ export function originPullRoutes(store: Store): Hono<Variables> {
   };
   const get = (kind: Kind) => (c: Context<Variables>) => {
     const zone = zoneFor(store, c, SSL_READ);
-    const id = c.req.param("id") ?? "";
-    const listed = listedCertificates(zone, kind).find((certificate) => certificate.id === id);
-    return ok(c, shownCertificate(zone, kind, listed ?? findCertificate(zone, kind, id)));
+    const certificate = findCertificate(listedCertificates(zone, kind), c.req.param("id") ?? "");
+    return ok(c, shownCertificate(zone, kind, certificate));
   };
   const remove = (kind: Kind) => (c: Context<Variables>) => {
     const zone = zoneFor(store, c, SSL_WRITE);

@@ -1,26 +1,11 @@
 // command:local:Command
 import { spawn } from "node:child_process";
-import { randomBytes } from "node:crypto";
-import { difference } from "../sdk/diff.ts";
-import type { Context, Resource } from "../sdk/plugin.ts";
-import type { Property } from "../sdk/shape.ts";
-import { unknown } from "../sdk/values.ts";
-import type { Values } from "../sdk/values.ts";
-import { type Logging, type Output, Transcript } from "./transcript.ts";
-
-const inputs = {
-  addPreviousOutputInEnv: { type: "boolean" },
-  create: { type: "string" },
-  delete: { type: "string" },
-  logging: { type: "string", oneOf: ["stdout", "stderr", "stdoutAndStderr", "none"] },
-  stdin: { type: "string" },
-  update: { type: "string" },
-} as const satisfies Record<string, Property>;
-
-const nameOf = (urn: string) => urn.split("::").slice(3).join("::");
+import type { Resource } from "../sdk/plugin.ts";
+import { commandInputs, commandResource, type Execute } from "./lifecycle.ts";
+import { type Logging, Transcript } from "./transcript.ts";
 
 /** Runs a command line with the input of `values`. */
-async function execute(command: string, values: Values, { signal, log }: Context): Promise<Output> {
+const execute: Execute = async (command, values, { signal, log }) => {
   const transcript = new Transcript((values.logging as Logging | undefined) ?? "stdoutAndStderr", (line) =>
     log("info", line, true),
   );
@@ -38,36 +23,7 @@ async function execute(command: string, values: Values, { signal, log }: Context
   for (const stream of streams) stream.ended();
   if (code !== 0) throw new Error(`exit status ${code}: running ${JSON.stringify(command)}:\n${transcript.both}`);
   return transcript.output;
-}
+};
 
 /** A command line that runs on this machine when it is created, changed and deleted. */
-export const localCommand: Resource<unknown> = {
-  inputs,
-  secrets: [],
-
-  diff: ({ state }, wanted) => difference(state, wanted, Object.keys(inputs), new Set()),
-
-  plan(wanted, existing) {
-    const runs = existing ? (wanted.update ?? wanted.create) : wanted.create;
-    const { stdout = "", stderr = "" } = existing?.state ?? {};
-    return { ...wanted, ...(runs === undefined ? { stdout, stderr } : { stdout: unknown, stderr: unknown }) };
-  },
-
-  async create(_client, wanted, context) {
-    const { create } = wanted;
-    const output = create === undefined ? { stdout: "", stderr: "" } : await execute(create as string, wanted, context);
-    return { id: nameOf(context.urn) + randomBytes(4).toString("hex"), state: { ...wanted, ...output } };
-  },
-
-  async update(_client, { state }, wanted, context) {
-    const { stdout = "", stderr = "" } = state;
-    const command = wanted.update ?? wanted.create;
-    return command === undefined
-      ? { ...wanted, stdout, stderr }
-      : { ...wanted, ...(await execute(command as string, wanted, context)) };
-  },
-
-  async delete(_client, { state }, context) {
-    if (state.delete !== undefined) await execute(state.delete as string, state, context);
-  },
-};
+export const localCommand: Resource<unknown> = { ...commandResource(commandInputs, new Set(), execute), secrets: [] };
