@@ -5,13 +5,14 @@ import { projectDir, stateDir } from "../commands/terminal.ts";
 import { resolveToolchain } from "../toolchain/index.ts";
 import { type Figure, line, meets, short } from "./figure.ts";
 import { firewall } from "./firewall.ts";
+import { growth } from "./growth.ts";
 import { nginx } from "./nginx.ts";
 import type { Bench } from "./names.ts";
 import { device, preview, site, ssh } from "./operations.ts";
 import { deployedSite, type Site } from "./site.ts";
 
-/** Benches without a site, and those that share one. */
-const ALONE = { firewall };
+/** Benches with hosts and sandboxes of their own, and those that share a site. */
+const ALONE = { firewall, growth };
 const ON_A_SITE: Readonly<Record<Exclude<Bench, keyof typeof ALONE>, (site: Site) => Promise<Figure[]>>> = {
   nginx,
   preview,
