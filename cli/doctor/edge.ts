@@ -129,7 +129,7 @@ function websocketFinding(answer: Answer | string, isSettling: boolean): Finding
 
 /** The finding for a device that does not get in: if Access has just been changed, it may get in a little later. */
 function blockedFinding(check: Check, says: string, answer: Answer, isSettling: boolean): Finding {
-  if (answer.isChallenge) return failed(check, says, remedyFor(answer));
+  if (answer.isChallenge || answer.status === 400) return failed(check, says, remedyFor(answer));
   if (!isSettling || ![302, 401, 403].includes(answer.status)) return failed(check, says);
   const fix = "wait: Access takes up to two minutes to be in force; then run the doctor again";
   return failed(check, `${says}; its Access application is younger than two minutes`, fix, "unknown");

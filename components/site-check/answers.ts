@@ -79,6 +79,9 @@ export function describeAnswer(answer: Answer): string {
 
 /** What to do about a status. Everything else begins with the doctor. */
 const REMEDIES: Readonly<Record<number, string>> = {
+  400:
+    "if `npm run doctor` finds nothing wrong with the origin pulls, turn them on for the zone as well (dashboard: SSL/TLS, " +
+    "Origin Server, Authenticated Origin Pulls) or run `pulumi config set originPulls zone` and `pulumi up`",
   404: "see which program answers: no other DNS record, Worker route or tunnel may use this name",
   502: "start Immich on the host",
   504: "look at Immich's logs on the host",

@@ -2,21 +2,25 @@
 import { afterEach, expect, test } from "vitest";
 import type { Options } from "../../dev/sandbox/api/state.ts";
 import { DEV } from "../../dev/sandbox/api/world.ts";
-import { type Fixture, startFixture } from "../../dev/sandbox/test/edge-fixture.ts";
+import type { Fixture } from "../../dev/sandbox/test/edge-fixture.ts";
 import { clean } from "./support/clean.ts";
 import { FACTS } from "./support/facts.ts";
 import { Laboratory, type Place } from "./support/laboratory.ts";
-import { NOTICEABLE, sandboxPlace } from "./support/places.ts";
-import { compared, measure } from "./support/suite.ts";
+import { NOTICEABLE, sandboxPlace, startWitnessed } from "./support/places.ts";
+import { asTable } from "./support/report.ts";
+import { compared, measure, type Row } from "./support/suite.ts";
 
-let fixture: Fixture;
+let fixture: Awaited<ReturnType<typeof startWitnessed>>;
 afterEach(() => fixture.close());
 
 async function place(options: Partial<Options>, signal = new AbortController().signal): Promise<Place> {
-  fixture = await startFixture();
+  fixture = await startWitnessed();
   await fixture.change((state) => Object.assign(state.options, options));
-  return sandboxPlace(fixture, { signal, report: () => undefined });
+  return sandboxPlace(fixture, { signal, report: () => undefined }, fixture.witness);
 }
+
+const notMeasured = (rows: readonly Row[]) =>
+  rows.filter(({ said }) => said.startsWith("not measured")).map(({ fact }) => fact);
 
 /** What the sandbox has after a run, of all that a run can make. */
 function left({ origin_certificates, dns_records, zones, ...state }: Fixture["world"]["store"]["state"]): unknown[] {
@@ -33,10 +37,31 @@ test("the sandbox with delays says of every fact what is written down, and nothi
   expect(problems).toEqual([]);
   const rows = compared(measured);
   expect(rows.filter(({ differs }) => differs)).toEqual([]);
-  const unmeasured = rows.filter(({ said }) => said.startsWith("not measured")).map(({ fact }) => fact);
-  expect(unmeasured).toEqual(Object.entries(FACTS).flatMap(([fact, one]) => ("unmeasured" in one ? [fact] : [])));
+  expect(notMeasured(rows)).toEqual([]);
   expect(removed.length).toBeGreaterThan(10);
   expect(left(fixture.world.store.state)).toEqual([]);
+});
+
+test("without an origin, only what needs one is not measured, and the table says so", async () => {
+  const here = await place({});
+  const { measured, problems } = await measure({ ...here, witness: undefined });
+  expect(problems).toEqual([]);
+  const rows = compared(measured);
+  expect(notMeasured(rows)).toEqual(["16.1", "18.1"]);
+  expect(asTable(rows).match(/not measured: needs --origin$/gm)).toHaveLength(2);
+});
+
+test("an edge that presents no certificate of the host name, and speaks HTTP/1.1, is a difference", async () => {
+  const here = await place({ hostname_pulls_need_zone_setting: true });
+  await fixture.change((state) => {
+    state.zones[0]!.settings["origin_max_http_version"] = { value: "1", modified_on: null };
+  });
+  const { measured } = await measure({ ...here, patience: 2000 });
+  const found = compared(measured).filter(({ fact }) => fact === "16.1" || fact === "18.1");
+  expect(found).toMatchObject([
+    { differs: true, said: expect.stringMatching(/^HTTP\/1\.1$/) as string },
+    { differs: true, said: expect.stringMatching(/^no certificate, and no more/) as string },
+  ]);
 });
 
 test("every group of facts has one", () => {
@@ -64,7 +89,7 @@ test("a refusal with another code is a difference", async () => {
 test("a run that is interrupted removes what it has made", async () => {
   const stop = new AbortController();
   const here = await place({ ...NOTICEABLE, origin_pull_activation_ms: 60_000 }, stop.signal);
-  const running = measure(here);
+  const running = measure({ ...here, witness: undefined });
   await expect.poll(() => fixture.world.store.state.zones[0]?.origin_pulls.hostname_certificates.length).toBe(1);
   stop.abort();
   await fixture.change((state) => {

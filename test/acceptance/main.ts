@@ -1,17 +1,18 @@
 // `npm run acceptance`: whether Cloudflare behaves as the sandbox does, measured on a tester's zone.
 import { writeFileSync } from "node:fs";
+import { isIP } from "node:net";
 import { createInterface } from "node:readline/promises";
 import manifest from "../../package.json" with { type: "json" };
 import { command, report, UsageError } from "../../dev/commands/terminal.ts";
 import { AS_MEASURED } from "../../dev/sandbox/api/world.ts";
-import { startFixture } from "../../dev/sandbox/test/edge-fixture.ts";
 import { clean } from "./support/clean.ts";
-import { NOTICEABLE, realPlace, type Running, sandboxPlace } from "./support/places.ts";
+import { NOTICEABLE, realPlace, type Running, sandboxPlace, startWitnessed } from "./support/places.ts";
 import type { Place } from "./support/laboratory.ts";
 import { asRecord, asTable } from "./support/report.ts";
+import { Witness } from "./support/witness.ts";
 import { compared, measure } from "./support/suite.ts";
 
-const usage = `usage: npm run acceptance -- --zone NAME [--yes] [--json FILE] [--clean]
+const usage = `usage: npm run acceptance -- --zone NAME [--origin ADDRESS] [--yes] [--json FILE] [--clean]
        npm run acceptance -- --sandbox [--as-measured] [--json FILE]
 
 Makes everything that this program makes at Cloudflare, under names of its own (immich-access-acceptance-…), measures
@@ -19,6 +20,8 @@ how Cloudflare behaves, removes all of it again and prints a table. It changes n
 has not made. docs/acceptance.md says more.
 
   --zone NAME    a zone of your account; the API token is read from CLOUDFLARE_API_TOKEN
+  --origin ADDRESS
+                 this machine's own public address; its port 443 must be free, and Cloudflare must reach it
   --yes          begin without asking
   --clean        only remove what an interrupted run has left
   --sandbox      measure the sandbox, which must not differ
@@ -27,6 +30,7 @@ has not made. docs/acceptance.md says more.
 
 const options = {
   zone: { type: "string" },
+  origin: { type: "string" },
   yes: { type: "boolean" },
   clean: { type: "boolean" },
   sandbox: { type: "boolean" },
@@ -45,11 +49,11 @@ await command({ usage, options }, async (_words, given) => {
   if (Boolean(given.sandbox) === (given.zone !== undefined))
     throw new UsageError("either --zone or --sandbox is needed");
   if (given.sandbox) {
-    const fixture = await startFixture();
+    const fixture = await startWitnessed();
     try {
       const delays = given["as-measured"] ? AS_MEASURED : NOTICEABLE;
       await fixture.change((state) => Object.assign(state.options, delays));
-      const place = await sandboxPlace(fixture, running);
+      const place = await sandboxPlace(fixture, running, fixture.witness);
       return await run(given["as-measured"] ? { ...place, patience: 180_000 } : place, given.json);
     } finally {
       await fixture.close();
@@ -58,7 +62,10 @@ await command({ usage, options }, async (_words, given) => {
   const { CLOUDFLARE_API_TOKEN: token = "" } = process.env;
   if (token === "") throw new UsageError("CLOUDFLARE_API_TOKEN is not set: export the API token of the zone");
   const apiUrl = given["api-url"] ?? "https://api.cloudflare.com/client/v4";
-  const place = await realPlace(apiUrl, token, given.zone ?? "", running);
+  if (given.origin !== undefined && isIP(given.origin) === 0)
+    throw new UsageError(`--origin ${given.origin} is no IP address`);
+  const origin = given.origin === undefined ? undefined : { address: given.origin, witness: new Witness() };
+  const place = await realPlace(apiUrl, token, given.zone ?? "", running, origin);
   if (given.clean) {
     const removed = await clean(place);
     for (const path of removed) report(`removed ${path}`);
@@ -66,7 +73,12 @@ await command({ usage, options }, async (_words, given) => {
     return 0;
   }
   if (!given.yes && !(await agreed(place))) return 1;
-  return run(place, given.json);
+  await origin?.witness.listen(443);
+  try {
+    return await run(place, given.json);
+  } finally {
+    origin?.witness.close();
+  }
 });
 
 /** Measures, prints and writes; the exit status says whether the sandbox is right. */

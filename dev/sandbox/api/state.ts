@@ -271,4 +271,9 @@ export interface Options {
    * `service_auth_401_redirect` that has policies for people and for services.
    */
   access_401_for_people: boolean;
+  /**
+   * Whether a host name's own certificate is presented only while the zone's setting `tls_client_auth` is on. Cloudflare's
+   * pages contradict each other.
+   */
+  hostname_pulls_need_zone_setting: boolean;
 }

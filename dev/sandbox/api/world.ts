@@ -72,6 +72,7 @@ export const PROMPT: Options = {
   access_enforcement_ms: 0,
   access_policy_ms: 0,
   access_401_for_people: true,
+  hostname_pulls_need_zone_setting: false,
 };
 
 /** Options with the times that others have measured on live accounts, or the middle of what they name. */

@@ -39,7 +39,8 @@ function clientCertificate(
   const change = changeOf(zone, host);
   const certId = change ? change.cert_id : own?.cert_id;
   const candidates = pulls.hostname_certificates.filter((certificate) => certificate.id === certId);
-  const chosen = newest(candidates) ?? (pulls.enabled ? newest(pulls.certificates) : undefined);
+  const isHeld = edge.state.options.hostname_pulls_need_zone_setting && setting(zone, "tls_client_auth") !== "on";
+  const chosen = (isHeld ? undefined : newest(candidates)) ?? (pulls.enabled ? newest(pulls.certificates) : undefined);
   if (chosen !== undefined) return { certificate: chosen.certificate, privateKey: chosen.private_key };
   return setting(zone, "tls_client_auth") === "on" ? edge.cas.sharedPull : undefined;
 }

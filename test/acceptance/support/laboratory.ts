@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Network } from "../../../components/site-check/network.ts";
 import type { Api } from "./api.ts";
+import type { Witness } from "./witness.ts";
 import type { FactId, Measurement, Measurements } from "./facts.ts";
 
 /** Begins the name of everything that the suite makes, and of nothing else. */
@@ -13,8 +14,10 @@ export interface Place {
   zoneId: string;
   accountId: string;
   zoneName: string;
-  /** Where the suite's DNS records lead; nothing has to answer there. */
+  /** Where the suite's DNS records lead. Nothing has to answer there, unless there is a witness. */
   origin: string;
+  /** What answers there, and writes down how it was asked. */
+  witness?: Witness | undefined;
   /** How long to wait for something, and how often to look, in milliseconds. */
   patience: number;
   every: number;

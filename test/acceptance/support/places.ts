@@ -1,9 +1,10 @@
 import type { Options } from "../../../dev/sandbox/api/state.ts";
 import { DEV } from "../../../dev/sandbox/api/world.ts";
-import type { Fixture } from "../../../dev/sandbox/test/edge-fixture.ts";
+import { type Fixture, startFixtureWith } from "../../../dev/sandbox/test/edge-fixture.ts";
 import { networkFromEnvironment } from "../../../components/site-check/network.ts";
 import { Api } from "./api.ts";
 import type { Place } from "./laboratory.ts";
+import { Witness } from "./witness.ts";
 
 /** How a run ends early, and where its progress goes. */
 export type Running = Pick<Place, "signal" | "report">;
@@ -17,8 +18,26 @@ export const NOTICEABLE: Partial<Options> = {
   access_policy_ms: 1500,
 };
 
+/** Starts the sandbox's API and edge, with an origin that writes down how it was asked. */
+export async function startWitnessed() {
+  let witness: Witness | undefined;
+  const fixture = await startFixtureWith((options) => {
+    witness = new Witness(options);
+    return witness.server;
+  });
+  const close = () => {
+    witness?.disconnect();
+    return fixture.close();
+  };
+  return { ...fixture, witness, close };
+}
+
 /** The sandbox's API and edge, in this process. */
-export async function sandboxPlace({ admin, api, edge, world }: Fixture, running: Running): Promise<Place> {
+export async function sandboxPlace(
+  { admin, api, edge, world }: Pick<Fixture, "admin" | "api" | "edge" | "world">,
+  running: Running,
+  witness?: Witness,
+): Promise<Place> {
   const { token } = await admin.createToken({ name: "acceptance" });
   return {
     ...running,
@@ -31,6 +50,7 @@ export async function sandboxPlace({ admin, api, edge, world }: Fixture, running
     accountId: DEV.account,
     zoneName: DEV.zoneName,
     origin: "127.0.0.1",
+    witness,
     patience: 20_000,
     every: 200,
   };
@@ -40,7 +60,13 @@ export async function sandboxPlace({ admin, api, edge, world }: Fixture, running
  * A zone of a tester.
  * @throws Error with what is wrong with the zone
  */
-export async function realPlace(apiUrl: string, token: string, zoneName: string, running: Running): Promise<Place> {
+export async function realPlace(
+  apiUrl: string,
+  token: string,
+  zoneName: string,
+  running: Running,
+  origin?: { address: string; witness: Witness },
+): Promise<Place> {
   const api = new Api(apiUrl, token);
   const [zone] = await api.list(`/zones?name=${encodeURIComponent(zoneName)}`);
   if (!zone)
@@ -54,7 +80,8 @@ export async function realPlace(apiUrl: string, token: string, zoneName: string,
     accountId: id,
     zoneName,
     // Reserved for documentation (RFC 5737), so nothing answers there.
-    origin: "192.0.2.1",
+    origin: origin?.address ?? "192.0.2.1",
+    witness: origin?.witness,
     patience: 300_000,
     every: 2000,
   };

@@ -4,6 +4,7 @@ import { FACTS, type FactId, type Measurements } from "./facts.ts";
 import { Laboratory, type Place } from "./laboratory.ts";
 import { probeAccess } from "./probes/access.ts";
 import { probeOriginPulls } from "./probes/origin-pulls.ts";
+import { probeOrigin } from "./probes/origin.ts";
 import { probeNames, probeOriginCertificate, probeZone } from "./probes/zone.ts";
 
 /** What a run came to. */
@@ -18,6 +19,7 @@ export interface Outcome {
 const PARTS = {
   "the zone": probeZone,
   "the origin certificate": probeOriginCertificate,
+  "the way to the origin": probeOrigin,
   "the origin pulls": probeOriginPulls,
   "names at the edge": probeNames,
   Access: probeAccess,
@@ -51,10 +53,10 @@ export interface Row {
 /** Compares what was measured with what the sandbox says. What was not measured does not differ. */
 export function compared(measured: Measurements): Row[] {
   return (Object.keys(FACTS) as FactId[]).map((fact) => {
-    const { what, sandbox, ...rest }: { what: string; sandbox: string; unmeasured?: string } = FACTS[fact];
+    const { what, sandbox, ...rest }: { what: string; sandbox: string; needs?: string } = FACTS[fact];
     const found = measured[fact];
     const seconds = found?.seconds === undefined ? "" : ` (${found.seconds.toString()} s)`;
-    const said = found ? `${found.said}${seconds}` : `not measured${rest.unmeasured ? `: ${rest.unmeasured}` : ""}`;
+    const said = found ? `${found.said}${seconds}` : `not measured${rest.needs ? `: ${rest.needs}` : ""}`;
     return { fact, what, sandbox, said, differs: found !== undefined && found.said !== sandbox };
   });
 }

@@ -82,6 +82,12 @@ describe("a device", () => {
     expect(found.fix).toMatch(NO_HUMAN);
   });
 
+  it("that the host turns away for want of a certificate has the zone's own setting as a remedy", () => {
+    const { status, fix } = allowedFinding(CHECK, answer(400), false);
+    expect(status).toBe("wrong");
+    expect(fix).toMatch(/nothing wrong with the origin pulls.*Authenticated Origin Pulls.*originPulls zone/);
+  });
+
   it("is not called ill while Access may not be in force yet", () => {
     for (const given of [login(), answer(401), answer(403)]) {
       const found = allowedFinding(CHECK, given, true);

@@ -25,7 +25,7 @@ export async function probeOriginPulls(lab: Laboratory): Promise<void> {
     );
   const idOf = ({ result }: Reply) => String(result.id);
   const issuer = authority(lab.name);
-  const certificate = (nth: number) => leaf(issuer, `${lab.name}-${nth.toString()}`);
+  const certificate = (nth: number) => clientCertificate(lab.name, nth, issuer);
 
   const first = certificate(1);
   const uploaded = await upload(first);
@@ -90,10 +90,14 @@ function authority(name: string): KeyPairPem {
   return selfSigned({ subject: [["CN", `${name} authority`]], ...validity() }, newKey("rsa"));
 }
 
-/** A client certificate as the program makes one. */
-function leaf(issuer: KeyPairPem, name: string): KeyPairPem {
+/** A client certificate as the program makes one, under a name that `clean` knows. */
+export function clientCertificate(name: string, nth: number, issuer = authority(name)): KeyPairPem {
   const key = newKey("rsa");
-  const certificate = issue(issuer, { subject: [["CN", name]], publicKey: key.publicKey, ...validity() });
+  const certificate = issue(issuer, {
+    subject: [["CN", `${name}-${nth.toString()}`]],
+    publicKey: key.publicKey,
+    ...validity(),
+  });
   return { certificate, privateKey: key.pem };
 }
 

@@ -1,3 +1,4 @@
+import { isIPv6 } from "node:net";
 import { domainToASCII, domainToUnicode } from "node:url";
 import { newKey } from "../../../../dev/sandbox/certificates/x509.ts";
 import { attribute, distinguishedName } from "../../../../dev/toolchain/x509/names.ts";
@@ -30,17 +31,23 @@ export async function probeZone(lab: Laboratory): Promise<void> {
   lab.note("11.1", [...keys].sort().join(", ") || "none");
 }
 
-/** An Origin CA certificate from its request to its revocation. */
-export async function probeOriginCertificate(lab: Laboratory): Promise<void> {
-  const { api } = lab.place;
-  const subject = distinguishedName([[attribute.commonName, [lab.hostname]]]);
-  const csr = certificateRequest(subject, [], newKey("ec").privateKey).pem;
+/** An Origin CA certificate for a week, and Cloudflare's answer to its request. */
+export async function requestCertificate({ place: { api } }: Laboratory, hostname: string) {
+  const { privateKey, pem } = newKey("ec");
+  const subject = distinguishedName([[attribute.commonName, [hostname]]]);
   const { result } = await api.must("POST", "/certificates", {
-    csr,
-    hostnames: [lab.hostname],
+    csr: certificateRequest(subject, [], privateKey).pem,
+    hostnames: [hostname],
     request_type: "origin-ecc",
     requested_validity: 7,
   });
+  return { certificate: String(result.certificate), privateKey: pem, result };
+}
+
+/** An Origin CA certificate from its request to its revocation. */
+export async function probeOriginCertificate(lab: Laboratory): Promise<void> {
+  const { api } = lab.place;
+  const { result } = await requestCertificate(lab, lab.hostname);
   const path = `/certificates/${String(result.id)}`;
   const has = (one: Record<string, unknown>) => "csr" in one || "requested_validity" in one;
   const later = (await api.must("GET", path)).result;
@@ -49,13 +56,21 @@ export async function probeOriginCertificate(lab: Laboratory): Promise<void> {
   lab.note("13.2", describe(await api.call("DELETE", path)));
 }
 
-/** What clients of the edge get, for a name that leads nowhere. */
+/** Leads a name to the origin, through the edge. */
+export const createRecord = (lab: Laboratory, name: string) =>
+  lab.place.api.must("POST", lab.zone("/dns_records"), {
+    name,
+    type: isIPv6(lab.place.origin) ? "AAAA" : "A",
+    content: lab.place.origin,
+    proxied: true,
+    ttl: 1,
+  });
+
+/** What clients of the edge get, whether an origin answers or not. */
 export async function probeNames(lab: Laboratory): Promise<void> {
-  const { api, network, origin } = lab.place;
-  const record = (name: string) =>
-    api.must("POST", lab.zone("/dns_records"), { name, type: "A", content: origin, proxied: true, ttl: 1 });
-  await record(lab.hostname);
-  await record(`deep.${lab.hostname}`);
+  const { network } = lab.place;
+  await createRecord(lab, lab.hostname);
+  await createRecord(lab, `deep.${lab.hostname}`);
   // The edge takes longer than a request of ours to give up an origin that does not answer.
   const ask = async (hostname: string): Promise<"challenge" | "online" | "away"> => {
     try {
