@@ -19,8 +19,8 @@ const NEW_TOKEN_MS = 10_000;
 export class Api {
   /** How many 403s have passed by themselves. */
   public passing403 = 0;
-  private readonly url: string;
-  private readonly token: string;
+  public readonly url: string;
+  public readonly token: string;
 
   public constructor(url: string, token: string) {
     this.url = url;

@@ -40,7 +40,7 @@ export async function clean({
     `${zone}/dns_records`,
     ({ name }) => isOurs(name) || /\.immich-access-acceptance-/.test(String(name)),
   );
-  await sweep(`${access}/apps`, `${access}/apps`, ({ name }) => isOurs(name));
+  await sweep(`${access}/apps`, `${access}/apps`, ({ name, domain }) => isOurs(name) || isOurs(domain));
   await sweep(`${access}/policies`, `${access}/policies`, ({ name }) => isOurs(name));
   await sweep(`${access}/service_tokens`, `${access}/service_tokens`, ({ name }) => isOurs(name));
   const certificates = (await api.list(`${pulls}/certificates`)).filter((one) => isOurs(subjectOf(one)));

@@ -11,6 +11,7 @@ export interface Fact {
 }
 
 const ORIGIN = "needs --origin";
+const ENGINE = "needs the Pulumi engine";
 
 /** By an id that stays, so that records can be compared. The number before the point is the fact's group. */
 export const FACTS = {
@@ -46,6 +47,9 @@ export const FACTS = {
   "18.1": { what: "host-name origin pulls without tls_client_auth", sandbox: "presented", needs: ORIGIN },
   "19.1": { what: "a service token with the duration forever", sandbox: "accepted, without an end" },
   "19.2": { what: "a service token's refresh", sandbox: "one more year, no new secret" },
+  "20.1": { what: "the program's objects, through the engine", sandbox: "made in one go", needs: ENGINE },
+  "20.2": { what: "a preview of them, with a refresh", sandbox: "no change", needs: ENGINE },
+  "20.3": { what: "their removal", sandbox: "deleted in one go", needs: ENGINE },
 } as const satisfies Readonly<Record<string, Fact>>;
 
 /** Name of a fact. */

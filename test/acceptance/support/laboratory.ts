@@ -7,6 +7,9 @@ import type { FactId, Measurement, Measurements } from "./facts.ts";
 /** Begins the name of everything that the suite makes, and of nothing else. */
 export const PREFIX = "immich-access-acceptance-";
 
+/** Reserved for documentation (RFC 5737), so nothing answers there. */
+export const NOWHERE = "192.0.2.1";
+
 /** Where the suite measures. */
 export interface Place {
   api: Api;
@@ -18,6 +21,8 @@ export interface Place {
   origin: string;
   /** What answers there, and writes down how it was asked. */
   witness?: Witness | undefined;
+  /** Whether the program itself is run, through the engine. */
+  hasEngine: boolean;
   /** How long to wait for something, and how often to look, in milliseconds. */
   patience: number;
   every: number;

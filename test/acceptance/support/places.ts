@@ -3,7 +3,7 @@ import { DEV } from "../../../dev/sandbox/api/world.ts";
 import { type Fixture, startFixtureWith } from "../../../dev/sandbox/test/edge-fixture.ts";
 import { networkFromEnvironment } from "../../../components/site-check/network.ts";
 import { Api } from "./api.ts";
-import type { Place } from "./laboratory.ts";
+import { NOWHERE, type Place } from "./laboratory.ts";
 import { Witness } from "./witness.ts";
 
 /** How a run ends early, and where its progress goes. */
@@ -51,6 +51,7 @@ export async function sandboxPlace(
     zoneName: DEV.zoneName,
     origin: "127.0.0.1",
     witness,
+    hasEngine: true,
     patience: 20_000,
     every: 200,
   };
@@ -79,9 +80,9 @@ export async function realPlace(
     zoneId: String(zone.id),
     accountId: id,
     zoneName,
-    // Reserved for documentation (RFC 5737), so nothing answers there.
-    origin: origin?.address ?? "192.0.2.1",
+    origin: origin?.address ?? NOWHERE,
     witness: origin?.witness,
+    hasEngine: true,
     patience: 300_000,
     every: 2000,
   };

@@ -4,6 +4,7 @@ import { FACTS, type FactId, type Measurements } from "./facts.ts";
 import { Laboratory, type Place } from "./laboratory.ts";
 import { probeAccess } from "./probes/access.ts";
 import { probeOriginPulls } from "./probes/origin-pulls.ts";
+import { probeEngine } from "./probes/engine.ts";
 import { probeOrigin } from "./probes/origin.ts";
 import { probeNames, probeOriginCertificate, probeZone } from "./probes/zone.ts";
 
@@ -19,6 +20,8 @@ export interface Outcome {
 const PARTS = {
   "the zone": probeZone,
   "the origin certificate": probeOriginCertificate,
+  // Before the zone is full of certificates.
+  "the program itself": probeEngine,
   "the way to the origin": probeOrigin,
   "the origin pulls": probeOriginPulls,
   "names at the edge": probeNames,
