@@ -2,7 +2,7 @@
 // steps on the host in each way in which those do.
 
 import { setTimeout as sleep } from "node:timers/promises";
-import type { FaultRule } from "../../../dev/sandbox/api/faults.ts";
+import type { Options } from "../../../dev/sandbox/api/state.ts";
 import type { Entry } from "../../../dev/sandbox/api/journal.ts";
 import type { World } from "../../e2e/support/world.ts";
 import { killEngine } from "./engine.ts";
@@ -11,6 +11,7 @@ import { immichAnswers } from "./snapshot.ts";
 import { type Moment, strike } from "./moments.ts";
 import type { Admission } from "./relay.ts";
 import type { Operation } from "./operations.ts";
+import { DELAYS, WAYS } from "./ways.ts";
 
 /** A fault that waits for its operation to come along. */
 export interface Armed {
@@ -34,42 +35,6 @@ export interface Fault {
   needsRefresh?: boolean;
 }
 
-interface Way {
-  rule: Partial<FaultRule>;
-  /** Whether the request has had its effect. */
-  lost?: true;
-  kills?: true;
-  /** For a refusal that Cloudflare has for certain requests only: method and path. */
-  only?: RegExp;
-}
-
-/** How requests fail. */
-const WAYS: Readonly<Record<string, Way>> = {
-  "answered 500": { rule: { outcome: "status", status: 500 } },
-  "answered 429": { rule: { outcome: "status", status: 429, retryable: true, retry_after: 0 } },
-  "answered 403": { rule: { outcome: "status", status: 403, code: 10000, message: "Authentication error" } },
-  "cut off before its effect": { rule: { outcome: "cut" } },
-  "cut off after its effect": { rule: { outcome: "cut", phase: "after" }, lost: true },
-  "answered 500 after its effect": { rule: { outcome: "status", status: 500, phase: "after" }, lost: true },
-  "engine killed after its effect": { rule: { outcome: "hold", phase: "after" }, lost: true, kills: true },
-  "answered 403, as for a new token": {
-    rule: { outcome: "status", status: 403, code: 10000, message: "Unable to authenticate request" },
-    only: /access\/|certificates/,
-  },
-  "answered 400, a policy not found": {
-    rule: { outcome: "status", status: 400, code: 12133, message: "access.api.error.policy_not_found" },
-    only: /^(POST|PUT) .*\/access\/apps/,
-  },
-  "answered 400, a certificate in use": {
-    rule: { outcome: "status", status: 400, code: 1433, message: "The certificate is in use." },
-    only: /^DELETE .*\/origin_tls_client_auth\/hostnames\/certificates\//,
-  },
-  "answered 400, a certificate uploaded before": {
-    rule: { outcome: "status", status: 400, code: 1406, message: "The certificate has already been uploaded." },
-    only: /^POST .*\/origin_tls_client_auth\/hostnames\/certificates/,
-  },
-};
-
 /** The most that an engine takes to come to a request or to a step, in milliseconds, on a busy machine. */
 const PATIENCE_MS = 60_000;
 /** How many moments of a step are tried, spread evenly over all that it has. */
@@ -81,6 +46,9 @@ export function faultsOf(operation: Operation, { requests, moments }: Reference)
   const named = requests.map((request, place) => ({ ...addressOf(request, requests.slice(0, place)), place }));
   const steps = [...new Set(moments.map(({ step }) => step))];
   return [
+    ...(operation === "up"
+      ? Object.entries(DELAYS).map(([what, options]) => delayFault(operation, what, options))
+      : []),
     ...named.flatMap((request) =>
       Object.entries(WAYS)
         .filter(([, { lost, only }]) => !(lost && isRevocation(request)) && (only?.test(nameOf(request)) ?? true))
@@ -122,6 +90,25 @@ function addressOf({ method, path }: Entry, before: readonly Entry[]): Address {
   const pattern = PATTERN(path);
   const same = before.filter((other) => other.method === method && PATTERN(other.path) === pattern);
   return { method, path: pattern, skip: same.length };
+}
+
+function delayFault(operation: Operation, what: string, delays: Partial<Options>): Fault {
+  return {
+    name: `${operation}/${what}`,
+    operation,
+    arm: async ({ world: { api } }) => {
+      const { options } = await api.state();
+      const begun = performance.now();
+      await api.alter({ options: { ...options, ...delays } });
+      return {
+        end: async () => {
+          const waited = performance.now() - begun;
+          await api.alter({ options });
+          if (waited < Math.max(...Object.values(delays).map(Number))) throw new Error("nothing has waited for it");
+        },
+      };
+    },
+  };
 }
 
 function requestFault(operation: Operation, { method, path, skip, place }: Address & { place: number }, way: string) {
