@@ -21,7 +21,7 @@ const firewallAnswer = {
   sshNetworks: z.array(text),
   /** The owner's rule of `ufw limit` by which SSH comes in; null if there is none. */
   sshLimit: text.nullable(),
-  /** How many ranges of Cloudflare reach port 443; IPv6 is null if the kernel has none. */
+  /** How many ranges of Cloudflare reach the sites' port; IPv6 is null if the kernel has none. */
   ranges: z.strictObject({ ipv4: z.int(), ipv6: z.int().nullable() }),
 };
 
@@ -61,10 +61,15 @@ const nginxAnswer = {
 };
 
 const firewallRemovalAnswer = {
-  /** Sites of other stacks, for which port 443 stays open. */
+  /** Sites of other stacks, for which their port stays open. */
   openFor: z.array(hostname),
   /** What of the firewall is not as it was before the deployment, and why. */
   stays: z.array(text),
+};
+
+const formerPortAnswer = {
+  /** Ports that no site needs any more. */
+  closed: z.array(z.int()),
 };
 
 const siteRemovalAnswer = {
@@ -127,7 +132,7 @@ const surveyAnswer = {
     }),
   ),
   /**
-   * Why the first `up` would stop, and what mends that: another program on port 443, a rule ahead of ufw's that keeps
+   * Why the first `up` would stop, and what mends that: another program on the sites' port, a rule ahead of ufw's that keeps
    * Cloudflare out, a way to Immich past this program's server.
    */
   refusals: z.array(z.strictObject({ problem: text, remedy: text })),
@@ -152,6 +157,7 @@ export const ANSWERS = {
   certificates: envelope("certificates", certificatesAnswer),
   nginx: envelope("nginx", nginxAnswer),
   "site-remove": envelope("site-remove", siteRemovalAnswer),
+  "former-port-close": envelope("former-port-close", formerPortAnswer),
   doctor: envelope("doctor", doctorAnswer),
   survey: envelope("survey", surveyAnswer),
 } as const;

@@ -66,6 +66,11 @@ def served_site(hostname: str, upstream: str, fingerprint: str, audience: str | 
     return {"hostname": hostname, "upstream": upstream, "fingerprint": fingerprint, "audience": audience}
 
 
+def former_port_closing(closed: Sequence[int]) -> dict[str, object]:
+    """Of the step `former-port-close`."""
+    return {"closed": list(closed)}
+
+
 def site_removal(removed: bool) -> dict[str, object]:
     """Of the step `site-remove`."""
     return {"removed": removed}

@@ -44,6 +44,7 @@ SAMPLES: dict[str, list[dict[str, object]]] = {
             ["/etc/nginx/sites-enabled/default"],
         )
     ],
+    "former-port-close": [answer.former_port_closing([443]), answer.former_port_closing([])],
     "site-remove": [answer.site_removal(True), answer.site_removal(False)],
     "doctor": [
         answer.examination(
