@@ -34,8 +34,13 @@ const tokens = at("zero-trust/access/service-tokens", "BaseServiceTokens");
 const providers = at("zero-trust/identity-providers/identity-providers", "BaseIdentityProviders");
 const organizations = at("zero-trust/organizations/organizations", "BaseOrganizations");
 
+const rulesets = at("rulesets/rulesets", "BaseRulesets");
+const phases = at("rulesets/phases", "BasePhases");
+const rules = at("rulesets/rules", "BaseRules");
+
 const ACCESS = "/accounts/ACCOUNT/access";
 const PULLS = "/zones/ZONE/origin_tls_client_auth";
+const RULESETS = "/zones/ZONE/rulesets";
 
 /** The SDK's methods by request. `{}` in a path is the name or the id of one thing. */
 export const OPERATIONS: Readonly<Record<string, SdkMethod>> = {
@@ -71,6 +76,13 @@ export const OPERATIONS: Readonly<Record<string, SdkMethod>> = {
   [`GET ${PULLS}/hostnames/{}`]: pullHosts("get"),
   [`GET ${PULLS}/{}`]: zonePulls("get"),
   [`DELETE ${PULLS}/{}`]: zonePulls("delete"),
+
+  [`GET ${RULESETS}/phases/http_request_origin/entrypoint`]: phases("get"),
+  [`POST ${RULESETS}`]: rulesets("create"),
+  [`DELETE ${RULESETS}/{}`]: rulesets("delete"),
+  [`POST ${RULESETS}/{}/rules`]: rules("create"),
+  [`PATCH ${RULESETS}/{}/rules/{}`]: rules("edit"),
+  [`DELETE ${RULESETS}/{}/rules/{}`]: rules("delete"),
 
   [`GET ${ACCESS}/apps`]: apps("list"),
   [`POST ${ACCESS}/apps`]: apps("create"),
