@@ -1,5 +1,5 @@
 import { openAccount } from "../components/cloudflare-account.ts";
-import { originRuleRef } from "../components/origin-rule/index.ts";
+import { originRuleRef } from "../components/origin-rule/names.ts";
 import { resolveValue } from "../components/resolve-value.ts";
 import { userError } from "../settings/error.ts";
 import { otherPort, sitesOf } from "../settings/topology.ts";

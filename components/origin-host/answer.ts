@@ -116,6 +116,10 @@ const surveyAnswer = {
   immich: z.array(z.string()),
   /** Rules of ufw that open a port to everyone, with the command that deletes them. */
   openings: z.array(z.strictObject({ rule: text, port: z.int(), delete: text })),
+  /** The port that was examined, on which nginx would serve the site. */
+  originPort: z.int(),
+  /** Who else has that port; null if nobody does. */
+  portHolder: text.nullable(),
   /** Files of nginx with another server for the host name. */
   sites: z.array(z.string()),
   /** What the host's firewall would block when it is turned on; empty if it is on already. */

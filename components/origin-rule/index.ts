@@ -1,8 +1,8 @@
-import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
+import { originRuleExpression, originRuleRef } from "./names.ts";
 import type { CloudflareApi } from "../origin-pulls/index.ts";
 
 export interface OriginRuleArgs {
@@ -15,13 +15,6 @@ export interface OriginRuleArgs {
   revision: number;
   api: Pick<CloudflareApi, "url" | "token">;
 }
-
-/** The reference by which a name's rule is found again: Cloudflare keeps it through every change of the rule. */
-export const originRuleRef = (hostname: string): string =>
-  `immich_access_${createHash("sha256").update(hostname).digest("hex").slice(0, 16)}`;
-
-/** The expression of a name's rule. Plain HTTP goes to the same port, where nginx refuses it. */
-export const originRuleExpression = (hostname: string): string => `http.host eq "${hostname}"`;
 
 /**
  * An origin rule, which leads Cloudflare to another port of the host than 443 for one name.

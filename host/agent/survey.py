@@ -65,6 +65,8 @@ def survey(task: Task) -> Answer:
         immich=immich,
         openings=_openings({port, *ports}),
         sites=foreign_sites(dump, payload["hostname"]),
+        origin_port=port,
+        port_holder=next((one.who for one in holders), None),
         closing=_closing(ssh, ports, kept, served),
         refusals=[answer.refusal(one.problem, one.remedy) for one in (*holders, *obstacles, *found.ways)],
         unclear=found.unclear,
