@@ -23,7 +23,8 @@ export async function askOriginPort(dialogue: Dialogue, survey: Survey, present:
   const { portHolder } = survey;
   const given = dialogue.flag(PORT_FLAG);
   if (given === undefined && (!dialogue.interactive || (portHolder === null && present === HTTPS_PORT))) return present;
-  if (portHolder !== null) dialogue.warn(`${portHolder} has port ${present.toString()}; nginx can serve on another one.`);
+  if (portHolder !== null)
+    dialogue.warn(`${portHolder} has port ${present.toString()}; nginx can serve on another one.`);
   const answer = await dialogue.text({
     flag: PORT_FLAG,
     message: "Port on which nginx serves the site; the router forwards it, too",

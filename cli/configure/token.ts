@@ -16,12 +16,7 @@ export interface Permission {
 const NO_ID = "0".repeat(32);
 const NO_UUID = "00000000-0000-0000-0000-000000000000";
 
-const zone = (
-  name: string,
-  key: string | undefined,
-  method: "GET" | "DELETE" | "PATCH",
-  path: string,
-): Permission => ({
+const zone = (name: string, key: string | undefined, method: "GET" | "DELETE" | "PATCH", path: string): Permission => ({
   name: `Zone, ${name}, Edit`,
   ...(key !== undefined && { key }),
   probe: (id) => ({ method, path: `/zones/${id}/${path}` }),

@@ -1,7 +1,15 @@
 // The subjects of the doctor's checks: each site, each host, and each site on each host.
 import type { DoctorPayload } from "../../components/origin-host/payload.ts";
 import type { SettingsValues } from "../../settings/schema.ts";
-import { each, hostsOf, type OriginHost, otherPort, sitesOf, upstreamOn, settingsForSite } from "../../settings/topology.ts";
+import {
+  each,
+  hostsOf,
+  type OriginHost,
+  otherPort,
+  sitesOf,
+  upstreamOn,
+  settingsForSite,
+} from "../../settings/topology.ts";
 import type { Outputs, SiteOutputs } from "../lib/outputs.ts";
 import type { ExpectedAccess } from "./cloudflare/access.ts";
 import type { Subject } from "./finding.ts";

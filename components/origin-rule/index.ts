@@ -1,8 +1,6 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
-import { originRuleExpression, originRuleRef } from "./names.ts";
+import { ruleCommand, ruleScript } from "./script.ts";
 import type { CloudflareApi } from "../origin-pulls/index.ts";
 
 export interface OriginRuleArgs {
@@ -29,33 +27,20 @@ export class OriginRule extends pulumi.ComponentResource {
   public constructor(name: string, args: OriginRuleArgs, opts?: pulumi.ComponentResourceOptions) {
     super("immich-access:index:OriginRule", name, {}, opts);
     const { zoneId, hostname, port, revision, api } = args;
-    const script = readFileSync(join(import.meta.dirname, "change-rule.mjs"), "utf8");
-    const wanted = {
-      zone: `${api.url}/zones/${zoneId}`,
-      token: api.token,
-      revision,
-      rule: {
-        ref: originRuleRef(hostname),
-        description: `immich-access: ${hostname} on port ${port.toString()}`,
-        expression: originRuleExpression(hostname),
-        action: "route",
-        action_parameters: { origin: { port } },
-        enabled: true,
-      },
-    };
-    // `sh` and cmd.exe both read this.
-    const run = (action: string) => `node --input-type=module - ${action}`;
+    const zone = `${api.url}/zones/${zoneId}`;
     const { stdout } = new command.local.Command(
       `${name}-command`,
       {
-        create: run("put"),
-        update: run("put"),
-        delete: run("remove"),
-        // The token comes with the script, where no other program sees it.
-        stdin: pulumi.secret(pulumi.jsonStringify(wanted).apply((json) => `const wanted = ${json};\n${script}`)),
+        create: ruleCommand("put"),
+        update: ruleCommand("put"),
+        delete: ruleCommand("remove"),
+        stdin: pulumi.secret(
+          pulumi.output(api.token).apply((token) => ruleScript({ zone, token, hostname, port, revision })),
+        ),
         logging: "stderr",
         addPreviousOutputInEnv: false,
       },
+      // Directly, because deletions follow no dependency through a component that stays.
       { parent: this, dependsOn: opts?.dependsOn ?? [] },
     );
     this.rule = pulumi.unsecret(stdout);

@@ -29,7 +29,10 @@ const rule = (ref: string, expression: string, port: number): OriginRule => ({
   ...{ id: ref.padEnd(32, "0"), ref, version: "1", description: "", expression, action: "route" },
   ...{ action_parameters: { origin: { port } }, enabled: true, last_updated: "2026-01-01T00:00:00Z" },
 });
-const OWN = [rule("a1", 'http.host eq "other.home.localhost"', 9000), rule("a2", 'http.host in {"x.home.localhost"}', 9001)];
+const OWN = [
+  rule("a1", 'http.host eq "other.home.localhost"', 9000),
+  rule("a2", 'http.host in {"x.home.localhost"}', 9001),
+];
 
 async function alterRulesets(rules: OriginRule[] | undefined) {
   const { zones } = await world.api.state();

@@ -13,10 +13,30 @@ type Test = (asked: Asked) => boolean;
 const STRING = '"([^"\\\\]*)"';
 const TERMS: readonly [RegExp, (...found: string[]) => Test][] = [
   [/^true$/, () => () => true],
-  [/^ssl$/, () => ({ scheme }) => scheme === "https"],
-  [/^not ssl$/, () => ({ scheme }) => scheme === "http"],
-  [new RegExp(`^http\\.host (?:eq|==) ${STRING}$`), (wanted) => ({ host }) => host === wanted],
-  [new RegExp(`^http\\.host (?:ne|!=) ${STRING}$`), (wanted) => ({ host }) => host !== wanted],
+  [
+    /^ssl$/,
+    () =>
+      ({ scheme }) =>
+        scheme === "https",
+  ],
+  [
+    /^not ssl$/,
+    () =>
+      ({ scheme }) =>
+        scheme === "http",
+  ],
+  [
+    new RegExp(`^http\\.host (?:eq|==) ${STRING}$`),
+    (wanted) =>
+      ({ host }) =>
+        host === wanted,
+  ],
+  [
+    new RegExp(`^http\\.host (?:ne|!=) ${STRING}$`),
+    (wanted) =>
+      ({ host }) =>
+        host !== wanted,
+  ],
   [
     /^http\.host in \{((?: ?"[^"\\]*")+) ?\}$/,
     (list = "") =>

@@ -61,5 +61,7 @@ it("without a terminal only flags decide, and the rest is left to do", async () 
 });
 
 it("a host that serves nothing else is asked nothing", async () => {
-  expect(await askOpenings(new Owner({}), { closing: [] as Survey["closing"], originPort: 443 } as Survey, [])).toEqual({});
+  expect(await askOpenings(new Owner({}), { closing: [] as Survey["closing"], originPort: 443 } as Survey, [])).toEqual(
+    {},
+  );
 });

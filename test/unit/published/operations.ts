@@ -35,7 +35,7 @@ const providers = at("zero-trust/identity-providers/identity-providers", "BaseId
 const organizations = at("zero-trust/organizations/organizations", "BaseOrganizations");
 
 const rulesets = at("rulesets/rulesets", "BaseRulesets");
-const phases = at("rulesets/phases", "BasePhases");
+const phases = at("rulesets/phases/phases", "BasePhases");
 const rules = at("rulesets/rules", "BaseRules");
 
 const ACCESS = "/accounts/ACCOUNT/access";
