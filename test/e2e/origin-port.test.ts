@@ -26,8 +26,15 @@ const onHost = async (...command: string[]) => (await world.sandbox.runOnHost(co
 
 const OWNERS = "http_request_origin of the owner";
 const rule = (ref: string, expression: string, port: number): OriginRule => ({
-  ...{ id: ref.padEnd(32, "0"), ref, version: "1", description: "", expression, action: "route" },
-  ...{ action_parameters: { origin: { port } }, enabled: true, last_updated: "2026-01-01T00:00:00Z" },
+  id: ref.padEnd(32, "0"),
+  ref,
+  version: "1",
+  description: "",
+  expression,
+  action: "route",
+  action_parameters: { origin: { port } },
+  enabled: true,
+  last_updated: "2026-01-01T00:00:00Z",
 });
 const OWN = [
   rule("a1", 'http.host eq "other.home.localhost"', 9000),

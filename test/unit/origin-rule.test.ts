@@ -44,11 +44,23 @@ const rulesets = async () => (await fixture.admin.state()).zones[0]?.rulesets ??
 const refs = async () => (await rulesets()).flatMap(({ rules }) => rules.map(({ ref }) => ref));
 
 const rule = (ref: string): OriginRule => ({
-  ...{ id: ref.padEnd(32, "0"), ref, version: "1", description: "", expression: "true", action: "route" },
-  ...{ action_parameters: { origin: { port: 9000 } }, enabled: true, last_updated: "2026-01-01T00:00:00Z" },
+  id: ref.padEnd(32, "0"),
+  ref,
+  version: "1",
+  description: "",
+  expression: "true",
+  action: "route",
+  action_parameters: { origin: { port: 9000 } },
+  enabled: true,
+  last_updated: "2026-01-01T00:00:00Z",
 });
 const owners = (...rules: OriginRule[]): Ruleset => ({
-  ...{ id: "e".repeat(32), name: "default", kind: "zone", phase: "http_request_origin", version: "1", rules },
+  id: "e".repeat(32),
+  name: "default",
+  kind: "zone",
+  phase: "http_request_origin",
+  version: "1",
+  rules,
 });
 
 it("a rule is made, changed in place and taken away, with the entry point that it needed", async () => {

@@ -116,7 +116,9 @@ export const requestText = (method: string, path: string): string =>
 
 /** The key in the table for a request in that form; undefined if it is not there. */
 export const operationOf = (request: string): string | undefined =>
-  [request, request.replace(/\/[^/]+$/, "/{}")].find((key) => key in OPERATIONS);
+  [request, request.replace(/\/[^/]+$/, "/{}"), request.replace(/\b[0-9a-f]{32}\b/g, "{}")].find(
+    (key) => key in OPERATIONS,
+  );
 
 interface Sdk {
   /** Sends the request of a method. */
@@ -149,6 +151,9 @@ export async function sentBySdk(operation: string): Promise<string> {
   const place: Record<string, string> = {};
   if (operation.includes("/ZONE")) place["zone_id"] = "ZONE";
   if (operation.includes("/ACCOUNT")) place["account_id"] = "ACCOUNT";
-  await call(method, operation.includes("{}") ? ["{}"] : [], place);
+  // Of several ids the SDK takes the last one by its place and the others by their names.
+  if (operation.endsWith("/rulesets/{}/rules/{}")) place["ruleset_id"] = "{}";
+  const [, phase] = /\/phases\/(\w+)\//.exec(operation) ?? [];
+  await call(method, phase === undefined ? (operation.includes("{}") ? ["{}"] : []) : [phase], place);
   return sent;
 }
