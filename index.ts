@@ -4,6 +4,7 @@ import { loadSettings } from "./settings/index.ts";
 import { declareHosts } from "./stack/host.ts";
 import { whenOnline } from "./stack/online.ts";
 import { stackOutputs } from "./stack/outputs.ts";
+import { requireRoomForRules } from "./stack/origin-rules.ts";
 import { stackContext } from "./stack/context.ts";
 import { declareSites } from "./stack/site-kinds.ts";
 import { Stages } from "./stack/stages.ts";
@@ -14,8 +15,9 @@ import { Stages } from "./stack/stages.ts";
 const settings = loadSettings();
 const { zoneId, minTlsVersion, alwaysUseHttps, sslAutomaticMode } = settings;
 const context = stackContext(settings);
+await requireRoomForRules(context);
 
-// 1. The firewall lets only Cloudflare reach port 443. Meanwhile the certificates are issued.
+// 1. The firewall lets only Cloudflare reach the sites' port. Meanwhile the certificates are issued.
 const sites = declareSites(context);
 const hosts = declareHosts(context, sites);
 const stages = new Stages(sites, hosts);
@@ -32,16 +34,21 @@ const guarded = stages.forSites(pulled, (site, after) => site.protect(login, aft
 
 // 5. nginx serves the sites. On the way down each site leaves the host while its Access application is still there.
 const places = stages.forSitesOnHosts(guarded, ready, (site, host, after) => host.prepareRemoval(site, after));
+stages.forHosts(ready, (host, after) => host.prepareReturn(context, after));
 const serving = stages.forHosts(ready, (host, after) => host.serve(places, context, after));
 
 // 6. Full (strict).
 const tls = { zoneId, minTlsVersion, alwaysUseHttps, sslAutomaticMode };
 stages.forZone((after) => new ZoneTls("zone-tls", tls, { ...context.cloudflare, ...after }));
 
-// 7. DNS, last: from here on the names lead to the sites.
+// 7. An origin rule for each site, if nginx does not serve on 443. Then nobody comes to a former port any more.
+const led = stages.forSites(guarded, (site, after) => site.leadToPort(after));
+stages.forHosts(ready, (host, after) => host.closeFormerPort(led, after));
+
+// 8. DNS, last: from here on the names lead to the sites.
 const published = stages.forSites(guarded, (site, after) => site.publish(serving, after));
 
-// 8. Each site answers through Cloudflare, or the `up` says which part is to blame.
+// 9. Each site answers through Cloudflare, or the `up` says which part is to blame.
 const online = whenOnline(published, settings);
 
 export default stackOutputs(guarded, online);

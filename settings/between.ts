@@ -1,5 +1,6 @@
-import { isHostname, sameEndpoint } from "./network.ts";
+import { isHostname, isLoopback, parseEndpoint, sameEndpoint } from "./network.ts";
 import { MAX_DEVICES, type SettingKey as Key } from "./schema.ts";
+import { HTTPS_PORT } from "./topology.ts";
 
 type Raw = Readonly<Record<string, unknown>>;
 
@@ -35,6 +36,7 @@ export function crossProblems(raw: Raw): CrossProblem[] {
     ...repeatedProblems(hosts, "sshAddress", "is also the address of another host"),
     ...repeatedAddresses(hosts),
     ...publicShareProblems(raw, sites, hosts),
+    ...originPortProblems(raw, sites, hosts),
   ];
 }
 
@@ -117,6 +119,22 @@ function otherZone(one: string, other: string): boolean {
   if (!isHostname(one, 2) || !isHostname(other, 2)) return false;
   const domain = (full: string) => full.split(".").slice(-2).join(".");
   return domain(one) !== domain(other);
+}
+
+/** Ports that the sites cannot have. What else holds a port is seen on the host itself. */
+function originPortProblems(raw: Raw, sites: readonly Part[], hosts: readonly Part[]): CrossProblem[] {
+  const port = raw["originPort"];
+  if (port === HTTPS_PORT) return [];
+  const problem = (message: string): CrossProblem[] => [{ key: "originPort", message }];
+  if (port === 80) return problem("is 80, on which web servers expect plain HTTP");
+  if (hosts.some((host) => (host.raw["sshPort"] ?? 22) === port)) return problem("is the SSH port (sshPort)");
+  const upstreams = [
+    ...[...sites, ...hosts].map((part) => textOf(part.raw, "immichUpstream")),
+    ...(textOf(raw, "publicShareHostname") === "" ? [] : [textOf(raw, "publicShareUpstream")]),
+  ];
+  const own = upstreams.map(parseEndpoint).filter((endpoint) => endpoint !== undefined && isLoopback(endpoint.host));
+  const taken = own.some((endpoint) => endpoint?.port === port);
+  return taken ? problem("is the port of what the sites serve (immichUpstream, publicShareUpstream)") : [];
 }
 
 /** Problems between public shares and other settings; none while public shares are off. */

@@ -173,6 +173,7 @@ export const settingsSchema = z.strictObject({
   moreHosts: z.array(moreHost, { error: "must be a list" }).meta({
     fix: "--path 'moreHosts[0].sshAddress' <address>   # and .sshHostKey, .originAddresses[0]",
   }),
+  originPort: integer(1, 65535).meta({ fix: "originPort 8443   # or: pulumi config rm originPort" }),
   publicShareHostname: z
     .string()
     .superRefine((value, context) => {

@@ -18,6 +18,9 @@ export const each = <T, U>([first, ...rest]: Readonly<NonEmpty<T>>, make: (item:
   ...rest.map(make),
 ];
 
+/** Where Cloudflare connects to a host if no origin rule leads it elsewhere. */
+export const HTTPS_PORT = 443;
+
 type Values = Omit<SettingsValues, SecretSetting>;
 
 /** All sites, the main one first. */
@@ -33,6 +36,10 @@ export function hostsOf(values: Values): NonEmpty<OriginHost> {
   const main = { sshAddress, sshPort, sshUser, sshHostKey, originAddresses, homeNetworks, immichUpstream };
   return [{ ...main, sshFrom, keepOpen, closeOthers }, ...values.moreHosts];
 }
+
+/** The port of the hosts on which nginx serves the sites; `undefined` for 443, which needs no origin rule. */
+export const otherPort = ({ originPort }: Pick<Values, "originPort">): number | undefined =>
+  originPort === HTTPS_PORT ? undefined : originPort;
 
 /** Where a host's nginx finds a site's Immich. The main site's can differ between hosts. */
 export const upstreamOn = (values: Values, host: OriginHost, site: SiteSettings): string =>

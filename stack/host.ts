@@ -2,14 +2,16 @@ import * as pulumi from "@pulumi/pulumi";
 import { cloudflareRanges } from "../components/ip-ranges.ts";
 import type { AddressRanges } from "../components/origin-host/firewall.ts";
 import {
+  FormerPort,
   HostCertificates,
   type HostConnection,
   HostFirewall,
   HostNginx,
+  OtherPort,
   SiteRemoval,
 } from "../components/origin-host/index.ts";
-import { hostsOf, type NonEmpty, type OriginHost } from "../settings/topology.ts";
-import type { HostWithCertificates, ProtectedSite, ServingHost, Site } from "./site.ts";
+import { hostsOf, otherPort, type NonEmpty, type OriginHost } from "../settings/topology.ts";
+import type { HostWithCertificates, ProtectedSite, ServingHost, Site, SiteWithRule } from "./site.ts";
 import type { StackContext } from "./context.ts";
 import type { After, HostState } from "./stages.ts";
 
@@ -34,7 +36,7 @@ export class Host implements HostState {
   public readonly resources: readonly pulumi.Input<pulumi.Resource>[];
   private readonly identity: HostIdentity;
 
-  /** Closes port 443 to all but Cloudflare's address ranges. */
+  /** Closes the sites' port to all but Cloudflare's address ranges. */
   public constructor(
     { settings }: StackContext,
     identity: HostIdentity,
@@ -52,6 +54,7 @@ export class Host implements HostState {
         upstream: site.upstreamOn(identity.own),
       })),
       ranges,
+      originPort: otherPort(settings),
       homeNetworks: identity.own.homeNetworks,
       sshFrom: identity.own.sshFrom,
       keepOpen: identity.own.keepOpen,
@@ -110,6 +113,24 @@ export class CertifiedHost implements HostWithCertificates {
     return { site, address: this.address, resources: [removal] };
   }
 
+  /** Prepares the way back to port 443, if the sites are served on another one. */
+  public prepareReturn({ settings }: StackContext, after: After): HostState {
+    const { connection, owner, prefix } = this.identity;
+    const resources =
+      otherPort(settings) === undefined ? [] : [new OtherPort(`${prefix}other-port`, { connection, owner }, after)];
+    return { address: this.address, resources };
+  }
+
+  /** Closes the port on which the sites were served before the rules led Cloudflare here. */
+  public closeFormerPort(rules: readonly SiteWithRule[], after: After): HostState {
+    const { connection, owner, prefix } = this.identity;
+    const made = rules.flatMap(({ rule }) => (rule ? [rule] : []));
+    if (made.length === 0) return { address: this.address, resources: [] };
+    const all = pulumi.all(made).apply((each) => each.join(", "));
+    const closing = new FormerPort(`${prefix}former-port`, { connection, owner, after: all }, after);
+    return { address: this.address, resources: [closing] };
+  }
+
   /**
    * Has nginx serve the sites.
    * @param places all sites on all hosts, with their removal prepared; those on this host are served
@@ -125,6 +146,7 @@ export class CertifiedHost implements HostWithCertificates {
         owner,
         after: this.certificates.installed,
         teamDomain: settings.teamDomain,
+        originPort: otherPort(settings),
         sites: sites.map(({ hostname, site, audience }) => ({
           hostname,
           serves: site.serves,

@@ -10,7 +10,8 @@ import type { PublicShares } from "../components/public-shares.ts";
 import type { DeviceHeaders } from "../components/site-check/answers.ts";
 import type { OriginPullsCertificate } from "../components/origin-pulls/certificate.ts";
 import { OriginPulls } from "../components/origin-pulls/index.ts";
-import type { OriginHost } from "../settings/topology.ts";
+import { OriginRule } from "../components/origin-rule/index.ts";
+import { type OriginHost, otherPort } from "../settings/topology.ts";
 import type { StackContext } from "./context.ts";
 import type { After, HostState, SiteState } from "./stages.ts";
 
@@ -180,6 +181,17 @@ export class ProtectedSite implements SiteState {
     return this.context.settings.originJwtCheck ? this.access?.audience : undefined;
   }
 
+  /** Has Cloudflare come to the hosts' port, if that is another one than 443. */
+  public leadToPort(after: After): SiteWithRule {
+    const { settings, api } = this.context;
+    const port = otherPort(settings);
+    if (port === undefined) return { hostname: this.hostname, rule: undefined, resources: [] };
+    const { zoneId, hostRevision: revision } = settings;
+    const args = { zoneId, hostname: this.hostname, port, revision, api };
+    const made = new OriginRule(this.site.resourceName("origin-rule"), args, after);
+    return { hostname: this.hostname, rule: made.rule, resources: [made] };
+  }
+
   /** Leads the host name to all hosts; Cloudflare spreads visitors over their addresses. */
   public publish(hosts: readonly ServingHost[], after: After): PublishedSite {
     const addresses = hosts.flatMap(({ originAddresses }) => originAddresses);
@@ -194,6 +206,12 @@ export class ProtectedSite implements SiteState {
       resources: [records],
     };
   }
+}
+
+/** A site for which Cloudflare comes to the hosts' port. */
+export interface SiteWithRule extends SiteState {
+  /** Its origin rule; `undefined` for port 443, which needs none. */
+  readonly rule: pulumi.Output<string> | undefined;
 }
 
 /** A site that is on the internet. */

@@ -1,6 +1,7 @@
 import { checkSettings } from "../../settings/check.ts";
 import { asciiHostname, unreachableReason } from "../../settings/network.ts";
 import type { SettingKey } from "../../settings/schema.ts";
+import { HTTPS_PORT } from "../../settings/topology.ts";
 import { apiReader } from "../doctor/cloudflare/api.ts";
 import { CommandError } from "../lib/command.ts";
 import type { Adoption } from "./adopt.ts";
@@ -13,6 +14,7 @@ import { hostTasks, type Survey } from "./host.ts";
 import { checkNames, furtherNames, hostnameProblem } from "./names.ts";
 import { askOpenings, openingTasks } from "./openings.ts";
 import { rivalTasks } from "./rivals.ts";
+import { checkRulesPermission } from "./origin-port.ts";
 import { problemOf, problemOfEntry } from "./settings.ts";
 import { askHost, SSH_FLAGS } from "./ssh.ts";
 import type { Texts } from "./stack.ts";
@@ -70,6 +72,8 @@ export async function configure(dialogue: Dialogue, present: Texts, known: Reado
   checkNames(dialogue, zone.name, names);
 
   const { connection, survey } = await dialogue.until(SSH_FLAGS, () => askHost(dialogue, before, hostname));
+  const tried = { token: apiToken, apiUrl, patienceMs: PATIENCE_MS };
+  await checkRulesPermission(dialogue, tried, zone, survey.originPort);
   dialogue.say(
     `SSH and sudo work. Immich ${survey.immich[0] === undefined ? "was not found" : `answers on ${survey.immich[0]}`}.`,
   );
@@ -122,6 +126,9 @@ export async function configure(dialogue: Dialogue, present: Texts, known: Reado
     sshUser: connection.sshUser,
     sshHostKey: connection.sshHostKey,
     immichUpstream,
+    ...(survey.originPort.toString() !== (before("originPort") ?? HTTPS_PORT.toString()) && {
+      originPort: survey.originPort.toString(),
+    }),
     homeNetworks: JSON.stringify(homeNetworks),
     ...openings,
     emails: JSON.stringify(emails),

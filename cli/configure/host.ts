@@ -14,10 +14,16 @@ export async function surveyHost(
   connection: Connection,
   hostname: string,
   keepOpen: readonly string[],
+  originPort: number | undefined,
 ): Promise<Survey> {
   const { sshAddress, sshPort, sshUser } = connection;
   try {
-    return await askAgent(connection, "survey", { hostname, sshPort, keepOpen: [...keepOpen] });
+    return await askAgent(connection, "survey", {
+      hostname,
+      sshPort,
+      keepOpen: [...keepOpen],
+      ...(originPort !== undefined && { originPort }),
+    });
   } catch (error) {
     if (!(error instanceof Error)) throw error;
     const said = error.message;

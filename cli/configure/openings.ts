@@ -4,8 +4,8 @@ import type { Survey } from "./host.ts";
 import { problemOfEntry } from "./settings.ts";
 import type { Texts } from "./stack.ts";
 
-/** What nginx serves besides Immich: it goes on, but only Cloudflare reaches it. */
-const WEBSITES = "443/tcp";
+/** What nginx serves besides Immich on the same port: it goes on, but only Cloudflare reaches it. */
+const websites = ({ originPort }: Survey) => `${originPort.toString()}/tcp`;
 
 /** The flags that `askOpenings` takes. */
 const KEEP_FLAG = "keep-open";
@@ -18,7 +18,8 @@ const CLOSE_FLAG = "close-others";
  * @param present the setting `keepOpen` before this run
  * @returns the settings that have changed
  */
-export async function askOpenings(dialogue: Dialogue, { closing }: Survey, present: readonly string[]): Promise<Texts> {
+export async function askOpenings(dialogue: Dialogue, survey: Survey, present: readonly string[]): Promise<Texts> {
+  const { closing } = survey;
   const given = dialogue.texts(KEEP_FLAG, problemOfEntry("keepOpen"));
   const shuts = dialogue.given(CLOSE_FLAG);
   const settled = given !== undefined || shuts !== undefined;
@@ -35,7 +36,7 @@ export async function askOpenings(dialogue: Dialogue, { closing }: Survey, prese
   let agrees = true;
   for (const { service, holder, reachedBy, home } of closing) {
     const message = `${service}: ${holder}, which ${reachedBy.join(" and ")} can reach today`;
-    if (service === WEBSITES) {
+    if (service === websites(survey)) {
       const choice = await dialogue.choose({ flag: "", message }, [
         { value: "agree", label: "let only Cloudflare reach it from then on", hint: "for names that it proxies" },
         { value: "later", label: "decide later", hint: "`pulumi up` stops until you agree" },
@@ -56,13 +57,13 @@ export async function askOpenings(dialogue: Dialogue, { closing }: Survey, prese
 }
 
 /** What is left to decide before `pulumi up`, if anything. */
-export function openingTasks({ closing }: Survey, { keepOpen = "[]", closeOthers }: Texts): string[] {
+export function openingTasks(survey: Survey, { keepOpen = "[]", closeOthers }: Texts): string[] {
   if (closeOthers === "true") return [];
   const named = (JSON.parse(keepOpen) as string[]).map((words) => words.split(" ")[0] ?? "");
-  return closing
+  return survey.closing
     .filter(({ service }) => !named.some((ports) => ports === service || ports === service.split("/")[0]))
     .map(({ service, holder, home }) => {
-      if (service === WEBSITES)
+      if (service === websites(survey))
         return `only Cloudflare will reach ${service} (${holder}): agree to it with --${CLOSE_FLAG}`;
       const words = home[0] ?? service;
       return (

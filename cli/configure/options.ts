@@ -22,6 +22,7 @@ all answers come from flags, the present settings and what is found out.`,
     "ssh-user": text("USER", "root, or a user who may run sudo without a password"),
     "ssh-key-file": text("FILE", "private key without a passphrase"),
     "ssh-host-key": text("KEY", "the host's public key, or its fingerprint SHA256:…, as you read it on the host"),
+    "origin-port": text("PORT", "port on which nginx serves the site, if another program has 443"),
     immich: text("ADDRESS:PORT", "address of Immich as the host reaches it"),
     "keep-open": texts("WORDS", "port to keep open, in ufw's syntax: 8123/tcp from 192.168.1.0/24"),
     "close-others": {

@@ -6,12 +6,14 @@ import { normaliseHostKey, privateKeyProblem } from "../../settings/ssh.ts";
 import { CommandError } from "../lib/command.ts";
 import { type Connection, fingerprint, shownHostKey } from "../lib/ssh.ts";
 import type { Dialogue } from "./dialogue.ts";
+import { HTTPS_PORT, otherPort } from "../../settings/topology.ts";
 import { type Survey, surveyHost } from "./host.ts";
 import { readNamed } from "./options.ts";
+import { askOriginPort, PORT_FLAG } from "./origin-port.ts";
 import { type Before, problemOf } from "./settings.ts";
 
 /** The flags that `askHost` takes. */
-export const SSH_FLAGS = ["ssh-address", "ssh-port", "ssh-user", "ssh-key-file", "ssh-host-key"];
+export const SSH_FLAGS = ["ssh-address", "ssh-port", "ssh-user", "ssh-key-file", "ssh-host-key", PORT_FLAG];
 
 /**
  * Asks how to reach the host over SSH, tries it, and surveys the host.
@@ -50,9 +52,13 @@ export async function askHost(
   });
   const sshPrivateKey = await askKey(dialogue, before("sshPrivateKey"));
   const keepOpen = JSON.parse(before("keepOpen") ?? "[]") as string[];
+  const examine = (port: number) =>
+    dialogue.during("Examining the host", surveyHost(connection, hostname, keepOpen, otherPort({ originPort: port })));
   const connection = { sshAddress, sshPort, sshUser, sshPrivateKey, sshHostKey };
-  const survey = await dialogue.during("Examining the host", surveyHost(connection, hostname, keepOpen));
-  return { connection, survey };
+  const known = Number(dialogue.flag(PORT_FLAG) ?? before("originPort") ?? HTTPS_PORT);
+  const survey = await examine(known);
+  const chosen = await askOriginPort(dialogue, survey, known);
+  return { connection, survey: chosen === known ? survey : await examine(chosen) };
 }
 
 async function confirmHostKey(dialogue: Dialogue, shown: string, pinned: string | undefined): Promise<string> {

@@ -9,16 +9,16 @@ export interface Permission {
   /** Key in the links that fill in the dashboard's form; absent if Cloudflare documents none. */
   key?: string;
   /** A request that needs this permission and never changes anything. */
-  probe: (zone: string, account: string) => { method: "DELETE" | "PATCH"; path: string };
+  probe: (zone: string, account: string) => { method: "GET" | "DELETE" | "PATCH"; path: string };
 }
 
 // No object has these ids, so the requests delete nothing.
 const NO_ID = "0".repeat(32);
 const NO_UUID = "00000000-0000-0000-0000-000000000000";
 
-const zone = (name: string, key: string, method: "DELETE" | "PATCH", path: string): Permission => ({
+const zone = (name: string, key: string | undefined, method: "GET" | "DELETE" | "PATCH", path: string): Permission => ({
   name: `Zone, ${name}, Edit`,
-  key,
+  ...(key !== undefined && { key }),
   probe: (id) => ({ method, path: `/zones/${id}/${path}` }),
 });
 const account = (name: string, path: string, key?: string): Permission => ({
@@ -35,6 +35,15 @@ export const PERMISSIONS: readonly Permission[] = [
   account("Access: Apps and Policies", "apps", "access"),
   account("Access: Service Tokens", "service_tokens"),
   account("Access: Organizations, Identity Providers, and Groups", "identity_providers", "access_acct"),
+];
+
+/**
+ * What another port than 443 needs on top: to read the zone's origin rules, and to change them. Cloudflare documents no
+ * key for it, and calls it `Origin Write` in its API.
+ */
+export const ORIGIN_RULES: readonly Permission[] = [
+  zone("Origin Rules", undefined, "GET", "rulesets/phases/http_request_origin/entrypoint"),
+  zone("Origin Rules", undefined, "DELETE", `rulesets/${NO_ID}/rules/${NO_ID}`),
 ];
 
 /**
@@ -90,9 +99,10 @@ export async function missingPermissions(
   token: string,
   ids: { zoneId: string; accountId: string },
   patienceMs: number,
+  permissions = PERMISSIONS,
 ): Promise<Lacking> {
   const results = await Promise.all(
-    PERMISSIONS.map(async ({ name, probe }) => {
+    permissions.map(async ({ name, probe }) => {
       const { method, path } = probe(ids.zoneId, ids.accountId);
       const { status, errors } = await ask(baseUrl, token, method, path, patienceMs);
       return status === 401 || status === 403 ? [{ name, errors }] : [];
@@ -110,7 +120,7 @@ export async function missingPermissions(
 async function ask(
   baseUrl: string,
   token: string,
-  method: "DELETE" | "PATCH",
+  method: "GET" | "DELETE" | "PATCH",
   path: string,
   patienceMs: number,
 ): Promise<Reply> {

@@ -61,7 +61,7 @@ export async function examine({ settings, outputs, network, api, askHost }: Exam
   const findings = await Promise.all([
     published.then(({ ahead }) => [clockFinding("workstation", ahead)]),
     ...hosts.map(async ({ subject, host, asked }) =>
-      withSubject(subject, [await straightToHost(network, host, closedPorts(await asked))]),
+      withSubject(subject, [await straightToHost(network, host, closedPorts(settings.originPort, await asked))]),
     ),
     ...sites.map(async ({ subject, settings: { hostname } }) => withSubject(subject, await resolved(hostname))),
     ...shares.map(async ({ subject, settings: { hostname } }) =>
@@ -101,8 +101,8 @@ function findingsOnHost(
 }
 
 /** The host's ports that must be closed to everyone, or to everyone but Cloudflare; without a report what is certain. */
-const closedPorts = (asked: HostAnswer): number[] => [
-  ...new Set([443, ...(typeof asked === "string" ? [] : asked.report.facts.guardedPorts)]),
+const closedPorts = (originPort: number, asked: HostAnswer): number[] => [
+  ...new Set([originPort, ...(typeof asked === "string" ? [] : asked.report.facts.guardedPorts)]),
 ];
 
 const list = ({ ipv4_cidrs: ipv4, ipv6_cidrs: ipv6 }: IpRanges) => [...ipv4, ...ipv6];

@@ -80,7 +80,7 @@ const CHECKS: HostChecks = {
     fix: "do what the finding says on the host; the next `pulumi up` refuses the host until then",
   },
   port: {
-    title: "Port 443",
+    title: "Port of the sites",
     why: "nginx cannot serve the sites: every visitor gets 521, or the other program's answer.",
     fix: "do what the finding says on the host; the next `pulumi up` refuses the host until then",
   },

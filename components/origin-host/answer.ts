@@ -21,7 +21,7 @@ const firewallAnswer = {
   sshNetworks: z.array(text),
   /** The owner's rule of `ufw limit` by which SSH comes in; null if there is none. */
   sshLimit: text.nullable(),
-  /** How many ranges of Cloudflare reach port 443; IPv6 is null if the kernel has none. */
+  /** How many ranges of Cloudflare reach the sites' port; IPv6 is null if the kernel has none. */
   ranges: z.strictObject({ ipv4: z.int(), ipv6: z.int().nullable() }),
 };
 
@@ -61,10 +61,15 @@ const nginxAnswer = {
 };
 
 const firewallRemovalAnswer = {
-  /** Sites of other stacks, for which port 443 stays open. */
+  /** Sites of other stacks, for which their port stays open. */
   openFor: z.array(hostname),
   /** What of the firewall is not as it was before the deployment, and why. */
   stays: z.array(text),
+};
+
+const formerPortAnswer = {
+  /** Ports that no site needs any more. */
+  closed: z.array(z.int()),
 };
 
 const siteRemovalAnswer = {
@@ -111,6 +116,10 @@ const surveyAnswer = {
   immich: z.array(z.string()),
   /** Rules of ufw that open a port to everyone, with the command that deletes them. */
   openings: z.array(z.strictObject({ rule: text, port: z.int(), delete: text })),
+  /** The port that was examined, on which nginx would serve the site. */
+  originPort: z.int(),
+  /** Who else has that port; null if nobody does. */
+  portHolder: text.nullable(),
   /** Files of nginx with another server for the host name. */
   sites: z.array(z.string()),
   /** What the host's firewall would block when it is turned on; empty if it is on already. */
@@ -127,7 +136,7 @@ const surveyAnswer = {
     }),
   ),
   /**
-   * Why the first `up` would stop, and what mends that: another program on port 443, a rule ahead of ufw's that keeps
+   * Why the first `up` would stop, and what mends that: another program on the sites' port, a rule ahead of ufw's that keeps
    * Cloudflare out, a way to Immich past this program's server.
    */
   refusals: z.array(z.strictObject({ problem: text, remedy: text })),
@@ -152,6 +161,7 @@ export const ANSWERS = {
   certificates: envelope("certificates", certificatesAnswer),
   nginx: envelope("nginx", nginxAnswer),
   "site-remove": envelope("site-remove", siteRemovalAnswer),
+  "former-port-close": envelope("former-port-close", formerPortAnswer),
   doctor: envelope("doctor", doctorAnswer),
   survey: envelope("survey", surveyAnswer),
 } as const;

@@ -29,10 +29,10 @@ export type Inputs<T> = [T] extends [string | number | boolean | null]
     : { readonly [Key in keyof T]: Inputs<T[Key]> };
 
 /** Steps that change something. */
-type ApplyingStep = "firewall" | "certificates" | "nginx";
+type ApplyingStep = "firewall" | "certificates" | "nginx" | "former-port-close";
 
 /** Steps that delete what other steps have created. */
-type RemovingStep = "firewall-remove" | "site-remove";
+type RemovingStep = "firewall-remove" | "site-remove" | "former-port-close";
 
 /**
  * A step of the host agent on create and on update, as a remote command. Every step is idempotent.
@@ -74,17 +74,18 @@ export function hostStep<S extends ApplyingStep>(
 }
 
 /** A step of the host agent on delete only. Creating it does not connect to the host. */
-export function hostStepOnDelete(
+export function hostStepOnDelete<S extends RemovingStep>(
   name: string,
+  step: S,
   connection: HostConnection,
-  payload: Inputs<Payload<"site-remove">>,
+  payload: Inputs<Payload<S>>,
   opts: pulumi.CustomResourceOptions,
 ): void {
   new command.remote.Command(
     name,
     {
-      delete: agentCommand("site-remove"),
-      ...commandInputs("site-remove", connection, payload),
+      delete: agentCommand(step),
+      ...commandInputs(step, connection, payload),
     },
     opts,
   );

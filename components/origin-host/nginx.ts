@@ -19,6 +19,8 @@ export interface HostNginxArgs {
   owner: string;
   /** Domain of the Zero Trust team, which issues the tokens and publishes the keys; for sites with an audience. */
   teamDomain: string;
+  /** Where nginx serves the sites; `undefined` for 443. */
+  originPort: Payload<"nginx">["originPort"];
   sites: readonly ServedSite[];
   /** Output of the certificates step. */
   after: pulumi.Input<string>;
@@ -37,7 +39,7 @@ export class HostNginx extends pulumi.ComponentResource {
 
   public constructor(name: string, args: HostNginxArgs, opts?: pulumi.ComponentResourceOptions) {
     super("immich-access:index:HostNginx", name, {}, opts);
-    const { connection, owner, after, teamDomain, sites, hooks } = args;
+    const { connection, owner, after, teamDomain, originPort, sites, hooks } = args;
     const answer = hostStep(
       `${name}-command`,
       "nginx",
@@ -46,6 +48,7 @@ export class HostNginx extends pulumi.ComponentResource {
         owner,
         after,
         teamDomain: teamDomain === "" ? null : teamDomain,
+        ...(originPort !== undefined && { originPort }),
         sites: sites.map((site) => ({ ...site, audience: requiredAudience(site.audience) })),
       },
       { parent: this, ...(hooks && { hooks }) },

@@ -40,11 +40,14 @@ const firewallSettings = {
   homeNetworks: z.array(text),
   /** Networks that a rule of the program's for SSH lets in; empty means anywhere. */
   sshFrom: z.array(text),
-  /** What stays open besides SSH and 443, in ufw's syntax. */
+  /** What stays open besides SSH and the sites' port, in ufw's syntax. */
   keepOpen: z.array(text),
   /** Seconds after which a change undoes itself unless a new SSH connection confirms it. */
   confirmSeconds: z.int().min(2).max(3600),
 };
+
+/** Where nginx serves the sites to Cloudflare; absent for 443, so that stacks from before this setting see no change. */
+const originPort = port.optional();
 
 /** The steps `firewall` and `firewall-remove`. */
 export const firewallPayload = z.strictObject({
@@ -54,6 +57,7 @@ export const firewallPayload = z.strictObject({
   ...firewallSettings,
   /** Whether to shut what else the host serves when its firewall is turned on; false stops before that. */
   closeOthers: z.boolean(),
+  originPort,
 });
 
 /** The step `certificates`. */
@@ -87,6 +91,7 @@ export const nginxPayload = z.strictObject({
   after,
   /** Domain of the Zero Trust team, which signs the tokens; null if no site has an audience. */
   teamDomain: hostname.nullable(),
+  originPort,
   sites: z
     .array(
       z.strictObject({
@@ -101,9 +106,13 @@ export const nginxPayload = z.strictObject({
 /** The step `site-remove`. */
 export const siteRemovalPayload = z.strictObject({ owner, hostname });
 
+/** The step `former-port-close`. */
+export const formerPortPayload = z.strictObject({ owner, after });
+
 /** The step `doctor`. */
 export const doctorPayload = z.strictObject({
   ...firewallSettings,
+  originPort,
   sites: z
     .array(
       z.strictObject({
@@ -123,6 +132,7 @@ export const surveyPayload = z.strictObject({
   sshPort: port,
   /** What is to stay open, in ufw's syntax, and so needs no question. */
   keepOpen: z.array(text),
+  originPort,
 });
 
 /** What each step is told, by the step's name. */
@@ -132,6 +142,7 @@ export const PAYLOADS = {
   certificates: certificatesPayload,
   nginx: nginxPayload,
   "site-remove": siteRemovalPayload,
+  "former-port-close": formerPortPayload,
   doctor: doctorPayload,
   survey: surveyPayload,
 } as const;

@@ -22,7 +22,7 @@ export class SiteRemoval extends pulumi.ComponentResource {
     // The type from before 0.2.0: another one would change the URN.
     super("immich-access:index:HostSite", name, {}, opts);
     const { connection, owner, hostname } = args;
-    hostStepOnDelete(`${name}-command`, connection, { owner, hostname }, { parent: this });
+    hostStepOnDelete(`${name}-command`, "site-remove", connection, { owner, hostname }, { parent: this });
     this.registerOutputs({});
   }
 }

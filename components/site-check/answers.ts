@@ -85,8 +85,8 @@ const REMEDIES: Readonly<Record<number, string>> = {
   404: "see which program answers: no other DNS record, Worker route or tunnel may use this name",
   502: "start Immich on the host",
   504: "look at Immich's logs on the host",
-  521: "check whether nginx is running on the host and the router forwards port 443 to it",
-  522: "forward port 443 of the router to the host, and see that no firewall before the host blocks Cloudflare",
+  521: "check whether nginx is running on the host and the router forwards port 443, or that of originPort, to it",
+  522: "forward port 443, or that of originPort, of the router to the host, and see that no firewall before the host blocks Cloudflare",
   523: "compare originAddresses with the host's public addresses",
 };
 

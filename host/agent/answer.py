@@ -66,6 +66,11 @@ def served_site(hostname: str, upstream: str, fingerprint: str, audience: str | 
     return {"hostname": hostname, "upstream": upstream, "fingerprint": fingerprint, "audience": audience}
 
 
+def former_port_closing(closed: Sequence[int]) -> dict[str, object]:
+    """Of the step `former-port-close`."""
+    return {"closed": list(closed)}
+
+
 def site_removal(removed: bool) -> dict[str, object]:
     """Of the step `site-remove`."""
     return {"removed": removed}
@@ -123,6 +128,8 @@ def survey(
     openings: Sequence[Mapping[str, Any]],
     sites: Sequence[str],
     *,
+    origin_port: int,
+    port_holder: str | None,
     closing: Sequence[Mapping[str, Any]],
     refusals: Sequence[Mapping[str, str]],
     unclear: Sequence[str],
@@ -133,6 +140,8 @@ def survey(
         "networks": list(networks),
         "immich": list(immich),
         "openings": list(openings),
+        "originPort": origin_port,
+        "portHolder": port_holder,
         "sites": list(sites),
         "closing": list(closing),
         "refusals": list(refusals),

@@ -8,7 +8,7 @@ import fcntl
 import os
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from agent.firewall import installation, kernel, record, ufw
 from agent.firewall.ahead import find_obstacles
 from agent.firewall.confirmation import plan_for
 from agent.firewall.guard import steps as guard
-from agent.firewall.request import Request, parse_needs, request_for
+from agent.firewall.request import Request, origin_port, parse_needs, request_for, served_ports
 from agent.lock import LOCK
 from agent.nginx import service, steps as nginx
 from agent.nginx.layout import RANGES
@@ -60,7 +60,8 @@ class _Examination:
         payload: DoctorPayload = task.payload
         self._modules = task.modules
         self._sites = [
-            SiteExamination(self._modules, nginx.parse_site(site, site["tokenCheck"])) for site in payload["sites"]
+            SiteExamination(self._modules, nginx.parse_site(site, site["tokenCheck"], [origin_port(payload)]))
+            for site in payload["sites"]
         ]
         self._audiences = {site["hostname"]: site["audience"] for site in payload["sites"]}
         needs = parse_needs(payload, owner=None)
@@ -68,6 +69,7 @@ class _Examination:
         ranges = record.read_ranges()
         self._request = None if ranges is None else request_for(payload, needs, ranges)
         sites = record.read_sites() if self._request is None else record.sites_with(self._request)
+        self._served = served_ports([*sites.values(), *needs.values()])
         self._guard = guard.plan_guard(task.modules, sites)
 
     def report(self) -> dict[str, object]:
@@ -110,9 +112,8 @@ class _Examination:
         if changed:
             raise HostError(f"{', '.join(str(path) for path in changed)} differ from what was deployed")
         ssh = " and ".join(str(port) for port in plan.ssh.ports)
-        return (
-            f"ufw opens port 443 to {len(wanted.ranges.ipv4)} + {len(wanted.ranges.ipv6)} ranges, and SSH on port {ssh}"
-        )
+        ranges = f"{len(wanted.ranges.ipv4)} + {len(wanted.ranges.ipv6)} ranges"
+        return f"ufw opens port {_words(self._served)} to {ranges}, and SSH on port {ssh}"
 
     def _kernel(self) -> str:
         if not kernel.in_force(ufw.current()):
@@ -139,16 +140,16 @@ class _Examination:
         return f"the table in force closes port {ports} to all but this host, its containers{others}{unused}"
 
     def _filter(self) -> str:
-        found = find_obstacles(self._require_request().ranges)
+        found = find_obstacles(self._require_request().ranges, self._served)
         if found:
             raise HostError("; ".join(f"{one.problem}: {one.remedy}" for one in found))
-        return "no rule ahead of ufw's keeps Cloudflare out of port 443"
+        return f"no rule ahead of ufw's keeps Cloudflare out of port {_words(self._served)}"
 
     def _port(self) -> str:
-        holder = find_holder()
+        holder = find_holder(self._served)
         if holder is not None:
             raise HostError(f"{holder.problem}: {holder.remedy}")
-        return "nobody but nginx has port 443"
+        return f"nobody but nginx has port {_words(self._served)}"
 
     def _ways_in(self) -> str:
         upstreams = [Upstream(one.site.serves, one.site.upstream) for one in self._sites]
@@ -245,6 +246,10 @@ def _run_check(check: Callable[[], str]) -> dict[str, str]:
         return answer.check("wrong", str(error))
     except (OSError, _UnknownError) as error:
         return answer.check("unknown", str(error))
+
+
+def _words(ports: Collection[int]) -> str:
+    return " and ".join(str(port) for port in ports)
 
 
 def _last_words(unit: str) -> str:

@@ -35,6 +35,7 @@ STEPS = {
     "firewall-remove": _Step("agent.removal", "remove_stack"),
     "firewall-undo": _Step("agent.firewall.confirmation", "undo", remote=False),
     "nginx": _Step("agent.nginx.steps", "apply"),
+    "former-port-close": _Step("agent.removal", "close_former_port"),
     "site-remove": _Step("agent.removal", "remove_site"),
     "doctor": _Step("agent.doctor", "examine", locked=False),
     "survey": _Step("agent.survey", "survey", locked=False),

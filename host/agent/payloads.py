@@ -16,7 +16,11 @@ class FirewallPayloadRanges(TypedDict):
     ipv6: list[str]
 
 
-class FirewallPayload(TypedDict):
+class _FirewallPayloadOptional(TypedDict, total=False):
+    originPort: int
+
+
+class FirewallPayload(_FirewallPayloadOptional):
     owner: str
     sites: list[FirewallPayloadSite]
     ranges: FirewallPayloadRanges
@@ -39,7 +43,11 @@ class FirewallRemovePayloadRanges(TypedDict):
     ipv6: list[str]
 
 
-class FirewallRemovePayload(TypedDict):
+class _FirewallRemovePayloadOptional(TypedDict, total=False):
+    originPort: int
+
+
+class FirewallRemovePayload(_FirewallRemovePayloadOptional):
     owner: str
     sites: list[FirewallRemovePayloadSite]
     ranges: FirewallRemovePayloadRanges
@@ -70,7 +78,11 @@ class NginxPayloadSite(TypedDict):
     audience: str | None
 
 
-class NginxPayload(TypedDict):
+class _NginxPayloadOptional(TypedDict, total=False):
+    originPort: int
+
+
+class NginxPayload(_NginxPayloadOptional):
     owner: str
     after: str
     teamDomain: str | None
@@ -82,6 +94,11 @@ class SiteRemovePayload(TypedDict):
     hostname: str
 
 
+class FormerPortClosePayload(TypedDict):
+    owner: str
+    after: str
+
+
 class DoctorPayloadSite(TypedDict):
     hostname: str
     serves: Literal["immich", "shares"]
@@ -90,7 +107,11 @@ class DoctorPayloadSite(TypedDict):
     audience: str | None
 
 
-class DoctorPayload(TypedDict):
+class _DoctorPayloadOptional(TypedDict, total=False):
+    originPort: int
+
+
+class DoctorPayload(_DoctorPayloadOptional):
     sshPort: int
     homeNetworks: list[str]
     sshFrom: list[str]
@@ -99,7 +120,11 @@ class DoctorPayload(TypedDict):
     sites: list[DoctorPayloadSite]
 
 
-class SurveyPayload(TypedDict):
+class _SurveyPayloadOptional(TypedDict, total=False):
+    originPort: int
+
+
+class SurveyPayload(_SurveyPayloadOptional):
     hostname: str
     sshPort: int
     keepOpen: list[str]

@@ -2,8 +2,9 @@
 
 Its answer has the host's own `addresses`; the private `networks` that it is in; where Immich answers (`immich`); which
 rules admit strangers (`openings`, each with the command that deletes it); other `sites` of nginx with the same host
-name; what the firewall would block (`closing`); why the first `up` would stop (`refusals`): another program on port
-443, what filters ahead of ufw, a way to Immich past our server; and why it cannot be told whether there are more
+name; what the firewall would block (`closing`); why the first `up` would stop (`refusals`): another program on the
+sites' port, what filters ahead of ufw, a way to Immich past our server; and why it cannot be told whether there are
+more
 (`unclear`).
 """
 
@@ -17,7 +18,8 @@ from agent.firewall import closing, record, ufw
 from agent.firewall.ahead import KNOWN, find_obstacles
 from agent.firewall.guard.home import own_networks
 from agent.firewall.openings import Opening, parse_opening
-from agent.firewall.rules import HTTPS_PORT, find_openings
+from agent.firewall.request import origin_port, served_ports
+from agent.firewall.rules import find_openings
 from agent.firewall.ssh_access import SshPorts, ssh_ports
 from agent.immich import require_immich
 from agent.listeners.addresses import outside_addresses, outside_interfaces
@@ -49,25 +51,32 @@ def survey(task: Task) -> Answer:
     immich = _immich()
     ports = [int(endpoint.rpartition(":")[2]) for endpoint in immich]
     dump = service.configuration() if is_installed("nginx") else ""
-    holders = [holder] if (holder := find_holder(dump)) is not None else []
-    obstacles = find_obstacles(record.read_ranges() or KNOWN)
+    port = origin_port(payload)
+    # Those of other stacks, too
+    served = {port, *served_ports(record.read_sites().values())}
+    holders = [holder] if (holder := find_holder([port], dump)) is not None else []
+    obstacles = find_obstacles(record.read_ranges() or KNOWN, [port])
     # The firewall step closes the port of the Immich that is proposed.
     upstreams = [Upstream(IMMICH, endpoint) for endpoint in immich or [USUAL]]
-    found = look_before_first(payload["hostname"], upstreams, ports[:1])
+    found = look_before_first(payload["hostname"], upstreams, ports[:1], port)
     facts = answer.survey(
         addresses=outside_addresses(outside_interfaces()),
         networks=own_networks(),
         immich=immich,
-        openings=_openings({HTTPS_PORT, *ports}),
+        openings=_openings({port, *ports}),
         sites=foreign_sites(dump, payload["hostname"]),
-        closing=_closing(ssh, ports, kept),
+        origin_port=port,
+        port_holder=next((one.who for one in holders), None),
+        closing=_closing(ssh, ports, kept, served),
         refusals=[answer.refusal(one.problem, one.remedy) for one in (*holders, *obstacles, *found.ways)],
         unclear=found.unclear,
     )
     return Answer("", facts)
 
 
-def _closing(ssh: SshPorts, immich: Collection[int], kept: Sequence[Opening]) -> list[dict[str, object]]:
+def _closing(
+    ssh: SshPorts, immich: Collection[int], kept: Sequence[Opening], served: Collection[int]
+) -> list[dict[str, object]]:
     """What the firewall would block."""
     networks = closing.host_networks()
     return [
@@ -77,7 +86,7 @@ def _closing(ssh: SshPorts, immich: Collection[int], kept: Sequence[Opening]) ->
             one.reached_by,
             closing.home_openings(one, networks),
         )
-        for one in closing.services_to_block(ssh.all, immich, kept, networks)
+        for one in closing.services_to_block(ssh.all, immich, kept, networks, served)
     ]
 
 

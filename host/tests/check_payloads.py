@@ -15,7 +15,7 @@ from agent.access import opening
 from agent.certificates import steps as certificates
 from agent.errors import HostError, RefusedError
 from agent.firewall import steps as firewall
-from agent.firewall.request import parse_needs, parse_request, request_for
+from agent.firewall.request import origin_port, parse_needs, parse_request, request_for
 from agent.nginx import steps as nginx
 from agent.ranges import Ranges
 from agent.task import Answer, Task
@@ -38,13 +38,16 @@ def _certificate_set(site: Any) -> None:
 
 
 def _nginx(payload: Any) -> list[object]:
-    sites = [nginx.parse_site(site, token_check=site["audience"] is not None) for site in payload["sites"]]
+    sites = [nginx.parse_site(site, site["audience"] is not None, [origin_port(payload)]) for site in payload["sites"]]
     return [payload["owner"], opening.parse_applications(payload), sites]
 
 
 def _doctor(payload: Any) -> list[object]:
     request_for(payload, parse_needs(payload, owner=None), RANGES)
-    return [(nginx.parse_site(site, site["tokenCheck"]), site["audience"]) for site in payload["sites"]]
+    return [
+        (nginx.parse_site(site, site["tokenCheck"], [origin_port(payload)]), site["audience"])
+        for site in payload["sites"]
+    ]
 
 
 def _removal(step: Callable[[Task], Answer]) -> Callable[[Any], object]:
@@ -53,6 +56,11 @@ def _removal(step: Callable[[Task], Answer]) -> Callable[[Any], object]:
             return step(Task(payload, {}))
 
     return read
+
+
+def _former_port(payload: Any) -> object:
+    with mock.patch.object(removal.record, "read_sites", return_value={}):
+        return removal.close_former_port(Task(payload, {}))
 
 
 def _survey(payload: Any) -> object:
@@ -86,6 +94,7 @@ READERS: dict[str, Callable[[Any], object]] = {
     "certificates": _certificates,
     "nginx": _nginx,
     "site-remove": _removal(removal.remove_site),
+    "former-port-close": _former_port,
     "doctor": _doctor,
     "survey": _survey,
 }

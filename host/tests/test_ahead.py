@@ -18,7 +18,7 @@ def _addresses(_outside: Sequence[str]) -> list[str]:
 def iptables(save: str, is_other_form: bool = False) -> list[str]:
     listing = Listing(4, "iptables-legacy" if is_other_form else "iptables", is_other_form, parse_save(save))
     with mock.patch.object(ahead, "outside_addresses", _addresses):
-        return [one.what for one in ahead.find_in_iptables(listing, CLOUDFLARE, ["wan0"])]
+        return [one.what for one in ahead.find_in_iptables(listing, CLOUDFLARE, ["wan0"], 443)]
 
 
 class Iptables(unittest.TestCase):
@@ -33,7 +33,7 @@ class Iptables(unittest.TestCase):
             save = "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -p tcp -m tcp --dport 443 -j REJECT\nCOMMIT\n"
             listing = Listing(6, tool, tool != "ip6tables", parse_save(save))
             with mock.patch.object(ahead, "outside_addresses", lambda _outside: ["2001:db8::10"]):  # type: ignore[reportUnknownLambdaType]
-                self.assertEqual(len(ahead.find_in_iptables(listing, CLOUDFLARE, ["wan0"])), 1, tool)
+                self.assertEqual(len(ahead.find_in_iptables(listing, CLOUDFLARE, ["wan0"], 443)), 1, tool)
 
     def test_the_other_form_counts_to_its_end(self) -> None:
         save = "*filter\n:INPUT DROP [0:0]\n-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\nCOMMIT\n"

@@ -44,6 +44,7 @@ SAMPLES: dict[str, list[dict[str, object]]] = {
             ["/etc/nginx/sites-enabled/default"],
         )
     ],
+    "former-port-close": [answer.former_port_closing([443]), answer.former_port_closing([])],
     "site-remove": [answer.site_removal(True), answer.site_removal(False)],
     "doctor": [
         answer.examination(
@@ -62,6 +63,8 @@ SAMPLES: dict[str, list[dict[str, object]]] = {
             addresses=["192.0.2.1"],
             networks=["192.168.1.0/24"],
             immich=["127.0.0.1:2283"],
+            origin_port=443,
+            port_holder="caddy",
             openings=[answer.opening("allow 443", 443, "ufw delete allow 443")],
             sites=["/etc/nginx/sites-enabled/photos"],
             closing=[

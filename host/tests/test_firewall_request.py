@@ -37,6 +37,10 @@ class ParseRequest(unittest.TestCase):
         needs = Needs("immich", 22, "127.0.0.1:2283", ["192.168.1.0/24"], OWNER, ["192.168.1.0/24"], [opening])
         self.assertEqual(request.needs, {"photos.example.com": needs})
 
+    def test_reads_the_port_of_the_sites(self) -> None:
+        request = parse_request({**payload(site("photos.example.com")), "originPort": 8443})
+        self.assertEqual([needs.origin_ports for needs in request.needs.values()], [(8443,)])
+
     def test_refuses_a_request_that_cannot_be_applied(self) -> None:
         twice = payload(site("photos.example.com"), site("photos.example.com"))
         wide = payload(site("photos.example.com"))

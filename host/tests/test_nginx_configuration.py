@@ -69,29 +69,33 @@ class Configuration(unittest.TestCase):
 
 class Endpoints(unittest.TestCase):
     def test_are_every_address_and_those_that_others_have_for_themselves(self) -> None:
-        self.assertEqual(own_endpoints([], ipv6=True), [EVERY4, EVERY6])
-        self.assertEqual(own_endpoints([], ipv6=False), [EVERY4])
+        self.assertEqual(own_endpoints([], 443, ipv6=True), [EVERY4, EVERY6])
+        self.assertEqual(own_endpoints([], 443, ipv6=False), [EVERY4])
         others = listens(
             "listen 198.51.100.10:443 ssl http2; listen [2001:DB8:0::1]:443 ssl;",
             "listen 198.51.100.10:443 ssl; listen 198.51.100.10:8443 ssl; listen 127.0.0.1:443; listen [::1]:443;",
             "listen *:80; listen 80; listen localhost:443; listen unix:/run/x.sock; listen 198.51.100.11:443 quic;",
         )
-        self.assertEqual(own_endpoints(others, ipv6=True), [EVERY4, EVERY6, ONE4, ONE6])
+        self.assertEqual(own_endpoints(others, 443, ipv6=True), [EVERY4, EVERY6, ONE4, ONE6])
+        expected = [Endpoint(IPV4, 8443), Endpoint(IPV6, 8443), Endpoint("198.51.100.10", 8443)]
+        self.assertEqual(own_endpoints(others, 8443, ipv6=True), expected)
 
     def test_leave_ipv4_to_a_listener_that_has_both(self) -> None:
-        self.assertEqual(own_endpoints(listens("listen [::]:443 ssl ipv6only=off;"), ipv6=True), [EVERY6])
+        self.assertEqual(own_endpoints(listens("listen [::]:443 ssl ipv6only=off;"), 443, ipv6=True), [EVERY6])
 
     def test_cannot_be_shared_without_tls_or_with_another_protocol(self) -> None:
         for listen in ("443", "198.51.100.10:443", "443 ssl proxy_protocol"):
             with self.assertRaisesRegex(RefusedError, r"`listen .*` \(/etc/nginx/nginx.conf:2\) "):
-                own_endpoints(listens(f"\n listen {listen};"), ipv6=True)
-        self.assertEqual(own_endpoints(listens("listen 443; ssl on;"), ipv6=False), [EVERY4])
+                own_endpoints(listens(f"\n listen {listen};"), 443, ipv6=True)
+        self.assertEqual(own_endpoints(listens("listen 443; ssl on;"), 443, ipv6=False), [EVERY4])
 
     def test_have_other_default_servers(self) -> None:
         found = foreign_defaults(
-            listens("listen *:443 ssl default_server; listen [::]:443 default; listen 80 default_server;")
+            listens(
+                "listen *:443 ssl default_server; listen [::]:443 default; listen 80; listen 8443 ssl default_server;"
+            )
         )
-        self.assertEqual(found, dict.fromkeys((EVERY4, EVERY6), "/etc/nginx/nginx.conf"))
+        self.assertEqual(found, dict.fromkeys((EVERY4, EVERY6, Endpoint(IPV4, 8443)), "/etc/nginx/nginx.conf"))
 
     def test_read_as_listen_takes_them(self) -> None:
         self.assertEqual([str(one) for one in (EVERY4, EVERY6, ONE4, ONE6)], [

@@ -17,6 +17,7 @@ SITE = Site(
     "/etc/immich-access/photos.example.com/current",
     "/etc/nginx/ranges.conf",
     token_check=False,
+    ports=(443,),
 )
 EVERYWHERE = [Endpoint(IPV4, 443), Endpoint(IPV6, 443)]
 

@@ -91,8 +91,9 @@ class Records(unittest.TestCase):
             "owner": OWNER,
             "sshFrom": ["192.168.1.0/24"],
             "keepOpen": ["8123/tcp from 192.168.1.0/24"],
+            "originPorts": [443],
         }
-        self.assertEqual(kept, {"version": 3, "sites": {"photos.example.com": fields}})
+        self.assertEqual(kept, {"version": 4, "sites": {"photos.example.com": fields}})
 
     def test_records_of_version_1_are_read(self) -> None:
         record.SITES.write_text(json.dumps(SITES_1))
@@ -114,6 +115,17 @@ class Records(unittest.TestCase):
         self.assertEqual(record.read_change(), Change(4, EARLIER_REQUEST, [22], undone=True))
         record.CHANGE.write_text(json.dumps({**CHANGE_2, "request": None}))
         self.assertEqual(record.read_change(), Change(4, None, [22], undone=True))
+
+    def test_records_of_version_3_are_of_sites_on_port_443(self) -> None:
+        kept = json.loads(self._content(record.sites_file(NEEDS)[record.SITES]))
+        del kept["sites"]["photos.example.com"]["originPorts"]
+        record.SITES.write_text(json.dumps({**kept, "version": 3}))
+        self.assertEqual(record.read_sites(), NEEDS)
+
+    def test_records_keep_the_ports_of_a_site(self) -> None:
+        moving = {"photos.example.com": NEEDS["photos.example.com"]._replace(origin_ports=(8443, 443))}
+        record.SITES.write_bytes(self._content(record.sites_file(moving)[record.SITES]))
+        self.assertEqual(record.read_sites(), moving)
 
     def test_records_of_version_1_stay_in_it_until_the_upgrade_is_finished(self) -> None:
         record.SITES.write_text(json.dumps(SITES_1))

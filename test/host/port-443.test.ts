@@ -36,7 +36,8 @@ describe("who has port 443", () => {
     await doors.web("files", 443);
     expect(await refused()).toBe(
       `python3 (web-443.service) ${HOLDS}; have it listen on another port than 443, or stop it ` +
-        "(`systemctl disable --now web-443.service`), and run `pulumi up` again; nothing has been changed\n",
+        "(`systemctl disable --now web-443.service`); or leave it and serve the sites elsewhere " +
+        "(`pulumi config set originPort 8443`); then run `pulumi up` again; nothing has been changed\n",
     );
   });
 

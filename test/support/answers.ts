@@ -29,6 +29,7 @@ const SAMPLES: Readonly<Record<string, (payload: never) => object>> = {
     })),
     foreignDefaults: [],
   }),
+  "former-port-close": (): Omit<Answer<"former-port-close">, Envelope> => ({ closed: [443] }),
 };
 
 type Envelope = "step" | "revision" | "host";

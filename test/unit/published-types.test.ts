@@ -12,6 +12,7 @@ import type { Application } from "../../cli/doctor/cloudflare/facts.ts";
 import { cloudflareFindings } from "../../cli/doctor/cloudflare/collect.ts";
 import { subjectsOf } from "../../cli/doctor/subjects.ts";
 import { openAccount } from "../../components/cloudflare-account.ts";
+import { ruleScript } from "../../components/origin-rule/script.ts";
 import { findOrphanedCertificates, SEARCHES } from "../../components/orphan-cleanup/orphans.ts";
 import { DEV } from "../../dev/sandbox/api/world.ts";
 import { type ApiFixture, startApiFixture } from "../../dev/sandbox/test/api-fixture.ts";
@@ -67,6 +68,7 @@ const OWN_TYPES: readonly [file: string, name: string, operation: string, isList
   [FACTS, "OriginCertificate", "GET /certificates", true],
   [FACTS, "IpRanges", "GET /ips"],
   [FACTS, "Zone", "GET /zones/ZONE"],
+  [FACTS, "Ruleset", "GET /zones/ZONE/rulesets/phases/http_request_origin/entrypoint"],
   ["cli/configure/existing.ts", "Record", "GET /zones/ZONE/dns_records", true],
   ["cli/configure/existing.ts", "Issued", "GET /certificates", true],
 ];
@@ -187,6 +189,25 @@ async function askAll(settings: Record<string, string>, life: Life): Promise<voi
   await askAdoption(dialogue, api, { ...zone, hostname }, { records: [], addresses: [], known: new Set() });
 }
 
+/** What the origin rules of two names go through. Their script runs here, where its requests are seen. */
+async function leadElsewhere(): Promise<void> {
+  const { token } = await fixture.admin.createToken({ name: "rules", permissions: ["Zone Read", "Origin Write"] });
+  const steps = [
+    [hostname, 8443, "put"],
+    ["album.home.localhost", 8443, "put"],
+    [hostname, 9443, "put"],
+    [hostname, 9443, "remove"],
+    ["album.home.localhost", 8443, "remove"],
+  ] as const;
+  const { argv } = process;
+  for (const [revision, [name, port, action]] of steps.entries()) {
+    const script = ruleScript({ zone: `${base}/zones/${DEV.zone}`, token, hostname: name, port, revision });
+    process.argv = ["node", "-", action];
+    await import(/* @vite-ignore */ `data:text/javascript,${encodeURIComponent(script)}`);
+  }
+  process.argv = argv;
+}
+
 beforeAll(async () => {
   recordedTraces = readTraces();
   types = new Types([...new Set(OWN_TYPES.map(([file]) => file))]);
@@ -216,6 +237,7 @@ beforeAll(async () => {
     await askAll(MODES[index]!, life);
   }
   await life.destroy();
+  await leadElsewhere();
   exchanges.push(...recorded);
   expect([...seen].sort()).toEqual(Object.keys(resources).sort());
 });

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { DELETED, LEAVING } from "../../../components/orphan-cleanup/orphans.ts";
 import type { SettingsValues } from "../../../settings/schema.ts";
+import { otherPort } from "../../../settings/topology.ts";
 import {
   withSubject,
   type Check,
@@ -24,10 +25,12 @@ import type {
   OriginCertificate,
   OriginPulls,
   PullCertificate,
+  Ruleset,
   ServiceToken,
   Zone,
 } from "./facts.ts";
 import { group, isRefusal, NOT_AS_DOCUMENTED, AGAIN } from "./group.ts";
+import { originRuleFinding, RULE } from "./origin-rules.ts";
 import { REACH, reachFinding, ZONE, zoneFinding } from "./readiness.ts";
 import { AUTOMATIC_MODE, DNS, dnsFinding, SSL, zoneFindings } from "./zone.ts";
 
@@ -105,12 +108,18 @@ async function hostnameFindings(
       return pem === undefined ? [] : [{ host, pem }];
     });
   };
+  const port = otherPort(settings);
   const ofZone = settings.originPulls !== "hostname";
   const groups = await Promise.all([
     group(REACH, async () => [reachFinding(await listed, hostname)]).then((found) => withSubject(subject, found)),
     group(DNS, async () => [
       dnsFinding(await api.all<DnsRecord>(`${zone}/dns_records?name=${hostname}`), originAddresses),
     ]).then((found) => withSubject(subject, found)),
+    port === undefined
+      ? []
+      : group(RULE, async () => [originRuleFinding(await readRules(api, zone), hostname, port)]).then((found) =>
+          withSubject(subject, found),
+        ),
     ofZone && !isFirst
       ? []
       : group(PULLS, async () => {
@@ -219,6 +228,16 @@ async function readPulls(
       `${base}/hostnames/${hostname}`,
     );
     return { enabled: found.enabled, certificate: { ...found, status: found.cert_status ?? found.status } };
+  } catch (error) {
+    if (error instanceof ApiProblem && error.status === 404) return undefined;
+    throw error;
+  }
+}
+
+/** Reads the zone's origin rules; `undefined` if it has none. */
+async function readRules(api: ApiReader, zone: string): Promise<Ruleset | undefined> {
+  try {
+    return await api.one<Ruleset>(`${zone}/rulesets/phases/http_request_origin/entrypoint`);
   } catch (error) {
     if (error instanceof ApiProblem && error.status === 404) return undefined;
     throw error;

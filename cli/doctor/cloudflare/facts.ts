@@ -14,6 +14,21 @@ export interface Zone {
   name_servers?: readonly string[] | null;
 }
 
+/** The origin rules of a zone, in order: GET /zones/{zone}/rulesets/phases/http_request_origin/entrypoint. */
+export interface Ruleset {
+  rules?: readonly RulesetRule[];
+}
+
+/** One of them. */
+export interface RulesetRule {
+  ref?: string;
+  description?: string;
+  expression?: string;
+  /** Absent: it is. */
+  enabled?: boolean;
+  action_parameters?: { origin?: { port?: number } };
+}
+
 /** A DNS record: GET /zones/{zone}/dns_records. */
 export interface DnsRecord {
   name: string;

@@ -41,6 +41,7 @@ const PERMISSIONS: readonly (readonly [path: RegExp, permission: string, level: 
   [/^\/zones\/[^/]+$/, "Zone, Zone", "Read"],
   [/\/dns_records/, "Zone, DNS", "Edit"],
   [/\/origin_tls_client_auth|^\/certificates/, "Zone, SSL and Certificates", "Edit"],
+  [/\/rulesets\//, "Zone, Origin Rules", "Edit"],
   [/\/settings\//, "Zone, Zone Settings", "Edit"],
   [/\/access\/apps/, "Account, Access: Apps and Policies", "Edit"],
   [/\/access\/service_tokens/, "Account, Access: Service Tokens", "Edit"],

@@ -12,6 +12,7 @@ import { certificateRoutes } from "./routes/certificates.ts";
 import { dnsRoutes } from "./routes/dns.ts";
 import { identityProviderRoutes, organizationRoutes } from "./routes/identity.ts";
 import { originPullRoutes } from "./routes/origin-pulls.ts";
+import { rulesetRoutes } from "./routes/rulesets.ts";
 import { serviceTokenRoutes } from "./routes/service-tokens.ts";
 import { requireZeroTrust } from "./routes/zero-trust.ts";
 import { zoneRoutes } from "./routes/zones.ts";
@@ -51,6 +52,7 @@ export function apiApp({ store, cas, journal, faults }: World): Hono<ApiContext>
   api.route("/", zoneRoutes(store));
   api.route("/", dnsRoutes(store));
   api.route("/", originPullRoutes(store));
+  api.route("/", rulesetRoutes(store));
   api.route("/", certificateRoutes(store, cas.originCa));
   api.route("/", accessPolicyRoutes(store));
   api.route("/", accessAppRoutes(store));

@@ -18,6 +18,8 @@ export interface Zone {
   /** Absent: none. */
   workers_routes?: WorkersRoute[];
   settings: Record<string, ZoneSetting>;
+  /** Absent: none. */
+  rulesets?: Ruleset[];
   origin_pulls: {
     /** The zone-level switch. */
     enabled: boolean;
@@ -32,6 +34,30 @@ export interface Zone {
     /** Deleted certificates of both kinds. They stay listed. */
     deleted: DeletedPullCertificate[];
   };
+}
+
+/** The rules of one phase, in order. */
+export interface Ruleset {
+  id: string;
+  name: string;
+  kind: string;
+  phase: string;
+  version: string;
+  last_updated?: string;
+  rules: OriginRule[];
+}
+
+/** Where the edge goes for the requests that an expression names. */
+export interface OriginRule {
+  id: string;
+  ref: string;
+  version: string;
+  description: string;
+  expression: string;
+  action: "route";
+  action_parameters: { origin: { host?: string | undefined; port?: number | undefined } };
+  enabled: boolean;
+  last_updated: string;
 }
 
 /** Which requests go to which Worker, before they go to an origin. */

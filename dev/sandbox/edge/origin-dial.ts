@@ -61,7 +61,7 @@ export function oneOf(addresses: readonly string[]): string {
  * plan, which does not mention it; the one about proxied records (see `OriginPools`) does, for every plan.
  */
 async function dialEither(plan: OriginPlan, first: string, egress: Egress, limits: Limits): Promise<Connection> {
-  const port = plan.tls === undefined ? egress.httpPort : egress.httpsPort;
+  const port = plan.port ?? (plan.tls === undefined ? egress.httpPort : egress.httpsPort);
   const to = async (address: string) => ({ socket: await dial(address, port, egress, limits.connectMs), address });
   try {
     return await to(first);

@@ -2,6 +2,7 @@
 
 import { createHash } from "node:crypto";
 import { changeOf } from "../api/pull-certificates.ts";
+import { portByRules } from "../api/origin-rules.ts";
 import type { PullCertificate, Zone } from "../api/state.ts";
 import type { EdgeState } from "./feed.ts";
 import { setting, type Site } from "./sites.ts";
@@ -11,6 +12,8 @@ export interface OriginPlan {
   key: string;
   host: string;
   addresses: string[];
+  /** Absent: the usual one of the scheme. */
+  port?: number;
   /** Undefined for plain HTTP. */
   tls?: {
     /** Full (strict): the certificate must be valid, name the host, come from a known CA and not be revoked. */
@@ -51,7 +54,8 @@ function clientCertificate(
  */
 export function originPlan(edge: EdgeState, site: Site, host: string, scheme: "http" | "https"): OriginPlan {
   const mode = setting(site.zone, "ssl");
-  const parts: Omit<OriginPlan, "key"> = { host, addresses: site.addresses };
+  const port = portByRules(site.zone, { host, scheme });
+  const parts: Omit<OriginPlan, "key"> = { host, addresses: site.addresses, ...(port !== undefined && { port }) };
   if (scheme === "https" && (mode === "full" || mode === "strict")) {
     const client = clientCertificate(edge, site.zone, host);
     parts.tls = {

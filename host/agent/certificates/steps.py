@@ -11,9 +11,12 @@ from agent.certificates.store import Store
 from agent.certificates.x509 import Certificate, read_certificates, read_private_key
 from agent.errors import RefusedError
 from agent.files import File, files_replaced, files_to_change
+from agent.firewall import record
 from agent.firewall.confirmation import confirm_firewall_change
+from agent.firewall.rules import HTTPS_PORT
 from agent.nginx import probe, real_ip, service
 from agent.nginx.layout import enabled_sites
+from agent.nginx.listen import Endpoint
 from agent.site import require_different
 from agent.system import is_installed
 from agent.task import Answer, Task
@@ -74,7 +77,7 @@ def _install(wanted: Sequence[_Set]) -> None:
             if service.is_active():
                 # At one address that nginx gives to our servers; the step `nginx` sees to all of them.
                 for one in used:
-                    probe.require_certificate(one.site, one.leaf.fingerprint, visitor_addresses())
+                    probe.require_certificate(one.site, one.leaf.fingerprint, _places(one.site))
 
 
 def remove(site: str) -> None:
@@ -94,7 +97,14 @@ def _is_settled(wanted: _Set, served: bool) -> bool:
         return True
     if service.is_unfinished():
         return False
-    return not service.is_active() or probe.serves(wanted.site, wanted.leaf.fingerprint, visitor_addresses())
+    return not service.is_active() or probe.serves(wanted.site, wanted.leaf.fingerprint, _places(wanted.site))
+
+
+def _places(site: str) -> list[Endpoint]:
+    """Where visitors come to the site. It may be served on one of its ports only so far."""
+    needs = record.read_sites().get(site)
+    ports = (HTTPS_PORT,) if needs is None else needs.origin_ports
+    return [Endpoint(address, port) for port in ports for address in visitor_addresses()]
 
 
 def parse_set(payload: "CertificatesPayloadSite") -> _Set:

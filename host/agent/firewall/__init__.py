@@ -1,4 +1,4 @@
-"""The host's firewall: only SSH, and Cloudflare on port 443.
+"""The host's firewall: only SSH, and Cloudflare on the sites' ports.
 
 ufw stays in charge. Its own classes compute its files on a copy of its folder (`plan`); the files are then replaced
 atomically, and the kernel gets each family's rules in one transaction (`kernel`). `ufw reload` is never used: it opens

@@ -68,9 +68,9 @@ class Ruleset:
             for packet in packets:
                 verdict = self._walk(key, packet, 0)
                 if isinstance(verdict, _Denial):
-                    found[_rule_obstacle(key, verdict)] = None
+                    found[_rule_obstacle(key, verdict, port)] = None
                 elif verdict is None and base.get("policy") == "drop":
-                    found[_policy_obstacle(key)] = None
+                    found[_policy_obstacle(key, port)] = None
         return list(found)
 
     def _walk(self, key: _Key, packet: Packet, depth: int) -> _Verdict:
@@ -151,19 +151,21 @@ def find_obstacles(networks: Collection[Network], outside: Collection[str], port
     return Ruleset(nft_ruleset()).obstacles(networks, outside, port)
 
 
-def _rule_obstacle(key: _Key, denial: _Denial) -> Obstacle:
+def _rule_obstacle(key: _Key, denial: _Denial, port: int) -> Obstacle:
     family, table, _ = key
     return Obstacle(
         f"the rule {denial.handle} of nftables' chain {family} {table} {denial.chain}",
-        f"look at it with `nft -a list chain {family} {table} {denial.chain}` on the host, and let port 443 through "
+        f"look at it with `nft -a list chain {family} {table} {denial.chain}` on the host, and let port {port} through "
         "before it, there and in the file that loads it",
+        port,
     )
 
 
-def _policy_obstacle(key: _Key) -> Obstacle:
+def _policy_obstacle(key: _Key, port: int) -> Obstacle:
     family, table, name = key
     return Obstacle(
         f"the policy `drop` of nftables' chain {family} {table} {name}",
-        f"run `nft add rule {family} {table} {name} tcp dport 443 accept` on the host, and write that rule into the "
+        f"run `nft add rule {family} {table} {name} tcp dport {port} accept` on the host, and write that rule into the "
         "file that loads the chain",
+        port,
     )

@@ -14,7 +14,7 @@ from agent.errors import RefusedError
 from agent.firewall import kernel, ufw
 from agent.firewall.openings import Opening
 from agent.firewall.passage import Passage
-from agent.firewall.rules import HTTPS_PORT, Rule, Visit
+from agent.firewall.rules import Rule, Visit
 from agent.firewall.ssh_access import STRANGERS
 from agent.listeners.portless import portless_listeners
 from agent.listeners.publications import DOCKER_PROXY, parse_publications
@@ -64,6 +64,8 @@ class Service(NamedTuple):
     holder: str
     # `everyone`, or the host's networks whose devices reach it today
     reached_by: list[str]
+    # Whether it has a port of our sites, which only Cloudflare will reach
+    is_shared: bool = False
 
     @property
     def is_tunnel(self) -> bool:
@@ -78,7 +80,7 @@ class Service(NamedTuple):
     @property
     def text(self) -> str:
         """It in one phrase."""
-        later = "; only Cloudflare will" if self.port == HTTPS_PORT else ""
+        later = "; only Cloudflare will" if self.is_shared else ""
         return f"{self.words} ({self.holder}, which {' and '.join(self.reached_by)} can reach{later})"
 
 
@@ -86,7 +88,7 @@ def refuse_closing(found: Sequence[Service], networks: Sequence[Network]) -> Non
     """Raises RefusedError if anything would be shut, with the settings by which the owner decides."""
     if not found:
         return
-    others = [one for one in found if one.port != HTTPS_PORT]
+    others = [one for one in found if not one.is_shared]
     keep = ""
     if others:
         example = next(iter(home_openings(others[0], networks)), others[0].words)
@@ -103,10 +105,10 @@ def refuse_closing(found: Sequence[Service], networks: Sequence[Network]) -> Non
 def home_openings(service: Service, networks: Sequence[Network]) -> list[str]:
     """The openings, in ufw's syntax, that keep a service open to the networks at home; empty for a tunnel.
 
-    Nothing keeps port 443 open, which is Cloudflare's.
+    Nothing keeps a port of our sites open, which is Cloudflare's.
     """
     homes = dict.fromkeys(one.network for one in networks if one.is_home)
-    return [] if service.is_tunnel or service.port == HTTPS_PORT else [f"{service.words} from {home}" for home in homes]
+    return [] if service.is_tunnel or service.is_shared else [f"{service.words} from {home}" for home in homes]
 
 
 def host_networks() -> list[Network]:
@@ -126,25 +128,30 @@ def host_networks() -> list[Network]:
 
 
 def services_to_block(
-    ssh_ports: Collection[int], closed: Collection[int], kept: Sequence[Opening], networks: Sequence[Network]
+    ssh_ports: Collection[int],
+    closed: Collection[int],
+    kept: Sequence[Opening],
+    networks: Sequence[Network],
+    served: Collection[int],
 ) -> list[Service]:
     """What others reach today and would not once ufw is on, by port.
 
-    Empty where ufw is on already and denies by default. `closed` are ports that the program shuts by its purpose, and
-    `kept` those that the owner has named, to whomever. A port that a rule of the owner's in ufw names is decided, too.
+    Empty where ufw is on already and denies by default. `closed` are ports that the program shuts by its purpose,
+    `kept` those that the owner has named, to whomever, and `served` those of our sites. A port that a rule of the
+    owner's in ufw names is decided, too.
     """
     rules = _rules()
     if rules is None:
         return []
     passage = Passage(rules)
     found: dict[tuple[int, str], Service] = {}
-    website = _other_website()
+    websites = {port: _other_website(port) for port in served}
     theirs = [rule for listed in rules.values() for rule in listed if not rule.is_ours]
     for listener in [*all_listeners(), *portless_listeners()]:
         key = (listener.port, listener.protocol)
         if (
             any(_decides(rule, *key) for rule in theirs)
-            or _is_exempt(listener, ssh_ports, closed, website)
+            or _is_exempt(listener, {*ssh_ports, *closed}, websites)
             or any(_names(opening, *key) for opening in kept)
         ):
             continue
@@ -152,8 +159,9 @@ def services_to_block(
         if reached_by:
             former = found.get(key)
             everybody = list(dict.fromkeys([*(former.reached_by if former else ()), *reached_by]))
-            holder = f"nginx with {website}" if listener.port == HTTPS_PORT else listener.holder
-            found[key] = Service(*key, holder, [EVERYONE] if EVERYONE in everybody else everybody)
+            is_shared = listener.protocol == "tcp" and listener.port in websites
+            holder = f"nginx with {websites[listener.port]}" if is_shared else listener.holder
+            found[key] = Service(*key, holder, [EVERYONE] if EVERYONE in everybody else everybody, is_shared)
     return [found[key] for key in sorted(found, key=lambda key: (key[0] == 0, key))]
 
 
@@ -169,23 +177,23 @@ def _rules() -> Mapping[int, Sequence[Rule]] | None:
         return {version: view.rules(version) for version in view.versions()}
 
 
-def _other_website() -> str:
-    """The place of a server of nginx's, other than ours, that others reach on port 443; empty if there is none."""
+def _other_website(port: int) -> str:
+    """The place of a server of nginx's, other than ours, that others reach on a port; empty if there is none."""
     if not is_installed("nginx"):
         return ""
     for server in foreign_servers(service.configuration(), Targets([])):
-        if any(one.covers(HTTPS_PORT) and not one.is_local for one in server.listens):
+        if any(one.covers(port) and not one.is_local for one in server.listens):
             return server.place
     return ""
 
 
-def _is_exempt(listener: Listener, ssh_ports: Collection[int], closed: Collection[int], website: str) -> bool:
+def _is_exempt(listener: Listener, decided: Collection[int], websites: Mapping[int, str]) -> bool:
     """Whether nobody is asked about a listener."""
     if listener.is_local:
         return True
     if listener.protocol == "tcp":
-        # Another program than nginx on port 443 has been refused before.
-        return listener.port in {*ssh_ports, *closed} or (listener.port == HTTPS_PORT and website == "")
+        # Another program than nginx on a port of our sites has been refused before.
+        return listener.port in decided or websites.get(listener.port) == ""
     return listener.program in CLIENTS and (listener.port in CLIENT_PORTS or listener.port in _ephemeral_ports())
 
 

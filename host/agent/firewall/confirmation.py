@@ -16,8 +16,7 @@ from agent.firewall.installation import UNDO
 from agent.firewall.original import is_on, original_with
 from agent.firewall.plan import Plan, plan_firewall
 from agent.firewall.record_fields import Armed, Change
-from agent.firewall.request import Needs, Request, kept_open
-from agent.firewall.rules import HTTPS_PORT
+from agent.firewall.request import Needs, Request, kept_open, served_ports
 from agent.firewall.ssh_access import SshNetworks, ssh_ports
 from agent.system import run
 from agent.task import Answer, Task
@@ -30,13 +29,15 @@ def plan_for(request: Request) -> Plan:
     """The plan for a request; raises RefusedError if the request is refused. Needs ufw's lock."""
     sites = record.sites_with(request)
     own = [port for needs in sites.values() if (port := own_port(needs.upstream)) is not None]
-    closed = {HTTPS_PORT, *own}
+    served = served_ports(sites.values())
+    closed = {*served, *own}
     others = {needs.ssh_port for name, needs in sites.items() if name not in request.needs}
     ports = ssh_ports(request.ssh_port, others - closed)
     return plan_firewall(
         request.ranges,
         ports,
         _networks(request, sites),
+        served=served,
         kept=kept_open(sites.values()),
         closed=closed,
         home=find_doors(sites, ports.all).home,

@@ -1,8 +1,6 @@
-"""What turns Cloudflare away from port 443 before ufw's own rules decide."""
+"""What turns Cloudflare away from a port before ufw's own rules decide."""
 
 from typing import NamedTuple
-
-from agent.firewall.rules import HTTPS_PORT
 
 
 class Obstacle(NamedTuple):
@@ -12,8 +10,9 @@ class Obstacle(NamedTuple):
     what: str
     # What to do on the host, as the first words of a sentence
     remedy: str
+    port: int
 
     @property
     def problem(self) -> str:
         """What it does."""
-        return f"{self.what} keeps Cloudflare out of port {HTTPS_PORT}, ahead of ufw's rules"
+        return f"{self.what} keeps Cloudflare out of port {self.port}, ahead of ufw's rules"

@@ -9,7 +9,7 @@ from agent.errors import RefusedError
 from agent.firewall import kernel
 from agent.firewall.bypass import refuse_bypasses
 from agent.firewall.openings import Opening
-from agent.firewall.rules import CLOUDFLARE, HOME, HTTPS_PORT, KEPT, OURS, SSH, Rule, arrange_rules, check_rules
+from agent.firewall.rules import CLOUDFLARE, HOME, KEPT, OURS, SSH, Rule, arrange_rules, check_rules
 from agent.firewall.ssh_access import Rules, SshAccess, SshNetworks, SshPorts
 from agent.firewall.ufw import (
     CONFIGURATION,
@@ -54,11 +54,13 @@ def plan_firewall(
     ports: SshPorts,
     networks: SshNetworks,
     *,
+    served: Collection[int],
     kept: Sequence[Opening],
     closed: Collection[int],
     home: Home,
 ) -> Plan:
-    """ufw's files with ufw enabled and incoming traffic denied by default but for SSH, the ranges, `home` and `kept`.
+    """ufw's files with ufw enabled and incoming traffic denied by default but for SSH, `home`, `kept`, and the ranges
+    at the `served` ports.
 
     Raises RefusedError when other rules would open one of the `closed` ports or block SSH.
     """
@@ -86,7 +88,7 @@ def plan_firewall(
                 rules,
                 [
                     *ssh[version],
-                    *_range_rules(ufw, version, ranges),
+                    *_range_rules(ufw, version, ranges, served),
                     *_home_rules(ufw, version, home, rules),
                     *_kept_rules(ufw, version, kept),
                 ],
@@ -105,8 +107,9 @@ def plan_firewall(
     return plan._replace(ssh=entrances[0])
 
 
-def plan_ranges(ranges: Ranges, home: Home, kept: Sequence[Opening]) -> Plan:
-    """ufw's files with these ranges, home networks and openings in place of the former ones; all else stays."""
+def plan_ranges(ranges: Ranges, served: Collection[int], home: Home, kept: Sequence[Opening]) -> Plan:
+    """ufw's files with the `served` ports open to these ranges, and these home networks and openings, in place of the
+    former ones; all else stays."""
 
     def choose(ufw: Ufw, existing: Rules) -> dict[int, list[Rule]]:
         return {
@@ -114,7 +117,7 @@ def plan_ranges(ranges: Ranges, home: Home, kept: Sequence[Opening]) -> Plan:
                 rules,
                 [
                     *(rule for rule in rules if rule.comment == SSH),
-                    *_range_rules(ufw, version, ranges),
+                    *_range_rules(ufw, version, ranges, served),
                     *_home_rules(ufw, version, home, rules),
                     *_kept_rules(ufw, version, kept),
                 ],
@@ -156,9 +159,9 @@ def _plan(former: Files, settings: Sequence[Setting], choose: Callable[[Ufw, Rul
     return Plan(former, wanted, versions)
 
 
-def _range_rules(ufw: Ufw, version: int, ranges: Ranges) -> list[Rule]:
+def _range_rules(ufw: Ufw, version: int, ranges: Ranges, served: Collection[int]) -> list[Rule]:
     sources = ranges.ipv4 if version == 4 else ranges.ipv6
-    return [ufw.rule(version, HTTPS_PORT, source, CLOUDFLARE) for source in sources]
+    return [ufw.rule(version, port, source, CLOUDFLARE) for port in sorted(served) for source in sources]
 
 
 def _home_rules(ufw: Ufw, version: int, home: Home, existing: Sequence[Rule]) -> list[Rule]:

@@ -36,7 +36,7 @@ RANGES = FOLDER / "ranges.json"
 SITES = FOLDER / "firewall-sites.json"
 ORIGINAL = FOLDER / "firewall-original.json"
 
-VERSION = 3
+VERSION = 4
 
 
 def read_original() -> Original | None:

@@ -83,6 +83,7 @@ def needs_from(fields: Mapping[str, Any]) -> Needs:
         fields["owner"],
         fields["sshFrom"],
         [parse_opening(text) for text in fields["keepOpen"]],
+        tuple(fields["originPorts"]),
     )
 
 
@@ -96,6 +97,7 @@ def needs_fields(needs: Needs) -> dict[str, object]:
         "owner": needs.owner,
         "sshFrom": list(needs.ssh_from),
         "keepOpen": [opening.text for opening in needs.keep_open],
+        "originPorts": list(needs.origin_ports),
     }
 
 

@@ -1,11 +1,14 @@
 """The firewall's records of older versions of this program, and what a site's nginx file of 0.1.0 serves.
 
 Version 1, of 0.1.0, had no number. It stored each site's needs by position, and a change's request as the raw payload.
-Version 2 has names for the fields, but only the port of an upstream on the host.
+Version 2 has names for the fields, but only the port of an upstream on the host. Version 3 has no ports of the sites,
+which nginx served on 443 alone.
 """
 
 from collections.abc import Mapping
 from typing import Any
+
+from agent.firewall.rules import HTTPS_PORT
 
 # In the order of the file of version 1. The fourth was added later.
 _POSITIONS = ("sshPort", "upstreamPort", "droppedPort", "owner")
@@ -20,7 +23,9 @@ def sites_fields(fields: Mapping[str, Any], version: int) -> Mapping[str, Mappin
         }
         return {name: _of_version_2(needs) for name, needs in named.items()}
     sites: Mapping[str, Mapping[str, Any]] = fields["sites"]
-    return {name: _of_version_2(needs) for name, needs in sites.items()} if version == 2 else sites
+    if version == 2:
+        return {name: _of_version_2(needs) for name, needs in sites.items()}
+    return {name: _of_version_3(needs) for name, needs in sites.items()} if version == 3 else sites
 
 
 def request_fields(request: Mapping[str, Any] | None, version: int) -> Mapping[str, Any] | None:
@@ -95,7 +100,12 @@ def _of_version_2(needs: Mapping[str, Any]) -> dict[str, Any]:
         "homeNetworks": [],
         "sshFrom": [],
         "keepOpen": [],
+        "originPorts": [HTTPS_PORT],
     }
+
+
+def _of_version_3(needs: Mapping[str, Any]) -> dict[str, Any]:
+    return {**needs, "originPorts": [HTTPS_PORT]}
 
 
 def _local_port(upstream: str | None) -> int | None:

@@ -4,12 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from agent.firewall.openings import Opening, parse_networks, parse_opening
+from agent.firewall.rules import HTTPS_PORT
 from agent.firewall.ssh_access import own_ssh_port
 from agent.ranges import Ranges, check_ranges, parse_home_network
 from agent.site import check_upstream, require_different
 
 if TYPE_CHECKING:
-    from agent.payloads import DoctorPayload, FirewallPayload
+    from agent.payloads import DoctorPayload, FirewallPayload, NginxPayload, SurveyPayload
 
 Serves = Literal["immich", "shares"]
 
@@ -28,8 +29,11 @@ class Needs(NamedTuple):
     owner: str | None
     # The networks that a rule of ours for SSH lets in; anywhere if empty
     ssh_from: Sequence[str] = ()
-    # What stays open besides SSH and 443
+    # What stays open besides SSH and the site's own ports
     keep_open: Sequence[Opening] = ()
+    # The ports on which nginx serves the site to Cloudflare: the one of the settings, then the former one until
+    # Cloudflare no longer comes there
+    origin_ports: Sequence[int] = (HTTPS_PORT,)
 
 
 class Request(NamedTuple):
@@ -62,6 +66,7 @@ def parse_needs(payload: "FirewallPayload | DoctorPayload", owner: str | None) -
     home = [str(parse_home_network(text)) for text in payload["homeNetworks"]]
     ssh_from = parse_networks(payload["sshFrom"])
     keep_open = [parse_opening(text) for text in payload["keepOpen"]]
+    port = origin_port(payload)
     return {
         site["hostname"]: Needs(
             site["serves"],
@@ -71,9 +76,20 @@ def parse_needs(payload: "FirewallPayload | DoctorPayload", owner: str | None) -
             owner,
             ssh_from,
             keep_open,
+            (port,),
         )
         for site in payload["sites"]
     }
+
+
+def origin_port(payload: "FirewallPayload | NginxPayload | DoctorPayload | SurveyPayload") -> int:
+    """The port on which nginx serves a stack's sites. Payloads have it only where it is not the usual one."""
+    return payload.get("originPort", HTTPS_PORT)
+
+
+def served_ports(sites: Iterable[Needs]) -> list[int]:
+    """The ports on which nginx serves any of these sites to Cloudflare, in order."""
+    return sorted({port for needs in sites for port in needs.origin_ports})
 
 
 def kept_open(sites: Iterable[Needs]) -> list[Opening]:

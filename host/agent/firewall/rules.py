@@ -14,6 +14,7 @@ HOME = "immich-access: home network"
 KEPT = "immich-access: kept open"
 OURS = (CLOUDFLARE, SSH, HOME, KEPT)
 
+# Where Cloudflare connects to a host if no origin rule leads it elsewhere
 HTTPS_PORT = 443
 
 ANYWHERE = ("0.0.0.0/0", "::/0")

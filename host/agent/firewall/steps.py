@@ -13,11 +13,12 @@ from agent.firewall.guard import steps as guard
 from agent.firewall.original import restore_boot, returned
 from agent.firewall.plan import Home, Plan, SshEntrance, plan_ranges, plan_removal
 from agent.firewall.record_versions import served_by
-from agent.firewall.request import Needs, kept_open, parse_ranges, parse_request
+from agent.firewall.request import Needs, Request, kept_open, parse_ranges, parse_request, served_ports
 from agent.firewall.rules import ANYWHERE, SSH
 from agent.firewall.ssh_access import open_ssh_ports, ssh_ports
 from agent.immich import refuse_immich
 from agent.nginx import real_ip
+from agent.nginx.former_port import listening_ports
 from agent.nginx.layout import LAYOUTS, enabled_sites
 from agent.port_holder import refuse_holder
 from agent.ranges import Ranges, check_update
@@ -33,20 +34,21 @@ PROGRAMS = ("nginx", "ufw", "nft")
 
 
 def firewall(task: Task) -> Answer:
-    """Installs missing packages and allows only SSH and, on port 443, the given ranges."""
+    """Installs missing packages and allows only SSH and, on the sites' ports, the given ranges."""
     payload: FirewallPayload = task.payload
-    wanted = parse_request(payload)
+    wanted = _with_former_ports(parse_request(payload))
     _refuse_other_service(wanted.needs)
     for needs in wanted.needs.values():
         if needs.serves == SHARES and needs.upstream is not None:
             refuse_immich(needs.upstream)
     sites = record.sites_with(wanted)
     ports = ssh_ports(wanted.ssh_port, {needs.ssh_port for needs in sites.values()})
+    served = served_ports(sites.values())
     guard.refuse_upstreams(wanted.needs, sites)
     door_guard = guard.plan_guard(task.modules, sites)
     guard.refuse_unsupported(door_guard)
-    refuse_holder()
-    refuse_obstacles(wanted.ranges)
+    refuse_holder(served)
+    refuse_obstacles(wanted.ranges, served)
     found = look_ahead(sites, wanted.ranges)
     refuse_ways_in(found)
     if not wanted.close_others:
@@ -72,15 +74,29 @@ def firewall(task: Task) -> Answer:
                 installation.activate()
     has_ipv6 = 6 in plan.versions
     return Answer(
-        _line(number, wanted.ranges, plan.ssh, has_ipv6) + untold(found),
+        _line(number, served, wanted.ranges, plan.ssh, has_ipv6) + untold(found),
         answer.firewall(number, plan.ssh, wanted.ranges, has_ipv6),
     )
+
+
+def _with_former_ports(wanted: Request) -> Request:
+    """A request that also keeps open where visitors come to its sites now: Cloudflare is told of a new port later."""
+    recorded = record.read_sites()
+    former = {
+        name: [port for port in needs.origin_ports if port in listening_ports(name)] for name, needs in recorded.items()
+    }
+    needs = {
+        name: one._replace(origin_ports=tuple(dict.fromkeys([*one.origin_ports, *former.get(name, [])])))
+        for name, one in wanted.needs.items()
+    }
+    return wanted._replace(needs=needs)
 
 
 def _refuse_silent_closing(sites: Mapping[str, Needs], ports: Collection[int], guarded: Collection[int]) -> None:
     """Refuses to shut what the host serves besides the `guarded` ports, which the program closes by its purpose."""
     networks = closing.host_networks()
-    found = closing.services_to_block(ports, guarded, kept_open(sites.values()), networks)
+    served = served_ports(sites.values())
+    found = closing.services_to_block(ports, guarded, kept_open(sites.values()), networks, served)
     closing.refuse_closing(found, networks)
 
 
@@ -116,9 +132,9 @@ def close_firewall() -> Answer:
     """
     sites = record.read_sites()
     if sites:
-        _keep_only(sites)
+        keep_only(sites)
         open_for = sorted(sites)
-        said = f"port 443 stays open to Cloudflare for {' and '.join(open_for)}"
+        said = f"port {_words(served_ports(sites.values()))} stays open to Cloudflare for {' and '.join(open_for)}"
         return Answer(said, answer.firewall_removal(open_for, []))
     confirmation.disarm()
     stays: Sequence[str] = []
@@ -154,15 +170,17 @@ def _user_rules(plan: Plan) -> list[str]:
     return ["" if file is None else file.content.decode(errors="replace") for file in files]
 
 
-def _keep_only(sites: Mapping[str, Needs]) -> None:
-    """Takes away what only deleted sites needed: doors of the guard, home networks' rules, and what stayed open."""
+def keep_only(sites: Mapping[str, Needs]) -> None:
+    """Takes away what no site needs: doors of the guard, home networks' rules, ports, and what stayed open."""
     kept = guard.plan_guard({}, sites)
     guard.repair(kept)
     ranges = record.read_ranges()
     if ranges is not None and is_installed("ufw"):
         ports = open_ssh_ports(record.read_change().ssh_ports)
-        with ufw.locked(), _plan_applied(plan_ranges(ranges, kept.doors.home, kept_open(sites.values())), ports):
-            pass
+        with ufw.locked():
+            plan = plan_ranges(ranges, served_ports(sites.values()), kept.doors.home, kept_open(sites.values()))
+            with _plan_applied(plan, ports):
+                pass
 
 
 def refresh(task: Task) -> Answer:
@@ -196,7 +214,8 @@ def _refresh_ranges(fetched: Mapping[str, Any], home: Home) -> Ranges:
         raise HostError(fetched["problem"])
     ranges = check_update(parse_ranges(fetched["ipv4"], fetched["ipv6"]), record.read_ranges())
     with ufw.locked():
-        plan = plan_ranges(ranges, home, kept_open(record.read_sites().values()))
+        sites = record.read_sites().values()
+        plan = plan_ranges(ranges, served_ports(sites), home, kept_open(sites))
         if ufw.value(plan.former, ufw.CONFIGURATION, "ENABLED") != "yes":
             raise HostError("ufw is disabled, so everyone reaches this host; run `ufw enable` on it")
         ports = open_ssh_ports(record.read_change().ssh_ports)
@@ -219,15 +238,19 @@ def _plan_applied(
         raise
 
 
-def _line(number: int, ranges: Ranges, ssh: SshEntrance, has_ipv6: bool) -> str:
-    ports = " and ".join(str(port) for port in ssh.ports)
+def _line(number: int, served: Collection[int], ranges: Ranges, ssh: SshEntrance, has_ipv6: bool) -> str:
+    ports = _words(ssh.ports)
     ipv6 = f" and {len(ranges.ipv6)} IPv6" if has_ipv6 else ""
     rest = "" if has_ipv6 else "; the kernel has no IPv6"
     limit = f"; your rule `{ssh.limit}` lets in 5 connections within 30 s from an address" if ssh.limit else ""
     return (
-        f"firewall change {number}: port 443 is open to {len(ranges.ipv4)} IPv4{ipv6} ranges of Cloudflare, "
-        f"SSH on port {ports} {_whom(ssh.networks)}{limit}{rest}"
+        f"firewall change {number}: port {_words(served)} is open to {len(ranges.ipv4)} IPv4{ipv6} ranges of "
+        f"Cloudflare, SSH on port {ports} {_whom(ssh.networks)}{limit}{rest}"
     )
+
+
+def _words(ports: Collection[int]) -> str:
+    return " and ".join(str(port) for port in ports)
 
 
 def _whom(networks: Sequence[str]) -> str:

@@ -8,7 +8,6 @@ from typing import NamedTuple
 from agent.errors import RefusedError
 from agent.nginx.configuration import Directive, servers
 
-HTTPS_PORT = 443
 IPV4, IPV6 = "0.0.0.0", "::"
 WILDCARDS = (IPV4, IPV6)
 
@@ -67,18 +66,18 @@ def foreign_listens(http: Directive | None) -> list[Listen]:
     return [one for one in read_listens(http) if not one.directive.is_ours]
 
 
-def own_endpoints(foreign: Iterable[Listen], *, ipv6: bool) -> list[Endpoint]:
-    """Where our servers listen: on every address, and on each one that another server has for itself.
+def own_endpoints(foreign: Iterable[Listen], port: int, *, ipv6: bool) -> list[Endpoint]:
+    """Where our servers listen on a port: on every address, and on each one that another server has for itself.
 
     nginx gives a connection to the servers that name its address, and looks at those for every address only where
     there are none. Loopback addresses do not count, because visitors do not come there.
 
     Raises RefusedError where another server's address cannot be shared.
     """
-    others = [one for one in foreign if one.endpoint.port == HTTPS_PORT]
+    others = [one for one in foreign if one.endpoint.port == port]
     # Such a listener of another server has IPv4's connections as well, so nginx could not bind ours.
     is_dual = any(one.endpoint.address == IPV6 and "ipv6only=off" in one.options for one in others)
-    every = [Endpoint(address, HTTPS_PORT) for address in (WILDCARDS if ipv6 else (IPV4,))]
+    every = [Endpoint(address, port) for address in (WILDCARDS if ipv6 else (IPV4,))]
     own = [one for one in every if one.address != IPV4 or not is_dual]
     for other in others:
         if ipaddress.ip_address(other.endpoint.address).is_loopback:
@@ -90,11 +89,11 @@ def own_endpoints(foreign: Iterable[Listen], *, ipv6: bool) -> list[Endpoint]:
 
 
 def foreign_defaults(foreign: Iterable[Listen]) -> dict[Endpoint, str]:
-    """The files with a default server that is not ours, by the address on port 443.
+    """The files with a default server that is not ours, by where it listens.
 
     nginx does not start with two default servers for one address, so theirs stays and ours is left out.
     """
-    return {one.endpoint: one.directive.file for one in foreign if one.endpoint.port == HTTPS_PORT and one.is_default}
+    return {one.endpoint: one.directive.file for one in foreign if one.is_default}
 
 
 def cannot_reload(bound: Iterable[Endpoint], wanted: Iterable[Endpoint]) -> bool:
@@ -120,7 +119,9 @@ def _wildcard(one: Endpoint) -> Endpoint:
 def _require_shareable(other: Listen) -> None:
     place = f"`{' '.join(('listen', *other.directive.arguments))}` ({other.directive.place})"
     if not other.is_tls:
-        raise RefusedError(f"{place} has port 443 without TLS, which our server brings there; give it another port")
+        raise RefusedError(
+            f"{place} has port {other.endpoint.port} without TLS, which our server brings there; give it another port"
+        )
     if "proxy_protocol" in other.options:
         raise RefusedError(f"{place} expects the PROXY protocol, which Cloudflare does not speak; give it another port")
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from agent.errors import RefusedError
 from agent.listeners.sockets import Listener, listeners
 from agent.nginx import service
-from agent.nginx.listen import HTTPS_PORT, WILDCARDS, Endpoint, Listen
+from agent.nginx.listen import WILDCARDS, Endpoint, Listen
 
 
 def refuse_taken(own: Iterable[Endpoint], others: Iterable[Listen]) -> None:
@@ -19,7 +19,7 @@ def refuse_taken(own: Iterable[Endpoint], others: Iterable[Listen]) -> None:
         for holder in foreign:
             if _collide(endpoint, holder):
                 raise RefusedError(
-                    f"port {HTTPS_PORT} of {holder.address} is held by {_program(holder)}, and nginx needs it; "
+                    f"port {endpoint.port} of {holder.address} is held by {_program(holder)}, and nginx needs it; "
                     "give that program another port"
                 )
     for other in others if not service.is_active() else ():

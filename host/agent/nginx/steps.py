@@ -18,6 +18,7 @@ from agent.errors import HostError, RefusedError
 from agent.files import File, files_replaced, files_to_change, read
 from agent.firewall import record
 from agent.firewall.confirmation import confirm_firewall_change
+from agent.firewall.request import Needs, origin_port
 from agent.immich import refuse_immich
 from agent.nginx import probe, real_ip, service
 from agent.nginx.configuration import Directive, http_block, read_text
@@ -36,7 +37,6 @@ from agent.nginx.layout import (
     without_ours,
 )
 from agent.nginx.listen import (
-    HTTPS_PORT,
     IPV4,
     IPV6,
     Endpoint,
@@ -62,6 +62,8 @@ class Plan(NamedTuple):
 
     # By site
     fingerprints: dict[str, str]
+    # By site, where nginx serves it
+    ports: dict[str, Sequence[int]]
     files: dict[Path, File | None]
     links: dict[Path, Path | None]
     # The addresses of this host to which visitors come
@@ -82,11 +84,10 @@ class Plan(NamedTuple):
         """The files with default servers that are not ours."""
         return sorted({file for endpoint, file in self.foreign.items() if endpoint in self.endpoints})
 
-    def endpoint_of(self, address: str) -> Endpoint:
-        """Whose servers nginx asks for a connection to the address."""
-        own = Endpoint(address, HTTPS_PORT)
-        every = IPV6 if own.is_ipv6 or Endpoint(IPV4, HTTPS_PORT) not in self.endpoints else IPV4
-        return own if own in self.endpoints else Endpoint(every, HTTPS_PORT)
+    def endpoint_of(self, place: Endpoint) -> Endpoint:
+        """Whose servers nginx asks for a connection to the place."""
+        every = IPV6 if place.is_ipv6 or Endpoint(IPV4, place.port) not in self.endpoints else IPV4
+        return place if place in self.endpoints else Endpoint(every, place.port)
 
     @property
     def summary(self) -> str:
@@ -104,13 +105,13 @@ def apply(task: Task) -> Answer:
     payload: NginxPayload = task.payload
     confirm_firewall_change(final=True)
     require_different([site["hostname"] for site in payload["sites"]])
-    sites = [parse_site(site, token_check=site["audience"] is not None) for site in payload["sites"]]
+    recorded = record.read_sites()
+    sites = [_requested_site(payload, site, recorded) for site in payload["sites"]]
     applications = opening.parse_applications(payload)
     service.require()
     ranges = real_ip.recorded_file()
     if not ranges:
         raise RefusedError("the firewall step has not run on this host")
-    recorded = record.read_sites()
     for site in sites:
         needs = recorded.get(site.name)
         if needs is not None and needs.serves not in (None, site.serves):
@@ -166,11 +167,20 @@ def _tokens(application: Application | None) -> str:
     return "" if application is None else f" with tokens of the application {application.audience[:16]}"
 
 
-def parse_site(payload: "NginxPayloadSite | DoctorPayloadSite", token_check: bool) -> Site:
+def _requested_site(payload: "NginxPayload", site: "NginxPayloadSite", recorded: Mapping[str, Needs]) -> Site:
+    """A site of the payload, served on the ports that the firewall step has opened for it."""
+    needs, port = recorded.get(site["hostname"]), origin_port(payload)
+    ports = (port,) if needs is None else needs.origin_ports
+    if port not in ports:
+        raise RefusedError(f"the firewall step has opened port {ports[0]} for {site['hostname']}, and not {port}")
+    return parse_site(site, site["audience"] is not None, ports)
+
+
+def parse_site(payload: "NginxPayloadSite | DoctorPayloadSite", token_check: bool, ports: Sequence[int]) -> Site:
     """Parses one site of the payload; raises RefusedError for what must not get into nginx's configuration."""
     name = payload["hostname"]
     upstream = check_upstream(payload["upstream"])
-    return Site(name, payload["serves"], upstream, str(Store(name).current), str(RANGES), token_check)
+    return Site(name, payload["serves"], upstream, str(Store(name).current), str(RANGES), token_check, ports)
 
 
 def remove(name: str) -> None:
@@ -216,7 +226,12 @@ def plan_sites(modules: Mapping[str, str], sites: Sequence[Site], configuration:
     place = layout()
     http = http_block(configuration)
     listens = foreign_listens(http)
-    endpoints = own_endpoints(listens, ipv6=nginx.ipv6)
+    ports = {site.name: site.ports for site in sites}
+    # Unknown names are refused wherever a site of any stack is served.
+    recorded = {name: needs.origin_ports for name, needs in record.read_sites().items()}
+    served = sorted({port for own in {**recorded, **ports}.values() for port in own})
+    listening = {port: own_endpoints(listens, port, ipv6=nginx.ipv6) for port in served}
+    endpoints = [endpoint for port in served for endpoint in listening[port]]
     foreign = foreign_defaults(listens)
     unclaimed = [endpoint for endpoint in endpoints if endpoint not in foreign]
 
@@ -235,11 +250,11 @@ def plan_sites(modules: Mapping[str, str], sites: Sequence[Site], configuration:
         files[place.file(NAMES_HASH)] = File(names_hash_text(modules, size).encode())
         links.update(place.link(NAMES_HASH))
     for site in sites:
-        text = site_text(modules, site, nginx, endpoints)
+        text = site_text(modules, site, nginx, [one for port in site.ports for one in listening[port]])
         files[place.file(site.name)] = File(text.encode())
         links.update(place.link(site.name))
         _refuse_inherited(http, text)
-    return Plan(fingerprints, files, links, visitor_addresses(), endpoints, foreign)
+    return Plan(fingerprints, ports, files, links, visitor_addresses(), endpoints, foreign)
 
 
 def _refuse_inherited(http: Directive | None, text: str) -> None:
@@ -300,7 +315,10 @@ def prove(plan: Plan) -> None:
     """
     for address in plan.addresses:
         for site, fingerprint in plan.fingerprints.items():
-            probe.require_certificate(site, fingerprint, [address])
-            probe.require_client_certificate(site, address)
-        if plan.endpoint_of(address) not in plan.foreign:
-            probe.require_unknown_names_refused(address)
+            for port in plan.ports[site]:
+                place = Endpoint(address, port)
+                probe.require_certificate(site, fingerprint, [place])
+                probe.require_client_certificate(site, place)
+        for port in sorted({port for ports in plan.ports.values() for port in ports}):
+            if plan.endpoint_of(Endpoint(address, port)) not in plan.foreign:
+                probe.require_unknown_names_refused(Endpoint(address, port))

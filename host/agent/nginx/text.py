@@ -34,6 +34,8 @@ class Site(NamedTuple):
     ranges: str
     # Whether the verifier checks each request's Access token
     token_check: bool
+    # Where nginx serves it
+    ports: Sequence[int]
 
 
 class Nginx(NamedTuple):

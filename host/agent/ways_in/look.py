@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from agent.errors import RefusedError
 from agent.firewall import record
-from agent.firewall.request import Needs
+from agent.firewall.request import Needs, served_ports
 from agent.nginx import service
 from agent.ranges import Ranges
 from agent.system import is_installed
@@ -15,12 +15,14 @@ from agent.ways_in.upstreams import Upstream, served_upstreams, upstreams_of
 
 def look_ahead(sites: Mapping[str, Needs], ranges: Ranges) -> Findings:
     """The ways in that will be open once the firewall step has let Cloudflare in to these sites."""
-    return _look(sites, [], filter_after_step(ranges))
+    return _look(sites, [], filter_after_step(ranges, served_ports(sites.values())))
 
 
-def look_before_first(hostname: str, upstreams: Sequence[Upstream], closed: Collection[int]) -> Findings:
-    """The ways in that will be open once a first site is deployed, apart from the `closed` ports."""
-    return _look({**record.read_sites()}, upstreams, filter_after_step(record.read_ranges()), [hostname], closed)
+def look_before_first(hostname: str, upstreams: Sequence[Upstream], closed: Collection[int], port: int) -> Findings:
+    """The ways in that will be open once a first site is served on a port, apart from the `closed` ports."""
+    sites = record.read_sites()
+    seen = filter_after_step(record.read_ranges(), {port, *served_ports(sites.values())})
+    return _look(sites, upstreams, seen, [hostname], closed)
 
 
 def look_now(sites: Mapping[str, Needs], upstreams: Sequence[Upstream] = ()) -> Findings:

@@ -15,7 +15,7 @@ from agent.firewall.chains import Entry, by_chain, parse_entries
 from agent.firewall.guard.doors import find_doors
 from agent.firewall.guard.steps import ssh_ports_of
 from agent.firewall.request import Needs
-from agent.firewall.rules import CLOUDFLARE, HTTPS_PORT, Rule
+from agent.firewall.rules import CLOUDFLARE, Rule
 from agent.listeners.addresses import outside_interfaces
 from agent.ranges import Ranges
 from agent.system import is_installed
@@ -50,8 +50,8 @@ class Filter(NamedTuple):
     chains: Mapping[int, Mapping[str, Sequence[Entry]]]
     outside: Collection[str]
     ranges: Ranges | None
-    # Whether ufw lets Cloudflare in to port 443, or will
-    serves: bool = True
+    # The ports to which ufw lets Cloudflare in, or will
+    served: Collection[int]
     # Why nothing is filtered; empty if ufw does
     absent: str = ""
 
@@ -74,7 +74,7 @@ class Filter(NamedTuple):
             elif rule.covers_everyone:
                 break
         found += [_opening_by(entry, bool(self._reaches_entry(entry))) for entry in self._accepting(version, port)]
-        if port == HTTPS_PORT and self.serves:
+        if port in self.served:
             found.append(Opening("this program's own rule", "", True))
         return found
 
@@ -115,22 +115,25 @@ class Filter(NamedTuple):
         return found
 
 
-def filter_after_step(ranges: Ranges | None) -> Filter:
-    """The filter that will be in force after the firewall step: ufw enabled, with its rules and those for Cloudflare.
+def filter_after_step(ranges: Ranges | None, served: Collection[int]) -> Filter:
+    """The filter that will be in force after the firewall step: ufw enabled, with its rules and those for
+    Cloudflare at the `served` ports.
 
     `ranges` are Cloudflare's, or None if they are not known.
     """
-    return Filter(_ufw_rules(), _other_chains(), outside_interfaces(), ranges)
+    return Filter(_ufw_rules(), _other_chains(), outside_interfaces(), ranges, served)
 
 
 def filter_now(ranges: Ranges | None) -> Filter:
     """The filter that is in force."""
-    found = Filter(_ufw_rules(), _other_chains(), outside_interfaces(), ranges)
+    rules = _ufw_rules()
+    served = {int(rule.ports) for listed in rules.values() for rule in listed if rule.comment == CLOUDFLARE}
+    found = Filter(rules, _other_chains(), outside_interfaces(), ranges, served)
     if not _has_ufw() or ufw.value(ufw.current(), ufw.CONFIGURATION, "ENABLED") != "yes":
         return found._replace(absent="ufw, which is disabled,")
     if ufw.value(ufw.current(), ufw.DEFAULTS, "DEFAULT_INPUT_POLICY") == "accept":
         return found._replace(absent="ufw's default policy")
-    return found._replace(serves=any(rule.comment == CLOUDFLARE for rules in found.rules.values() for rule in rules))
+    return found
 
 
 def guarded_ports(sites: Mapping[str, Needs]) -> set[int]:

@@ -9,6 +9,8 @@ const SURVEY: Survey = {
   immich: ["127.0.0.1:2283"],
   networks: [],
   openings: [],
+  originPort: 443,
+  portHolder: null,
   sites: [],
   closing: [],
   refusals: [],

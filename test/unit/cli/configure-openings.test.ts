@@ -9,7 +9,7 @@ const CLOSING: Survey["closing"] = [
   { service: "8123/tcp", holder: "the container home-assistant", reachedBy: ["192.168.1.0/24"], home: HOME },
   { service: "51820/udp", holder: "WireGuard wg0", reachedBy: ["everyone"], home: [] },
 ];
-const SURVEY = { closing: CLOSING } as Survey;
+const SURVEY = { closing: CLOSING, originPort: 443 } as Survey;
 
 /** Somebody at a terminal who chooses by the port that a question begins with. */
 class Owner extends Dialogue {
@@ -61,5 +61,7 @@ it("without a terminal only flags decide, and the rest is left to do", async () 
 });
 
 it("a host that serves nothing else is asked nothing", async () => {
-  expect(await askOpenings(new Owner({}), { closing: [] as Survey["closing"] } as Survey, [])).toEqual({});
+  expect(await askOpenings(new Owner({}), { closing: [] as Survey["closing"], originPort: 443 } as Survey, [])).toEqual(
+    {},
+  );
 });

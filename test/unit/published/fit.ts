@@ -40,6 +40,7 @@ function primitiveFits(type: ts.Type, value: unknown): boolean {
 /** What of a JSON value does not fit a type. */
 export function misfits(checker: ts.TypeChecker, type: ts.Type, value: unknown, field = ""): Misfit[] {
   if (type.flags & (ts.TypeFlags.Any | ts.TypeFlags.Unknown)) return [];
+  if (value === undefined && type.flags & ts.TypeFlags.Void) return [];
   if (type.isUnion()) {
     const tries = type.types
       .filter(({ flags }) => !(flags & ts.TypeFlags.Undefined))

@@ -34,8 +34,13 @@ const tokens = at("zero-trust/access/service-tokens", "BaseServiceTokens");
 const providers = at("zero-trust/identity-providers/identity-providers", "BaseIdentityProviders");
 const organizations = at("zero-trust/organizations/organizations", "BaseOrganizations");
 
+const rulesets = at("rulesets/rulesets", "BaseRulesets");
+const phases = at("rulesets/phases/phases", "BasePhases");
+const rules = at("rulesets/rules", "BaseRules");
+
 const ACCESS = "/accounts/ACCOUNT/access";
 const PULLS = "/zones/ZONE/origin_tls_client_auth";
+const RULESETS = "/zones/ZONE/rulesets";
 
 /** The SDK's methods by request. `{}` in a path is the name or the id of one thing. */
 export const OPERATIONS: Readonly<Record<string, SdkMethod>> = {
@@ -72,6 +77,13 @@ export const OPERATIONS: Readonly<Record<string, SdkMethod>> = {
   [`GET ${PULLS}/{}`]: zonePulls("get"),
   [`DELETE ${PULLS}/{}`]: zonePulls("delete"),
 
+  [`GET ${RULESETS}/phases/http_request_origin/entrypoint`]: phases("get"),
+  [`POST ${RULESETS}`]: rulesets("create"),
+  [`DELETE ${RULESETS}/{}`]: rulesets("delete"),
+  [`POST ${RULESETS}/{}/rules`]: rules("create"),
+  [`PATCH ${RULESETS}/{}/rules/{}`]: rules("edit"),
+  [`DELETE ${RULESETS}/{}/rules/{}`]: rules("delete"),
+
   [`GET ${ACCESS}/apps`]: apps("list"),
   [`POST ${ACCESS}/apps`]: apps("create"),
   [`GET ${ACCESS}/apps/{}`]: apps("get"),
@@ -104,7 +116,9 @@ export const requestText = (method: string, path: string): string =>
 
 /** The key in the table for a request in that form; undefined if it is not there. */
 export const operationOf = (request: string): string | undefined =>
-  [request, request.replace(/\/[^/]+$/, "/{}")].find((key) => key in OPERATIONS);
+  [request, request.replace(/\/[^/]+$/, "/{}"), request.replace(/\b[0-9a-f]{32}\b/g, "{}")].find(
+    (key) => key in OPERATIONS,
+  );
 
 interface Sdk {
   /** Sends the request of a method. */
@@ -137,6 +151,9 @@ export async function sentBySdk(operation: string): Promise<string> {
   const place: Record<string, string> = {};
   if (operation.includes("/ZONE")) place["zone_id"] = "ZONE";
   if (operation.includes("/ACCOUNT")) place["account_id"] = "ACCOUNT";
-  await call(method, operation.includes("{}") ? ["{}"] : [], place);
+  // Of several ids the SDK takes the last one by its place and the others by their names.
+  if (operation.endsWith("/rulesets/{}/rules/{}")) place["ruleset_id"] = "{}";
+  const [, phase] = /\/phases\/(\w+)\//.exec(operation) ?? [];
+  await call(method, phase === undefined ? (operation.includes("{}") ? ["{}"] : []) : [phase], place);
   return sent;
 }

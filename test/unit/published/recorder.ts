@@ -41,7 +41,11 @@ export function recordExchanges(base: string): Exchange[] {
     const response = await original(input, init);
     const url = new URL(input instanceof Request ? input.url : input);
     if (!url.href.startsWith(base)) return response;
-    const envelope = (await response.clone().json()) as { result: unknown };
+    // A deleted ruleset is answered without a body.
+    const envelope = (await response
+      .clone()
+      .json()
+      .catch(() => ({ result: undefined }))) as { result: unknown };
     const exchange: Exchange = {
       method: init?.method ?? "GET",
       path: url.pathname.replace("/client/v4", ""),

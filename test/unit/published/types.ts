@@ -14,7 +14,7 @@ import type { PagePromise } from "cloudflare/core/pagination";
 type Params<F> = F extends (id: string, params: infer P, ...rest: any[]) => unknown
   ? unknown extends P ? never : P
   : F extends (params: infer P, ...rest: any[]) => unknown ? P : never;
-type WithoutPath<P> = P extends object ? Omit<P, "zone_id" | "account_id"> : never;
+type WithoutPath<P> = P extends object ? Omit<P, "zone_id" | "account_id" | "ruleset_id"> : never;
 type ResultOf<F> = F extends (...args: any[]) => PagePromise<any, infer Item> ? Item[]
   : F extends (...args: any[]) => APIPromise<infer Result> ? Result : never;
 interface Operation<F> {

@@ -35,6 +35,7 @@ const COMPUTED: Readonly<Record<string, Record<string, unknown>>> = {
 };
 
 function computed({ type, inputs }: pulumi.runtime.MockResourceArgs): Record<string, unknown> | undefined {
+  if (type === "command:local:Command") return { stdout: "rule 8443\n", stderr: "" };
   if (type !== "command:remote:Command") return COMPUTED[type];
   const { create, stdin } = inputs as { create?: string; stdin: unknown };
   return { stdout: sampleOutput(create, pulumi.runtime.unwrapRpcSecret(stdin) as string), stderr: "" };

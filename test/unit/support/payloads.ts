@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
+import { vi } from "vitest";
 import { subjectsOf } from "../../../cli/doctor/subjects.ts";
 import type { StepName } from "../../../components/origin-host/payload.ts";
 import { checkSettings } from "../../../settings/check.ts";
@@ -28,6 +29,7 @@ const CONFIGURATIONS: readonly Readonly<Record<string, string>>[] = [
   {},
   { originJwtCheck: "false", teamDomain: "" },
   { originPulls: "zone" },
+  { originPort: "8443" },
   { originPulls: "shared" },
   { immichUpstream: "192.168.1.7:2283" },
   { immichUpstream: "[::1]:2283", homeNetworks: JSON.stringify(["192.168.1.0/24", "fd00:1::/64"]) },
@@ -43,7 +45,12 @@ const CONFIGURATIONS: readonly Readonly<Record<string, string>>[] = [
 
 /** Every payload that the program and its tools send in these configurations. */
 export async function allPayloads(): Promise<ToldStep[]> {
-  const told: ToldStep[] = [["survey", { hostname: "photos.example.com", sshPort: 22, keepOpen: ["51820/udp"] }]];
+  const told: ToldStep[] = [
+    ["survey", { hostname: "photos.example.com", sshPort: 22, keepOpen: ["51820/udp"] }],
+    ["survey", { hostname: "photos.example.com", sshPort: 22, keepOpen: [], originPort: 8443 }],
+  ];
+  // Another port than 443 asks Cloudflare first whether the zone has room for its rules.
+  vi.stubGlobal("fetch", () => Promise.resolve(Response.json({ success: true, result: { rules: [] } })));
   for (const changes of CONFIGURATIONS) {
     await run(changes);
     for (const command of ofType("remote:Command")) {
@@ -57,6 +64,7 @@ export async function allPayloads(): Promise<ToldStep[]> {
     if (!values) throw new Error(problems.join("\n"));
     told.push(...subjectsOf(values, undefined).hosts.map(({ payload }): ToldStep => ["doctor", payload]));
   }
+  vi.unstubAllGlobals();
   return told;
 }
 

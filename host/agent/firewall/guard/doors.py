@@ -7,8 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from agent.firewall.guard.publications import Endpoint, Publication, published
-from agent.firewall.request import Needs
-from agent.firewall.rules import HTTPS_PORT
+from agent.firewall.request import Needs, served_ports
 from agent.listeners import engines
 from agent.listeners.addresses import is_own
 from agent.ranges import Network
@@ -32,8 +31,9 @@ class Doors(NamedTuple):
 
 
 def find_doors(sites: Mapping[str, Needs], ssh_ports: Collection[int]) -> Doors:
-    """The doors to these sites' upstreams at this moment. Port 443 and `ssh_ports` are never among the host's ports."""
-    return doors_of(sites.values(), published(), groups(), {HTTPS_PORT, *ssh_ports})
+    """The doors to these sites' upstreams at this moment. The sites' own ports and `ssh_ports` are never
+    among the host's ports."""
+    return doors_of(sites.values(), published(), groups(), {*served_ports(sites.values()), *ssh_ports})
 
 
 def doors_of(

@@ -15,8 +15,7 @@ from agent.firewall.guard import publications, table
 from agent.firewall.guard.bridges import find_bridges
 from agent.firewall.guard.doors import Doors, find_doors, own_port
 from agent.firewall.installation import FOLDER, GUARD as UNIT
-from agent.firewall.request import Needs
-from agent.firewall.rules import HTTPS_PORT
+from agent.firewall.request import Needs, served_ports
 from agent.firewall.ssh_access import open_ssh_ports
 from agent.listeners.sockets import listeners
 from agent.system import is_installed, run
@@ -48,10 +47,13 @@ def ssh_ports_of(sites: Mapping[str, Needs]) -> set[int]:
 
 def refuse_upstreams(wanted: Mapping[str, Needs], sites: Mapping[str, Needs]) -> None:
     """Raises RefusedError for an upstream on a port of this host that the guard cannot close."""
+    served = served_ports(sites.values())
     for name, needs in wanted.items():
         port = own_port(needs.upstream)
-        if port == HTTPS_PORT:
-            raise RefusedError(f"{needs.upstream}, the upstream of {name}, is port 443 of this host, which is nginx's")
+        if port in served:
+            raise RefusedError(
+                f"{needs.upstream}, the upstream of {name}, is port {port} of this host, which is nginx's"
+            )
         if port in ssh_ports_of(sites):
             raise RefusedError(f"{needs.upstream}, the upstream of {name}, is the SSH port of this host")
 
