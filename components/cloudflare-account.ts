@@ -10,12 +10,14 @@ import {
   request,
 } from "./cloudflare-api.ts";
 
-/** What the provider cannot do at Cloudflare: search for resources, and delete one that is not in the state. */
+/** What the provider cannot do at Cloudflare: search, refresh a token, and delete what is not in the state. */
 export interface Account {
   /** Gets all pages of a list. */
   list<T>(path: string): Promise<T[]>;
   /** Gets one object; `undefined` if there is none at that address. */
   find<T>(path: string): Promise<T | undefined>;
+  /** Asks for an action at an address. It may be repeated, so it must do no harm twice. */
+  post<T>(path: string): Promise<T>;
   /** Deletes the object at an address, if it still exists. Waits up to a minute until nothing uses it any more. */
   remove(path: string): Promise<void>;
 }
@@ -54,6 +56,11 @@ export function openAccount(baseUrl: string, token: string, pause = PAUSE_MS): A
     find: async <T>(path: string) => {
       const { status, envelope } = await call("GET", path);
       return status === 404 ? undefined : (envelope.result as T);
+    },
+    post: async <T>(path: string) => {
+      const { status, envelope } = await call("POST", path);
+      if (status === 404) throw new Error(`POST ${path}: ${["404", ...errorMessages(envelope)].join(", ")}`);
+      return envelope.result as T;
     },
     remove: async (path) => void (await call("DELETE", path)),
   };

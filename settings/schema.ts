@@ -185,19 +185,19 @@ export const settingsSchema = z.strictObject({
   siteCheckSeconds: integer(0, 600).meta({ fix: "siteCheckSeconds 120" }),
   hostRevision: integer(0, 1_000_000).meta({ fix: "hostRevision 0" }),
 
-  sessionDuration: duration(60, 730 * 3600, "from 1m to 730h").meta({ fix: "sessionDuration 24h" }),
+  sessionDuration: duration(60, 730 * 3600, "from 1m to 730h, the most that Cloudflare allows").meta({
+    fix: "sessionDuration 24h",
+  }),
   loginProvider: text((value) =>
     problemUnless(
       /^(create|account|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$/.test(value),
       "must be create, account, or the id of an identity provider (a UUID)",
     ),
   ).meta({ fix: "loginProvider create" }),
-  tokenDuration: duration(
-    DAY,
-    8760 * 3600,
-    "from 24h to 8760h",
-    "; a stolen token that never expires works for ever",
-  ).meta({ fix: "tokenDuration 8760h" }),
+  tokenDuration: duration(DAY, 87_600 * 3600, "from 24h to 87600h (ten years), or forever", "forever").meta({
+    fix: "tokenDuration 8760h",
+  }),
+  tokenRefresh: flag.meta({ fix: "tokenRefresh true" }),
   anyServiceToken: flag.meta({ fix: "anyServiceToken false" }),
 
   originJwtCheck: flag.meta({ fix: "originJwtCheck true" }),

@@ -28,7 +28,7 @@ export class ImmichSite extends Site {
   }
 
   public override createAccess(login: LoginProvider, after: After): AccessApplication {
-    const { settings, cloudflare } = this.context;
+    const { settings, cloudflare, api } = this.context;
     return new AccessApplication(
       this.resourceName("access"),
       {
@@ -41,6 +41,7 @@ export class ImmichSite extends Site {
         devices: this.own.devices,
         rotations: this.own.deviceRotations,
         tokenDuration: settings.tokenDuration,
+        refreshToken: { enabled: settings.tokenRefresh, open: api.open },
         anyServiceToken: settings.anyServiceToken,
         hooks: this.orphanCleanup.creation,
       },

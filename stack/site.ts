@@ -189,7 +189,12 @@ export class ProtectedSite implements SiteState {
     return {
       hostname: this.hostname,
       serves: this.site.serves,
-      device: device && pulumi.output({ clientId: device.clientId, clientSecret: device.clientSecret }),
+      // Asked once its token has been refreshed: one that had ended works again from then on.
+      device:
+        device &&
+        pulumi
+          .all([device.clientId, device.clientSecret, device.expiresAt])
+          .apply(([clientId, clientSecret]) => ({ clientId, clientSecret })),
       recordIds: records.recordIds,
       resources: [records],
     };

@@ -3,6 +3,7 @@ import { asciiHostname, unreachableReason } from "../../settings/network.ts";
 import type { SettingKey } from "../../settings/schema.ts";
 import { apiReader } from "../doctor/cloudflare/api.ts";
 import { CommandError } from "../lib/command.ts";
+import { defaultSettings } from "../lib/project.ts";
 import type { Adoption } from "./adopt.ts";
 import { askAdoption } from "./adoption.ts";
 import { readList, RECORD } from "./answers.ts";
@@ -108,6 +109,12 @@ export async function configure(dialogue: Dialogue, present: Texts, known: Reado
     initial: beforeList("devices"),
     problem: problemOfEntry("devices"),
   });
+  const sessionDuration = await dialogue.text({
+    flag: "session",
+    message: "How long people stay logged in: 720h is 30 days, and Cloudflare allows 730h at most",
+    initial: before("sessionDuration") ?? proposedSession(known),
+    problem: problemOf("sessionDuration"),
+  });
   const loginProvider = await askLogin(dialogue, api, zone.accountId, before("loginProvider"), known);
 
   const automaticMode = String(await hasAutomaticMode(api, zone.zoneId));
@@ -126,6 +133,7 @@ export async function configure(dialogue: Dialogue, present: Texts, known: Reado
     ...openings,
     emails: JSON.stringify(emails),
     devices: JSON.stringify(devices),
+    sessionDuration,
     loginProvider,
     teamDomain,
     ...(automaticMode !== (before("sslAutomaticMode") ?? "true") && { sslAutomaticMode: automaticMode }),
@@ -176,6 +184,10 @@ export function proposedUpstream(
   if (present !== undefined && immich.includes(present)) return present;
   return immich.find((endpoint) => !others.some((site) => site.immichUpstream === endpoint)) ?? present;
 }
+
+/** Proposes how long a login lasts: 30 days for people at home, and what is in force for a stack that is deployed. */
+const proposedSession = (known: ReadonlySet<string>): string =>
+  known.size === 0 ? "720h" : (defaultSettings()["sessionDuration"] ?? "24h");
 
 /** Proposes the addresses that are set; else the host's own, those of existing records, and the one that SSH uses. */
 function proposedAddresses(

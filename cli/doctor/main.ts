@@ -17,6 +17,7 @@ it. Changes nothing.`,
   options: {
     stack: { type: "string", short: "s", value: "NAME", help: "stack to check; default: the selected one" },
     json: { type: "boolean", default: false, help: "print one JSON object instead of the table" },
+    "fail-on-due": { type: "boolean", default: false, help: "exit with 1 also if something is due for renewal" },
     "connect-to": {
       type: "string",
       multiple: true,
@@ -42,9 +43,9 @@ await runTool(DOCTOR, async (values) => {
     askHost: (host, payload) => askAgent({ ...host, sshPrivateKey: settings.sshPrivateKey }, "doctor", payload),
   });
   const sites = sitesOf(settings).map(({ hostname }) => hostname);
-  const diagnosis = { sites, findings, seconds: (performance.now() - started) / 1000 };
+  const diagnosis = { sites, findings, seconds: (performance.now() - started) / 1000, failOnDue: options.failOnDue };
   console.log(options.json ? json(diagnosis) : table(diagnosis, process.stdout));
-  return exitStatus(findings);
+  return exitStatus(findings, options.failOnDue);
 });
 
 function parseOptions(values: Values<typeof DOCTOR.options>) {
@@ -56,6 +57,7 @@ function parseOptions(values: Values<typeof DOCTOR.options>) {
   return {
     stack: values.stack,
     json: values.json,
+    failOnDue: values["fail-on-due"],
     detours,
     ca: values.cacert === undefined ? undefined : readFile(values.cacert),
   };

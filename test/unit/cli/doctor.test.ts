@@ -20,6 +20,7 @@ import {
   passed,
 } from "../../../cli/doctor/finding.ts";
 import { rangesFinding } from "../../../cli/doctor/host.ts";
+import { renewalLeadDays } from "../../../components/renewal.ts";
 import { destination, parseDetour } from "../../../components/site-check/network.ts";
 import { json, table } from "../../../cli/doctor/report.ts";
 
@@ -40,8 +41,18 @@ describe("expiry", () => {
   });
 
   it("the doctor warns when up would renew a certificate of the same lifetime", () => {
-    expect(expiryFinding(CHECK, "2026-11-29T12:00:00Z", NOW, 7).status).toBe("ok");
-    expect(expiryFinding(CHECK, "2026-11-27T11:00:00Z", NOW, 7).status).toBe("warning");
+    expect(expiryFinding(CHECK, "2026-11-29T12:00:00Z", NOW, renewalLeadDays(7)).status).toBe("ok");
+    expect(expiryFinding(CHECK, "2026-11-27T11:00:00Z", NOW, renewalLeadDays(7)).status).toBe("warning");
+  });
+
+  it("the exit status tells of what is due only where that is asked for", () => {
+    const due = [expiryFinding(CHECK, "2026-12-20T00:00:00Z", NOW)];
+    expect([exitStatus(due), exitStatus(due, true)]).toEqual([0, 1]);
+    expect(exitStatus([failed(CHECK, "could be better", "", "warning")], true)).toBe(0);
+    expect(JSON.parse(json({ sites: [HOST], findings: due, seconds: 1, failOnDue: true }))).toMatchObject({
+      exitStatus: 1,
+      findings: [{ due: true }],
+    });
   });
 });
 
@@ -118,6 +129,7 @@ describe("Access", () => {
     anyServiceToken: false,
     devices: { phone: "1.access" },
     tokenDuration: "8760h",
+    tokenRefresh: true,
     loginProvider: "create",
   };
   const tokens = [{ id: "token-1", name: "phone", client_id: "1.access", expires_at: "2027-11-24T00:00:00Z" }];
@@ -260,7 +272,9 @@ describe("Access", () => {
     expect(told({ client_id: "2.access" })).toEqual(["wrong: does not exist any more"]);
     expect(told({ enabled: false })).toEqual(["wrong: is disabled"]);
     expect(told({ expires_at: "2026-11-20T00:00:00Z" })).toEqual(["wrong: ended on 2026-11-20"]);
-    expect(told({ expires_at: "2026-12-20T00:00:00Z" })).toEqual(["warning: ends on 2026-12-20, in 25 days"]);
+    expect(told({ expires_at: "2026-12-20T00:00:00Z" })).toEqual([
+      "warning: ends on 2026-12-20, in 25 days: the next `pulumi up` refreshes it",
+    ]);
     expect(told({ expires_at: undefined })).toEqual(["warning: never ends"]);
     expect(told({ previous_client_secret_expires_at: "2026-12-01T00:00:00Z" })).toEqual([
       "ok: until 2027-11-24; its former secret works until 2026-12-01T00:00:00Z",
@@ -273,6 +287,30 @@ describe("Access", () => {
     const until = (day: string) => tokenFindings([{ ...tokens[0]!, expires_at: day }], weekly, NOW)[0]?.status;
     expect(until("2026-11-28T12:00:00Z")).toBe("ok");
     expect(until("2026-11-27T11:00:00Z")).toBe("warning");
+    // It has more left than a week, so it has been refreshed, by a year.
+    expect(until("2026-12-20T00:00:00Z")).toBe("warning");
+  });
+
+  it("the doctor says what happens to a token that is due, and what to do where the stack does not refresh it", () => {
+    const ends = (expires_at: string | undefined, change: object) => {
+      const { expires_at: _, ...endless } = tokens[0]!;
+      const token = expires_at === undefined ? endless : { ...endless, expires_at };
+      return tokenFindings([token], { ...wanted, ...change }, NOW)[0];
+    };
+    expect(ends("2026-12-20T00:00:00Z", {})).toMatchObject({
+      due: true,
+      fix: "pulumi up, which refreshes it; phone keeps its values",
+    });
+    expect(ends("2026-11-20T00:00:00Z", {})?.fix).toContain("pulumi up, which refreshes it");
+    expect(ends("2026-12-20T00:00:00Z", { tokenRefresh: false })).toMatchObject({
+      due: true,
+      says: "ends on 2026-12-20, in 25 days",
+      fix: expect.stringContaining("Service credentials: Refresh") as string,
+    });
+    const forever = { tokenDuration: "forever" };
+    expect(brief(ends(undefined, forever)!)).toBe("ok: never ends, as tokenDuration says");
+    expect(brief(ends("2027-11-24T00:00:00Z", forever)!)).toBe("warning: until 2027-11-24, not forever");
+    expect(ends("2026-12-20T00:00:00Z", forever)).toMatchObject({ due: true, fix: "pulumi up --refresh" });
   });
 
   it("the doctor warns of an organisation without strict service tokens", () => {
