@@ -1,8 +1,10 @@
 import { checkSettings } from "../../settings/check.ts";
+import { targetOf } from "../../components/dns-records.ts";
 import { asciiHostname, unreachableReason } from "../../settings/network.ts";
 import type { SettingKey } from "../../settings/schema.ts";
 import { apiReader } from "../doctor/cloudflare/api.ts";
 import { CommandError } from "../lib/command.ts";
+import { lookUpAt, parseResolver } from "../lib/public-name.ts";
 import { defaultSettings } from "../lib/project.ts";
 import type { Adoption } from "./adopt.ts";
 import { askAdoption } from "./adoption.ts";
@@ -12,6 +14,7 @@ import type { Dialogue } from "./dialogue.ts";
 import type { Record } from "./existing.ts";
 import { hostTasks, type Survey } from "./host.ts";
 import { checkNames, furtherNames, hostnameProblem } from "./names.ts";
+import { askOrigin } from "./origin.ts";
 import { askOpenings, openingTasks } from "./openings.ts";
 import { rivalTasks } from "./rivals.ts";
 import { problemOf, problemOfEntry } from "./settings.ts";
@@ -85,11 +88,15 @@ export async function configure(dialogue: Dialogue, present: Texts, known: Reado
 
   const listed = await readList(api, `/zones/${zone.zoneId}/dns_records?name=${hostname}`, RECORD);
   const records = listed.filter(({ id }) => !known.has(id));
-  const originAddresses = await dialogue.list({
-    flag: "address",
-    message: "Public addresses of the host, IPv4 and IPv6, separated by commas",
-    initial: proposedAddresses(beforeList("originAddresses"), survey, records, connection.sshAddress),
-    problem: problemOfEntry("originAddresses"),
+  const { originAddresses, originName } = await askOrigin(dialogue, {
+    addresses: proposedAddresses(beforeList("originAddresses"), survey, records, connection.sshAddress),
+    name: before("originName"),
+    survey,
+    sshAddress: connection.sshAddress,
+    zoneName: zone.name,
+    sites: names.map((named) => named.hostname),
+    hosts: 1 + further("moreHosts").length,
+    lookUp: lookUpAt(parseResolver(dialogue.flag("resolver"))),
   });
   const homeNetworks = await dialogue.list({
     flag: "home-network",
@@ -124,6 +131,7 @@ export async function configure(dialogue: Dialogue, present: Texts, known: Reado
     accountId: zone.accountId,
     apiUrl,
     originAddresses: JSON.stringify(originAddresses),
+    ...((originName !== "" || before("originName") !== undefined) && { originName }),
     sshAddress: connection.sshAddress,
     sshPort: connection.sshPort.toString(),
     sshUser: connection.sshUser,
@@ -144,7 +152,16 @@ export async function configure(dialogue: Dialogue, present: Texts, known: Reado
 
   // Each host's addresses have records under the name.
   const addresses = [...originAddresses, ...further("moreHosts").flatMap((host) => host.originAddresses ?? [])];
-  const existing = await askAdoption(dialogue, api, { hostname, ...zone }, { records, addresses, known });
+  const existing = await askAdoption(
+    dialogue,
+    api,
+    { hostname, ...zone },
+    {
+      records,
+      target: targetOf(originName, addresses),
+      known,
+    },
+  );
   const rivals = await rivalTasks(
     { api, once: apiReader(apiUrl, apiToken) },
     zone.zoneId,

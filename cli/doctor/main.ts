@@ -8,6 +8,7 @@ import { exitStatus } from "./finding.ts";
 import { parseDetour } from "../../components/site-check/network.ts";
 import { json, table } from "./report.ts";
 import { askAgent } from "../lib/ssh.ts";
+import { lookUpAt, parseResolver } from "../lib/public-name.ts";
 import { readStack } from "./stack.ts";
 
 const DOCTOR = {
@@ -23,6 +24,11 @@ it. Changes nothing.`,
       multiple: true,
       value: "H1:P1:H2:P2",
       help: "send connections for host H1, port P1 to H2, port P2, as curl does",
+    },
+    resolver: {
+      type: "string",
+      value: "ADDRESS",
+      help: "DNS server that is asked for originName, like 1.1.1.1; default: this machine's",
     },
     cacert: { type: "string", value: "FILE", help: "trust the certificate authorities (CAs) in this PEM file" },
   },
@@ -40,6 +46,7 @@ await runTool(DOCTOR, async (values) => {
     outputs,
     network: { detours: options.detours, ca: options.ca },
     api: apiReader(settings.apiUrl, settings.apiToken),
+    lookUp: lookUpAt(options.resolver),
     askHost: (host, payload) => askAgent({ ...host, sshPrivateKey: settings.sshPrivateKey }, "doctor", payload),
   });
   const sites = sitesOf(settings).map(({ hostname }) => hostname);
@@ -59,6 +66,7 @@ function parseOptions(values: Values<typeof DOCTOR.options>) {
     json: values.json,
     failOnDue: values["fail-on-due"],
     detours,
+    resolver: parseResolver(values.resolver),
     ca: values.cacert === undefined ? undefined : readFile(values.cacert),
   };
 }

@@ -184,7 +184,7 @@ async function askAll(settings: Record<string, string>, life: Life): Promise<voi
   await hasAutomaticMode(api, DEV.zone);
   await rivalTasks({ api, once: api }, DEV.zone, [hostname]);
   await askLogin(dialogue, api, DEV.account, undefined, new Set());
-  await askAdoption(dialogue, api, { ...zone, hostname }, { records: [], addresses: [], known: new Set() });
+  await askAdoption(dialogue, api, { ...zone, hostname }, { records: [], target: { addresses: [] }, known: new Set() });
 }
 
 beforeAll(async () => {

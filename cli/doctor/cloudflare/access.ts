@@ -193,7 +193,7 @@ const token = (device: string, tokenRefresh: boolean): Check => ({
 
 /** Whether each device's token exists and is enabled, and when it expires. */
 export function tokenFindings(tokens: readonly ServiceToken[], wanted: ExpectedAccess, now: Date): Finding[] {
-  const { devices, tokenDuration, tokenRefresh } = wanted;
+  const { devices, tokenRefresh } = wanted;
   return Object.entries(devices).map(([device, clientId]) => {
     const check = token(device, tokenRefresh);
     const found = tokens.find(({ client_id }) => client_id === clientId);

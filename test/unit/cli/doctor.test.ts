@@ -85,7 +85,19 @@ describe("the DNS records", () => {
       "wrong: a Cloudflare Tunnel gets the requests: CNAME 0b1c.cfargotunnel.com",
     ],
   ])("the doctor judges the DNS records: %s", (_, records, expected) => {
-    expect(brief(dnsFinding(records, [A, AAAA]))).toBe(expected);
+    expect(brief(dnsFinding(records, { addresses: [A, AAAA] }))).toBe(expected);
+  });
+
+  it("the doctor knows the CNAME of a moving address, and what a DDNS client has written in place of addresses", () => {
+    const name = "home.ddns.example.net";
+    const told = (records: ReturnType<typeof record>[]) => brief(dnsFinding(records, { name }));
+    expect(told([record("Home.DDNS.example.net.", true, "CNAME")])).toBe("ok: proxied: CNAME Home.DDNS.example.net.");
+    expect(told([record(name, false, "CNAME")])).toBe(`wrong: not proxied: CNAME ${name}`);
+    expect(told([record(A)])).toBe(`wrong: no record for ${name}, but A ${A}`);
+    expect(dnsFinding([record("203.0.113.99")], { addresses: [A] })).toMatchObject({
+      says: `no record for ${A}, but A 203.0.113.99`,
+      fix: expect.stringContaining("set originName") as string,
+    });
   });
 });
 
