@@ -9,6 +9,7 @@ interface ListedRecord {
   id: string;
   type: string;
   name: string;
+  content: string;
   proxied?: boolean;
   comment?: string | null;
 }
@@ -58,7 +59,7 @@ export class RecordSwitch {
 export async function moveAway(api: Account, folder: string, wanted: WantedRecord): Promise<void> {
   const listed = await api.list<ListedRecord>(`${folder}?name=${wanted.name}`);
   const inTheWay = listed.filter((record) => isOwn(record, wanted) && excludes(record.type, wanted.type));
-  for (const record of inTheWay) await api.patch(`${folder}/${record.id}`, { name: formerName(record) });
+  for (const record of inTheWay) await rename(api, folder, record, formerName(record));
 }
 
 /** Gives the stack's records their name again. */
@@ -67,8 +68,12 @@ export async function moveBack(api: Account, folder: string, wanted: WantedRecor
   const away = listed.filter(
     (record) => isOwn(record, wanted) && record.name === formerName({ ...record, name: wanted.name }),
   );
-  for (const { id } of away) await api.patch(`${folder}/${id}`, { name: wanted.name });
+  for (const record of away) await rename(api, folder, record, wanted.name);
 }
+
+/** Changes a record's name and nothing else. Cloudflare publishes type and ttl as required in a PATCH, too. */
+const rename = (api: Account, folder: string, { id, type, content }: ListedRecord, name: string): Promise<void> =>
+  api.patch(`${folder}/${id}`, { name, type, content, proxied: true, ttl: 1 });
 
 /** Whether this program has made the record: it is proxied and has the comment that the owner's own do not have. */
 const isOwn = ({ proxied, comment }: ListedRecord, wanted: WantedRecord): boolean =>

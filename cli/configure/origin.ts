@@ -33,13 +33,13 @@ export interface Origin {
 const CGNAT = "100.64.0.0/10";
 
 /**
- * Whether the host is likely to be at a home: it has private addresses only, or SSH goes to a private one. A server
- * elsewhere has its public address on an interface.
+ * Whether the host is likely to be at a home: all its own IPv4 addresses are private, or, where it has none, SSH goes to
+ * a private one. A server elsewhere has its public address on an interface.
  */
 export function looksLikeHome({ survey, sshAddress }: Pick<OriginFacts, "survey" | "sshAddress">): boolean {
-  const isPrivate = (address: string) => unreachableReason(address) !== undefined;
   const own = survey.addresses.filter((address) => isIP(address) === 4);
-  return (isIP(sshAddress) !== 0 && isPrivate(sshAddress)) || (own.length > 0 && own.every(isPrivate));
+  const known = own.length > 0 || isIP(sshAddress) === 0 ? own : [sshAddress];
+  return known.length > 0 && known.every((address) => unreachableReason(address) !== undefined);
 }
 
 /**

@@ -88,9 +88,11 @@ describe("the program", () => {
     const moving = { originName: "home.ddns.example.net", originAddresses: "[]" };
     await run({ ...moving, ...shares, moreSites: JSON.stringify(moreSites) });
     expect(
-      ofType("DnsRecord").map(({ name, inputs }) => [name, inputs["name"], inputs["type"], inputs["content"]]),
+      ofType("DnsRecord")
+        .map(({ name, inputs }) => [name, inputs["name"], inputs["type"], inputs["content"]])
+        .sort(),
     ).toEqual(
-      ["photos.example.com", "album.example.com", "shares.example.com"].map((name) => [
+      ["album.example.com", "photos.example.com", "shares.example.com"].map((name) => [
         `${name}-dns-cname`,
         name,
         "CNAME",

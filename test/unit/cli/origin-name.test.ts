@@ -111,6 +111,8 @@ describe("configure", () => {
     expect(home(["192.168.1.5", "2001:db8::1"], "home.lan")).toBe(true);
     expect(home(["203.0.113.10"], "203.0.113.10")).toBe(false);
     expect(home(["203.0.113.10", "10.0.0.2"], "server.example.com")).toBe(false);
+    // Over a VPN, for instance.
+    expect(home(["203.0.113.10"], "10.0.0.2")).toBe(false);
     expect(home([], "10.0.0.2")).toBe(true);
     expect(home([], "server.example.com")).toBe(false);
   });
@@ -118,7 +120,10 @@ describe("configure", () => {
 
 describe("a look-up", () => {
   let server: Socket | undefined;
-  afterEach(() => server?.close());
+  afterEach(() => {
+    server?.close();
+    server = undefined;
+  });
 
   /** A DNS server (RFC 1035) that knows one A record and one name server, and nothing else. */
   async function startServer(): Promise<string> {
