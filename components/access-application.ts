@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { ACCESS_APPLICATION, serviceTokenName } from "./access-names.ts";
 import * as cloudflare from "./cloudflare.ts";
+import { keepAlive, type TokenRefresh } from "./token-refresh.ts";
 
 /** Credentials of one device: what goes into the two proxy headers of the Immich app. */
 export interface DeviceCredentials {
@@ -8,7 +9,7 @@ export interface DeviceCredentials {
   clientId: pulumi.Output<string>;
   /** Value of the header `CF-Access-Client-Secret`; secret. */
   clientSecret: pulumi.Output<string>;
-  /** When the token ends, RFC 3339. */
+  /** When the token ends, RFC 3339, or `never`. */
   expiresAt: pulumi.Output<string>;
 }
 
@@ -35,8 +36,10 @@ export interface AccessApplicationArgs {
   devices: readonly string[];
   /** Rotations by device name. */
   rotations: Readonly<Record<string, SecretRotation>>;
-  /** How long a service token lasts, as a duration like `8760h`. */
+  /** How long a service token lasts, as a duration like `8760h`, or `forever`. */
   tokenDuration: string;
+  /** Refreshes a token that is about to end. */
+  refreshToken: Pick<TokenRefresh, "enabled" | "open">;
   /** Allow every service token of the account instead of the devices' own. */
   anyServiceToken: boolean;
   /** Hooks for the resources at Cloudflare. */
@@ -56,7 +59,7 @@ export class AccessApplication extends pulumi.ComponentResource {
   public readonly devices: Readonly<Record<string, DeviceCredentials>>;
 
   public constructor(name: string, args: AccessApplicationArgs, opts?: pulumi.ComponentResourceOptions) {
-    const { hooks = {}, ...inputs } = args;
+    const { hooks = {}, refreshToken, ...inputs } = args;
     super(ACCESS_APPLICATION, name, inputs, opts);
     const { accountId, hostname } = args;
     const own = { parent: this, hooks };
@@ -123,7 +126,14 @@ export class AccessApplication extends pulumi.ComponentResource {
         {
           clientId: token.clientId,
           clientSecret: pulumi.secret(token.clientSecret),
-          expiresAt: token.expiresAt,
+          expiresAt: pulumi
+            .all([token.id, token.clientId, token.expiresAt])
+            .apply(([id, clientId, expiresAt]: [string, string, string | undefined]) =>
+              keepAlive(
+                { device, name: serviceTokenName(hostname, device), id, clientId, expiresAt },
+                { accountId, duration: args.tokenDuration, ...refreshToken },
+              ),
+            ),
         },
       ]),
     );

@@ -10,12 +10,16 @@ import {
   request,
 } from "./cloudflare-api.ts";
 
-/** What the provider cannot do at Cloudflare: search for resources, and delete one that is not in the state. */
+/** What the provider cannot do at Cloudflare: search, refresh a token, and delete what is not in the state. */
 export interface Account {
   /** Gets all pages of a list. */
   list<T>(path: string): Promise<T[]>;
   /** Gets one object; `undefined` if there is none at that address. */
   find<T>(path: string): Promise<T | undefined>;
+  /** Changes fields of the object at an address. */
+  patch(path: string, fields: object): Promise<void>;
+  /** Asks for an action at an address. It may be repeated, so it must do no harm twice. */
+  post<T>(path: string): Promise<T>;
   /** Deletes the object at an address, if it still exists. Waits up to a minute until nothing uses it any more. */
   remove(path: string): Promise<void>;
 }
@@ -38,12 +42,11 @@ const STILL_USED_ATTEMPTS = 60;
  * @param pause milliseconds before the next attempt
  */
 export function openAccount(baseUrl: string, token: string, pause = PAUSE_MS): Account {
-  const call = async (method: string, path: string): Promise<Answer> => {
-    const answer = await askPatiently({ method, url: `${baseUrl}/${path}`, token, timeout: ANSWER_MS }, pause).catch(
-      (error: unknown) => {
-        throw new Error(`${method} ${path}: ${rootCause(error)}`);
-      },
-    );
+  const call = async (method: string, path: string, body?: object): Promise<Answer> => {
+    const asked = { method, url: `${baseUrl}/${path}`, token, timeout: ANSWER_MS, body };
+    const answer = await askPatiently(asked, pause).catch((error: unknown) => {
+      throw new Error(`${method} ${path}: ${rootCause(error)}`);
+    });
     if (!answer.ok && answer.status !== 404) {
       throw new Error(`${method} ${path}: ${[answer.status.toString(), ...errorMessages(answer.envelope)].join(", ")}`);
     }
@@ -54,6 +57,12 @@ export function openAccount(baseUrl: string, token: string, pause = PAUSE_MS): A
     find: async <T>(path: string) => {
       const { status, envelope } = await call("GET", path);
       return status === 404 ? undefined : (envelope.result as T);
+    },
+    patch: async (path, fields) => void (await call("PATCH", path, fields)),
+    post: async <T>(path: string) => {
+      const { status, envelope } = await call("POST", path);
+      if (status === 404) throw new Error(`POST ${path}: ${["404", ...errorMessages(envelope)].join(", ")}`);
+      return envelope.result as T;
     },
     remove: async (path) => void (await call("DELETE", path)),
   };

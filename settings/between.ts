@@ -35,6 +35,7 @@ export function crossProblems(raw: Raw): CrossProblem[] {
     ...hosts.flatMap((host) => hostProblems(host, sites)),
     ...repeatedProblems(hosts, "sshAddress", "is also the address of another host"),
     ...repeatedAddresses(hosts),
+    ...originProblems(raw, sites),
     ...publicShareProblems(raw, sites, hosts),
     ...originPortProblems(raw, sites, hosts),
   ];
@@ -92,6 +93,30 @@ function repeatedProblems(all: readonly Part[], key: Key, message: string): Cros
   return all
     .filter((_, place) => values[place] !== "" && values.indexOf(values[place] ?? "") < place)
     .map(({ at }) => ({ ...at(key), message }));
+}
+
+/** Problems with where the main host is: its addresses or its name, and exactly one of the two. */
+function originProblems(raw: Raw, sites: readonly Part[]): CrossProblem[] {
+  const [name, addresses] = [textOf(raw, "originName"), raw["originAddresses"]];
+  const isWithout = Array.isArray(addresses) && addresses.length === 0;
+  if (name === "") {
+    const message = "needs at least one public address of the host; or, where it changes, set originName";
+    return isWithout ? [{ key: "originAddresses", message }] : [];
+  }
+  const problems: string[] = [];
+  if (Array.isArray(addresses) && addresses.length > 0) {
+    problems.push("is set beside originAddresses, and a site has one or the other: pulumi config rm originAddresses");
+  }
+  if (listOf(raw, "moreHosts").length > 0) {
+    problems.push("is for a single host, because a name has only one CNAME record; moreHosts needs originAddresses");
+  }
+  for (const site of [...sites.map(({ raw: one }) => textOf(one, "hostname")), textOf(raw, "publicShareHostname")]) {
+    if (site === "") continue;
+    if (name === site) problems.push(`is ${site} itself, which would then lead to itself`);
+    else if (name.endsWith(`.${site}`))
+      problems.push(`lies under ${site}; take a name beside it, or of another domain`);
+  }
+  return problems.map((message) => ({ key: "originName", message }));
 }
 
 function repeatedAddresses(hosts: readonly Part[]): CrossProblem[] {

@@ -31,9 +31,9 @@ export const uniqueList = (item: z.ZodType<string>) =>
     if (repeated !== undefined) context.addIssue({ code: "custom", message: `names ${repeated} twice` });
   });
 
-export const duration = (from: number, to: number, range: string, forever = "") =>
+export const duration = (from: number, to: number, range: string, forever: "forever" | undefined = undefined) =>
   text((value) => {
-    if (value === "forever") return `must end some day: ${range}${forever}`;
+    if (value === "forever") return problemUnless(forever !== undefined, `must end some day: ${range}`);
     const seconds = durationSeconds(value);
     return problemUnless(
       seconds !== undefined && seconds >= from && seconds <= to,

@@ -49,6 +49,18 @@ function hostnameProblem(value: string, example: string): string | undefined {
   return `must be a host name like ${example}, in lower case`;
 }
 
+/** Endings of names that only a home's own resolver knows. */
+const HOME_ENDINGS = ["local", "lan", "internal", "home.arpa"];
+
+/** The problem with a name for the origin, which Cloudflare has to resolve. */
+function originNameProblem(value: string): string | undefined {
+  if (isIP(value) !== 0) return "is an address; give the name that your DDNS client keeps, or use originAddresses";
+  const ending = HOME_ENDINGS.find((one) => value.endsWith(`.${one}`));
+  if (ending !== undefined) return `ends in .${ending}, which only your own network resolves`;
+  if (value.endsWith(".cfargotunnel.com")) return "is a Cloudflare Tunnel's, which does not lead to this host's nginx";
+  return hostnameProblem(value, "home.example.net");
+}
+
 /** The settings of one site, the main one or one of `moreSites`. */
 const siteShape = {
   hostname: text((value) => hostnameProblem(value, "photos.example.com")).meta({ fix: "hostname photos.example.com" }),
@@ -89,9 +101,7 @@ const hostShape = {
       const reason = unreachableReason(value);
       return reason && `has ${value}, which ${reason}`;
     }),
-  )
-    .refine((list) => list.length > 0, "needs at least one public address of the host")
-    .meta({ fix: "--path 'originAddresses[0]' <public address of the host>" }),
+  ).meta({ fix: "--path 'originAddresses[0]' <public address of the host>" }),
   homeNetworks: uniqueList(
     text((value) => {
       const problem = homeNetworkProblem(value);
@@ -135,6 +145,10 @@ const moreSite = z.strictObject(
 const moreHost = z.strictObject(
   {
     ...hostShape,
+    originAddresses: hostShape.originAddresses.refine(
+      (list) => list.length > 0,
+      "needs at least one public address of the host",
+    ),
     sshPort: hostShape.sshPort.default(22),
     sshUser: hostShape.sshUser.default("root"),
     homeNetworks: hostShape.homeNetworks.default([]),
@@ -169,6 +183,13 @@ export const settingsSchema = z.strictObject({
   }),
 
   ...hostShape,
+  originName: z
+    .string()
+    .superRefine((value, context) => {
+      const problem = value === "" ? undefined : originNameProblem(value);
+      if (problem !== undefined) context.addIssue({ code: "custom", message: problem });
+    })
+    .meta({ fix: "originName home.example.net   # or: pulumi config rm originName" }),
   sshPrivateKey: text(privateKeyProblem).meta({ fix: "--secret sshPrivateKey < ~/.ssh/<key file>" }),
   moreHosts: z.array(moreHost, { error: "must be a list" }).meta({
     fix: "--path 'moreHosts[0].sshAddress' <address>   # and .sshHostKey, .originAddresses[0]",
@@ -186,19 +207,19 @@ export const settingsSchema = z.strictObject({
   siteCheckSeconds: integer(0, 600).meta({ fix: "siteCheckSeconds 120" }),
   hostRevision: integer(0, 1_000_000).meta({ fix: "hostRevision 0" }),
 
-  sessionDuration: duration(60, 730 * 3600, "from 1m to 730h").meta({ fix: "sessionDuration 24h" }),
+  sessionDuration: duration(60, 730 * 3600, "from 1m to 730h, the most that Cloudflare allows").meta({
+    fix: "sessionDuration 24h",
+  }),
   loginProvider: text((value) =>
     problemUnless(
       /^(create|account|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$/.test(value),
       "must be create, account, or the id of an identity provider (a UUID)",
     ),
   ).meta({ fix: "loginProvider create" }),
-  tokenDuration: duration(
-    DAY,
-    8760 * 3600,
-    "from 24h to 8760h",
-    "; a stolen token that never expires works for ever",
-  ).meta({ fix: "tokenDuration 8760h" }),
+  tokenDuration: duration(DAY, 87_600 * 3600, "from 24h to 87600h (ten years), or forever", "forever").meta({
+    fix: "tokenDuration 8760h",
+  }),
+  tokenRefresh: flag.meta({ fix: "tokenRefresh true" }),
   anyServiceToken: flag.meta({ fix: "anyServiceToken false" }),
 
   originJwtCheck: flag.meta({ fix: "originJwtCheck true" }),

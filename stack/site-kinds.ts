@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { AccessApplication } from "../components/access-application.ts";
-import { DnsRecords } from "../components/dns-records.ts";
+import { DnsRecords, type OriginTarget } from "../components/dns-records.ts";
 import type { LoginProvider } from "../components/login-provider.ts";
 import { OriginPullsCertificate } from "../components/origin-pulls/certificate.ts";
 import { PublicShares } from "../components/public-shares.ts";
@@ -28,7 +28,7 @@ export class ImmichSite extends Site {
   }
 
   public override createAccess(login: LoginProvider, after: After): AccessApplication {
-    const { settings, cloudflare } = this.context;
+    const { settings, cloudflare, api } = this.context;
     return new AccessApplication(
       this.resourceName("access"),
       {
@@ -41,6 +41,7 @@ export class ImmichSite extends Site {
         devices: this.own.devices,
         rotations: this.own.deviceRotations,
         tokenDuration: settings.tokenDuration,
+        refreshToken: { enabled: settings.tokenRefresh, open: api.open },
         anyServiceToken: settings.anyServiceToken,
         hooks: this.orphanCleanup.creation,
       },
@@ -48,16 +49,16 @@ export class ImmichSite extends Site {
     );
   }
 
-  public override createRecords(addresses: readonly string[], after: After): DnsRecords {
+  public override createRecords(target: OriginTarget, after: After): DnsRecords {
     const { settings, cloudflare } = this.context;
     return new DnsRecords(
       this.resourceName("dns"),
       {
         zoneId: settings.zoneId,
         hostname: this.hostname,
-        addresses,
+        target,
         comment: "Immich behind Cloudflare Access",
-        hooks: this.orphanCleanup.creation,
+        hooks: this.recordHooks,
       },
       { ...cloudflare, ...after },
     );
@@ -80,11 +81,11 @@ export class SharesSite extends Site {
     return undefined;
   }
 
-  public override createRecords(addresses: readonly string[], after: After): PublicShares {
+  public override createRecords(target: OriginTarget, after: After): PublicShares {
     const { settings, cloudflare } = this.context;
     return new PublicShares(
       this.hostname,
-      { zoneId: settings.zoneId, hostname: this.hostname, addresses, hooks: this.orphanCleanup.creation },
+      { zoneId: settings.zoneId, hostname: this.hostname, target, hooks: this.recordHooks },
       { ...cloudflare, ...after },
     );
   }

@@ -1,7 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { AccessApplication } from "../components/access-application.ts";
 import { createEnforcementHook } from "../components/access-enforcement.ts";
-import type { DnsRecords } from "../components/dns-records.ts";
+import { type DnsRecords, type OriginTarget, targetOf } from "../components/dns-records.ts";
+import { RecordSwitch } from "../components/record-switch.ts";
 import { LoginProvider } from "../components/login-provider.ts";
 import { OrphanCleanup } from "../components/orphan-cleanup/index.ts";
 import { OriginCertificate } from "../components/origin-certificate.ts";
@@ -52,6 +53,8 @@ export abstract class Site implements SiteState {
   public readonly resources: readonly pulumi.Resource[];
   /** Removes what failed creations have left. */
   public readonly orphanCleanup: OrphanCleanup;
+  /** Lets the DNS records change between addresses and a name. */
+  private readonly recordSwitch: RecordSwitch;
   protected readonly context: StackContext;
 
   protected constructor(context: StackContext, hostname: string, clientAuthentication: ClientAuthentication) {
@@ -60,6 +63,7 @@ export abstract class Site implements SiteState {
     this.hostname = hostname;
     this.clientAuthentication = clientAuthentication;
     this.orphanCleanup = new OrphanCleanup({ api, zoneId: settings.zoneId, hostname });
+    this.recordSwitch = new RecordSwitch({ api, zoneId: settings.zoneId, hostname });
     this.originCertificate = new OriginCertificate(
       this.resourceName("origin-certificate"),
       { hostname, validityDays: settings.certificateValidityDays },
@@ -76,7 +80,14 @@ export abstract class Site implements SiteState {
   public abstract createAccess(login: LoginProvider, after: After): AccessApplication | undefined;
 
   /** Creates the DNS records, which put the site on the internet. */
-  public abstract createRecords(addresses: readonly string[], after: After): DnsRecords | PublicShares;
+  public abstract createRecords(target: OriginTarget, after: After): DnsRecords | PublicShares;
+
+  /** Hooks for the DNS records. */
+  protected get recordHooks(): pulumi.ResourceHookBinding {
+    const { creation } = this.orphanCleanup;
+    const { before, failed } = this.recordSwitch;
+    return { ...creation, beforeCreate: [...(creation.beforeCreate ?? []), before], onError: [failed] };
+  }
 
   /**
    * Has Cloudflare present its client certificate from now on.
@@ -194,14 +205,20 @@ export class ProtectedSite implements SiteState {
 
   /** Leads the host name to all hosts; Cloudflare spreads visitors over their addresses. */
   public publish(hosts: readonly ServingHost[], after: After): PublishedSite {
+    const { originName } = this.context.settings;
     const addresses = hosts.flatMap(({ originAddresses }) => originAddresses);
-    if (addresses.length === 0) throw new Error("publish() needs hosts that serve the site");
-    const records = this.site.createRecords(addresses, after);
+    if (hosts.length === 0) throw new Error("publish() needs hosts that serve the site");
+    const records = this.site.createRecords(targetOf(originName, addresses), after);
     const [device] = Object.values(this.access?.devices ?? {});
     return {
       hostname: this.hostname,
       serves: this.site.serves,
-      device: device && pulumi.output({ clientId: device.clientId, clientSecret: device.clientSecret }),
+      // Asked once its token has been refreshed: one that had ended works again from then on.
+      device:
+        device &&
+        pulumi
+          .all([device.clientId, device.clientSecret, device.expiresAt])
+          .apply(([clientId, clientSecret]) => ({ clientId, clientSecret })),
       recordIds: records.recordIds,
       resources: [records],
     };

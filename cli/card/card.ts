@@ -1,4 +1,5 @@
 import { isIP } from "node:net";
+import { NEVER } from "../../components/token-end.ts";
 import { contains, isLoopback, parseEndpoint } from "../../settings/network.ts";
 import type { HomeAccess, Rotation } from "../lib/deployed-stack.ts";
 import type { DeviceOutput } from "../lib/outputs.ts";
@@ -17,7 +18,7 @@ export interface Card {
   /** Address in the home network, past Cloudflare; absent if the host has no home network. */
   homeUrl?: string;
   headers: readonly Header[];
-  /** When the token expires, RFC 3339. */
+  /** When the token expires, RFC 3339, or `never`. */
   expiresAt: string;
   /** Until when the secret before the last rotation still works, RFC 3339; absent if none does. */
   previousSecretUntil?: string;
@@ -115,15 +116,18 @@ export const TROUBLES: readonly { shown: string; meaning: string }[] = [
 
 /** Sentences about the card's deadlines. */
 export function deadlines({ device, expiresAt, previousSecretUntil }: Card, now = new Date()): string[] {
-  const ended = Date.parse(expiresAt) <= now.getTime();
   return [
-    ended
-      ? `The token ended on ${day(expiresAt)}. Remove ${device} from the setting devices, run pulumi up, add it again and run it again.`
-      : `The token ends on ${day(expiresAt)}.`,
+    tokenEnd(device, expiresAt, now),
     ...(previousSecretUntil === undefined
       ? []
       : [`The secret before this one works until ${minute(previousSecretUntil)}: change the headers before that.`]),
   ];
+}
+
+function tokenEnd(device: string, expiresAt: string, now: Date): string {
+  if (expiresAt === NEVER) return "The token never ends.";
+  if (Date.parse(expiresAt) > now.getTime()) return `The token ends on ${day(expiresAt)}.`;
+  return `The token ended on ${day(expiresAt)}. Run pulumi up, which refreshes it; if ${device} still gets no answer, npm run doctor says why.`;
 }
 
 const day = (time: string) => time.slice(0, 10);

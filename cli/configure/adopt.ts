@@ -61,9 +61,9 @@ export async function adopt(stack: ConfigStack, adoption: Adoption): Promise<voi
       generateCode: false,
       resources: [
         ...(records.length > 0 ? [component("DnsRecords", dns)] : []),
-        ...records.map(({ address, record }) => ({
+        ...records.map(({ wanted, record }) => ({
           type: "cloudflare:index/dnsRecord:DnsRecord",
-          name: recordName(dns, address),
+          name: recordName(dns, wanted),
           id: `${zoneId}/${record.id}`,
           parent: dns,
           provider: "cloudflare",

@@ -1,4 +1,5 @@
 // The questions about what already exists at Cloudflare.
+import { type OriginTarget, recordsOf } from "../../components/dns-records.ts";
 import type { ApiReader } from "../doctor/cloudflare/api.ts";
 import { isTunnel } from "../doctor/cloudflare/zone.ts";
 import type { Adoption } from "./adopt.ts";
@@ -17,14 +18,14 @@ export async function askAdoption(
   dialogue: Dialogue,
   api: ApiReader,
   { hostname, zoneId, accountId }: Site,
-  given: { records: readonly Record[]; addresses: readonly string[]; known: ReadonlySet<string> },
+  given: { records: readonly Record[]; target: OriginTarget; known: ReadonlySet<string> },
 ): Promise<{ adoption: Adoption | undefined; tasks: string[] }> {
   const others = <T extends { id: string }>(found: readonly T[]) => found.filter(({ id }) => !given.known.has(id));
   const [applications, certificates] = await Promise.all([
     readList(api, `/accounts/${accountId}/access/apps`, APPLICATION),
     readList(api, `/certificates?zone_id=${zoneId}`, ISSUED),
   ]);
-  const { adoptions, rest } = matchRecords(given.records, given.addresses);
+  const { adoptions, rest } = matchRecords(given.records, recordsOf(given.target));
   const { same, below } = matchApplications(others(applications), hostname);
   const issued = matchCertificates(others(certificates), hostname);
   const tasks: string[] = [];

@@ -1,9 +1,12 @@
 import { checkSettings } from "../../settings/check.ts";
+import { targetOf } from "../../components/dns-records.ts";
 import { asciiHostname, unreachableReason } from "../../settings/network.ts";
 import type { SettingKey } from "../../settings/schema.ts";
 import { HTTPS_PORT } from "../../settings/topology.ts";
 import { apiReader } from "../doctor/cloudflare/api.ts";
 import { CommandError } from "../lib/command.ts";
+import { lookUpAt, parseResolver } from "../lib/public-name.ts";
+import { defaultSettings } from "../lib/project.ts";
 import type { Adoption } from "./adopt.ts";
 import { askAdoption } from "./adoption.ts";
 import { readList, RECORD } from "./answers.ts";
@@ -12,6 +15,7 @@ import type { Dialogue } from "./dialogue.ts";
 import type { Record } from "./existing.ts";
 import { hostTasks, type Survey } from "./host.ts";
 import { checkNames, furtherNames, hostnameProblem } from "./names.ts";
+import { askOrigin } from "./origin.ts";
 import { askOpenings, openingTasks } from "./openings.ts";
 import { rivalTasks } from "./rivals.ts";
 import { checkRulesPermission } from "./origin-port.ts";
@@ -88,11 +92,15 @@ export async function configure(dialogue: Dialogue, present: Texts, known: Reado
 
   const listed = await readList(api, `/zones/${zone.zoneId}/dns_records?name=${hostname}`, RECORD);
   const records = listed.filter(({ id }) => !known.has(id));
-  const originAddresses = await dialogue.list({
-    flag: "address",
-    message: "Public addresses of the host, IPv4 and IPv6, separated by commas",
-    initial: proposedAddresses(beforeList("originAddresses"), survey, records, connection.sshAddress),
-    problem: problemOfEntry("originAddresses"),
+  const { originAddresses, originName } = await askOrigin(dialogue, {
+    addresses: proposedAddresses(beforeList("originAddresses"), survey, records, connection.sshAddress),
+    name: before("originName"),
+    survey,
+    sshAddress: connection.sshAddress,
+    zoneName: zone.name,
+    sites: names.map((named) => named.hostname),
+    hosts: 1 + further("moreHosts").length,
+    lookUp: lookUpAt(parseResolver(dialogue.flag("resolver"))),
   });
   const homeNetworks = await dialogue.list({
     flag: "home-network",
@@ -112,6 +120,12 @@ export async function configure(dialogue: Dialogue, present: Texts, known: Reado
     initial: beforeList("devices"),
     problem: problemOfEntry("devices"),
   });
+  const sessionDuration = await dialogue.text({
+    flag: "session",
+    message: "How long people stay logged in: 720h is 30 days, and Cloudflare allows 730h at most",
+    initial: before("sessionDuration") ?? proposedSession(known),
+    problem: problemOf("sessionDuration"),
+  });
   const loginProvider = await askLogin(dialogue, api, zone.accountId, before("loginProvider"), known);
 
   const automaticMode = String(await hasAutomaticMode(api, zone.zoneId));
@@ -121,6 +135,7 @@ export async function configure(dialogue: Dialogue, present: Texts, known: Reado
     accountId: zone.accountId,
     apiUrl,
     originAddresses: JSON.stringify(originAddresses),
+    ...((originName !== "" || before("originName") !== undefined) && { originName }),
     sshAddress: connection.sshAddress,
     sshPort: connection.sshPort.toString(),
     sshUser: connection.sshUser,
@@ -133,6 +148,7 @@ export async function configure(dialogue: Dialogue, present: Texts, known: Reado
     ...openings,
     emails: JSON.stringify(emails),
     devices: JSON.stringify(devices),
+    sessionDuration,
     loginProvider,
     teamDomain,
     ...(automaticMode !== (before("sslAutomaticMode") ?? "true") && { sslAutomaticMode: automaticMode }),
@@ -143,7 +159,16 @@ export async function configure(dialogue: Dialogue, present: Texts, known: Reado
 
   // Each host's addresses have records under the name.
   const addresses = [...originAddresses, ...further("moreHosts").flatMap((host) => host.originAddresses ?? [])];
-  const existing = await askAdoption(dialogue, api, { hostname, ...zone }, { records, addresses, known });
+  const existing = await askAdoption(
+    dialogue,
+    api,
+    { hostname, ...zone },
+    {
+      records,
+      target: targetOf(originName, addresses),
+      known,
+    },
+  );
   const rivals = await rivalTasks(
     { api, once: apiReader(apiUrl, apiToken) },
     zone.zoneId,
@@ -183,6 +208,10 @@ export function proposedUpstream(
   if (present !== undefined && immich.includes(present)) return present;
   return immich.find((endpoint) => !others.some((site) => site.immichUpstream === endpoint)) ?? present;
 }
+
+/** Proposes how long a login lasts: 30 days for people at home, and what is in force for a stack that is deployed. */
+const proposedSession = (known: ReadonlySet<string>): string =>
+  known.size === 0 ? "720h" : (defaultSettings()["sessionDuration"] ?? "24h");
 
 /** Proposes the addresses that are set; else the host's own, those of existing records, and the one that SSH uses. */
 function proposedAddresses(

@@ -1,4 +1,5 @@
-import { isIPv6 } from "node:net";
+import type { RecordContent } from "../../components/dns-records.ts";
+import { isTunnel } from "../doctor/cloudflare/zone.ts";
 import type { Application, DnsRecord, OriginCertificate } from "../doctor/cloudflare/facts.ts";
 
 /** A DNS record with its id, for an import. */
@@ -7,33 +8,36 @@ export type Record = DnsRecord & { id: string };
 /** The parts of an Origin CA certificate that are shown. */
 export type Issued = OriginCertificate & { id: string; hostnames: readonly string[]; expires_on: string };
 
-/** An existing record that becomes the record of an address. */
+/** An existing record that becomes one of the stack's. */
 export interface RecordAdoption {
-  address: string;
+  wanted: RecordContent;
   record: Record;
 }
 
 /**
- * Matches a name's records with the addresses. `pulumi up` updates content and proxying, so a record of the same type
- * fits any address; one with the same content is preferred.
+ * Matches a name's records with those of the stack. `pulumi up` updates content and proxying, so a record of the same
+ * type fits; one with the same content is preferred. One that leads into a tunnel is left to the tunnel.
  *
  * @returns also the records that are left: they would lead visitors elsewhere, and a CNAME would block other records
  */
 export function matchRecords(
   records: readonly Record[],
-  addresses: readonly string[],
+  wanted: readonly RecordContent[],
 ): { adoptions: RecordAdoption[]; rest: Record[] } {
   const free = records.filter(({ type }) => ["A", "AAAA", "CNAME"].includes(type));
   const take = (fits: (record: Record) => boolean): Record | undefined => {
-    const at = free.findIndex(fits);
+    const at = free.findIndex((record) => !isTunnel(record) && fits(record));
     return at < 0 ? undefined : free.splice(at, 1)[0];
   };
-  const exact = addresses.map((address) => ({ address, record: take(({ content }) => content === address) }));
-  const all = exact.map(({ address, record }) => ({
-    address,
-    record: record ?? take(({ type }) => type === (isIPv6(address) ? "AAAA" : "A")),
+  const exact = wanted.map((one) => ({
+    wanted: one,
+    record: take(({ type, content }) => type === one.type && content === one.content),
   }));
-  return { adoptions: all.flatMap(({ address, record }) => (record ? [{ address, record }] : [])), rest: free };
+  const all = exact.map(({ wanted: one, record }) => ({
+    wanted: one,
+    record: record ?? take(({ type }) => type === one.type),
+  }));
+  return { adoptions: all.flatMap(({ wanted: one, record }) => (record ? [{ wanted: one, record }] : [])), rest: free };
 }
 
 /** The applications that protect exactly this host name, and those for paths below it, which take precedence. */

@@ -3,6 +3,7 @@ import {
   describeAnswer,
   type DeviceHeaders,
   failureReason,
+  isAliasError,
   isLogin,
   isPong,
   PING,
@@ -95,7 +96,8 @@ export function strangerFinding(answer: Answer | string, teamDomain: string): Fi
   if (typeof answer === "string") return failed(STRANGER, answer, STRANGER.fix, "unknown");
   const found = strangerProblem(answer, teamDomain);
   if (!found) return passed(STRANGER, "gets the login page");
-  if (isLogin(answer) || isRefusal(answer)) return failed(STRANGER, found.problem, found.remedy);
+  if (isLogin(answer) || isRefusal(answer) || isAliasError(answer))
+    return failed(STRANGER, found.problem, found.remedy);
   return passedAccess(STRANGER, answer);
 }
 
@@ -103,7 +105,8 @@ export function strangerFinding(answer: Answer | string, teamDomain: string): Fi
 export function wrongTokenFinding(answer: Answer | string): Finding {
   if (typeof answer === "string") return failed(WRONG_TOKEN, answer, WRONG_TOKEN.fix, "unknown");
   if (isLogin(answer)) return passed(WRONG_TOKEN, "gets the login page");
-  if (answer.isChallenge) return failed(WRONG_TOKEN, describeAnswer(answer), remedyFor(answer), "unknown");
+  if (answer.isChallenge || isAliasError(answer))
+    return failed(WRONG_TOKEN, describeAnswer(answer), remedyFor(answer), "unknown");
   if (isRefusal(answer)) return passed(WRONG_TOKEN, `gets ${answer.status.toString()}`);
   return passedAccess(WRONG_TOKEN, answer);
 }
@@ -129,7 +132,8 @@ function websocketFinding(answer: Answer | string, isSettling: boolean): Finding
 
 /** The finding for a device that does not get in: if Access has just been changed, it may get in a little later. */
 function blockedFinding(check: Check, says: string, answer: Answer, isSettling: boolean): Finding {
-  if (answer.isChallenge || answer.status === 400) return failed(check, says, remedyFor(answer));
+  if (answer.isChallenge || isAliasError(answer) || answer.status === 400)
+    return failed(check, says, remedyFor(answer));
   if (!isSettling || ![302, 401, 403].includes(answer.status)) return failed(check, says);
   const fix = "wait: Access takes up to two minutes to be in force; then run the doctor again";
   return failed(check, `${says}; its Access application is younger than two minutes`, fix, "unknown");

@@ -19,6 +19,9 @@ import { withSubject, type Finding, asSharesFinding } from "./finding.ts";
 import { hostFindings, type HostReport, hostUnknownFinding, rangesFinding } from "./host.ts";
 import type { Network } from "../../components/site-check/network.ts";
 import { sharesThroughCloudflare } from "./shares.ts";
+import { originNameFinding } from "./origin-name.ts";
+import type { LookUp, PublicName } from "../lib/public-name.ts";
+import { unreachableReason } from "../../settings/network.ts";
 import { type Subjects, subjectsOf } from "./subjects.ts";
 
 /** The stack to examine, and the means to do so. */
@@ -28,12 +31,14 @@ export interface ExamineArgs {
   outputs: Outputs | undefined;
   network: Network;
   api: ApiReader;
+  /** Looks up the name of an origin whose address moves. */
+  lookUp: LookUp;
   /** Runs the agent's step `doctor` on a host. Rejects with a one-line reason. */
   askHost: (host: OriginHost, payload: DoctorPayload) => Promise<HostReport>;
 }
 
 /** Checks every site and every host from all three places at once. Changes nothing. */
-export async function examine({ settings, outputs, network, api, askHost }: ExamineArgs): Promise<Finding[]> {
+export async function examine({ settings, outputs, network, api, lookUp, askHost }: ExamineArgs): Promise<Finding[]> {
   const now = new Date();
   const subjects = subjectsOf(settings, outputs);
   const { sites, shares } = subjects;
@@ -58,10 +63,19 @@ export async function examine({ settings, outputs, network, api, askHost }: Exam
   const resolved = (hostname: string) =>
     published.then(({ ranges }) => (ranges ? resolves(network, hostname, ranges) : []));
 
+  const { originName } = settings;
+  const named = originName === "" ? undefined : lookUp(originName);
+  // For an origin whose address moves, what its name resolves to.
+  const origin = async (host: OriginHost): Promise<OriginHost> => {
+    const { addresses = [] } = (await named) ?? {};
+    return named ? { ...host, originAddresses: addresses.filter((one) => unreachableReason(one) === undefined) } : host;
+  };
+
   const findings = await Promise.all([
+    ...(named && hosts[0] ? [nameFindings(originName, named, hosts[0], { settings, api, lookUp })] : []),
     published.then(({ ahead }) => [clockFinding("workstation", ahead)]),
     ...hosts.map(async ({ subject, host, asked }) =>
-      withSubject(subject, [await straightToHost(network, host, closedPorts(settings.originPort, await asked))]),
+      withSubject(subject, await straight(network, await origin(host), closedPorts(settings.originPort, await asked))),
     ),
     ...sites.map(async ({ subject, settings: { hostname } }) => withSubject(subject, await resolved(hostname))),
     ...shares.map(async ({ subject, settings: { hostname } }) =>
@@ -80,6 +94,31 @@ export async function examine({ settings, outputs, network, api, askHost }: Exam
     ),
   ]);
   return [stackFinding(settings, outputs), ...findings.flat()];
+}
+
+/** Whether the host refuses direct connections; says nothing where no address of it is known. */
+const straight = async (network: Network, host: OriginHost, ports: readonly number[]): Promise<Finding[]> =>
+  host.originAddresses.length === 0 ? [] : [await straightToHost(network, host, ports)];
+
+/** The finding about the origin's name, compared with what is known of the host's own addresses. */
+async function nameFindings(
+  name: string,
+  named: Promise<PublicName>,
+  { host, asked }: { host: OriginHost; asked: Promise<HostAnswer> },
+  { settings, api, lookUp }: Pick<ExamineArgs, "settings" | "api" | "lookUp">,
+): Promise<Finding[]> {
+  const { sshAddress } = host;
+  const [found, report, zone, connected] = await Promise.all([
+    named,
+    asked,
+    api.one<{ name?: unknown }>(`/zones/${settings.zoneId}`).catch(() => ({ name: undefined })),
+    isIP(sshAddress) !== 0 || sshAddress === name ? undefined : lookUp(sshAddress),
+  ]);
+  const ssh = isIP(sshAddress) === 0 ? (connected?.addresses ?? []) : [sshAddress];
+  const own = typeof report === "string" ? [] : report.report.facts.addresses;
+  const hostAddresses = [...new Set([...ssh, ...own])].filter((one) => unreachableReason(one) === undefined);
+  const zoneName = typeof zone.name === "string" ? zone.name : undefined;
+  return [originNameFinding({ name, found, zoneName, hostAddresses })];
 }
 
 /** A host's report with the local time of its arrival, or the reason why there is none. */

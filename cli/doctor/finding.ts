@@ -42,6 +42,8 @@ export interface Finding extends Subject {
   /** Consequence and remedy; absent if the check passed. */
   why?: string;
   fix?: string;
+  /** Whether it ends so soon that it is due for renewal; absent if not. */
+  due?: true;
 }
 
 /** The finding of a check that passed. */
@@ -74,10 +76,13 @@ export const asSharesFinding = (finding: Finding): Finding => ({
 /**
  * The exit status: 0 if everything passed (warnings included), 1 if something is wrong, 2 if nothing is known to be
  * wrong but something could not be checked.
+ *
+ * @param failOnDue counts what is due for renewal as wrong
  */
-export function exitStatus(findings: readonly Finding[]): 0 | 1 | 2 {
+export function exitStatus(findings: readonly Finding[], failOnDue = false): 0 | 1 | 2 {
   const has = (status: Status) => findings.some((finding) => finding.status === status);
-  return has("wrong") ? 1 : has("unknown") ? 2 : 0;
+  if (has("wrong") || (failOnDue && findings.some(({ due }) => due))) return 1;
+  return has("unknown") ? 2 : 0;
 }
 
 const DAY = 24 * 3600 * 1000;
@@ -86,14 +91,16 @@ const DAY = 24 * 3600 * 1000;
  * A finding about something that expires: ok until it is due for renewal, then a warning, wrong once it has expired.
  *
  * @param end RFC 3339, or any other text that `Date.parse` takes
- * @param validityDays its life; by default more than two months
+ * @param leadDays how many days before its end it is due
  */
-export function expiryFinding(check: Check, end: string, now: Date, validityDays?: number): Finding {
+export function expiryFinding(check: Check, end: string, now: Date, leadDays = renewalLeadDays()): Finding {
   const left = (Date.parse(end) - now.getTime()) / DAY;
   if (Number.isNaN(left)) return failed(check, `has no readable end (${end})`, check.fix, "unknown");
   const day = new Date(end).toISOString().slice(0, 10);
   if (left <= 0) return failed(check, `ended on ${day}`);
-  if (left < renewalLeadDays(validityDays))
-    return failed(check, `ends on ${day}, in ${Math.floor(left).toString()} days`, check.fix, "warning");
+  if (left < leadDays) {
+    const says = `ends on ${day}, in ${Math.floor(left).toString()} days`;
+    return { ...failed(check, says, check.fix, "warning"), due: true };
+  }
   return passed(check, `until ${day}`);
 }

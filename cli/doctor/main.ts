@@ -8,6 +8,7 @@ import { exitStatus } from "./finding.ts";
 import { parseDetour } from "../../components/site-check/network.ts";
 import { json, table } from "./report.ts";
 import { askAgent } from "../lib/ssh.ts";
+import { lookUpAt, parseResolver } from "../lib/public-name.ts";
 import { readStack } from "./stack.ts";
 
 const DOCTOR = {
@@ -17,11 +18,17 @@ it. Changes nothing.`,
   options: {
     stack: { type: "string", short: "s", value: "NAME", help: "stack to check; default: the selected one" },
     json: { type: "boolean", default: false, help: "print one JSON object instead of the table" },
+    "fail-on-due": { type: "boolean", default: false, help: "exit with 1 also if something is due for renewal" },
     "connect-to": {
       type: "string",
       multiple: true,
       value: "H1:P1:H2:P2",
       help: "send connections for host H1, port P1 to H2, port P2, as curl does",
+    },
+    resolver: {
+      type: "string",
+      value: "ADDRESS",
+      help: "DNS server that is asked for originName, like 1.1.1.1; default: this machine's",
     },
     cacert: { type: "string", value: "FILE", help: "trust the certificate authorities (CAs) in this PEM file" },
   },
@@ -39,12 +46,13 @@ await runTool(DOCTOR, async (values) => {
     outputs,
     network: { detours: options.detours, ca: options.ca },
     api: apiReader(settings.apiUrl, settings.apiToken),
+    lookUp: lookUpAt(options.resolver),
     askHost: (host, payload) => askAgent({ ...host, sshPrivateKey: settings.sshPrivateKey }, "doctor", payload),
   });
   const sites = sitesOf(settings).map(({ hostname }) => hostname);
-  const diagnosis = { sites, findings, seconds: (performance.now() - started) / 1000 };
+  const diagnosis = { sites, findings, seconds: (performance.now() - started) / 1000, failOnDue: options.failOnDue };
   console.log(options.json ? json(diagnosis) : table(diagnosis, process.stdout));
-  return exitStatus(findings);
+  return exitStatus(findings, options.failOnDue);
 });
 
 function parseOptions(values: Values<typeof DOCTOR.options>) {
@@ -56,7 +64,9 @@ function parseOptions(values: Values<typeof DOCTOR.options>) {
   return {
     stack: values.stack,
     json: values.json,
+    failOnDue: values["fail-on-due"],
     detours,
+    resolver: parseResolver(values.resolver),
     ca: values.cacert === undefined ? undefined : readFile(values.cacert),
   };
 }

@@ -8,6 +8,8 @@ export interface Diagnosis {
   /** In their order within each place. */
   findings: readonly Finding[];
   seconds: number;
+  /** Whether what is due for renewal counts as wrong. Default: false. */
+  failOnDue?: boolean;
 }
 
 const PLACES: Readonly<Record<Place, string>> = {
@@ -62,6 +64,6 @@ function summary(findings: readonly Finding[]): string {
 }
 
 /** The same for a program: one JSON object with the main `site`, `exitStatus`, `seconds` and `findings`. */
-export function json({ sites, findings, seconds }: Diagnosis): string {
-  return JSON.stringify({ site: sites[0], exitStatus: exitStatus(findings), seconds, findings }, null, 2);
+export function json({ sites, findings, seconds, failOnDue }: Diagnosis): string {
+  return JSON.stringify({ site: sites[0], exitStatus: exitStatus(findings, failOnDue), seconds, findings }, null, 2);
 }

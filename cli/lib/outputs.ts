@@ -3,7 +3,7 @@ import type { DeviceHeaders } from "../../components/site-check/answers.ts";
 
 /** The credentials of a device. */
 export interface DeviceOutput extends DeviceHeaders {
-  /** When its token expires, RFC 3339. */
+  /** When its token expires, RFC 3339, or `never`. */
   expiresAt: string;
 }
 

@@ -104,6 +104,8 @@ const doctorAnswer = {
     busy: z.string().nullable(),
     /** Ports of the host that lead to what the sites serve, and that strangers must not reach. */
     guardedPorts: z.array(z.int()),
+    /** Addresses of the host's own interfaces to the internet; behind a router these are private ones. */
+    addresses: z.array(z.string()),
   }),
 };
 

@@ -65,9 +65,32 @@ const MEANINGS: Readonly<Record<number, string>> = {
   530: "Cloudflare cannot resolve the origin",
 };
 
+/**
+ * Errors that Cloudflare tells apart by their own code in the body, whatever the status: a line `error code: 1014`, or a
+ * page that has it. Both are about a CNAME record's target.
+ */
+const OWN_ERRORS: Readonly<Record<string, { meaning: string; remedy: string }>> = {
+  "1014": {
+    meaning: "the name that the site's CNAME leads to is in another Cloudflare account's zone (error 1014)",
+    remedy: "set originName to a name of a DDNS service that is not on Cloudflare, or of your own zone",
+  },
+  "1016": {
+    meaning: "the name that the site's CNAME leads to does not resolve (error 1016)",
+    remedy: "see that the DDNS client runs and that originName is the name that it keeps",
+  },
+};
+
+/** Whether Cloudflare has not even looked for the origin, because the CNAME's target is of no use. */
+export const isAliasError = (answer: Answer): boolean => ownError(answer) !== undefined;
+
+const ownError = ({ status, body }: Answer) =>
+  status < 400 ? undefined : OWN_ERRORS[/\berror code: (\d{4})\b/i.exec(body)?.[1] ?? ""];
+
 /** A response's status with its meaning. */
 export function describeAnswer(answer: Answer): string {
   const { status, isChallenge, location } = answer;
+  const own = ownError(answer);
+  if (own) return `${status.toString()}, ${own.meaning}`;
   if (isChallenge) return `${status.toString()}, Cloudflare asks for proof of a human (cf-mitigated: challenge)`;
   if (location !== "" && loginHost(answer) === undefined) {
     const where = URL.canParse(location) ? new URL(location).hostname : "another page of the site";
@@ -86,12 +109,17 @@ const REMEDIES: Readonly<Record<number, string>> = {
   502: "start Immich on the host",
   504: "look at Immich's logs on the host",
   521: "check whether nginx is running on the host and the router forwards port 443, or that of originPort, to it",
-  522: "forward port 443, or that of originPort, of the router to the host, and see that no firewall before the host blocks Cloudflare",
-  523: "compare originAddresses with the host's public addresses",
+  522:
+    "forward port 443, or that of originPort, of the router to the host, see that no firewall before it blocks " +
+    "Cloudflare, and that the address is still the host's",
+  523: "compare originAddresses, or what originName resolves to, with the host's public addresses",
 };
 
 /** What to do about a response that is not the wanted one. */
-export function remedyFor({ status, isChallenge }: Answer): string {
+export function remedyFor(answer: Answer): string {
+  const { status, isChallenge } = answer;
+  const own = ownError(answer);
+  if (own) return own.remedy;
   if (isChallenge) return "turn Bot Fight Mode and the browser integrity check off for this name";
   return REMEDIES[status] ?? "`npm run doctor` names the part";
 }
@@ -113,7 +141,7 @@ export function strangerProblem(answer: Answer, teamDomain: string): AnswerProbl
     const remedy = "compare teamDomain with the domain in the Zero Trust dashboard, Settings";
     return { problem: `gets the login page of ${host}, not that of ${teamDomain}`, remedy };
   }
-  if (!answer.isChallenge && (answer.status === 401 || answer.status === 403)) {
+  if (!answer.isChallenge && !ownError(answer) && (answer.status === 401 || answer.status === 403)) {
     const remedy = "`pulumi up --refresh` restores the Access application and its policies";
     return { problem: `gets ${answer.status.toString()} and no login page, so nobody can log in`, remedy };
   }

@@ -87,11 +87,21 @@ def site_facts(client_ca: str | None, certificate: str | None) -> dict[str, obje
 
 
 def host_facts(
-    time: float, ranges: "Ranges | None", busy: str | None, guarded_ports: Sequence[int]
+    time: float,
+    ranges: "Ranges | None",
+    busy: str | None,
+    guarded_ports: Sequence[int],
+    addresses: Sequence[str],
 ) -> dict[str, object]:
     """Facts about the host that the step `doctor` reports without judging them."""
     lists = None if ranges is None else {"ipv4": ranges.ipv4, "ipv6": ranges.ipv6}
-    return {"time": time, "ranges": lists, "busy": busy, "guardedPorts": list(guarded_ports)}
+    return {
+        "time": time,
+        "ranges": lists,
+        "busy": busy,
+        "guardedPorts": list(guarded_ports),
+        "addresses": list(addresses),
+    }
 
 
 def examined_site(checks: Mapping[str, object], facts: Mapping[str, object]) -> dict[str, object]:

@@ -22,6 +22,7 @@ from agent.firewall.ahead import find_obstacles
 from agent.firewall.confirmation import plan_for
 from agent.firewall.guard import steps as guard
 from agent.firewall.request import Request, origin_port, parse_needs, request_for, served_ports
+from agent.listeners.addresses import outside_addresses, outside_interfaces
 from agent.lock import LOCK
 from agent.nginx import service, steps as nginx
 from agent.nginx.layout import RANGES
@@ -96,7 +97,8 @@ class _Examination:
 
     def _facts(self) -> dict[str, object]:
         ranges = None if self._request is None else self._request.ranges
-        return answer.host_facts(time.time(), ranges, _busy(), sorted(self._guard.doors.host_ports))
+        addresses = outside_addresses(outside_interfaces())
+        return answer.host_facts(time.time(), ranges, _busy(), sorted(self._guard.doors.host_ports), addresses)
 
     def _require_request(self) -> Request:
         if self._request is None:

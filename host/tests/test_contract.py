@@ -50,12 +50,12 @@ SAMPLES: dict[str, list[dict[str, object]]] = {
         answer.examination(
             CHECKS,
             {"photos.example.com": answer.examined_site(CHECKS, answer.site_facts("CA", "certificate"))},
-            answer.host_facts(1.5, RANGES, None, [2283, 3000]),
+            answer.host_facts(1.5, RANGES, None, [2283, 3000], ["192.0.2.1"]),
         ),
         answer.examination(
             CHECKS,
             {"photos.example.com": answer.examined_site(CHECKS, answer.site_facts(None, None))},
-            answer.host_facts(1.5, None, "nginx", []),
+            answer.host_facts(1.5, None, "nginx", [], []),
         ),
     ],
     "survey": [

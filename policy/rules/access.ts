@@ -7,6 +7,7 @@ import {
   type StackValidationPolicy,
 } from "@pulumi/policy";
 import * as cloudflare from "../../components/cloudflare.ts";
+import { FOREVER } from "../../components/token-end.ts";
 import { durationSeconds } from "../../settings/durations.ts";
 import { valueIfKnown, resourcesOfType } from "./known.ts";
 
@@ -126,17 +127,29 @@ export const namedTokens: ResourceValidationPolicy = {
   },
 };
 
-/** Service tokens expire. */
+/** Service tokens expire, unless it is declared that they do not. */
 export const tokenLifetime: ResourceValidationPolicy = {
   name: "token-lifetime",
   description: "A stolen service token that never expires works for ever, and nobody notices.",
   configSchema: {
-    properties: { maxHours: { type: "integer", minimum: 24, default: 8760, description: "Longest life in hours." } },
+    properties: {
+      maxHours: { type: "integer", minimum: 24, default: 8760, description: "Longest life in hours." },
+      forever: { type: "boolean", default: false, description: "Declares that service tokens need not expire." },
+    },
   },
   validateResource: validateResourceOfType(
     cloudflare.ZeroTrustAccessServiceToken,
     ({ name, duration = DEFAULT_TOKEN_DURATION }, args, reportViolation) => {
-      const { maxHours } = args.getConfig<{ maxHours: number }>();
+      const { maxHours, forever } = args.getConfig<{ maxHours: number; forever: boolean }>();
+      if (duration === FOREVER) {
+        if (!forever) {
+          reportViolation(
+            `The token ${name} never expires. Give it an end (setting tokenDuration; \`up\` refreshes a token in its ` +
+              "last month), or declare forever in policy/config.json.",
+          );
+        }
+        return;
+      }
       const seconds = durationSeconds(duration);
       if (seconds === undefined || seconds > maxHours * 3600) {
         reportViolation(

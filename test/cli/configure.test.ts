@@ -146,6 +146,7 @@ test("configure asks on a terminal, shows no secret, and can be left at any ques
   await asked.answer("Home networks that reach Immich", homeNetwork() + ENTER);
   await asked.answer("Email addresses", `anna@example.com, ben@example.com${ENTER}`);
   await asked.answer("phones and programs", ENTER);
+  await asked.answer("How long people stay logged in", ENTER);
   await asked.answer("How people log in", ENTER);
   expect(await asked.end()).toBe(0);
   expect(asked.shown).not.toContain(token);
@@ -161,6 +162,7 @@ test("configure asks on a terminal, shows no secret, and can be left at any ques
       expect.stringMatching(/^80\/tcp from fd77:/),
     ],
     [`${NAMESPACE}closeOthers`]: "true",
+    [`${NAMESPACE}sessionDuration`]: "720h",
     [`${NAMESPACE}originAddresses`]: ["198.51.100.10", "2001:db8:77::10"],
     [`${NAMESPACE}homeNetworks`]: [homeNetwork()],
     [`${NAMESPACE}apiToken`]: { secure: expect.any(String) as string },

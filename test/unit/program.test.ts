@@ -80,6 +80,28 @@ describe("the program", () => {
     ]);
   });
 
+  it("the program declares one proxied CNAME for each name where the address moves", async () => {
+    const moreSites = [
+      { hostname: "album.example.com", immichUpstream: "127.0.0.1:2284", emails: ["bert@example.com"] },
+    ];
+    const shares = { publicShareHostname: "shares.example.com", publicShareUpstream: "127.0.0.1:3001" };
+    const moving = { originName: "home.ddns.example.net", originAddresses: "[]" };
+    await run({ ...moving, ...shares, moreSites: JSON.stringify(moreSites) });
+    expect(
+      ofType("DnsRecord")
+        .map(({ name, inputs }) => [name, inputs["name"], inputs["type"], inputs["content"]])
+        .sort(),
+    ).toEqual(
+      ["album.example.com", "photos.example.com", "shares.example.com"].map((name) => [
+        `${name}-dns-cname`,
+        name,
+        "CNAME",
+        "home.ddns.example.net",
+      ]),
+    );
+    for (const { inputs } of ofType("DnsRecord")) expect(inputs).toMatchObject({ proxied: true, ttl: 1 });
+  });
+
   it("the program sets Full (strict) and the zone settings that go with it", async () => {
     await run({ alwaysUseHttps: "false", minTlsVersion: "1.3" });
     expect(

@@ -13,6 +13,7 @@ import { cloudflareFindings } from "../../cli/doctor/cloudflare/collect.ts";
 import { subjectsOf } from "../../cli/doctor/subjects.ts";
 import { openAccount } from "../../components/cloudflare-account.ts";
 import { ruleScript } from "../../components/origin-rule/script.ts";
+import { moveAway, moveBack } from "../../components/record-switch.ts";
 import { findOrphanedCertificates, SEARCHES } from "../../components/orphan-cleanup/orphans.ts";
 import { DEV } from "../../dev/sandbox/api/world.ts";
 import { type ApiFixture, startApiFixture } from "../../dev/sandbox/test/api-fixture.ts";
@@ -178,6 +179,11 @@ async function askAll(settings: Record<string, string>, life: Life): Promise<voi
       expect(String(error)).toContain("is online");
     });
   }
+  const records = `zones/${DEV.zone}/dns_records`;
+  const address = { name: hostname, type: "A", content: "203.0.113.99", proxied: true, ttl: 1, comment: "switched" };
+  await fixture.call("POST", `/${records}`, address);
+  await moveAway(account, records, { ...address, type: "CNAME" });
+  await moveBack(account, records, { ...address, type: "CNAME" });
   await findOrphanedCertificates(account, { zoneId: DEV.zone, hostname }, "none", undefined);
 
   const dialogue = new Quiet({ account: DEV.account, zone: DEV.zone, adopt: true }, false);
@@ -186,7 +192,7 @@ async function askAll(settings: Record<string, string>, life: Life): Promise<voi
   await hasAutomaticMode(api, DEV.zone);
   await rivalTasks({ api, once: api }, DEV.zone, [hostname]);
   await askLogin(dialogue, api, DEV.account, undefined, new Set());
-  await askAdoption(dialogue, api, { ...zone, hostname }, { records: [], addresses: [], known: new Set() });
+  await askAdoption(dialogue, api, { ...zone, hostname }, { records: [], target: { addresses: [] }, known: new Set() });
 }
 
 /** What the origin rules of two names go through. Their script runs here, where its requests are seen. */

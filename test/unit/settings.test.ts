@@ -5,7 +5,8 @@ import { loadSettings } from "../../settings/index.ts";
 import { durationSeconds } from "../../settings/durations.ts";
 import { normaliseHostKey, privateKeyProblem } from "../../settings/ssh.ts";
 import { isLoopback, parseEndpoint, rangeProblem, unreachableReason } from "../../settings/network.ts";
-import { configure, API_TOKEN, HOST_KEY, PRIVATE_KEY } from "./support/configuration.ts";
+import { checkSettings } from "../../settings/check.ts";
+import { configure, API_TOKEN, GOOD, HOST_KEY, PRIVATE_KEY } from "./support/configuration.ts";
 import { recordResources, valueOf } from "./support/mocks.ts";
 
 beforeAll(() => void recordResources());
@@ -61,6 +62,39 @@ describe("loadSettings", () => {
   });
 
   it.each([
+    ["home.ddns.example.net", "[]", []],
+    ["home.ddns.example.net", '["203.0.113.10"]', [/originName is set beside originAddresses.*config rm originAddr/]],
+    ["", "[]", [/originAddresses needs at least one public address of the host; or, where it changes, set originName/]],
+    ["203.0.113.10", "[]", [/originName is an address/]],
+    ["2001:db8::10", "[]", [/originName is an address/]],
+    ["photos.example.com", "[]", [/originName is photos\.example\.com itself/]],
+    ["ddns.photos.example.com", "[]", [/originName lies under photos\.example\.com/]],
+    ["home.example.com", "[]", []],
+    ["nas.local", "[]", [/ends in \.local, which only your own network resolves/]],
+    ["nas.home.arpa", "[]", [/ends in \.home\.arpa/]],
+    ["0b1c.cfargotunnel.com", "[]", [/is a Cloudflare Tunnel's/]],
+    ["Home.example.net", "[]", [/must be a host name like home\.example\.net, in lower case/]],
+    ["home", "[]", [/must be a host name/]],
+  ])("settings: the origin's name «%s» beside the addresses %s", (originName, originAddresses, problems) => {
+    const { problems: found = [] } = checkSettings({ ...GOOD, originName, originAddresses });
+    expect(found).toHaveLength(problems.length);
+    problems.forEach((problem, index) => {
+      expect(found[index]).toMatch(problem);
+    });
+  });
+
+  it("settings: the origin's name is not that of another site or of the shares, and serves a single host", () => {
+    const told = (change: Record<string, string>) =>
+      checkSettings({ ...GOOD, originName: "x.example.com", originAddresses: "[]", ...change }).problems?.join() ?? "";
+    expect(told({ moreSites: JSON.stringify([{ ...ALBUM, hostname: "x.example.com" }]) })).toContain(
+      "x.example.com itself",
+    );
+    expect(told({ publicShareHostname: "x.example.com" })).toContain("x.example.com itself");
+    expect(told({ moreHosts: JSON.stringify([SECOND]) })).toContain("originName is for a single host");
+    expect(told({ sshAddress: "x.example.com" })).toBe("");
+  });
+
+  it.each([
     ["apiToken", "short", /40 to 80/],
     ["apiUrl", "http://api.example.com/client/v4", /must be an https address/],
     ["originAddresses", '["192.168.1.5"]', /192\.168\.0\.0\/16.*cannot reach/],
@@ -81,8 +115,8 @@ describe("loadSettings", () => {
     ["emailDomains", '["@example.com"]', /without the @/],
     ["sessionDuration", "2 days", /must be a duration/],
     ["sessionDuration", "800h", /from 1m to 730h/],
-    ["tokenDuration", "forever", /must end some day/],
-    ["tokenDuration", "9000h", /from 24h to 8760h/],
+    ["tokenDuration", "87601h", /from 24h to 87600h \(ten years\), or forever/],
+    ["tokenRefresh", "maybe", /must be true or false/],
     ["loginProvider", "google", /must be create, account, or the id/],
     ["devices", '["a","a"]', /names a twice/],
     ["deviceRotations", '{"frame":{"secretVersion":1}}', /frame.*secretVersion of 2 or more/],

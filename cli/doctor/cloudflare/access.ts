@@ -1,4 +1,4 @@
-import { durationSeconds } from "../../../settings/durations.ts";
+import { FOREVER, tokenLeadDays } from "../../../components/token-end.ts";
 import { type Check, expiryFinding, type Finding, failed, fromProblem, passed } from "../finding.ts";
 import type { Application, IdentityProvider, Organization, Policy, Rule, ServiceToken } from "./facts.ts";
 import { REFRESH_UP } from "./zone.ts";
@@ -13,8 +13,10 @@ export interface ExpectedAccess {
   anyServiceToken: boolean;
   /** Client ids by device. */
   devices: Readonly<Record<string, string>>;
-  /** How long a token lasts, like 8760h. */
+  /** How long a token lasts, like 8760h, or `forever`. */
   tokenDuration: string;
+  /** Whether an `up` refreshes a token that is due. */
+  tokenRefresh: boolean;
   /** `create`, `account`, or the id of an identity provider. */
   loginProvider: string;
 }
@@ -180,28 +182,44 @@ export const TOKENS: Check = {
   why: "Without a valid token Access blocks the device.",
   fix: "",
 };
-const token = (device: string): Check => ({
+/** The place in the dashboard where service tokens are. */
+const CREDENTIALS = "in the dashboard, Zero Trust, Access controls, Service credentials";
+const token = (device: string, tokenRefresh: boolean): Check => ({
   ...TOKENS,
   id: `token-${device}`,
   title: `Token of ${device}`,
-  fix: `in the dashboard, Zero Trust, Access controls, Service credentials: Refresh; ${device} keeps its values`,
+  fix: `${tokenRefresh ? "pulumi up, which refreshes it" : `${CREDENTIALS}: Refresh`}; ${device} keeps its values`,
 });
-
-const DAY_SECONDS = 24 * 3600;
 
 /** Whether each device's token exists and is enabled, and when it expires. */
 export function tokenFindings(tokens: readonly ServiceToken[], wanted: ExpectedAccess, now: Date): Finding[] {
-  const { devices, tokenDuration } = wanted;
-  const validityDays = (durationSeconds(tokenDuration) ?? Infinity) / DAY_SECONDS;
+  const { devices, tokenRefresh } = wanted;
   return Object.entries(devices).map(([device, clientId]) => {
-    const check = token(device);
+    const check = token(device, tokenRefresh);
     const found = tokens.find(({ client_id }) => client_id === clientId);
     if (!found) return failed(check, "does not exist any more", `${REFRESH_UP}, then the new values into the app`);
-    if (found.enabled === false) return failed(check, "is disabled", check.fix.replace("Refresh", "enable it"));
-    if (found.expires_at === undefined) return failed(check, "never ends", REFRESH_UP, "warning");
-    const finding = expiryFinding(check, found.expires_at, now, validityDays);
+    if (found.enabled === false) return failed(check, "is disabled", `${CREDENTIALS}: enable it`);
+    const finding = endFinding(check, found.expires_at ?? undefined, wanted, now);
     const grace = found.previous_client_secret_expires_at;
     const both = grace !== undefined && Date.parse(grace) > now.getTime();
     return both ? { ...finding, says: `${finding.says}; its former secret works until ${grace}` } : finding;
   });
+}
+
+function endFinding(check: Check, end: string | undefined, wanted: ExpectedAccess, now: Date): Finding {
+  const { tokenDuration, tokenRefresh } = wanted;
+  if (tokenDuration === FOREVER) {
+    return end === undefined ? passed(check, "never ends, as tokenDuration says") : endsAnyway(check, end, now);
+  }
+  if (end === undefined) return failed(check, "never ends", REFRESH_UP, "warning");
+  const finding = expiryFinding(check, end, now, tokenLeadDays(end, now, tokenDuration));
+  return finding.due && tokenRefresh
+    ? { ...finding, says: `${finding.says}: the next \`pulumi up\` refreshes it` }
+    : finding;
+}
+
+/** The finding about a token that ends although the settings say `forever`. */
+function endsAnyway(check: Check, end: string, now: Date): Finding {
+  const finding = expiryFinding({ ...check, fix: REFRESH_UP }, end, now);
+  return finding.status === "ok" ? failed(check, `${finding.says}, not forever`, REFRESH_UP, "warning") : finding;
 }

@@ -1,4 +1,5 @@
 import { X509Certificate } from "node:crypto";
+import { renewalLeadDays } from "../../../components/renewal.ts";
 import type { SettingsValues } from "../../../settings/schema.ts";
 import { type Check, expiryFinding, type Finding, failed, passed } from "../finding.ts";
 import { rerunCommand } from "../host.ts";
@@ -48,7 +49,7 @@ export function originPullsFindings(
   if (!pulls?.enabled) return [failed(PULLS, "are off", off)];
   const { certificate } = pulls;
   if (!certificate) return [passed(PULLS, "on, with the certificate that all of Cloudflare's customers share")];
-  const end = expiryFinding(PULLS_END, certificate.expires_on, wanted.now, certificateValidityDays);
+  const end = expiryFinding(PULLS_END, certificate.expires_on, wanted.now, renewalLeadDays(certificateValidityDays));
   if (certificate.status !== "active") {
     return [
       failed(PULLS, `the certificate is not in use, its status is ${certificate.status}`, `pulumi up ${renew}`),
@@ -97,7 +98,7 @@ export function originCertificateFindings(
   const { fingerprint256, validTo } = new X509Certificate(installed);
   const known = issued.find(({ certificate }) => new X509Certificate(certificate).fingerprint256 === fingerprint256);
   const fix = `pulumi up ${replaceOption(hostname, "origin-certificate-key")}`;
-  const end = expiryFinding(ORIGIN_END, validTo, now, certificateValidityDays);
+  const end = expiryFinding(ORIGIN_END, validTo, now, renewalLeadDays(certificateValidityDays));
   if (!known) return [failed(ORIGIN, "the host's is not among those that Cloudflare lists as valid", fix), end];
   if (known.revoked_at !== undefined) return [failed(ORIGIN, "the host's is revoked", fix), end];
   return [passed(ORIGIN, "the host's is among those that Cloudflare lists as valid"), end];

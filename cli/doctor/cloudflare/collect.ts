@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
+import { targetOf } from "../../../components/dns-records.ts";
 import { DELETED, LEAVING } from "../../../components/orphan-cleanup/orphans.ts";
 import type { SettingsValues } from "../../../settings/schema.ts";
 import { otherPort } from "../../../settings/topology.ts";
@@ -98,7 +99,7 @@ async function hostnameFindings(
   { issued, listed }: { issued: Promise<OriginCertificate[]>; listed: Promise<Zone> },
   isFirst: boolean,
 ): Promise<Finding[]> {
-  const { hostname, originAddresses } = settings;
+  const { hostname, originAddresses, originName } = settings;
   const zone = `/zones/${settings.zoneId}`;
   const wanted = { settings, now };
   const onHosts = async (fact: keyof SiteFacts) => {
@@ -113,7 +114,10 @@ async function hostnameFindings(
   const groups = await Promise.all([
     group(REACH, async () => [reachFinding(await listed, hostname)]).then((found) => withSubject(subject, found)),
     group(DNS, async () => [
-      dnsFinding(await api.all<DnsRecord>(`${zone}/dns_records?name=${hostname}`), originAddresses),
+      dnsFinding(
+        await api.all<DnsRecord>(`${zone}/dns_records?name=${hostname}`),
+        targetOf(originName, originAddresses),
+      ),
     ]).then((found) => withSubject(subject, found)),
     port === undefined
       ? []

@@ -1,4 +1,5 @@
 import { isIPv4 } from "node:net";
+import { type OriginTarget, type RecordContent, recordsOf } from "../../../components/dns-records.ts";
 import { contains } from "../../../settings/network.ts";
 import { type Check, type Finding, failed, fromProblem, passed } from "../finding.ts";
 import type { DnsRecord, IpRanges } from "./facts.ts";
@@ -18,17 +19,23 @@ export const DNS: Check = {
 /**
  * Whether the host name's records are those of the stack, all proxied.
  *
- * @param addresses the stack's `originAddresses`
+ * @param target where the stack's records lead
  */
-export function dnsFinding(records: readonly DnsRecord[], addresses: readonly string[]): Finding {
+export function dnsFinding(records: readonly DnsRecord[], target: OriginTarget): Finding {
+  const wanted = recordsOf(target);
   const own = records.filter(({ type }) => ["A", "AAAA", "CNAME"].includes(type));
   const tunnel = own.find(isTunnel);
   if (tunnel) return failed(DNS, `a Cloudflare Tunnel gets the requests: ${list([tunnel])}`, TUNNEL_REMEDY);
   const bare = own.filter(({ proxied }) => !proxied);
   if (bare.length > 0) return failed(DNS, `not proxied: ${list(bare)}`);
-  const missing = addresses.filter((address) => !own.some(({ content }) => sameAddress(content, address)));
-  if (missing.length > 0) return failed(DNS, `no record for ${missing.join(", ")}`);
-  const foreign = own.filter(({ content }) => !addresses.some((address) => sameAddress(content, address)));
+  const missing = wanted.filter((one) => !own.some((record) => sameRecord(record, one)));
+  const foreign = own.filter((record) => !wanted.some((one) => sameRecord(record, one)));
+  if (missing.length > 0) {
+    const says = `no record for ${missing.map(({ content }) => content).join(", ")}`;
+    if (foreign.length === 0) return failed(DNS, says);
+    const moving = "name" in target ? "" : `; if a DDNS client writes them, set originName (docs/moving-address.md)`;
+    return failed(DNS, `${says}, but ${list(foreign)}`, `${REFRESH_UP}${moving}`);
+  }
   if (foreign.length > 0) {
     return failed(DNS, `not of this stack: ${list(foreign)}`, "delete it in the dashboard, DNS, Records");
   }
@@ -45,6 +52,12 @@ export const TUNNEL_REMEDY =
   `then ${REFRESH_UP}`;
 
 const list = (records: readonly DnsRecord[]) => records.map(({ type, content }) => `${type} ${content}`).join(", ");
+
+/** Whether a record is one of the stack's, of any type for an address. */
+const sameRecord = ({ type, content }: DnsRecord, wanted: RecordContent) =>
+  wanted.type === "CNAME"
+    ? type === "CNAME" && content.toLowerCase().replace(/\.$/, "") === wanted.content
+    : sameAddress(content, wanted.content);
 
 const canonical = (address: string) =>
   isIPv4(address) || !URL.canParse(`http://[${address}]`) ? address : new URL(`http://[${address}]`).hostname;

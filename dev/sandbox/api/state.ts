@@ -302,4 +302,10 @@ export interface Options {
    * pages contradict each other.
    */
   hostname_pulls_need_zone_setting: boolean;
+  /** Addresses of names outside the account's zones, which CNAME records can lead to. */
+  public_names: Record<string, string[]>;
+  /** How long the edge keeps what such a name has resolved to. Cloudflare documents no time. */
+  public_names_ttl_ms: number;
+  /** Zones of other Cloudflare accounts: a CNAME to a name in them gets error 1014. */
+  foreign_zones: string[];
 }

@@ -73,6 +73,9 @@ export const PROMPT: Options = {
   access_policy_ms: 0,
   access_401_for_people: true,
   hostname_pulls_need_zone_setting: false,
+  public_names: {},
+  public_names_ttl_ms: 0,
+  foreign_zones: [],
 };
 
 /** Options with the times that others have measured on live accounts, or the middle of what they name. */

@@ -13,6 +13,7 @@ import type { Limits } from "./limits.ts";
 import type { OriginPools } from "./origin.ts";
 import { originPlan } from "./origin-plan.ts";
 import { Proxy } from "./proxy.ts";
+import { cachingResolver } from "./resolver.ts";
 import { API_HOST, setting, type Site, siteOf, teamOf, zoneOf } from "./sites.ts";
 import { passWebsocket } from "./websocket.ts";
 
@@ -54,6 +55,7 @@ const redirect = (location: string): Answer => ({ status: 301, headers: { locati
 export class Handler {
   readonly #parts: HandlerParts;
   readonly #proxy: Proxy;
+  readonly #resolve = cachingResolver();
 
   constructor(parts: HandlerParts) {
     this.#parts = parts;
@@ -134,10 +136,12 @@ export class Handler {
     if (teamOf(edge.state, host) !== undefined) {
       return scheme === "http" ? redirect(`https://${host}${url}`) : this.#parts.access.team(visit);
     }
-    const site = siteOf(edge.state, host);
+    const site = siteOf(edge.state, host, this.#resolve);
     // Cloudflare does not serve a name without a proxied record; only a forged request arrives here.
     if (site === "unknown") return errorAnswer(request, 409, "DNS resolution error", ray, 1001);
     if (site === "origin-dns") return errorAnswer(request, 530, "Origin DNS error", ray, 1016);
+    // "CNAME Cross-User Banned"; the status is not documented.
+    if (site === "cross-account") return errorAnswer(request, 403, "CNAME Cross-User Banned", ray, 1014);
     return this.#site(visit, site, response, upgrade);
   }
 

@@ -1,6 +1,7 @@
 // Which names the edge serves, by the DNS records and zones of the API's state. Pure functions.
 
 import type { DnsRecord, State, Zone } from "../api/state.ts";
+import type { Resolve } from "./resolver.ts";
 
 /** A name that is served: its zone and the addresses of its origin. */
 export interface Site {
@@ -9,7 +10,7 @@ export interface Site {
 }
 
 /** Why a name is not served. */
-export type NoSite = "unknown" | "origin-dns";
+export type NoSite = "unknown" | "origin-dns" | "cross-account";
 
 const MAX_ALIASES = 8;
 
@@ -36,25 +37,26 @@ function recordsOf(state: State, zone: Zone, host: string): DnsRecord[] {
   return [];
 }
 
-function addressesOf(state: State, records: DnsRecord[], depth: number): string[] {
+function addressesOf(state: State, records: DnsRecord[], resolve: Resolve, depth: number): string[] | "foreign" {
   const alias = records.find((record) => record.type === "CNAME");
   if (alias === undefined) return records.map((record) => record.content);
+  if (depth >= MAX_ALIASES) return [];
   const zone = zoneOf(state, alias.content);
-  // An alias to a name outside the account would need public DNS, which the sandbox does not have.
-  if (zone === undefined || depth >= MAX_ALIASES) return [];
-  return addressesOf(state, recordsOf(state, zone, alias.content), depth + 1);
+  if (zone === undefined) return resolve(state, alias.content);
+  return addressesOf(state, recordsOf(state, zone, alias.content), resolve, depth + 1);
 }
 
 /** Whether the edge answers for a zone: its name servers are Cloudflare's, and it is not paused. */
 const isServed = ({ status = "active", paused = false }: Zone): boolean => status === "active" && !paused;
 
 /** The site behind a host name, or why there is none: only a proxied record makes the edge answer for a name. */
-export function siteOf(state: State, host: string): Site | NoSite {
+export function siteOf(state: State, host: string, resolve: Resolve): Site | NoSite {
   const zone = zoneOf(state, host);
   if (zone === undefined || !isServed(zone)) return "unknown";
   const records = recordsOf(state, zone, host).filter((record) => record.proxied);
   if (records.length === 0) return "unknown";
-  const addresses = addressesOf(state, records, 0);
+  const addresses = addressesOf(state, records, resolve, 0);
+  if (addresses === "foreign") return "cross-account";
   return addresses.length === 0 ? "origin-dns" : { zone, addresses };
 }
 

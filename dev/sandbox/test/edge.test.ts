@@ -6,6 +6,7 @@ import https from "node:https";
 import tls from "node:tls";
 import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { State } from "../api/state.ts";
 import { DEV } from "../api/world.ts";
 import { certificate, type Fixture, SITE, startFixture } from "./edge-fixture.ts";
 
@@ -74,6 +75,26 @@ describe("what is served", () => {
       state.dns_records.push({ ...state.dns_records[0]!, id: "2", name: "grey.home.localhost", proxied: false });
     });
     expect((await fixture.visit("/", { host: "grey.home.localhost" })).status).toBe(409);
+  });
+
+  test("the edge follows a CNAME to a public name, keeps the answer, and refuses one of another account", async () => {
+    const follow = async (options: Partial<State["options"]>) => {
+      await fixture.change((state) => {
+        state.dns_records = [{ ...state.dns_records[0]!, type: "CNAME", content: "home.ddns.example" }];
+        state.options = { ...state.options, ...options };
+      });
+      const { status, body } = await fixture.visit("/");
+      return status === 200 ? 200 : `${status.toString()} ${body}`;
+    };
+    const leads = (addresses: string[]) => ({ public_names: { "home.ddns.example": addresses } });
+    expect(await follow(leads([]))).toBe("530 error code: 1016");
+    expect(await follow({ ...leads(["127.0.0.1"]), public_names_ttl_ms: 60_000 })).toBe(200);
+    expect(await follow(leads([]))).toBe(200);
+    expect(await follow({ foreign_zones: ["ddns.example"] })).toBe("403 error code: 1014");
+    await fixture.change((state) => {
+      state.dns_records = [{ ...state.dns_records[0]!, type: "A", content: "127.0.0.1" }];
+      state.options = { ...state.options, foreign_zones: [], public_names: {}, public_names_ttl_ms: 0 };
+    });
   });
 
   test("a name without a certificate ends the handshake, a foreign Host is misdirected", async () => {

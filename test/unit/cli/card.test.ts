@@ -106,7 +106,10 @@ describe("the dates on the card", () => {
     expect(deadlines(cardOf("frame", url, output, undeployed, undefined, now), now)).toHaveLength(1);
   });
 
-  it("the card says what to do once the token has expired", () => {
-    expect(deadlines(card, new Date("2027-11-25T00:00:00Z"))[0]).toMatch(/^The token ended on 2027-11-24\. Remove/);
+  it("the card says what to do once the token has expired, and that one never does", () => {
+    expect(deadlines({ ...card, expiresAt: "never" })).toEqual(["The token never ends."]);
+    expect(deadlines(card, new Date("2027-11-25T00:00:00Z"))[0]).toMatch(
+      /^The token ended on 2027-11-24\. Run pulumi up/,
+    );
   });
 });

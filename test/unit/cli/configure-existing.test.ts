@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { proposedUpstream } from "../../../cli/configure/configure.ts";
 import { matchApplications, matchCertificates, matchRecords } from "../../../cli/configure/existing.ts";
+import { recordsOf } from "../../../components/dns-records.ts";
 import { PERMISSIONS, TOKEN_FORM } from "../../../cli/configure/token.ts";
 
 const record = (id: string, type: string, content: string) => ({
@@ -11,14 +12,16 @@ const record = (id: string, type: string, content: string) => ({
   proxied: true,
 });
 
+const wanted = (...addresses: string[]) => recordsOf({ addresses });
+
 describe("existing records", () => {
   it("existing records are matched to addresses of the same content first, then of the same type", () => {
     const one = record("1", "A", "203.0.113.1");
     const other = record("2", "A", "203.0.113.2");
-    expect(matchRecords([one, other], ["203.0.113.9", "203.0.113.1"])).toEqual({
+    expect(matchRecords([one, other], wanted("203.0.113.9", "203.0.113.1"))).toEqual({
       adoptions: [
-        { address: "203.0.113.9", record: other },
-        { address: "203.0.113.1", record: one },
+        { wanted: { type: "A", content: "203.0.113.9" }, record: other },
+        { wanted: { type: "A", content: "203.0.113.1" }, record: one },
       ],
       rest: [],
     });
@@ -28,7 +31,19 @@ describe("existing records", () => {
     const name = record("1", "CNAME", "tunnel.example.net");
     const six = record("2", "AAAA", "2001:db8::1");
     const note = record("3", "TXT", "hello");
-    expect(matchRecords([name, six, note], ["203.0.113.1"])).toEqual({ adoptions: [], rest: [name, six] });
+    expect(matchRecords([name, six, note], wanted("203.0.113.1"))).toEqual({ adoptions: [], rest: [name, six] });
+  });
+
+  it("an existing CNAME becomes that of a moving address, unless it is a tunnel's", () => {
+    const name = record("1", "CNAME", "old.ddns.example.net");
+    const four = record("2", "A", "203.0.113.1");
+    const target = recordsOf({ name: "home.ddns.example.net" });
+    expect(matchRecords([four, name], target)).toEqual({
+      adoptions: [{ wanted: target[0], record: name }],
+      rest: [four],
+    });
+    const tunnel = record("3", "CNAME", "0b1c.cfargotunnel.com");
+    expect(matchRecords([tunnel], target)).toEqual({ adoptions: [], rest: [tunnel] });
   });
 });
 

@@ -98,7 +98,7 @@ const reportOf = ({ sites }: DoctorPayload): HostReport => ({
   sites: Object.fromEntries(
     sites.map(({ hostname }) => [hostname, { checks: {}, facts: { clientCa: certificate, certificate } }]),
   ),
-  facts: { time: Date.now() / 1000, ranges: { ipv4: [], ipv6: [] }, busy: null, guardedPorts: [] },
+  facts: { time: Date.now() / 1000, ranges: { ipv4: [], ipv6: [] }, busy: null, guardedPorts: [], addresses: [] },
 });
 
 async function findings(apiToken = fixture.token) {
@@ -111,6 +111,7 @@ async function findings(apiToken = fixture.token) {
     settings: values,
     outputs: { url: `https://${SITE}`, audience: "aud", devices: { "annas-phone": device } },
     network: { detours: [SITE, ...values.originAddresses].map(away), ca: undefined },
+    lookUp: () => Promise.reject(new Error("no name is looked up")),
     api: apiReader(apiUrl, values.apiToken),
     askHost: (_, payload) => Promise.resolve(reportOf(payload)),
   });

@@ -115,7 +115,13 @@ const installed = certificate();
 function reportOf({ sites }: DoctorPayload, others: Readonly<Record<string, string>> = {}): HostReport {
   const ok = { status: "ok" as const, says: "fine" };
   const names = ["firewall", "firewall-kernel", "firewall-change", "port-guard", "nginx", "token-check"];
-  const facts = { time: Date.now() / 1000, ranges: { ipv4: [], ipv6: [] }, busy: null, guardedPorts: [2283] };
+  const facts = {
+    time: Date.now() / 1000,
+    ranges: { ipv4: [], ipv6: [] },
+    busy: null,
+    guardedPorts: [2283],
+    addresses: [],
+  };
   const of = (serves: string) => ["site", "guard", "certificate", "key", serves === "immich" ? "immich" : "proxy"];
   return {
     step: "doctor",
@@ -165,6 +171,7 @@ async function examined(
     outputs,
     network: { detours: nowhere.filter((detour) => detour !== undefined), ca: undefined },
     api: account(asked),
+    lookUp: () => Promise.reject(new Error("no name is looked up")),
     askHost: ({ sshAddress }, payload) => {
       hosts.push(sshAddress);
       return Promise.resolve(reportOf(payload, others[sshAddress]));

@@ -20,6 +20,7 @@ import {
   passed,
 } from "../../../cli/doctor/finding.ts";
 import { rangesFinding } from "../../../cli/doctor/host.ts";
+import { renewalLeadDays } from "../../../components/renewal.ts";
 import { destination, parseDetour } from "../../../components/site-check/network.ts";
 import { json, table } from "../../../cli/doctor/report.ts";
 
@@ -40,8 +41,18 @@ describe("expiry", () => {
   });
 
   it("the doctor warns when up would renew a certificate of the same lifetime", () => {
-    expect(expiryFinding(CHECK, "2026-11-29T12:00:00Z", NOW, 7).status).toBe("ok");
-    expect(expiryFinding(CHECK, "2026-11-27T11:00:00Z", NOW, 7).status).toBe("warning");
+    expect(expiryFinding(CHECK, "2026-11-29T12:00:00Z", NOW, renewalLeadDays(7)).status).toBe("ok");
+    expect(expiryFinding(CHECK, "2026-11-27T11:00:00Z", NOW, renewalLeadDays(7)).status).toBe("warning");
+  });
+
+  it("the exit status tells of what is due only where that is asked for", () => {
+    const due = [expiryFinding(CHECK, "2026-12-20T00:00:00Z", NOW)];
+    expect([exitStatus(due), exitStatus(due, true)]).toEqual([0, 1]);
+    expect(exitStatus([failed(CHECK, "could be better", "", "warning")], true)).toBe(0);
+    expect(JSON.parse(json({ sites: [HOST], findings: due, seconds: 1, failOnDue: true }))).toMatchObject({
+      exitStatus: 1,
+      findings: [{ due: true }],
+    });
   });
 });
 
@@ -74,7 +85,19 @@ describe("the DNS records", () => {
       "wrong: a Cloudflare Tunnel gets the requests: CNAME 0b1c.cfargotunnel.com",
     ],
   ])("the doctor judges the DNS records: %s", (_, records, expected) => {
-    expect(brief(dnsFinding(records, [A, AAAA]))).toBe(expected);
+    expect(brief(dnsFinding(records, { addresses: [A, AAAA] }))).toBe(expected);
+  });
+
+  it("the doctor knows the CNAME of a moving address, and what a DDNS client has written in place of addresses", () => {
+    const name = "home.ddns.example.net";
+    const told = (records: ReturnType<typeof record>[]) => brief(dnsFinding(records, { name }));
+    expect(told([record("Home.DDNS.example.net.", true, "CNAME")])).toBe("ok: proxied: CNAME Home.DDNS.example.net.");
+    expect(told([record(name, false, "CNAME")])).toBe(`wrong: not proxied: CNAME ${name}`);
+    expect(told([record(A)])).toBe(`wrong: no record for ${name}, but A ${A}`);
+    expect(dnsFinding([record("203.0.113.99")], { addresses: [A] })).toMatchObject({
+      says: `no record for ${A}, but A 203.0.113.99`,
+      fix: expect.stringContaining("set originName") as string,
+    });
   });
 });
 
@@ -118,6 +141,7 @@ describe("Access", () => {
     anyServiceToken: false,
     devices: { phone: "1.access" },
     tokenDuration: "8760h",
+    tokenRefresh: true,
     loginProvider: "create",
   };
   const tokens = [{ id: "token-1", name: "phone", client_id: "1.access", expires_at: "2027-11-24T00:00:00Z" }];
@@ -260,7 +284,9 @@ describe("Access", () => {
     expect(told({ client_id: "2.access" })).toEqual(["wrong: does not exist any more"]);
     expect(told({ enabled: false })).toEqual(["wrong: is disabled"]);
     expect(told({ expires_at: "2026-11-20T00:00:00Z" })).toEqual(["wrong: ended on 2026-11-20"]);
-    expect(told({ expires_at: "2026-12-20T00:00:00Z" })).toEqual(["warning: ends on 2026-12-20, in 25 days"]);
+    expect(told({ expires_at: "2026-12-20T00:00:00Z" })).toEqual([
+      "warning: ends on 2026-12-20, in 25 days: the next `pulumi up` refreshes it",
+    ]);
     expect(told({ expires_at: undefined })).toEqual(["warning: never ends"]);
     expect(told({ previous_client_secret_expires_at: "2026-12-01T00:00:00Z" })).toEqual([
       "ok: until 2027-11-24; its former secret works until 2026-12-01T00:00:00Z",
@@ -273,6 +299,30 @@ describe("Access", () => {
     const until = (day: string) => tokenFindings([{ ...tokens[0]!, expires_at: day }], weekly, NOW)[0]?.status;
     expect(until("2026-11-28T12:00:00Z")).toBe("ok");
     expect(until("2026-11-27T11:00:00Z")).toBe("warning");
+    // It has more left than a week, so it has been refreshed, by a year.
+    expect(until("2026-12-20T00:00:00Z")).toBe("warning");
+  });
+
+  it("the doctor says what happens to a token that is due, and what to do where the stack does not refresh it", () => {
+    const ends = (expires_at: string | undefined, change: object) => {
+      const { expires_at: _, ...endless } = tokens[0]!;
+      const token = expires_at === undefined ? endless : { ...endless, expires_at };
+      return tokenFindings([token], { ...wanted, ...change }, NOW)[0];
+    };
+    expect(ends("2026-12-20T00:00:00Z", {})).toMatchObject({
+      due: true,
+      fix: "pulumi up, which refreshes it; phone keeps its values",
+    });
+    expect(ends("2026-11-20T00:00:00Z", {})?.fix).toContain("pulumi up, which refreshes it");
+    expect(ends("2026-12-20T00:00:00Z", { tokenRefresh: false })).toMatchObject({
+      due: true,
+      says: "ends on 2026-12-20, in 25 days",
+      fix: expect.stringContaining("Service credentials: Refresh") as string,
+    });
+    const forever = { tokenDuration: "forever" };
+    expect(brief(ends(undefined, forever)!)).toBe("ok: never ends, as tokenDuration says");
+    expect(brief(ends("2027-11-24T00:00:00Z", forever)!)).toBe("warning: until 2027-11-24, not forever");
+    expect(ends("2026-12-20T00:00:00Z", forever)).toMatchObject({ due: true, fix: "pulumi up --refresh" });
   });
 
   it("the doctor warns of an organisation without strict service tokens", () => {

@@ -57,6 +57,7 @@ export const OPERATIONS: Readonly<Record<string, SdkMethod>> = {
   "POST /zones/ZONE/dns_records": records("create"),
   "GET /zones/ZONE/dns_records/{}": records("get"),
   "PUT /zones/ZONE/dns_records/{}": records("update"),
+  "PATCH /zones/ZONE/dns_records/{}": records("edit"),
   "DELETE /zones/ZONE/dns_records/{}": records("delete"),
 
   "GET /certificates": issued("list"),
