@@ -45,7 +45,10 @@ describe("who has port 443", () => {
     await host.inside("iptables -t nat -A PREROUTING -p tcp --dport 443 -j DNAT --to-destination 172.18.0.9:8443");
     expect((await doors.look()).holder).toEqual({
       who: "the container at 172.18.0.9:8443",
-      remedy: "publish its port 8443 on another port of the host than 443",
+      remedy:
+        "publish its port 8443 on another port of the host than 443; or leave it and serve the sites elsewhere " +
+        "(`pulumi config set originPort 8443`)",
+      port: 443,
     });
   });
 

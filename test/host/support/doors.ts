@@ -25,10 +25,10 @@ needs = Needs("immich", 22, "127.0.0.1:2283", home_networks=[], owner=None, ssh_
 start = time.monotonic()
 found = look_ahead({"photos.example.com": needs}, KNOWN)
 seconds = time.monotonic() - start
-holder = find_holder()
+holder = find_holder([443])
 print(json.dumps({
     "ways": [way._asdict() for way in found.ways], "unclear": found.unclear, "silent": found.silent, "seconds": seconds,
-    "obstacles": [f"{one.problem}: {one.remedy}" for one in find_obstacles(KNOWN)],
+    "obstacles": [f"{one.problem}: {one.remedy}" for one in find_obstacles(KNOWN, [443])],
     "holder": None if holder is None else holder._asdict(),
 }))
 `;

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vites
 import { askZone, checkToken, hasAutomaticMode } from "../../../cli/configure/cloudflare.ts";
 import { Dialogue } from "../../../cli/configure/dialogue.ts";
 import { checkNames, furtherNames, hostnameProblem } from "../../../cli/configure/names.ts";
+import { checkRulesPermission } from "../../../cli/configure/origin-port.ts";
 import { rivalTasks } from "../../../cli/configure/rivals.ts";
 import { apiReader } from "../../../cli/doctor/cloudflare/api.ts";
 import type { State, Zone } from "../../../dev/sandbox/api/state.ts";
@@ -73,6 +74,17 @@ describe("the token", () => {
     await expect(check(token)).rejects.toThrow(
       /^the token lacks: Zone, SSL and Certificates, Edit; Account, Access: Organizations, Identity Providers, and Groups, Edit\. Cloudflare says: Authentication error \(10000\)\n/,
     );
+  });
+
+  it("is asked for origin rules only if the port is not 443", async () => {
+    const ask = (token: string, port: number) =>
+      checkRulesPermission(dialogue(), { apiUrl, token, patienceMs: 0 }, zone, port);
+    await ask(fixture.token, 443);
+    await expect(ask(fixture.token, 8443)).rejects.toThrow(
+      /^the token lacks: Zone, Origin Rules, Edit, which port 8443 needs\. Cloudflare says: Authentication error \(10000\)\. Edit the token/,
+    );
+    const permissions = [...PROGRAM_PERMISSIONS, "Origin Write"];
+    await ask((await fixture.admin.createToken({ name: "rules", permissions })).token, 8443);
   });
 
   it("that was just made is refused for a time, which is waited for", async () => {
