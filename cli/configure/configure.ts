@@ -123,7 +123,7 @@ export async function configure(dialogue: Dialogue, present: Texts, known: Reado
   const sessionDuration = await dialogue.text({
     flag: "session",
     message: "How long people stay logged in: 720h is 30 days, and Cloudflare allows 730h at most",
-    initial: before("sessionDuration") ?? proposedSession(known),
+    initial: proposedSession(before("sessionDuration"), known),
     problem: problemOf("sessionDuration"),
   });
   const loginProvider = await askLogin(dialogue, api, zone.accountId, before("loginProvider"), known);
@@ -209,9 +209,9 @@ export function proposedUpstream(
   return immich.find((endpoint) => !others.some((site) => site.immichUpstream === endpoint)) ?? present;
 }
 
-/** Proposes how long a login lasts: 30 days for people at home, and what is in force for a stack that is deployed. */
-const proposedSession = (known: ReadonlySet<string>): string =>
-  known.size === 0 ? "720h" : (defaultSettings()["sessionDuration"] ?? "24h");
+/** Proposes how long a login lasts: 30 days for people at home, unless a stack is deployed or another time is set. */
+const proposedSession = (present: string | undefined, known: ReadonlySet<string>): string | undefined =>
+  known.size === 0 && present === defaultSettings()["sessionDuration"] ? "720h" : present;
 
 /** Proposes the addresses that are set; else the host's own, those of existing records, and the one that SSH uses. */
 function proposedAddresses(
