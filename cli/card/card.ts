@@ -71,11 +71,11 @@ export function cardOf(
 
 /**
  * The steps in the Immich app, in the words on its screens (immich-app/immich, i18n/en.json and
- * mobile/lib/widgets/forms/login/login_form.dart). Some versions call the entry “Proxy Headers”.
+ * mobile/lib/widgets/forms/login/login_form.dart). 3.1 marks the entry as experimental; others call it “Proxy Headers”.
  */
 export const STEPS: readonly string[] = [
-  "Open the Immich app. On the login screen, tap Settings, Advanced, Custom proxy headers (“Proxy Headers” in some versions). If you are logged in already: your picture, Settings, and on from there.",
-  "Tap + (Add Header) until there are two. Put each name below into “Header name” and the value beside it into “Header value”.",
+  "Open the Immich app. On the login screen, tap Settings, Advanced, Custom proxy headers [EXPERIMENTAL] (“Proxy Headers” in older versions). If you are logged in already: your picture, Settings, and on from there.",
+  "There is one empty pair already; tap + (Add Header) for the second one. Put each name below into “Header name” and the value beside it into “Header value”.",
   "Go back to the login screen: the app saves the headers as you leave their page.",
   "Put the address into “Server Endpoint URL”, tap Next, and log in with your Immich account.",
 ];
@@ -83,21 +83,29 @@ export const STEPS: readonly string[] = [
 /** How the app uses the address at home, in the words on its screens. */
 export const HOME_STEPS: readonly string[] = [
   "At home the app can talk to the host directly, also for files over 100 MB: your picture, Settings, Networking, Automatic URL switching.",
-  "Under “Local network”, give the name of your Wi-Fi and the address at home. Under “External network”, add the address of the site.",
-  "This way is not encrypted, so give only a Wi-Fi that you trust.",
+  "Under “Local network”, give the name of your Wi-Fi and the address at home, with its http://: without it the app adds https://. Under “External network”, add the address of the site.",
+  "This way is not encrypted. The app sends its headers there, too, so everybody who listens on this Wi-Fi learns the secret of this device. Give only a Wi-Fi that you trust, and leave the headers as they are.",
 ];
 
-/** Error messages of the app, and their meanings. */
+/** Error messages of the app 3.x, marked where older ones have another text, and their meanings. */
 export const TROUBLES: readonly { shown: string; meaning: string }[] = [
   {
-    shown: "Could not connect to server.",
+    shown: "Server is not reachable",
     meaning:
-      "Cloudflare refused the headers (401 or 403) or got none. Compare both, letter by letter and without spaces; then check whether the token has expired or was rotated.",
+      "Cloudflare refused the headers (401 or 403), or the app got the login page because one is missing or misspelt. Compare both, letter by letter and without spaces; then check whether the token has expired or was rotated.",
   },
   {
-    shown: "Your app major version is not compatible with the server!",
+    shown: "Could not connect to server. (older versions)",
+    meaning: "The same: the headers were refused, or there were none.",
+  },
+  {
+    shown: "Your app major version is not compatible with the server! (older versions)",
     meaning:
       "The app got Cloudflare's login page and mistakes it for a server. A header is missing or its name is misspelt.",
+  },
+  {
+    shown: "Your mobile app version is not compatible with the server! Please update…",
+    meaning: "The headers are right. The app and Immich are of different versions: update whichever the app names.",
   },
   {
     shown: "Error logging you in, check server URL, email and password",

@@ -133,7 +133,7 @@ export class Origin {
       this.requests += 1;
       request.on("data", (chunk: Buffer) => (this.received += chunk.length));
       request.on("end", () => {
-        if (request.url === "/large") {
+        if (request.url?.startsWith("/large")) {
           response.end(Buffer.alloc(64 << 20));
           return;
         }

@@ -39,7 +39,8 @@ describe("the card in the terminal", () => {
       `Header name\n   CF-Access-Client-Secret\nHeader value\n   ${SECRET}\n`,
       "Server Endpoint URL\n   https://photos.example.com\n",
       "The token ends on 2027-11-24.",
-      "Could not connect to server.",
+      "Server is not reachable",
+      "Could not connect to server. (older versions)",
     ]) {
       expect(text).toContain(part);
     }
@@ -88,6 +89,9 @@ describe("the address at home", () => {
     expect(text).toContain("Address at home\n   http://192.168.1.5:2283\n");
     expect(text.replace(/\s+/g, " ")).toContain("Networking, Automatic URL switching");
     expect(cardPage(carded)).toContain("<code>http://192.168.1.5:2283</code>");
+    const warning = "The app sends its headers there, too";
+    expect(text.replace(/\s+/g, " ")).toContain(warning);
+    expect(cardPage(carded)).toContain(warning);
     expect(cardText(card, false) + cardPage(card)).not.toContain("ddress at home");
   });
 });
