@@ -3,10 +3,9 @@ import * as cloudflare from "../../components/cloudflare.ts";
 import { recordName } from "../../components/dns-records.ts";
 import { loadSettings } from "../../settings/index.ts";
 import { CommandError } from "../lib/command.ts";
+import { projectName } from "../lib/project.ts";
 import type { RecordAdoption } from "./existing.ts";
 import type { ConfigStack } from "./stack.ts";
-
-const PROJECT = "immich-access";
 
 /** What is imported into the stack unchanged; the next `up` updates it. */
 export interface Adoption {
@@ -29,10 +28,11 @@ export interface Adoption {
  */
 export async function adopt(stack: ConfigStack, adoption: Adoption): Promise<void> {
   const { hostname, zoneId, accountId, records, application } = adoption;
+  const project = projectName();
   const workspace = await LocalWorkspace.selectStack(
     {
       stackName: stack.name,
-      projectName: PROJECT,
+      projectName: project,
       program: () => {
         const { apiToken, apiUrl } = loadSettings();
         new cloudflare.Provider("cloudflare", { apiToken, baseUrl: apiUrl });
@@ -45,7 +45,7 @@ export async function adopt(stack: ConfigStack, adoption: Adoption): Promise<voi
     },
   );
   const name = stack.name.split("/").at(-1) ?? stack.name;
-  const provider = `urn:pulumi:${name}::${PROJECT}::pulumi:providers:cloudflare::cloudflare`;
+  const provider = `urn:pulumi:${name}::${project}::pulumi:providers:cloudflare::cloudflare`;
   const dns = `${hostname}-dns`;
   const access = `${hostname}-access`;
   const component = (kind: string, component: string) => ({

@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import { parse } from "yaml";
 import { CommandError } from "../lib/command.ts";
-import { defaultSettings } from "../lib/project.ts";
-import { capture, NAMESPACE, settingTexts } from "../lib/pulumi.ts";
+import { defaultSettings, settingsPrefix } from "../lib/project.ts";
+import { capture, settingTexts } from "../lib/pulumi.ts";
 
 /** Settings by key; lists as JSON. */
 export type Texts = Readonly<Record<string, string>>;
@@ -75,11 +75,12 @@ export class ConfigStack {
       await this.run(["stack", "init"]);
       this.exists = true;
     }
-    const entries = Object.entries(plain).map(([key, value]) => [NAMESPACE + key, entry(value)] as const);
+    const prefix = settingsPrefix();
+    const entries = Object.entries(plain).map(([key, value]) => [prefix + key, entry(value)] as const);
     if (entries.length > 0)
       await this.run(["config", "set-all", "--json", JSON.stringify(Object.fromEntries(entries))]);
     for (const [key, value] of Object.entries(secret)) {
-      await this.run(["config", "set", "--secret", NAMESPACE + key], value);
+      await this.run(["config", "set", "--secret", prefix + key], value);
     }
   }
 

@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { CommandError } from "./command.ts";
+import { settingsPrefix } from "./project.ts";
 
 /** Options for a command of the Pulumi CLI. */
 export interface Run {
@@ -45,18 +46,16 @@ export function capture(args: readonly string[], { input = "", env = {} }: Run =
   });
 }
 
-/** Prefix of each key of the program's settings. */
-export const NAMESPACE = "immich-access:";
-
 /**
  * The program's settings by key from the output of `pulumi config --json`; lists and objects as JSON. They include
  * secrets if the CLI was told to show them.
  */
 export function settingTexts(config: string): Record<string, string> {
+  const prefix = settingsPrefix();
   const all = JSON.parse(config) as Record<string, { value?: string; objectValue?: unknown }>;
   return Object.fromEntries(
     Object.entries(all)
-      .filter(([key]) => key.startsWith(NAMESPACE))
-      .map(([key, { value, objectValue }]) => [key.slice(NAMESPACE.length), value ?? JSON.stringify(objectValue)]),
+      .filter(([key]) => key.startsWith(prefix))
+      .map(([key, { value, objectValue }]) => [key.slice(prefix.length), value ?? JSON.stringify(objectValue)]),
   );
 }

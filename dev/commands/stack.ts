@@ -4,14 +4,13 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { parse, stringify } from "yaml";
+import { projectName, settingsPrefix } from "../../cli/lib/project.ts";
 import type { Toolchain } from "../toolchain/index.ts";
 import { SandboxError } from "../sandbox/error.ts";
 import { edgeEnvironment } from "../sandbox/lifecycle.ts";
 import { mirrorProject } from "./project.ts";
 
 const STACK = "dev";
-const PROJECT = "immich-access";
-const NAMESPACE = `${PROJECT}:`;
 
 /** Settings that only the running sandbox knows. */
 export interface SandboxSettings {
@@ -38,9 +37,14 @@ export class DevStack {
   private readonly options: DevStackOptions;
   private readonly folder: string;
   private readonly environment: NodeJS.ProcessEnv;
+  /** The project's name, which `pulumi new` changes. */
+  private readonly project: string;
+  private readonly prefix: string;
 
   public constructor(options: DevStackOptions) {
     this.options = options;
+    this.project = projectName(options.projectDir);
+    this.prefix = settingsPrefix(options.projectDir);
     this.folder = join(options.stateDir, "project");
     const backend = join(options.stateDir, "backend");
     mkdirSync(backend, { recursive: true, mode: 0o700 });
@@ -62,18 +66,25 @@ export class DevStack {
     mirrorProject(this.options.projectDir, this.folder);
     const previous = this.readStackFile();
     const source = parse(readFileSync(join(this.options.projectDir, `Pulumi.${STACK}.yaml`), "utf8")) as StackFile;
-    const plain = Object.entries(settings.plain).map(([key, value]) => [NAMESPACE + key, value] as const);
+    const plain = Object.entries(settings.plain).map(([key, value]) => [this.prefix + key, value] as const);
     const encrypted = Object.keys(settings.secret)
-      .map((key) => [NAMESPACE + key, previous.config?.[NAMESPACE + key]] as const)
+      .map((key) => [this.prefix + key, previous.config?.[this.prefix + key]] as const)
       .filter(([, value]) => value !== undefined);
     this.writeStackFile({
       encryptionsalt: previous.encryptionsalt,
-      config: { ...source.config, ...Object.fromEntries([...plain, ...encrypted]) },
+      config: { ...this.underOwnName(source.config), ...Object.fromEntries([...plain, ...encrypted]) },
     });
-    if (!existsSync(join(this.options.stateDir, "backend", ".pulumi", "stacks", PROJECT, `${STACK}.json`))) {
+    if (!existsSync(join(this.options.stateDir, "backend", ".pulumi", "stacks", this.project, `${STACK}.json`))) {
       await this.cli(["stack", "init", STACK, "--secrets-provider", "passphrase"]);
     }
     await this.setSecrets(settings.secret);
+  }
+
+  /** Settings as Pulumi.dev.yaml has them, under the project's name: `pulumi new` leaves their keys as they were. */
+  private underOwnName(config: Readonly<Record<string, unknown>> = {}): Record<string, unknown> {
+    return Object.fromEntries(
+      Object.entries(config).map(([key, value]) => [key.replace(/^immich-access:/, this.prefix), value]),
+    );
   }
 
   /** Runs `pulumi up` on this terminal, also after one that was killed. Resolves to its exit status. */
@@ -139,10 +150,10 @@ export class DevStack {
       .digest("hex");
     // `pulumi stack rm` takes the stack's file away, and leaves the marker.
     const { config = {} } = this.readStackFile();
-    const complete = Object.keys(secret).every((key) => NAMESPACE + key in config);
+    const complete = Object.keys(secret).every((key) => this.prefix + key in config);
     if (complete && existsSync(marker) && readFileSync(marker, "utf8") === hash) return;
     for (const [key, value] of Object.entries(secret)) {
-      await this.cli(["config", "set", "--stack", STACK, "--secret", NAMESPACE + key], value);
+      await this.cli(["config", "set", "--stack", STACK, "--secret", this.prefix + key], value);
     }
     writeFileSync(marker, hash, { mode: 0o600 });
   }
