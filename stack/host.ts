@@ -54,7 +54,7 @@ export class Host implements HostState {
         upstream: site.upstreamOn(identity.own),
       })),
       ranges,
-      originPort: otherPort(settings),
+      originPort: settings.originPort,
       homeNetworks: identity.own.homeNetworks,
       sshFrom: identity.own.sshFrom,
       keepOpen: identity.own.keepOpen,
@@ -146,7 +146,7 @@ export class CertifiedHost implements HostWithCertificates {
         owner,
         after: this.certificates.installed,
         teamDomain: settings.teamDomain,
-        originPort: otherPort(settings),
+        originPort: settings.originPort,
         sites: sites.map(({ hostname, site, audience }) => ({
           hostname,
           serves: site.serves,

@@ -14,7 +14,7 @@ export async function surveyHost(
   connection: Connection,
   hostname: string,
   keepOpen: readonly string[],
-  originPort: number | undefined,
+  originPort: number,
 ): Promise<Survey> {
   const { sshAddress, sshPort, sshUser } = connection;
   try {
@@ -22,7 +22,7 @@ export async function surveyHost(
       hostname,
       sshPort,
       keepOpen: [...keepOpen],
-      ...(originPort !== undefined && { originPort }),
+      originPort,
     });
   } catch (error) {
     if (!(error instanceof Error)) throw error;

@@ -6,7 +6,7 @@ import { normaliseHostKey, privateKeyProblem } from "../../settings/ssh.ts";
 import { CommandError } from "../lib/command.ts";
 import { type Connection, fingerprint, shownHostKey } from "../lib/ssh.ts";
 import type { Dialogue } from "./dialogue.ts";
-import { HTTPS_PORT, otherPort } from "../../settings/topology.ts";
+import { HTTPS_PORT } from "../../settings/topology.ts";
 import { type Survey, surveyHost } from "./host.ts";
 import { readNamed } from "./options.ts";
 import { askOriginPort, PORT_FLAG } from "./origin-port.ts";
@@ -53,7 +53,7 @@ export async function askHost(
   const sshPrivateKey = await askKey(dialogue, before("sshPrivateKey"));
   const keepOpen = JSON.parse(before("keepOpen") ?? "[]") as string[];
   const examine = (port: number) =>
-    dialogue.during("Examining the host", surveyHost(connection, hostname, keepOpen, otherPort({ originPort: port })));
+    dialogue.during("Examining the host", surveyHost(connection, hostname, keepOpen, port));
   const connection = { sshAddress, sshPort, sshUser, sshPrivateKey, sshHostKey };
   const known = Number(dialogue.flag(PORT_FLAG) ?? before("originPort") ?? HTTPS_PORT);
   const survey = await examine(known);

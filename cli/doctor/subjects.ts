@@ -1,15 +1,7 @@
 // The subjects of the doctor's checks: each site, each host, and each site on each host.
 import type { DoctorPayload } from "../../components/origin-host/payload.ts";
 import type { SettingsValues } from "../../settings/schema.ts";
-import {
-  each,
-  hostsOf,
-  type OriginHost,
-  otherPort,
-  sitesOf,
-  upstreamOn,
-  settingsForSite,
-} from "../../settings/topology.ts";
+import { each, hostsOf, type OriginHost, sitesOf, upstreamOn, settingsForSite } from "../../settings/topology.ts";
 import type { Outputs, SiteOutputs } from "../lib/outputs.ts";
 import type { ExpectedAccess } from "./cloudflare/access.ts";
 import type { Subject } from "./finding.ts";
@@ -66,7 +58,6 @@ export function subjectsOf(settings: SettingsValues, outputs: Outputs | undefine
       ? []
       : [{ subject: named(shareName), serves: "shares", settings: { ...sites[0].settings, hostname: shareName } }];
 
-  const port = otherPort(settings);
   const examined = (host: OriginHost): ExaminedHost => {
     const immich = all.map((site, place): DoctorPayload["sites"][number] => {
       const upstream = upstreamOn(settings, host, site);
@@ -94,7 +85,7 @@ export function subjectsOf(settings: SettingsValues, outputs: Outputs | undefine
         sshFrom: host.sshFrom,
         keepOpen: host.keepOpen,
         confirmSeconds: settings.confirmSeconds,
-        ...(port !== undefined && { originPort: port }),
+        originPort: settings.originPort,
         sites: [...immich, ...shared],
       },
     };

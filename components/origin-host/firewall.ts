@@ -14,7 +14,7 @@ export interface HostFirewallArgs {
   owner: string;
   /** The stack's sites on this host. The firewall also serves sites of other stacks on the same host. */
   sites: FirewallPayload["sites"];
-  /** Where nginx serves the sites; `undefined` for 443. */
+  /** Where nginx serves the sites. */
   originPort: FirewallPayload["originPort"];
   /** Allowlist for that port. The host refreshes its copy daily by itself. */
   ranges: AddressRanges;
@@ -47,7 +47,7 @@ export class HostFirewall extends pulumi.ComponentResource {
 
   public constructor(name: string, args: HostFirewallArgs, opts?: pulumi.ComponentResourceOptions) {
     super("immich-access:index:HostFirewall", name, {}, opts);
-    const { connection, ranges, homeNetworks, originPort, ...settings } = args;
+    const { connection, ranges, homeNetworks, ...settings } = args;
     // Sorted, because the API may return the ranges in any order.
     const sorted = (list: pulumi.Input<string[]>) => pulumi.output(list).apply((cidrs) => [...cidrs].sort());
     const answer = hostStep(
@@ -59,7 +59,6 @@ export class HostFirewall extends pulumi.ComponentResource {
         ranges: { ipv4: sorted(ranges.ipv4), ipv6: sorted(ranges.ipv6) },
         sshPort: connection.port,
         homeNetworks: [...homeNetworks].sort(),
-        ...(originPort !== undefined && { originPort }),
       },
       { parent: this },
       "firewall-remove",

@@ -19,7 +19,7 @@ export interface HostNginxArgs {
   owner: string;
   /** Domain of the Zero Trust team, which issues the tokens and publishes the keys; for sites with an audience. */
   teamDomain: string;
-  /** Where nginx serves the sites; `undefined` for 443. */
+  /** Where nginx serves the sites. */
   originPort: Payload<"nginx">["originPort"];
   sites: readonly ServedSite[];
   /** Output of the certificates step. */
@@ -48,7 +48,7 @@ export class HostNginx extends pulumi.ComponentResource {
         owner,
         after,
         teamDomain: teamDomain === "" ? null : teamDomain,
-        ...(originPort !== undefined && { originPort }),
+        originPort,
         sites: sites.map((site) => ({ ...site, audience: requiredAudience(site.audience) })),
       },
       { parent: this, ...(hooks && { hooks }) },

@@ -46,8 +46,8 @@ const firewallSettings = {
   confirmSeconds: z.int().min(2).max(3600),
 };
 
-/** Where nginx serves the sites to Cloudflare; absent for 443, so that stacks from before this setting see no change. */
-const originPort = port.optional();
+/** Where nginx serves the sites to Cloudflare. */
+const originPort = port;
 
 /** The steps `firewall` and `firewall-remove`. */
 export const firewallPayload = z.strictObject({

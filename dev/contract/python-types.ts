@@ -29,31 +29,18 @@ export function pythonTypes({ steps }: Contract): string {
 function typeOf(schema: JsonSchema, name: string, classes: string[]): string {
   if (schema.anyOf) return schema.anyOf.map((one) => typeOf(one, name, classes)).join(" | ");
   if (schema.enum) return `Literal[${schema.enum.map((value) => JSON.stringify(value)).join(", ")}]`;
-  if (schema.properties) return classOf(schema.properties, schema.required ?? [], name, classes);
+  if (schema.properties) return classOf(schema.properties, name, classes);
   if (schema.items) return `list[${typeOf(schema.items, name.replace(/s$/, ""), classes)}]`;
   const names = [schema.type ?? ""].flat().map((type) => PRIMITIVES[type]);
   if (names.includes(undefined)) throw new Error(`${name}: no type in Python for ${JSON.stringify(schema)}`);
   return names.join(" | ");
 }
 
-function classOf(
-  properties: Readonly<Record<string, JsonSchema>>,
-  required: readonly string[],
-  name: string,
-  classes: string[],
-): string {
-  const fields = Object.entries(properties).map(([field, schema]) => ({
-    isRequired: required.includes(field),
-    text: `    ${field}: ${typeOf(schema, name + pascal(field), classes)}`,
-  }));
-  const add = (head: string, isRequired: boolean) => {
-    const own = fields.filter((field) => field.isRequired === isRequired).map(({ text }) => text);
-    if (own.length > 0) classes.push([head, ...own].join("\n") + "\n");
-    return own.length > 0;
-  };
-  // Python 3.10 has no NotRequired, so fields that may be absent have a class of their own.
-  const base = add(`class _${name}Optional(TypedDict, total=False):`, false) ? `_${name}Optional` : "TypedDict";
-  add(`class ${name}(${base}):`, true);
+function classOf(properties: Readonly<Record<string, JsonSchema>>, name: string, classes: string[]): string {
+  const fields = Object.entries(properties).map(
+    ([field, schema]) => `    ${field}: ${typeOf(schema, name + pascal(field), classes)}`,
+  );
+  classes.push([`class ${name}(TypedDict):`, ...fields].join("\n") + "\n");
   return name;
 }
 

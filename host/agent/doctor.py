@@ -21,7 +21,7 @@ from agent.firewall import installation, kernel, record, ufw
 from agent.firewall.ahead import find_obstacles
 from agent.firewall.confirmation import plan_for
 from agent.firewall.guard import steps as guard
-from agent.firewall.request import Request, origin_port, parse_needs, request_for, served_ports
+from agent.firewall.request import Request, parse_needs, request_for, served_ports
 from agent.listeners.addresses import outside_addresses, outside_interfaces
 from agent.lock import LOCK
 from agent.nginx import service, steps as nginx
@@ -61,7 +61,7 @@ class _Examination:
         payload: DoctorPayload = task.payload
         self._modules = task.modules
         self._sites = [
-            SiteExamination(self._modules, nginx.parse_site(site, site["tokenCheck"], [origin_port(payload)]))
+            SiteExamination(self._modules, nginx.parse_site(site, site["tokenCheck"], [payload["originPort"]]))
             for site in payload["sites"]
         ]
         self._audiences = {site["hostname"]: site["audience"] for site in payload["sites"]}

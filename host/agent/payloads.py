@@ -16,11 +16,7 @@ class FirewallPayloadRanges(TypedDict):
     ipv6: list[str]
 
 
-class _FirewallPayloadOptional(TypedDict, total=False):
-    originPort: int
-
-
-class FirewallPayload(_FirewallPayloadOptional):
+class FirewallPayload(TypedDict):
     owner: str
     sites: list[FirewallPayloadSite]
     ranges: FirewallPayloadRanges
@@ -30,6 +26,7 @@ class FirewallPayload(_FirewallPayloadOptional):
     keepOpen: list[str]
     confirmSeconds: int
     closeOthers: bool
+    originPort: int
 
 
 class FirewallRemovePayloadSite(TypedDict):
@@ -43,11 +40,7 @@ class FirewallRemovePayloadRanges(TypedDict):
     ipv6: list[str]
 
 
-class _FirewallRemovePayloadOptional(TypedDict, total=False):
-    originPort: int
-
-
-class FirewallRemovePayload(_FirewallRemovePayloadOptional):
+class FirewallRemovePayload(TypedDict):
     owner: str
     sites: list[FirewallRemovePayloadSite]
     ranges: FirewallRemovePayloadRanges
@@ -57,6 +50,7 @@ class FirewallRemovePayload(_FirewallRemovePayloadOptional):
     keepOpen: list[str]
     confirmSeconds: int
     closeOthers: bool
+    originPort: int
 
 
 class CertificatesPayloadSite(TypedDict):
@@ -78,14 +72,11 @@ class NginxPayloadSite(TypedDict):
     audience: str | None
 
 
-class _NginxPayloadOptional(TypedDict, total=False):
-    originPort: int
-
-
-class NginxPayload(_NginxPayloadOptional):
+class NginxPayload(TypedDict):
     owner: str
     after: str
     teamDomain: str | None
+    originPort: int
     sites: list[NginxPayloadSite]
 
 
@@ -107,24 +98,18 @@ class DoctorPayloadSite(TypedDict):
     audience: str | None
 
 
-class _DoctorPayloadOptional(TypedDict, total=False):
-    originPort: int
-
-
-class DoctorPayload(_DoctorPayloadOptional):
+class DoctorPayload(TypedDict):
     sshPort: int
     homeNetworks: list[str]
     sshFrom: list[str]
     keepOpen: list[str]
     confirmSeconds: int
+    originPort: int
     sites: list[DoctorPayloadSite]
 
 
-class _SurveyPayloadOptional(TypedDict, total=False):
-    originPort: int
-
-
-class SurveyPayload(_SurveyPayloadOptional):
+class SurveyPayload(TypedDict):
     hostname: str
     sshPort: int
     keepOpen: list[str]
+    originPort: int

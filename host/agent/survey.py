@@ -18,7 +18,7 @@ from agent.firewall import closing, record, ufw
 from agent.firewall.ahead import KNOWN, find_obstacles
 from agent.firewall.guard.home import own_networks
 from agent.firewall.openings import Opening, parse_opening
-from agent.firewall.request import origin_port, served_ports
+from agent.firewall.request import served_ports
 from agent.firewall.rules import find_openings
 from agent.firewall.ssh_access import SshPorts, ssh_ports
 from agent.immich import require_immich
@@ -51,7 +51,7 @@ def survey(task: Task) -> Answer:
     immich = _immich()
     ports = [int(endpoint.rpartition(":")[2]) for endpoint in immich]
     dump = service.configuration() if is_installed("nginx") else ""
-    port = origin_port(payload)
+    port = payload["originPort"]
     # Those of other stacks, too
     served = {port, *served_ports(record.read_sites().values())}
     holders = [holder] if (holder := find_holder([port], dump)) is not None else []

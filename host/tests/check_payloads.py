@@ -15,7 +15,7 @@ from agent.access import opening
 from agent.certificates import steps as certificates
 from agent.errors import HostError, RefusedError
 from agent.firewall import steps as firewall
-from agent.firewall.request import origin_port, parse_needs, parse_request, request_for
+from agent.firewall.request import parse_needs, parse_request, request_for
 from agent.nginx import steps as nginx
 from agent.ranges import Ranges
 from agent.task import Answer, Task
@@ -38,14 +38,14 @@ def _certificate_set(site: Any) -> None:
 
 
 def _nginx(payload: Any) -> list[object]:
-    sites = [nginx.parse_site(site, site["audience"] is not None, [origin_port(payload)]) for site in payload["sites"]]
+    sites = [nginx.parse_site(site, site["audience"] is not None, [payload["originPort"]]) for site in payload["sites"]]
     return [payload["owner"], opening.parse_applications(payload), sites]
 
 
 def _doctor(payload: Any) -> list[object]:
     request_for(payload, parse_needs(payload, owner=None), RANGES)
     return [
-        (nginx.parse_site(site, site["tokenCheck"], [origin_port(payload)]), site["audience"])
+        (nginx.parse_site(site, site["tokenCheck"], [payload["originPort"]]), site["audience"])
         for site in payload["sites"]
     ]
 

@@ -139,6 +139,7 @@ class Payloads(unittest.TestCase):
             "keepOpen": ["8123/tcp from 192.168.1.0/24"],
             "closeOthers": True,
             "confirmSeconds": 120,
+            "originPort": 443,
         }
         schema = PAYLOADS["firewall"]
         self.assertEqual(contract.problems(good, schema, "payload"), [])

@@ -26,6 +26,7 @@ def payload(*sites: "FirewallPayloadSite") -> "FirewallPayload":
         "keepOpen": ["8123/tcp from 192.168.1.0/24"],
         "closeOthers": True,
         "confirmSeconds": 120,
+        "originPort": 443,
     }
 
 

@@ -20,7 +20,8 @@ beforeAll(async () => {
 });
 afterAll(() => host.close());
 
-const survey = () => askAgent(connection, "survey", { hostname: "photos.example.com", sshPort: 22, keepOpen: [] });
+const survey = () =>
+  askAgent(connection, "survey", { hostname: "photos.example.com", sshPort: 22, keepOpen: [], originPort: 443 });
 
 /** Has root's key run a command in place of what is asked for, while the body runs. */
 async function forced(command: string, body: () => Promise<void>): Promise<void> {

@@ -11,6 +11,7 @@ const DEFAULTS: Told = {
   homeNetworks: [],
   sshFrom: [],
   keepOpen: [],
+  originPort: 443,
   closeOthers: true,
   teamDomain: null,
   audience: null,

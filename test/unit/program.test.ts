@@ -207,6 +207,7 @@ describe("the host's steps", () => {
       keepOpen: [],
       closeOthers: false,
       confirmSeconds: 120,
+      originPort: 443,
     });
     expect(payload("certificates-command")).toEqual({
       after: "firewall change 1",
@@ -223,6 +224,7 @@ describe("the host's steps", () => {
       owner: "immich-access/test/023e105f4ecef8ad9ca31a8372d0c353/",
       after: `firewall change 1, certificates ${"c".repeat(64)} ${"a".repeat(64)}`,
       teamDomain: "team.cloudflareaccess.com",
+      originPort: 443,
       sites: [{ hostname: "photos.example.com", serves: "immich", upstream: "127.0.0.1:2283", audience: "AUDIENCE" }],
     });
     expect(payload(site("on-host-command"))).toEqual({

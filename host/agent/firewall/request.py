@@ -10,7 +10,7 @@ from agent.ranges import Ranges, check_ranges, parse_home_network
 from agent.site import check_upstream, require_different
 
 if TYPE_CHECKING:
-    from agent.payloads import DoctorPayload, FirewallPayload, NginxPayload, SurveyPayload
+    from agent.payloads import DoctorPayload, FirewallPayload
 
 Serves = Literal["immich", "shares"]
 
@@ -66,7 +66,7 @@ def parse_needs(payload: "FirewallPayload | DoctorPayload", owner: str | None) -
     home = [str(parse_home_network(text)) for text in payload["homeNetworks"]]
     ssh_from = parse_networks(payload["sshFrom"])
     keep_open = [parse_opening(text) for text in payload["keepOpen"]]
-    port = origin_port(payload)
+    port = payload["originPort"]
     return {
         site["hostname"]: Needs(
             site["serves"],
@@ -80,11 +80,6 @@ def parse_needs(payload: "FirewallPayload | DoctorPayload", owner: str | None) -
         )
         for site in payload["sites"]
     }
-
-
-def origin_port(payload: "FirewallPayload | NginxPayload | DoctorPayload | SurveyPayload") -> int:
-    """The port on which nginx serves a stack's sites. Payloads have it only where it is not the usual one."""
-    return payload.get("originPort", HTTPS_PORT)
 
 
 def served_ports(sites: Iterable[Needs]) -> list[int]:

@@ -18,7 +18,7 @@ from agent.errors import HostError, RefusedError
 from agent.files import File, files_replaced, files_to_change, read
 from agent.firewall import record
 from agent.firewall.confirmation import confirm_firewall_change
-from agent.firewall.request import Needs, origin_port
+from agent.firewall.request import Needs
 from agent.immich import refuse_immich
 from agent.nginx import probe, real_ip, service
 from agent.nginx.configuration import Directive, http_block, read_text
@@ -169,7 +169,7 @@ def _tokens(application: Application | None) -> str:
 
 def _requested_site(payload: "NginxPayload", site: "NginxPayloadSite", recorded: Mapping[str, Needs]) -> Site:
     """A site of the payload, served on the ports that the firewall step has opened for it."""
-    needs, port = recorded.get(site["hostname"]), origin_port(payload)
+    needs, port = recorded.get(site["hostname"]), payload["originPort"]
     ports = (port,) if needs is None else needs.origin_ports
     if port not in ports:
         raise RefusedError(f"the firewall step has opened port {ports[0]} for {site['hostname']}, and not {port}")

@@ -58,6 +58,7 @@ describe("subjects", () => {
       sshFrom: [],
       keepOpen: [],
       confirmSeconds: 120,
+      originPort: 443,
       sites: [
         {
           hostname: PHOTOS,

@@ -46,7 +46,7 @@ const CONFIGURATIONS: readonly Readonly<Record<string, string>>[] = [
 /** Every payload that the program and its tools send in these configurations. */
 export async function allPayloads(): Promise<ToldStep[]> {
   const told: ToldStep[] = [
-    ["survey", { hostname: "photos.example.com", sshPort: 22, keepOpen: ["51820/udp"] }],
+    ["survey", { hostname: "photos.example.com", sshPort: 22, keepOpen: ["51820/udp"], originPort: 443 }],
     ["survey", { hostname: "photos.example.com", sshPort: 22, keepOpen: [], originPort: 8443 }],
   ];
   // Another port than 443 asks Cloudflare first whether the zone has room for its rules.
