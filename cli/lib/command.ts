@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import manifest from "../../package.json" with { type: "json" };
 
 /** A problem that the user can fix, in one line. */
 export class CommandError extends Error {}
@@ -31,6 +32,7 @@ export interface Tool<O extends Options> {
   failure?: number;
 }
 
+const VERSION = { type: "boolean", default: false, help: "show the version of the program" } as const;
 const HELP = { type: "boolean", short: "h", default: false, help: "show this" } as const;
 
 /** Its options by name, as they were given. */
@@ -38,15 +40,16 @@ export type Values<O extends Options> = ReturnType<typeof parseArgs<{ options: O
 
 /**
  * Runs a tool with this process's arguments; the result of `work` is the exit status. `--help` and unknown arguments
- * show its options. A problem that the user can fix is printed as one line.
+ * show its options, `--version` the version of the program. A problem that the user can fix is printed as one line.
  */
 export async function runTool<const O extends Options>(
   tool: Tool<O>,
   work: (values: Values<O>) => Promise<number>,
 ): Promise<void> {
   try {
-    const { help, values } = readArguments(tool);
+    const { help, version, values } = readArguments(tool);
     if (help) console.log(usage(tool));
+    else if (version) console.log(manifest.version);
     else process.exitCode = await work(values);
   } catch (error) {
     if (!(error instanceof CommandError)) throw error;
@@ -55,12 +58,12 @@ export async function runTool<const O extends Options>(
   }
 }
 
-function readArguments<O extends Options>(tool: Tool<O>): { help: boolean; values: Values<O> } {
-  const options: Options = { ...tool.options, help: HELP };
+function readArguments<O extends Options>(tool: Tool<O>): { help: boolean; version: boolean; values: Values<O> } {
+  const options: Options = { ...tool.options, version: VERSION, help: HELP };
   const allowNegative = Object.values(options).some(({ negatable }) => negatable);
   try {
-    const { help, ...values } = parseArgs({ options, allowNegative }).values;
-    return { help: help === true, values: values as Values<O> };
+    const { help, version, ...values } = parseArgs({ options, allowNegative }).values;
+    return { help: help === true, version: version === true, values: values as Values<O> };
   } catch (error) {
     const isUsage = error instanceof TypeError && "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS");
     if (!isUsage) throw error;
@@ -70,7 +73,7 @@ function readArguments<O extends Options>(tool: Tool<O>): { help: boolean; value
 
 /** The help of a tool. */
 function usage({ name, summary, options, notes }: Tool<Options>): string {
-  const all: Options = { ...options, help: HELP };
+  const all: Options = { ...options, version: VERSION, help: HELP };
   const rows = Object.entries(all).map(([option, { value, short, negatable, multiple, default: usual, help }]) => {
     const form = [
       ...(short === undefined ? [] : [`-${short}`]),

@@ -9,14 +9,27 @@ const OF_THE_AGENT = ["stdin", "stdout", "stderr", "logging"];
 
 /**
  * What this version means to change about a stack of an older one, apart from the agent: a resource's end of its name or
- * type, and what is done to it.
+ * type, and what is done to it, and how the changelog tells it.
  */
-const INTENDED: readonly { op: string; urn: RegExp; properties: readonly string[] }[] = [
+const INTENDED: readonly { op: string; urn: RegExp; properties: readonly string[]; told: string }[] = [
   // Waits on the way down until Cloudflare lets go of a certificate.
-  { op: "create", urn: /[$:]command:local:Command::\S+-origin-pulls-release$/, properties: [] },
+  {
+    op: "create",
+    urn: /[$:]command:local:Command::\S+-origin-pulls-release$/,
+    properties: [],
+    told: "`…-origin-pulls-release`",
+  },
   // Cloudflare refuses it without devices, and may refuse people with it.
-  { op: "update", urn: /:ZeroTrustAccessApplication::/, properties: ["serviceAuth401Redirect"] },
+  {
+    op: "update",
+    urn: /:ZeroTrustAccessApplication::/,
+    properties: ["serviceAuth401Redirect"],
+    told: "`service_auth_401_redirect` is off",
+  },
 ];
+
+/** What the changelog has to say of these changes. */
+export const TOLD = INTENDED.map(({ told }) => told);
 
 /** Whether a step is one of those. */
 export const isIntended = ({ op, urn }: { op: string; urn: string }, properties?: readonly string[]): boolean =>

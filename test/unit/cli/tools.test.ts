@@ -5,8 +5,9 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 
 const project = join(import.meta.dirname, "../../..");
-const { scripts } = JSON.parse(readFileSync(join(project, "package.json"), "utf8")) as {
+const { scripts, version } = JSON.parse(readFileSync(join(project, "package.json"), "utf8")) as {
   scripts: Record<string, string>;
+  version: string;
 };
 const tools = readdirSync(join(project, "cli")).filter((name) => existsSync(join(project, "cli", name, "main.ts")));
 
@@ -40,6 +41,10 @@ describe.each(tools)("%s", (tool) => {
     expect(shown.stdout.startsWith(`usage: npm run ${tool} -- [OPTION …]\n\n`)).toBe(true);
     expect(shown.stdout).toMatch(/^ {2}-s, --stack NAME +\S.*default: the selected one/m);
     expect(Math.max(...shown.stdout.split("\n").map(({ length }) => length))).toBeLessThanOrEqual(120);
+  });
+
+  it(`${tool} prints the version of the program on --version`, () => {
+    expect(run(tool, "--version")).toEqual({ status: 0, stdout: `${version}\n`, stderr: "" });
   });
 
   it.each([
