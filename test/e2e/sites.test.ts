@@ -102,8 +102,8 @@ describe("public shares", () => {
 });
 
 /**
- * Milliseconds. The first change takes two minutes longer than others: the shares' own certificate is presented until the
- * engine deletes at the end, so the `up` waits in vain for the shares to answer.
+ * Milliseconds. Such a change takes two minutes longer than others: the former certificate is presented until the engine
+ * deletes it at the end, so the `up` waits in vain for sites to answer.
  */
 const THREE_CHANGES = 900_000;
 
