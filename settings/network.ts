@@ -6,11 +6,14 @@ import { domainToASCII } from "node:url";
 
 type Block = readonly [cidr: string, what: string];
 
+/** Addresses that a provider shares among its customers (RFC 6598). */
+export const CGNAT = "100.64.0.0/10";
+
 /** Address blocks that Cloudflare's edge cannot reach, with their common names. */
 const UNREACHABLE: readonly Block[] = [
   ["0.0.0.0/8", "this network"],
   ["10.0.0.0/8", "a private network"],
-  ["100.64.0.0/10", "a provider's shared (CGNAT) space"],
+  [CGNAT, "a provider's shared (CGNAT) space"],
   ["127.0.0.0/8", "loopback"],
   ["169.254.0.0/16", "link-local"],
   ["172.16.0.0/12", "a private network"],
@@ -86,7 +89,7 @@ export function rangeProblem(cidr: string): string | undefined {
 }
 
 /** Where a home network can be. The host agent has the same blocks. */
-const HOMES = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"];
+const HOMES = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", CGNAT, "fc00::/7"];
 
 /** Why a text is not a home network: malformed, or not within private, shared or unique local addresses. */
 export function homeNetworkProblem(cidr: string): string | undefined {

@@ -1,6 +1,6 @@
 // The question where Cloudflare finds the host: at addresses, or at a name that follows a moving one.
 import { isIP } from "node:net";
-import { contains, unreachableReason } from "../../settings/network.ts";
+import { CGNAT, contains, unreachableReason } from "../../settings/network.ts";
 import { CGNAT_REMEDY } from "../doctor/origin-name.ts";
 import { CommandError } from "../lib/command.ts";
 import { isElsewhereOnCloudflare, type LookUp } from "../lib/public-name.ts";
@@ -29,8 +29,6 @@ export interface Origin {
   originAddresses: string[];
   originName: string;
 }
-
-const CGNAT = "100.64.0.0/10";
 
 /**
  * Whether the host is likely to be at a home: all its own IPv4 addresses are private, or, where it has none, SSH goes to

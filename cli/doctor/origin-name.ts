@@ -1,10 +1,8 @@
 // The name that the site's CNAME leads to, where the host's address moves.
 import { isIP } from "node:net";
-import { contains, unreachableReason } from "../../settings/network.ts";
+import { CGNAT, contains, unreachableReason } from "../../settings/network.ts";
 import { isElsewhereOnCloudflare, type PublicName } from "../lib/public-name.ts";
 import { type Check, type Finding, failed, passed } from "./finding.ts";
-
-const CGNAT = "100.64.0.0/10";
 
 /** What to do about an address that a provider shares among its customers. */
 export const CGNAT_REMEDY =

@@ -3,9 +3,8 @@ import { SignJWT, UnsecuredJWT } from "jose";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import WebSocket from "ws";
 import { answer, certificatesPayload, nginxPayload, Origin, serverCertificate, SITE } from "./support/origin.ts";
-import { AUDIENCE, newTeamKey, Team, TEAM, type TokenChange } from "./support/team.ts";
+import { AUDIENCE, checkedPayload, newTeamKey, Team, TEAM, type TokenChange } from "./support/team.ts";
 
-const checkedPayload = { ...nginxPayload, audience: AUDIENCE, teamDomain: TEAM };
 const KEYS_FILE = `/var/lib/immich-access/access/keys/${TEAM}.json`;
 
 let origin: Origin;

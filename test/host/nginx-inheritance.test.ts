@@ -8,21 +8,10 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { newKey, selfSigned } from "../../dev/sandbox/certificates/x509.ts";
 import { unknownDirectives } from "./support/directives.ts";
 import { groups, HOSTILE, REFUSED } from "./support/hostile.ts";
-import {
-  certificatesPayload,
-  clientCertificate,
-  nginxPayload,
-  Origin,
-  type RequestOptions,
-  type Seen,
-  serverCertificate,
-  SITE,
-  VALID,
-} from "./support/origin.ts";
-import { AUDIENCE, newTeamKey, Team, TEAM } from "./support/team.ts";
+import { clientCertificate, type Origin, type RequestOptions, type Seen, SITE, VALID } from "./support/origin.ts";
+import { checkedPayload, newTeamKey, startCheckedOrigin, type Team } from "./support/team.ts";
 
 const OWNER = "/etc/nginx/conf.d/owner.conf";
-const payload = { ...nginxPayload, audience: AUDIENCE, teamDomain: TEAM };
 /** What the owner's files trust: an authority that signs for everybody. */
 const PUBLIC_KEY = newKey("rsa");
 const PUBLIC = selfSigned({ subject: [["CN", "public authority"]], ...VALID }, PUBLIC_KEY);
@@ -32,11 +21,7 @@ let origin: Origin;
 let team: Team;
 
 beforeAll(async () => {
-  origin = await Origin.start();
-  team = await Team.start(origin);
-  await team.trustedBy(origin);
-  await origin.apply("certificates", certificatesPayload(serverCertificate()));
-  await origin.apply("nginx", payload);
+  ({ origin, team } = await startCheckedOrigin());
   await origin.host.inside("cat >/etc/ssl/owner.pem", { input: PUBLIC.certificate });
   await origin.host.inside("cat >/etc/ssl/owner.key", { input: PUBLIC_KEY.pem });
   await origin.run(
@@ -219,7 +204,7 @@ describe("each directive of the http block", () => {
   test.each(Object.entries(REFUSED))("that our server cannot set is refused: %s", async (name, lines) => {
     await withHttp(`gzip_vary on;\n${lines}`, async () => {
       const before = await origin.snapshot();
-      expect(await origin.refuse("nginx", payload)).toMatch(
+      expect(await origin.refuse("nginx", checkedPayload)).toMatch(
         new RegExp(
           `^immich-access: ${name} in the http block \\(${OWNER}:2\\) would .*; move it into the server blocks that need ` +
             "it; nothing has been changed\n$",
@@ -231,6 +216,6 @@ describe("each directive of the http block", () => {
 
   test("is no obstacle where others have it in servers of their own", async () => {
     const lines = `server { listen 127.0.0.1:8080; ${Object.values(REFUSED).join(" ")} }`;
-    await withHttp(lines, () => origin.apply("nginx", payload));
+    await withHttp(lines, () => origin.apply("nginx", checkedPayload));
   });
 });

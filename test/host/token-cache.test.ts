@@ -4,8 +4,8 @@ import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import WebSocket from "ws";
-import { certificatesPayload, nginxPayload, Origin, serverCertificate, SITE } from "./support/origin.ts";
-import { AUDIENCE, Team, TEAM } from "./support/team.ts";
+import { type Origin, SITE } from "./support/origin.ts";
+import { startCheckedOrigin, type Team } from "./support/team.ts";
 
 /** As often as nginx looks at its cache, in milliseconds. */
 const LOOK = 10_000;
@@ -14,11 +14,7 @@ let origin: Origin;
 let team: Team;
 
 beforeAll(async () => {
-  origin = await Origin.start();
-  team = await Team.start(origin);
-  await team.trustedBy(origin);
-  await origin.apply("certificates", certificatesPayload(serverCertificate()));
-  await origin.apply("nginx", { ...nginxPayload, audience: AUDIENCE, teamDomain: TEAM });
+  ({ origin, team } = await startCheckedOrigin());
   // A second instead of ten minutes.
   const files = await origin.run("grep -rl 'inactive=10m' /etc/nginx");
   await origin.reloadNginx(`sed -i 's/ inactive=10m / inactive=1s /' ${files}`);

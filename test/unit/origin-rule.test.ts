@@ -25,7 +25,7 @@ beforeEach(async () => {
 
 /** Runs the command as the engine does. Resolves to its exit status and what it said. */
 async function run(action: Action, hostname: string, port: number): Promise<{ status: number; said: string }> {
-  const zone = `http://127.0.0.1:${fixture.api.port.toString()}/client/v4/zones/${DEV.zone}`;
+  const zone = `${fixture.url}/zones/${DEV.zone}`;
   const child = spawn("/bin/sh", ["-c", ruleCommand(action)]);
   let said = "";
   child.stderr.on("data", (chunk: Buffer) => (said += chunk.toString()));

@@ -20,7 +20,7 @@ let fixture: ApiFixture;
 let api: Account;
 beforeAll(async () => {
   fixture = await startApiFixture();
-  api = openAccount(`http://127.0.0.1:${fixture.api.port}/client/v4`, fixture.token);
+  api = openAccount(fixture.url, fixture.token);
 });
 afterAll(() => fixture.close());
 
@@ -130,9 +130,7 @@ describe("origin-pull certificates", () => {
       expect(await found(token, wanted, orphan)).toEqual([]);
 
       // It is still on its way to the edge, so its deletion is refused at first.
-      await openAccount(`http://127.0.0.1:${fixture.api.port}/client/v4`, fixture.token, 50).remove(
-        `${path.slice(1)}/${orphan}`,
-      );
+      await openAccount(fixture.url, fixture.token, 50).remove(`${path.slice(1)}/${orphan}`);
       const leaving = await SEARCHES[token]?.(api, { inputs: wanted }, SITE);
       expect(leaving).toMatchObject([{ status: "pending_deletion" }]);
       await expect.poll(() => found(token, wanted)).toEqual([]);
@@ -161,6 +159,6 @@ describe("rotations", () => {
 });
 
 test("a failed query for orphans is an error without the token", async () => {
-  const elsewhere = openAccount(`http://127.0.0.1:${fixture.api.port}/client/v4`, "x".repeat(40));
+  const elsewhere = openAccount(fixture.url, "x".repeat(40));
   await expect(elsewhere.list("zones")).rejects.toThrow("GET zones?page=1&per_page=50: 401, Invalid API Token");
 });

@@ -226,7 +226,7 @@ beforeAll(async () => {
   fixture = await startApiFixture();
   // Nothing waits here.
   await fixture.admin.alter({ options: { origin_pull_activation_ms: 0 } });
-  base = `http://127.0.0.1:${fixture.api.port}/client/v4`;
+  base = fixture.url;
   const recorded = recordExchanges(base);
   const client = new Client({ baseUrl: base, headers: { Authorization: `Bearer ${fixture.token}` } });
   const life = new Life(client);

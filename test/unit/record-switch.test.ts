@@ -15,7 +15,7 @@ let fixture: ApiFixture;
 let api: Account;
 beforeAll(async () => {
   fixture = await startApiFixture();
-  api = openAccount(`http://127.0.0.1:${fixture.api.port}/client/v4`, fixture.token);
+  api = openAccount(fixture.url, fixture.token);
 });
 afterAll(() => fixture.close());
 beforeEach(() => fixture.admin.alter({ dns_records: [] }));

@@ -59,7 +59,7 @@ const keep = (stored: StoredToken, change: object = {}, preview = false, apiToke
       enabled: true,
       open: () => {
         opened += 1;
-        return Promise.resolve(openAccount(`http://127.0.0.1:${fixture.api.port}/client/v4`, apiToken, 1));
+        return Promise.resolve(openAccount(fixture.url, apiToken, 1));
       },
       ...change,
     },

@@ -1,6 +1,6 @@
 // The program of a released version, and the day on which a stack's program runs.
 
-import { globSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { globSync, mkdirSync, symlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { mirrorProject } from "../../dev/commands/project.ts";
@@ -40,14 +40,11 @@ export async function unpackProgram(version: string, folder: string): Promise<st
  * declares depends on the day, by the renewal of certificates and by the end of Cloudflare's Origin CA. Plugins keep
  * today's clock.
  */
-export function useProgram({ stack }: Deployment, folder: string, clock: string): void {
-  const { workDir } = stack.workspace;
-  mirrorProject(folder, workDir);
-  const index = join(workDir, "index.ts");
-  rmSync(index);
+export function useProgram(deployment: Deployment, folder: string, clock: string): void {
+  mirrorProject(folder, deployment.stack.workspace.workDir);
   const setClock = `${pathToFileURL(join(import.meta.dirname, "clock.ts")).href}?at=${clock}`;
   const program = pathToFileURL(join(folder, "index.ts")).href;
-  writeFileSync(index, `import ${JSON.stringify(setClock)};\nexport { default } from ${JSON.stringify(program)};\n`);
+  deployment.replaceIndex(`import ${JSON.stringify(setClock)};\nexport { default } from ${JSON.stringify(program)};\n`);
 }
 
 async function done(command: readonly string[]): Promise<void> {

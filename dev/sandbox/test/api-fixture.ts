@@ -38,6 +38,8 @@ export interface Reply {
 export interface ApiFixture {
   api: RunningApi;
   admin: SandboxApi;
+  /** Where the API is, as the setting `apiUrl` has it. */
+  readonly url: string;
   /** The dev stack's token. */
   token: string;
   /** A request under /client/v4, with the dev stack's token unless another is given; `null` sends none. */
@@ -54,9 +56,12 @@ export async function startApiFixture(): Promise<ApiFixture> {
   const fixture: ApiFixture = {
     api: await start(),
     admin: sandboxApi(stateDir),
+    get url() {
+      return `http://127.0.0.1:${fixture.api.port}/client/v4`;
+    },
     token: devToken(join(folder, "token")),
     async call(method, path, body, token = fixture.token) {
-      const response = await fetch(`http://127.0.0.1:${fixture.api.port}/client/v4${path}`, {
+      const response = await fetch(fixture.url + path, {
         method,
         headers: token === null ? {} : { authorization: `Bearer ${token}` },
         body: body === undefined ? null : typeof body === "string" ? body : JSON.stringify(body),

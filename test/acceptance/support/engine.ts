@@ -1,5 +1,4 @@
 import { generateKeyPairSync } from "node:crypto";
-import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { Deployment } from "../../e2e/support/deployment.ts";
@@ -12,9 +11,7 @@ export async function startEngine(place: Place, hostname: string): Promise<Deplo
   const { api, zoneId, accountId } = place;
   const deployment = await Deployment.create(false);
   try {
-    const index = join(deployment.stack.workspace.workDir, "index.ts");
-    rmSync(index);
-    writeFileSync(index, `import ${JSON.stringify(pathToFileURL(PROGRAM).href)};\n`);
+    deployment.replaceIndex(`import ${JSON.stringify(pathToFileURL(PROGRAM).href)};\n`);
     await deployment.configure(
       {
         hostname,

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import {
@@ -97,6 +97,14 @@ export class Deployment {
       },
     );
     return new Deployment(stack, folder, toolchain, quick);
+  }
+
+  /** Has the stack run another index.ts from now on. */
+  public replaceIndex(text: string): void {
+    const index = join(this.stack.workspace.workDir, "index.ts");
+    // It is a link to the project's own.
+    rmSync(index);
+    writeFileSync(index, text);
   }
 
   /** Sets settings; lists and objects replace what was there. */

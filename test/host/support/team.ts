@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { exportJWK, type JWTPayload, SignJWT } from "jose";
 import { DEV } from "../../../dev/sandbox/api/world.ts";
 import { EDGE } from "../../../dev/sandbox/network/network.ts";
-import { type Origin, ORIGIN_CA, serverCertificate } from "./origin.ts";
+import { certificatesPayload, nginxPayload, Origin, ORIGIN_CA, serverCertificate } from "./origin.ts";
 
 export const TEAM = DEV.teamDomain;
 export const AUDIENCE = "a".repeat(64);
@@ -124,4 +124,17 @@ export class Team {
     });
     return this.answer ?? JSON.stringify({ keys: await Promise.all(keys) });
   }
+}
+
+/** What nginx is told for a site with the token check. */
+export const checkedPayload = { ...nginxPayload, audience: AUDIENCE, teamDomain: TEAM };
+
+/** Starts an origin that serves the site with the token check, and the team that it trusts. */
+export async function startCheckedOrigin(): Promise<{ origin: Origin; team: Team }> {
+  const origin = await Origin.start();
+  const team = await Team.start(origin);
+  await team.trustedBy(origin);
+  await origin.apply("certificates", certificatesPayload(serverCertificate()));
+  await origin.apply("nginx", checkedPayload);
+  return { origin, team };
 }

@@ -17,7 +17,7 @@ let apiUrl: string;
 beforeAll(async () => {
   fixture = await startApiFixture();
   before = await fixture.admin.state();
-  apiUrl = `http://127.0.0.1:${fixture.api.port.toString()}/client/v4`;
+  apiUrl = fixture.url;
 });
 afterAll(() => fixture.close());
 
