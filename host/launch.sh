@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs the host agent as root. Standard input has the agent and the request; $1 names the step.
+# Runs the host agent as root. Standard input has the request; $1 names the step.
 set -eu
 sudo=
 if [ "$(id -u)" -ne 0 ]; then
@@ -20,4 +20,4 @@ if [ ! -x /usr/bin/python3 ]; then
     exit 1
   }
 fi
-exec $sudo /usr/bin/python3 -I -c "import json,sys;r=json.load(sys.stdin);exec(r['bootstrap'])" "$1"
+exec $sudo /usr/bin/python3 -I -c "import json,sys;r=json.load(sys.stdin);exec(r['load'])" "$1"

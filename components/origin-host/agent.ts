@@ -1,16 +1,9 @@
+import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { strToU8, zlibSync } from "fflate";
 
 const HOST_FOLDER = join(import.meta.dirname, "../../host");
-
-/** The host agent as it is sent to a host. */
-interface AgentBundle {
-  /** Unpacks the rest on the host and runs it. */
-  bootstrap: string;
-  /** What `packModules` makes of the agent's files. */
-  archive: string;
-}
 
 /** The host agent's files as text, by their path below host/. */
 export function agentModules(): Record<string, string> {
@@ -23,27 +16,21 @@ export function agentModules(): Record<string, string> {
 }
 
 /**
- * Packs files into one short line, because the state holds them twice for each step and every operation reads and
- * writes it. Base64, because standard input is text. Not Node's own zlib: its output differs between processors, so a
- * deployment from another workstation would look like a change.
+ * Packs files into one short line, because the state holds them twice and every operation reads and writes it. Base64,
+ * because standard input is text. Not Node's own zlib: its output differs between processors, so a deployment from
+ * another workstation would look like a change.
  */
 export function packModules(modules: Readonly<Record<string, string>>): string {
   return Buffer.from(zlibSync(strToU8(JSON.stringify(modules)), { level: 9 })).toString("base64");
 }
 
-let bundle: AgentBundle | undefined;
+let packed: string | undefined;
 
-/**
- * The host agent from host/. Every step sends it over the standard input of its SSH connection, so a host needs no
- * prior installation and always runs the program's version.
- */
-function agentBundle(): AgentBundle {
-  bundle ??= {
-    bootstrap: readFileSync(join(HOST_FOLDER, "bootstrap.py"), "utf8"),
-    archive: packModules(agentModules()),
-  };
-  return bundle;
-}
+/** The host agent from host/, packed once for all hosts. */
+const ownArchive = (): string => (packed ??= packModules(agentModules()));
+
+/** Names an agent's version on a host: the start of the SHA-256 of its archive. */
+const versionOf = (archive: string): string => createHash("sha256").update(archive).digest("hex").slice(0, 16);
 
 /** Ends the shell script with which a step's standard input begins. */
 const END_OF_SCRIPT = ".";
@@ -61,14 +48,29 @@ export function agentCommand(step: string): string {
 /** The request to a step. */
 export interface AgentRequest {
   payload: unknown;
-  /** A change makes Pulumi run the step again; the host ignores it. */
+  /** A change makes Pulumi run the step again; the host names the next one in an error. */
   revision?: number;
-  /** Other files than host/ has, from `packModules`. */
-  archive?: string;
 }
 
-/** The standard input of that command line: the script that starts the agent, the agent, and the request. */
-export function agentInput(request: AgentRequest): string {
+/**
+ * Where a step's agent comes from.
+ *
+ * - `request`: the step's standard input brings it, so the host needs no prior installation.
+ * - `host`: the firewall step has brought the same version to the host before.
+ * - `host, any version`: as `host`, but whichever version came last, for a step that deletes what that version has made.
+ */
+export type AgentSource = "request" | "host" | "host, any version";
+
+/**
+ * The standard input of that command line: the script that starts the agent, and the request.
+ * @param archive the agent. Default: host/'s. Another one comes from `packModules`.
+ */
+export function agentInput(request: AgentRequest, source: AgentSource = "request", archive = ownArchive()): string {
   const launch = readFileSync(join(HOST_FOLDER, "launch.sh"), "utf8");
-  return `${launch}${END_OF_SCRIPT}\n${JSON.stringify({ ...agentBundle(), ...request })}`;
+  const load = readFileSync(join(HOST_FOLDER, "load.py"), "utf8");
+  const agent = {
+    ...(source === "request" && { archive }),
+    ...(source !== "host, any version" && { version: versionOf(archive) }),
+  };
+  return `${launch}${END_OF_SCRIPT}\n${JSON.stringify({ load, ...agent, ...request })}`;
 }

@@ -1,7 +1,7 @@
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { userError } from "../../settings/error.ts";
-import { agentCommand, agentInput } from "./agent.ts";
+import { agentCommand, agentInput, type AgentSource } from "./agent.ts";
 import { type Answer, NoAnswerError, readAnswer } from "./answer.ts";
 import { createPatienceHook } from "./patience.ts";
 import { checkedPayload, type Payload, type StepName } from "./payload.ts";
@@ -34,6 +34,9 @@ type ApplyingStep = "firewall" | "certificates" | "nginx" | "former-port-close";
 /** Steps that delete what other steps have created. */
 type RemovingStep = "firewall-remove" | "site-remove" | "former-port-close";
 
+/** The first step brings the agent for the others, so that the state does not hold it once for each of them. */
+const sourceFor = (step: ApplyingStep): AgentSource => (step === "firewall" ? "request" : "host");
+
 /**
  * A step of the host agent on create and on update, as a remote command. Every step is idempotent.
  *
@@ -59,7 +62,7 @@ export function hostStep<S extends ApplyingStep>(
       create: run,
       update: run,
       ...(remove && { delete: agentCommand(remove) }),
-      ...commandInputs(step, connection, payload),
+      ...commandInputs(step, connection, payload, sourceFor(step)),
     },
     {
       ...opts,
@@ -85,18 +88,23 @@ export function hostStepOnDelete<S extends RemovingStep>(
     name,
     {
       delete: agentCommand(step),
-      ...commandInputs(step, connection, payload),
+      ...commandInputs(step, connection, payload, "host, any version"),
     },
     opts,
   );
 }
 
 /** What every command has, whenever it runs. */
-function commandInputs<S extends StepName>(step: S, connection: HostConnection, payload: Inputs<Payload<S>>) {
+function commandInputs<S extends StepName>(
+  step: S,
+  connection: HostConnection,
+  payload: Inputs<Payload<S>>,
+  source: AgentSource,
+) {
   const { revision, ...ssh } = connection;
   const input = pulumi
     .output(payload as pulumi.Input<Payload<S>>)
-    .apply((known) => agentInput({ revision, payload: checkedPayload(step, known as Payload<S>) }));
+    .apply((known) => agentInput({ revision, payload: checkedPayload(step, known as Payload<S>) }, source));
   return {
     connection: {
       ...ssh,
@@ -105,7 +113,7 @@ function commandInputs<S extends StepName>(step: S, connection: HostConnection, 
       dialErrorLimit: 3,
       perDialTimeout: 15,
     },
-    // The agent and its payload; secret, because the payload has certificates' keys.
+    // Secret, because the payload has certificates' keys.
     stdin: pulumi.secret(input),
     // People read standard error; this program reads standard output.
     logging: "stderr",

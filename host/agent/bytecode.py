@@ -22,7 +22,7 @@ def keep(step: str, request: Mapping[str, Any]) -> None:
     """
     if request["bytecode"].keys() == request["kept"] or not installation.FOLDER.exists():
         return
-    file = File(marshal.dumps((request["archive"], request["bytecode"])))
+    file = File(marshal.dumps((request["version"], request["bytecode"])))
     with contextlib.suppress(OSError):
         for other in FOLDER.glob(f"{step}.*"):
             write(other, None)

@@ -60,6 +60,7 @@ class _Examination:
     def __init__(self, task: Task) -> None:
         payload: DoctorPayload = task.payload
         self._modules = task.modules
+        self._brought = task.brought
         self._sites = [
             SiteExamination(self._modules, nginx.parse_site(site, site["tokenCheck"], [payload["originPort"]]))
             for site in payload["sites"]
@@ -229,7 +230,7 @@ class _Examination:
         return f"enabled, and started last {int(since / 3600)} h ago"
 
     def _agent(self) -> str:
-        changed = files_to_change(installation.wanted_files(self._modules))
+        changed = files_to_change(installation.wanted_files(self._modules, self._brought))
         if changed:
             raise HostError(f"{len(changed)} files of {installation.FOLDER} or its units differ from this checkout")
         return "the installed agent and its units are this checkout's"

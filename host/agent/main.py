@@ -13,7 +13,7 @@ from agent.display import displayable
 from agent.errors import HostError, RefusedError
 from agent.firewall.connection import forget_attempts
 from agent.lock import lock_held
-from agent.task import Answer, Task
+from agent.task import Answer, Brought, Task
 
 
 class _Step(NamedTuple):
@@ -50,6 +50,10 @@ def load_step(name: str) -> Callable[[Task], Answer]:
     return getattr(import_module(step.module), step.function)
 
 
+def _brought(request: Mapping[str, Any]) -> Brought | None:
+    return Brought(request["version"], request["archive"]) if "archive" in request else None
+
+
 def main(name: str, request: Mapping[str, Any]) -> int:
     """Runs one step with the request; returns the exit status.
 
@@ -67,7 +71,7 @@ def main(name: str, request: Mapping[str, Any]) -> int:
             forget_attempts()
         payload = contract.payload_of(name, request) if step.remote else request.get("payload")
         with lock_held(name) if step.locked else nullcontext():
-            result = apply(Task(payload, request.get("modules", {})))
+            result = apply(Task(payload, request.get("modules", {}), _brought(request)))
             if step.remote and step.locked:
                 bytecode.keep(name, request)
     except HostError as error:

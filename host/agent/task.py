@@ -4,6 +4,14 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 
+class Brought(NamedTuple):
+    """The agent as a request brings it."""
+
+    version: str
+    # Its files, as load.py reads them
+    archive: str
+
+
 class Task(NamedTuple):
     """The input of a step."""
 
@@ -11,6 +19,8 @@ class Task(NamedTuple):
     payload: Any
     # The agent's files as text, by their path below host/
     modules: Mapping[str, str]
+    # The agent as the request has brought it; None if it was on the host
+    brought: Brought | None = None
 
 
 class Answer(NamedTuple):

@@ -8,12 +8,13 @@ import zlib
 from pathlib import Path
 
 HOST = Path(__file__).parent.parent
-LOADER = "import json,sys;r=json.load(sys.stdin);exec(r['bootstrap'])"
+LOADER = "import json,sys;r=json.load(sys.stdin);exec(r['load'])"
 
 
 def run(step: str, modules: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    modules = {**modules, "agent/bootstrap.py": (HOST / "agent/bootstrap.py").read_text()}
     archive = base64.b64encode(zlib.compress(json.dumps(modules).encode())).decode()
-    request = {"bootstrap": (HOST / "bootstrap.py").read_text(), "archive": archive, "payload": {"answer": 42}}
+    request = {"load": (HOST / "load.py").read_text(), "version": "1", "archive": archive, "payload": {"answer": 42}}
     with tempfile.TemporaryDirectory() as empty:
         return subprocess.run(
             [sys.executable, "-I", "-c", LOADER, step],

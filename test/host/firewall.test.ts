@@ -60,17 +60,17 @@ test("what Python made of the agent is kept and used for the same agent only, an
   const kept = "/var/cache/immich-access/firewall.*";
   expect((await host.inside(`stat -c %a ${kept}`)).stdout).toBe("644\n");
   // The kept `agent.answer` of the same agent is run in the place of its text.
-  const meddle = (archive: string) =>
+  const meddle = (version: string) =>
     host.inside("python3 -", {
       input: `import glob, marshal
 name = glob.glob("${kept}")[0]
-archive, bytecode = marshal.load(open(name, "rb"))
+version, bytecode = marshal.load(open(name, "rb"))
 bytecode["agent/answer.py"] = compile("raise SystemExit(77)", "<kept>", "exec")
-marshal.dump((${archive}, bytecode), open(name, "wb"))`,
+marshal.dump((${version}, bytecode), open(name, "wb"))`,
     });
-  await meddle("archive");
+  await meddle("version");
   expect(await host.step("firewall", PAYLOAD)).toMatchObject({ code: 77 });
-  await meddle("archive + 'another'");
+  await meddle("version + 'another'");
   expect(await host.step("firewall", PAYLOAD)).toMatchObject({ code: 0, said: LINE(1) });
   await host.inside(`truncate -s 1000 ${kept}`);
   expect(await host.step("firewall", PAYLOAD)).toMatchObject({ code: 0, said: LINE(1) });

@@ -29,7 +29,7 @@ function install(ranges: typeof RANGES) {
     "def main(step, r):\n  try:\n    real_ip.install(**r['payload'])\n" +
     "  except HostError as error:\n    print(error, file=sys.stderr)\n    return 1\n  return 0\n";
   const archive = packModules({ ...agentModules(), "agent/main.py": main });
-  const input = agentInput({ archive, payload: ranges });
+  const input = agentInput({ payload: ranges }, "request", archive);
   return origin.host.ssh(agentCommand("ranges"), { input });
 }
 

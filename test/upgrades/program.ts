@@ -11,7 +11,7 @@ import { CHECKPOINTS, folderOf } from "./checkpoint.ts";
 /** What a deployment needs of the program, see docs/architecture.md. */
 const FILES = [
   ...["Pulumi.yaml", "package.json", "index.ts", "stack", "settings", "components"],
-  ...["host/agent", "host/bootstrap.py", "host/launch.sh"],
+  ...["host/agent", "host/load.py", "host/launch.sh"],
 ];
 
 /** The file in a version's folder with the text of its program. */

@@ -13,5 +13,5 @@ def of(modules: Mapping[str, str]) -> str:
 def of_disk() -> str:
     """The same hash of the installed copy that this file belongs to."""
     root = Path(__file__).resolve().parents[2]
-    paths = (path for path in root.rglob("*") if path.is_file())
+    paths = (path for path in (root / "agent").rglob("*") if path.is_file())
     return of({str(path.relative_to(root)): path.read_text(encoding="utf-8") for path in paths})

@@ -7,8 +7,14 @@ from pathlib import Path
 from agent.files import File, files_replaced, files_to_change, write
 from agent.system import run
 from agent.systemd import UnitState, unit_states
+from agent.task import Brought
 
 FOLDER = Path("/usr/local/lib/immich-access")
+# The agents that the stacks on this host have brought, by their version, for the steps that bring none. An older one
+# stays for another stack that has not been upgraded, until the last stack leaves.
+AGENTS = FOLDER / "agents"
+# The version that was installed last
+VERSION = FOLDER / "version"
 UNITS = Path("/etc/systemd/system")
 UNDO = "immich-access-undo.service"
 TIMER = "immich-access-ranges.timer"
@@ -24,13 +30,17 @@ STOCK_COMMANDS = {
 }
 
 
-def wanted_files(modules: Mapping[str, str]) -> dict[Path, File | None]:
+def wanted_files(modules: Mapping[str, str], brought: Brought | None) -> dict[Path, File | None]:
     """The files that install the running agent and its units; None for files to delete."""
     files: dict[Path, File | None] = {FOLDER / name: File(text.encode()) for name, text in modules.items()}
+    if brought is not None:
+        files[VERSION] = File(brought.version.encode())
+        files[AGENTS / brought.version] = File(brought.archive.encode())
     files |= {UNITS / name: File(modules[f"agent/units/{name}"].encode()) for name in UNIT_NAMES}
     drop_in = "nftables-stock.conf" if _has_stock_nftables() else "nftables-owners.conf"
     files[DROP_IN] = File(modules[f"agent/units/{drop_in}"].encode())
-    return files | {path: None for path in FOLDER.rglob("*") if path.is_file() and path not in files}
+    old = (path for path in FOLDER.rglob("*") if path.is_file() and path not in files and path.parent != AGENTS)
+    return files | dict.fromkeys(old)
 
 
 def _has_stock_nftables() -> bool:
@@ -42,12 +52,12 @@ def _has_stock_nftables() -> bool:
     return {line for line in unit.read_text().splitlines() if line.startswith("Exec")} == STOCK_COMMANDS
 
 
-def install(modules: Mapping[str, str]) -> None:
+def install(modules: Mapping[str, str], brought: Brought | None) -> None:
     """Installs the running agent and its units.
 
     Enables the undo unit, which exits at once at boot unless a change awaits confirmation, and the guard's.
     """
-    changed = files_to_change(wanted_files(modules))
+    changed = files_to_change(wanted_files(modules, brought))
     # systemd finds new units when they are started or enabled at boot, so only changed ones and drop-ins need a reload,
     # which takes longer than everything else.
     stale = any((path.parent == UNITS and path.exists()) or path == DROP_IN for path in changed)

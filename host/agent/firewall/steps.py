@@ -63,7 +63,7 @@ def firewall(task: Task) -> Answer:
         plan = confirmation.plan_for(wanted)
         # It only closes, so it comes before everything that opens.
         with guard.guarded(door_guard):
-            installation.install(task.modules)
+            installation.install(task.modules, task.brought)
             former_docker_user.remove()
             with (
                 confirmation.applied_with_undo(plan, wanted) as number,

@@ -1,21 +1,19 @@
-"""Runs the agent from the request on standard input, without leaving a file on the host.
+"""Runs the agent from memory, so that each request runs its own version whatever else is installed.
 
-launch.sh executes it with the request in `r`: `archive` holds files by their names below host/, as JSON compressed and
-encoded in Base64, and `payload` is the step's. The step gets the files as `modules`, and as `bytecode` what Python has
-made of those that it ran; `kept` names those of them that an earlier run had kept (see agent/bytecode.py).
+load.py executes it with the `request`, of which `modules` has the agent's files by their names below host/. The step
+gets as `bytecode` what Python has made of those that it ran; `kept` names those of them that an earlier run had kept
+(see agent/bytecode.py).
 """
 
-import base64
-import json
 import marshal
 import sys
-import zlib
 from collections.abc import Mapping
 from importlib.machinery import ModuleSpec
 from types import CodeType, ModuleType
 from typing import Any, cast
 
-sent: Mapping[str, Any] = globals()["r"]
+sent: Mapping[str, Any] = globals()["request"]
+modules: Mapping[str, str] = sent["modules"]
 
 
 def _kept_bytecode() -> dict[str, CodeType]:
@@ -24,10 +22,10 @@ def _kept_bytecode() -> dict[str, CodeType]:
     name = f"/var/cache/immich-access/{sys.argv[1]}.{sys.hexversion:x}"
     try:
         with open(name, "rb") as file:  # noqa: PTH123 - pathlib takes longer to import than this file to run
-            archive, bytecode = marshal.load(file)
+            version, bytecode = marshal.load(file)
     except (OSError, EOFError, TypeError, ValueError):
         return {}
-    return bytecode if archive == sent["archive"] else {}
+    return bytecode if version == sent["version"] else {}
 
 
 class _Modules:
@@ -65,7 +63,6 @@ class _Modules:
         exec(self._bytecode[file], module.__dict__)
 
 
-modules = json.loads(zlib.decompress(base64.b64decode(sent["archive"])))
 bytecode = _kept_bytecode()
 kept = frozenset(bytecode)
 sys.dont_write_bytecode = True
@@ -73,4 +70,4 @@ sys.meta_path.insert(0, _Modules(modules, bytecode))
 
 from agent.main import main  # noqa: E402
 
-sys.exit(main(sys.argv[1], {**sent, "modules": modules, "bytecode": bytecode, "kept": kept}))
+sys.exit(main(sys.argv[1], {**sent, "bytecode": bytecode, "kept": kept}))
