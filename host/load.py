@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import zlib
-from typing import Any
+from typing import Any, NoReturn
 
 FOLDER = "/usr/local/lib/immich-access"
 # What a host has for as long as something of this program is on it
@@ -23,13 +23,19 @@ def load(request: dict[str, Any]) -> None:
         if "version" not in request:
             request["version"] = _read("version")
         archive = request.get("archive") or _read(f"agents/{request['version']}")
+        request["modules"] = json.loads(zlib.decompress(base64.b64decode(archive)))
     except FileNotFoundError as error:
         if "version" not in request and not any(map(os.path.exists, TRACES)):
             print("immich-access: nothing of this program is on this host", file=sys.stderr)
             sys.exit(0)
-        again = f"pulumi config set hostRevision {request['revision'] + 1} && pulumi up"
-        sys.exit(f"immich-access: {error.filename} is missing; the firewall step installs it: {again}")
-    request["modules"] = json.loads(zlib.decompress(base64.b64decode(archive)))
+        _end(f"{error.filename} is missing", request)
+    except (ValueError, zlib.error):
+        _end(f"{FOLDER}/agents/{request['version']} is damaged", request)
+
+
+def _end(problem: str, request: dict[str, Any]) -> NoReturn:
+    again = f"pulumi config set hostRevision {request['revision'] + 1} && pulumi up"
+    sys.exit(f"immich-access: {problem}; have the firewall step install it again: {again}")
 
 
 def _read(name: str) -> str:

@@ -103,10 +103,13 @@ export const nginxPayload = z.strictObject({
     .min(1),
 });
 
-/** The step `site-remove`. */
+/**
+ * The step `site-remove`. A field cannot be added: the agent that the host has when a site is deleted may be newer than
+ * the payload, which is in the state.
+ */
 export const siteRemovalPayload = z.strictObject({ owner, hostname });
 
-/** The step `former-port-close`. */
+/** The step `former-port-close`. As for `site-remove`, a field cannot be added. */
 export const formerPortPayload = z.strictObject({ owner, after });
 
 /** The step `doctor`. */

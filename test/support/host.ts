@@ -1,7 +1,7 @@
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { agentCommand, agentInput } from "../../components/origin-host/agent.ts";
+import { agentCommand, agentInput, type AgentSource } from "../../components/origin-host/agent.ts";
 import { readAnswer } from "../../components/origin-host/answer.ts";
 import type { StepName } from "../../components/origin-host/payload.ts";
 import { Host, type SshOptions } from "../../dev/sandbox/host/host.ts";
@@ -17,9 +17,17 @@ import { payloadFor, type Told } from "./payloads.ts";
 /** Checkouts count from 1, test hosts from here. */
 const FIRST_NUMBER = 101;
 
+/** Which agent runs a step. */
+interface StepAgent {
+  /** Default: the step brings it. */
+  source?: AgentSource;
+  /** Default: host/'s. */
+  archive?: string;
+}
+
 /** What a step of the host agent reads. */
-export const stepInput = (step: string, told: Told): string =>
-  agentInput({ revision: REVISION, payload: payloadFor(step, told) });
+export const stepInput = (step: string, told: Told, { source, archive }: StepAgent = {}): string =>
+  agentInput({ revision: REVISION, payload: payloadFor(step, told) }, source, archive);
 
 const REVISION = 7;
 
@@ -51,9 +59,13 @@ export class TestHost {
     this.address = host.address;
   }
 
-  /** Runs a step of the host agent as the program does: over SSH, with files and payload on standard input. */
-  public async step(step: string, told: Told, options: Omit<SshOptions, "input"> = {}): Promise<StepResult> {
-    const input = stepInput(step, told);
+  /** Runs a step of the host agent as the program does: over SSH, with its request on standard input. */
+  public async step(
+    step: string,
+    told: Told,
+    { source, archive, ...options }: Omit<SshOptions, "input"> & StepAgent = {},
+  ): Promise<StepResult> {
+    const input = stepInput(step, told, { source, archive });
     const { code, stdout, stderr } = await this.host.ssh(agentCommand(step), { timeout: 100_000, ...options, input });
     if (code !== 0) return { code, said: stderr, answer: stdout };
     const answer = readAnswer(step as StepName, stdout);
