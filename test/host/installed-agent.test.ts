@@ -32,10 +32,8 @@ function anotherVersion(name: string): string {
 describe("before the firewall step", () => {
   test("a step that brings no agent fails with the remedy", async () => {
     const { code, said } = await apply();
-    expect({ code, said }).toEqual({
-      code: 1,
-      said: expect.stringMatching(new RegExp(`^immich-access: ${FOLDER}/agents/[0-9a-f]{16} is missing; ${REMEDY}\n$`)),
-    });
+    expect(said).toMatch(new RegExp(`^immich-access: ${FOLDER}/agents/[0-9a-f]{16} is missing; ${REMEDY}\n$`));
+    expect(code).toBe(1);
   });
 
   test("a removal has nothing to do on a host on which nothing of the program is", async () => {
@@ -87,10 +85,8 @@ describe("after the firewall steps of two versions", () => {
   test("a damaged one is named, and the firewall step mends it", async () => {
     await host.inside(`for agent in ${FOLDER}/agents/*; do truncate -s 1000 "$agent"; done`);
     const { code, said } = await apply(older);
-    expect({ code, said }).toEqual({
-      code: 1,
-      said: expect.stringMatching(/\/agents\/[0-9a-f]{16} is damaged; have the/),
-    });
+    expect(said).toMatch(/\/agents\/[0-9a-f]{16} is damaged; have the/);
+    expect(code).toBe(1);
     await host.step("firewall", PAYLOAD, { archive: older });
     expect(await apply(older)).toMatchObject({ code: 0 });
   });

@@ -20,9 +20,9 @@ const FIRST_NUMBER = 101;
 /** Which agent runs a step. */
 interface StepAgent {
   /** Default: the step brings it. */
-  source?: AgentSource;
+  source?: AgentSource | undefined;
   /** Default: host/'s. */
-  archive?: string;
+  archive?: string | undefined;
 }
 
 /** What a step of the host agent reads. */
