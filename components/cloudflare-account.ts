@@ -16,6 +16,8 @@ export interface Account {
   list<T>(path: string): Promise<T[]>;
   /** Gets one object; `undefined` if there is none at that address. */
   find<T>(path: string): Promise<T | undefined>;
+  /** Sets what is at an address. */
+  put(path: string, value: object): Promise<void>;
   /** Changes fields of the object at an address. */
   patch(path: string, fields: object): Promise<void>;
   /** Asks for an action at an address. It may be repeated, so it must do no harm twice. */
@@ -58,6 +60,7 @@ export function openAccount(baseUrl: string, token: string, pause = PAUSE_MS): A
       const { status, envelope } = await call("GET", path);
       return status === 404 ? undefined : (envelope.result as T);
     },
+    put: async (path, value) => void (await call("PUT", path, value)),
     patch: async (path, fields) => void (await call("PATCH", path, fields)),
     post: async <T>(path: string) => {
       const { status, envelope } = await call("POST", path);

@@ -29,6 +29,12 @@ export function sitesOf(values: Values): NonEmpty<SiteSettings> {
   return [{ hostname, immichUpstream, emails, emailDomains, devices, deviceRotations }, ...values.moreSites];
 }
 
+/** The host names of all sites, with that of the public shares if there are any. */
+export const hostnamesOf = (values: Values): string[] => [
+  ...sitesOf(values).map(({ hostname }) => hostname),
+  ...(values.publicShareHostname === "" ? [] : [values.publicShareHostname]),
+];
+
 /** All hosts, the main one first. */
 export function hostsOf(values: Values): NonEmpty<OriginHost> {
   const { sshAddress, sshPort, sshUser, sshHostKey, originAddresses, homeNetworks, immichUpstream } = values;

@@ -2,7 +2,7 @@ import { openAccount } from "../components/cloudflare-account.ts";
 import { originRuleRef } from "../components/origin-rule/names.ts";
 import { resolveValue } from "../components/resolve-value.ts";
 import { userError } from "../settings/error.ts";
-import { otherPort, sitesOf } from "../settings/topology.ts";
+import { hostnamesOf, otherPort } from "../settings/topology.ts";
 import type { StackContext } from "./context.ts";
 
 /** Origin rules that a zone on the free plan may have. */
@@ -24,11 +24,8 @@ interface EntryPoint {
  */
 export async function requireRoomForRules({ settings, api }: StackContext): Promise<void> {
   if (otherPort(settings) === undefined) return;
-  const { publicShareHostname: shares, zoneId } = settings;
-  const refs = [...sitesOf(settings).map(({ hostname }) => hostname), ...(shares === "" ? [] : [shares])].map(
-    originRuleRef,
-  );
-  const zone = `zones/${zoneId}`;
+  const refs = hostnamesOf(settings).map(originRuleRef);
+  const zone = `zones/${settings.zoneId}`;
   const account = openAccount(api.url, await resolveValue(api.token));
   const [found, entryPoint] = await Promise.all([
     account.find<ZonePlan>(zone),

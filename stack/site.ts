@@ -12,7 +12,7 @@ import type { DeviceHeaders } from "../components/site-check/answers.ts";
 import type { OriginPullsCertificate } from "../components/origin-pulls/certificate.ts";
 import { OriginPulls } from "../components/origin-pulls/index.ts";
 import { OriginRule } from "../components/origin-rule/index.ts";
-import { type OriginHost, otherPort } from "../settings/topology.ts";
+import { hostnamesOf, type OriginHost, otherPort } from "../settings/topology.ts";
 import type { StackContext } from "./context.ts";
 import type { After, HostState, SiteState } from "./stages.ts";
 
@@ -103,6 +103,7 @@ export abstract class Site implements SiteState {
       {
         zoneId: settings.zoneId,
         hostname: this.hostname,
+        hostnames: hostnamesOf(settings),
         mode: settings.originPulls,
         ...(certificate && { certificate }),
         hooks: this.orphanCleanup.creation,

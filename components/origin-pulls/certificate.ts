@@ -23,6 +23,9 @@ const KEYS: Readonly<Record<OriginPullsKey, tls.PrivateKeyArgs>> = {
   "ECDSA-P256": { algorithm: "ECDSA", ecdsaCurve: "P256" },
 };
 
+/** Common name of a site's CA. */
+export const authorityName = (hostname: string): string => `${hostname} origin pulls`;
+
 /**
  * A certificate authority (CA) of our own, and the client certificate that Cloudflare presents to nginx. nginx trusts
  * the CA, so a new client certificate needs no change on the host.
@@ -49,7 +52,7 @@ export class OriginPullsCertificate extends pulumi.ComponentResource {
       `${name}-authority`,
       {
         privateKeyPem: caKey.privateKeyPem,
-        subject: { commonName: `${args.hostname} origin pulls` },
+        subject: { commonName: authorityName(args.hostname) },
         isCaCertificate: true,
         allowedUses: ["cert_signing", "crl_signing"],
         validityPeriodHours: AUTHORITY_HOURS,

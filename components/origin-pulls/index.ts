@@ -4,6 +4,7 @@ import * as cloudflare from "../cloudflare.ts";
 import type { Account } from "../cloudflare-account.ts";
 import { createActivationHook } from "./activation.ts";
 import { createRelease } from "./release.ts";
+import { createVoidingHook } from "./voiding.ts";
 
 /** The client certificate for Cloudflare to present; `OriginPullsCertificate` makes one. */
 export interface ClientCertificate {
@@ -21,6 +22,8 @@ export interface OriginPullsArgs {
    * request came through Cloudflare, possibly through another customer's zone.
    */
   mode: "hostname" | "zone" | "shared";
+  /** All host names of the stack, for which the modes `zone` and `shared` hold. */
+  hostnames: readonly string[];
   /** Required in the modes `hostname` and `zone`. */
   certificate?: ClientCertificate;
   /** Hooks for the certificate. */
@@ -43,8 +46,9 @@ export interface CloudflareApi {
  * without one.
  *
  * Cloudflare activates a new certificate some minutes after its upload, and presents it for a host name some time after it
- * was told to; the deployment waits for both. Deleting the settings of the modes `zone` and `shared` changes nothing at Cloudflare (the provider sends no request), so both stay
- * on after a destroy. That is harmless: an origin that does not ask for a client certificate gets none.
+ * was told to; the deployment waits for both. Deleting the settings of the modes `zone` and `shared` changes nothing at
+ * Cloudflare (the provider sends no request), so both stay on after a destroy. That is harmless: an origin that does not
+ * ask for a client certificate gets none.
  */
 export class OriginPulls extends pulumi.ComponentResource {
   public constructor(name: string, args: OriginPullsArgs, opts?: pulumi.ComponentResourceOptions) {
@@ -52,7 +56,8 @@ export class OriginPulls extends pulumi.ComponentResource {
     const { zoneId, mode } = args;
     if (mode === "shared") {
       const setting = { zoneId, settingId: "tls_client_auth", value: "on" };
-      new cloudflare.ZoneSetting(`${name}-shared`, setting, { parent: this });
+      const hooks = { afterCreate: [voidingHook(name, mode, args)] };
+      new cloudflare.ZoneSetting(`${name}-shared`, setting, { parent: this, hooks });
     } else {
       const { certificatePem: certificate, privateKeyPem } = requireCertificate(args);
       const upload = { zoneId, certificate, privateKey: pulumi.secret(privateKeyPem) };
@@ -91,8 +96,8 @@ export class OriginPulls extends pulumi.ComponentResource {
     );
   }
 
-  private presentForZone(name: string, upload: Upload, { hooks = {} }: OriginPullsArgs): void {
-    const { zoneId } = upload;
+  private presentForZone(name: string, upload: Upload, args: OriginPullsArgs): void {
+    const { zoneId, hooks = {} } = args;
     const what = "origin-pull certificate for the zone";
     const active = createActivationHook(`${name}-zone-certificate-active`, what, async (certificateId) => {
       const read = cloudflare.getAuthenticatedOriginPullsCertificate;
@@ -105,10 +110,17 @@ export class OriginPulls extends pulumi.ComponentResource {
     new cloudflare.AuthenticatedOriginPullsSettings(
       `${name}-zone`,
       { zoneId, enabled: true },
-      { parent: this, dependsOn: uploaded },
+      { parent: this, dependsOn: uploaded, hooks: { afterCreate: [voidingHook(name, "zone", args)] } },
     );
   }
 }
+
+/** Ends what another mode may have declared before. */
+const voidingHook = (
+  name: string,
+  mode: "zone" | "shared",
+  { zoneId, hostnames, api: { open } }: OriginPullsArgs,
+): pulumi.ResourceHook => createVoidingHook(`${name}-former-void`, { zoneId, hostnames, mode, open });
 
 /** The inputs that both kinds of certificate have in common. */
 interface Upload {

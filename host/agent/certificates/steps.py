@@ -1,12 +1,13 @@
 """The step `certificates`, and the removal of a site's certificates."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
 from agent import answer
 from agent.addresses import visitor_addresses
+from agent.certificates.former_ca import REMAINING, TRUSTED, ca_file, former_cas
 from agent.certificates.store import Store
 from agent.certificates.x509 import Certificate, read_certificates, read_private_key
 from agent.errors import RefusedError
@@ -48,17 +49,27 @@ def apply(task: Task) -> Answer:
     payload: CertificatesPayload = task.payload
     change = confirm_firewall_change(final=False)
     require_different([site["hostname"] for site in payload["sites"]])
-    wanted = [parse_set(site) for site in payload["sites"]]
-    _install(wanted)
+    served = set(enabled_sites()) if is_installed("nginx") else set[str]()
+    parsed = [parse_set(site) for site in payload["sites"]]
+    wanted = [_with_former_cas(one) if one.site in served else one for one in parsed]
+    _install(wanted, served)
     return Answer(
         "\n".join(f"{one.summary}, firewall change {change}" for one in wanted),
         answer.certificates(change, [answer.certificate_set(one.site, one.leaf, one.cas) for one in wanted]),
     )
 
 
-def _install(wanted: Sequence[_Set]) -> None:
+def _with_former_cas(wanted: _Set) -> _Set:
+    """The set, and what nginx trusts for the site so far, because Cloudflare presents its former certificate."""
+    former = former_cas(wanted.site, wanted.cas)
+    if not former:
+        return wanted
+    cas = [*wanted.cas, *former]
+    return wanted._replace(cas=cas, files={**wanted.files, TRUSTED: ca_file(cas), REMAINING: ca_file(wanted.cas)})
+
+
+def _install(wanted: Sequence[_Set], served: Collection[str]) -> None:
     """Installs all sets or none: nginx refuses its files while one set is broken."""
-    served = set(enabled_sites()) if is_installed("nginx") else set[str]()
     stale = [one for one in wanted if not _is_settled(one, one.site in served)]
     if not stale:
         return
@@ -128,7 +139,7 @@ def parse_set(payload: "CertificatesPayloadSite") -> _Set:
         {
             "origin.pem": File("".join(one.pem for one in chain).encode()),
             "origin.key": File(private_key.encode(), 0o600),
-            "client-ca.pem": File("".join(one.pem for one in cas).encode()),
+            TRUSTED: ca_file(cas),
         },
     )
 

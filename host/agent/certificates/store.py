@@ -3,6 +3,8 @@
     /etc/immich-access/<site>/current -> generations/<hash>
     /etc/immich-access/<site>/generations/<hash>/origin.pem origin.key client-ca.pem
 
+While Cloudflare changes its client certificate, there is one more file: see former_ca.py.
+
 Each set has its own folder, and one rename makes it current. A second generation means that a change was interrupted.
 """
 

@@ -11,7 +11,7 @@ from agent import answer
 from agent.access import client, installation, opening
 from agent.access.record import Application
 from agent.addresses import visitor_addresses
-from agent.certificates import steps as certificates
+from agent.certificates import former_ca, steps as certificates
 from agent.certificates.store import Store
 from agent.certificates.x509 import read_certificates
 from agent.errors import HostError, RefusedError
@@ -131,9 +131,11 @@ def apply(task: Task) -> Answer:
         if applications:
             installation.install(task.modules)
         with opening.tokens_admitted(applications, kept):
-            if repairs or not _is_settled(plan):
+            former = former_ca.sites_with_former_cas(site.name for site in sites)
+            if repairs or former or not _is_settled(plan):
                 with (
                     service.restored_on_error(),
+                    former_ca.dropped(former),
                     files_replaced(files_to_change(plan.files)),
                     links_replaced(links_to_change(plan.links)),
                 ):

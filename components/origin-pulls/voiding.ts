@@ -1,0 +1,87 @@
+import { X509Certificate } from "node:crypto";
+import * as pulumi from "@pulumi/pulumi";
+import type { Account } from "../cloudflare-account.ts";
+import { PATIENCE_MS, type Timing, waitForStatus } from "./activation.ts";
+import { authorityName } from "./certificate.ts";
+
+/** A host name's own certificate, as the API shows it. */
+interface Association {
+  enabled?: boolean | null;
+  status?: string;
+}
+
+/** Statuses of an association that the edge has not given up yet. */
+const ON_ITS_WAY = ["initializing", "pending_deployment", "pending_deletion"];
+
+export interface VoidingArgs {
+  zoneId: string;
+  /** The stack's own. */
+  hostnames: readonly string[];
+  /** Mode of the origin pulls from now on. */
+  mode: "zone" | "shared";
+  open: () => Promise<Account>;
+}
+
+/**
+ * Creates a hook that has Cloudflare no longer present what wins over the mode's certificate: those of host names and, in
+ * the mode `shared`, the zone's. It pauses the deployment until the edge knows. The engine deletes what a former mode has
+ * declared only at the end, and until then the sites would answer 400.
+ *
+ * It only warns if it fails. That fails closed: the sites answer 400 until the `up` ends.
+ *
+ * @param name unique name of the hook
+ */
+export function createVoidingHook(name: string, { zoneId, hostnames, mode, open }: VoidingArgs): pulumi.ResourceHook {
+  return new pulumi.ResourceHook(
+    name,
+    async () => {
+      const api = await open();
+      if (mode === "shared") await disableZoneCertificate(api, zoneId, hostnames);
+      await voidAssociations(api, zoneId, hostnames);
+    },
+    { ignoreErrors: true },
+  );
+}
+
+/** Has the zone present no certificate of its own, unless it has one that this program has not made. */
+export async function disableZoneCertificate(
+  api: Account,
+  zoneId: string,
+  hostnames: readonly string[],
+): Promise<void> {
+  const folder = `zones/${zoneId}/origin_tls_client_auth`;
+  const listed = await api.list<{ certificate: string; status?: string }>(folder);
+  // Deleted ones stay listed.
+  const present = listed.filter(({ status }) => status !== "deleted" && status !== "pending_deletion");
+  const own = hostnames.map((hostname) => `CN=${authorityName(hostname)}`);
+  const isOwn = ({ certificate }: { certificate: string }) => own.includes(new X509Certificate(certificate).issuer);
+  if (present.length > 0 && present.every(isOwn)) await api.put(`${folder}/settings`, { enabled: false });
+}
+
+/** Voids the host names' associations, as far as there are any, and waits until the edge knows. */
+export async function voidAssociations(
+  api: Account,
+  zoneId: string,
+  hostnames: readonly string[],
+  timing: Timing = {},
+): Promise<void> {
+  const folder = `zones/${zoneId}/origin_tls_client_auth/hostnames`;
+  const find = (hostname: string) => api.find<Association>(`${folder}/${hostname}`);
+  const present: string[] = [];
+  for (const hostname of hostnames) if ((await find(hostname))?.enabled === true) present.push(hostname);
+  if (present.length === 0) return;
+  await api.put(folder, { config: present.map((hostname) => ({ hostname, enabled: null })) });
+  for (const hostname of present) {
+    const status = async () => {
+      const found = await find(hostname);
+      return found && ON_ITS_WAY.includes(found.status ?? "") ? (found.status ?? "") : "gone";
+    };
+    const what = `former origin-pull certificate of ${hostname}`;
+    const last = await waitForStatus("gone", status, (now) => `Cloudflare is withdrawing the ${what} (${now})`, timing);
+    if (last === "gone") continue;
+    await pulumi.log.warn(
+      `Cloudflare has not withdrawn the ${what} within ${Math.round((timing.patience ?? PATIENCE_MS) / 60_000).toString()} ` +
+        `minutes (its status is ${last}). Until it does, the site answers 400; you need not do anything.`,
+    );
+  }
+}
