@@ -4,6 +4,7 @@ import { loadSettings } from "./settings/index.ts";
 import { declareHosts } from "./stack/host.ts";
 import { whenOnline } from "./stack/online.ts";
 import { stackOutputs } from "./stack/outputs.ts";
+import { requireLogin } from "./stack/login.ts";
 import { requireRoomForRules } from "./stack/origin-rules.ts";
 import { stackContext } from "./stack/context.ts";
 import { declareSites } from "./stack/site-kinds.ts";
@@ -15,6 +16,7 @@ import { Stages } from "./stack/stages.ts";
 const settings = loadSettings();
 const { zoneId, minTlsVersion, alwaysUseHttps, sslAutomaticMode } = settings;
 const context = stackContext(settings);
+await requireLogin(settings);
 await requireRoomForRules(context);
 
 // 1. The firewall lets only Cloudflare reach the sites' port. Meanwhile the certificates are issued.

@@ -1,5 +1,6 @@
 import { isHostname, isLoopback, parseEndpoint, sameEndpoint } from "./network.ts";
 import { MAX_DEVICES, type SettingKey as Key } from "./schema.ts";
+import { isProtected, privateKeyProblem } from "./ssh.ts";
 import { HTTPS_PORT } from "./topology.ts";
 
 type Raw = Readonly<Record<string, unknown>>;
@@ -38,6 +39,7 @@ export function crossProblems(raw: Raw): CrossProblem[] {
     ...originProblems(raw, sites),
     ...publicShareProblems(raw, sites, hosts),
     ...originPortProblems(raw, sites, hosts),
+    ...loginProblems(raw),
   ];
 }
 
@@ -160,6 +162,26 @@ function originPortProblems(raw: Raw, sites: readonly Part[], hosts: readonly Pa
   const own = upstreams.map(parseEndpoint).filter((endpoint) => endpoint !== undefined && isLoopback(endpoint.host));
   const taken = own.some((endpoint) => endpoint?.port === port);
   return taken ? problem("is the port of what the sites serve (immichUpstream, publicShareUpstream)") : [];
+}
+
+/** Problems with how the program logs in to the hosts: by a key of its own, or by those of an SSH agent. */
+function loginProblems(raw: Raw): CrossProblem[] {
+  const [key, passphrase] = [textOf(raw, "sshPrivateKey"), textOf(raw, "sshPrivateKeyPassphrase")];
+  if (raw["sshAgent"] === true) {
+    const unused = { sshPrivateKey: key, sshPrivateKeyPassphrase: passphrase };
+    const given = Object.keys(unused).filter((name) => unused[name as keyof typeof unused] !== "");
+    const message = `is true, and the SSH agent's keys are used: pulumi config rm ${given.join(" && pulumi config rm ")}`;
+    return given.length > 0 ? [{ key: "sshAgent", message }] : [];
+  }
+  if (key === "") return [{ key: "sshPrivateKey", message: "is missing" }];
+  if (privateKeyProblem(key) !== undefined) return [];
+  if (isProtected(key) && passphrase === "") {
+    const message = "is missing; sshPrivateKey is protected by one, unless you make another key without";
+    return [{ key: "sshPrivateKeyPassphrase", message }];
+  }
+  if (isProtected(key) || passphrase === "") return [];
+  const message = "is set, and sshPrivateKey has none: pulumi config rm sshPrivateKeyPassphrase";
+  return [{ key: "sshPrivateKeyPassphrase", message }];
 }
 
 /** Problems between public shares and other settings; none while public shares are off. */

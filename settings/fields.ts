@@ -19,6 +19,13 @@ export const text = (problem: (value: string) => string | undefined) =>
     if (message !== undefined) context.addIssue({ code: "custom", message });
   });
 
+/** A text without a `problem`, or the empty one. */
+export const optional = (problem: (value: string) => string | undefined) =>
+  z.string().superRefine((value, context) => {
+    const message = value === "" ? undefined : problem(value);
+    if (message !== undefined) context.addIssue({ code: "custom", message });
+  });
+
 export const problemUnless = (holds: boolean, message: string) => (holds ? undefined : message);
 
 export const hexId = text((value) =>

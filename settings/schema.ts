@@ -13,6 +13,7 @@ import {
   httpUrl,
   integer,
   oneOf,
+  optional,
   rotation,
   text,
   uniqueList,
@@ -183,25 +184,19 @@ export const settingsSchema = z.strictObject({
   }),
 
   ...hostShape,
-  originName: z
-    .string()
-    .superRefine((value, context) => {
-      const problem = value === "" ? undefined : originNameProblem(value);
-      if (problem !== undefined) context.addIssue({ code: "custom", message: problem });
-    })
-    .meta({ fix: "originName home.example.net   # or: pulumi config rm originName" }),
-  sshPrivateKey: text(privateKeyProblem).meta({ fix: "--secret sshPrivateKey < ~/.ssh/<key file>" }),
+  originName: optional(originNameProblem).meta({
+    fix: "originName home.example.net   # or: pulumi config rm originName",
+  }),
+  sshPrivateKey: optional(privateKeyProblem).meta({ fix: "--secret sshPrivateKey < ~/.ssh/<key file>" }),
+  sshPrivateKeyPassphrase: z.string().meta({ fix: "--secret sshPrivateKeyPassphrase" }),
+  sshAgent: flag.meta({ fix: "sshAgent false   # or remove the key, as above" }),
   moreHosts: z.array(moreHost, { error: "must be a list" }).meta({
     fix: "--path 'moreHosts[0].sshAddress' <address>   # and .sshHostKey, .originAddresses[0]",
   }),
   originPort: integer(1, 65535).meta({ fix: "originPort 8443   # or: pulumi config rm originPort" }),
-  publicShareHostname: z
-    .string()
-    .superRefine((value, context) => {
-      const problem = value === "" ? undefined : hostnameProblem(value, "shares.example.com");
-      if (problem !== undefined) context.addIssue({ code: "custom", message: problem });
-    })
-    .meta({ fix: "publicShareHostname shares.example.com   # or: pulumi config rm publicShareHostname" }),
+  publicShareHostname: optional((value) => hostnameProblem(value, "shares.example.com")).meta({
+    fix: "publicShareHostname shares.example.com   # or: pulumi config rm publicShareHostname",
+  }),
   publicShareUpstream: endpoint("127.0.0.1:3000").meta({ fix: "publicShareUpstream 127.0.0.1:3000" }),
   confirmSeconds: integer(30, 600).meta({ fix: "confirmSeconds 120" }),
   siteCheckSeconds: integer(0, 600).meta({ fix: "siteCheckSeconds 120" }),
@@ -223,14 +218,9 @@ export const settingsSchema = z.strictObject({
   anyServiceToken: flag.meta({ fix: "anyServiceToken false" }),
 
   originJwtCheck: flag.meta({ fix: "originJwtCheck true" }),
-  teamDomain: z
-    .string()
-    .superRefine((value, context) => {
-      if (value !== "" && !isHostname(value, 3)) {
-        context.addIssue({ code: "custom", message: "must be a domain like my-team.cloudflareaccess.com" });
-      }
-    })
-    .meta({ fix: "teamDomain <team>.cloudflareaccess.com   # in the Zero Trust dashboard under Settings" }),
+  teamDomain: optional((value) =>
+    problemUnless(isHostname(value, 3), "must be a domain like my-team.cloudflareaccess.com"),
+  ).meta({ fix: "teamDomain <team>.cloudflareaccess.com   # in the Zero Trust dashboard under Settings" }),
 
   certificateValidityDays: certificateValidity.meta({ fix: () => `certificateValidityDays ${validityDays()}` }),
   originPulls: oneOf(["hostname", "zone", "shared"]).meta({ fix: "originPulls hostname" }),
@@ -260,8 +250,15 @@ export const settingsSchema = z.strictObject({
 /** Name of a setting. */
 export type SettingKey = keyof typeof settingsSchema.shape;
 
-/** The settings that Pulumi keeps encrypted. */
-export const SECRET_SETTINGS = ["apiToken", "sshPrivateKey"] as const satisfies readonly SettingKey[];
+/**
+ * The settings that Pulumi keeps encrypted. Its engine sees to that for those with `secret: true` in Pulumi.yaml, which
+ * cannot have a default, and `loadSettings` for the others.
+ */
+export const SECRET_SETTINGS = [
+  "apiToken",
+  "sshPrivateKey",
+  "sshPrivateKeyPassphrase",
+] as const satisfies readonly SettingKey[];
 
 export type SecretSetting = (typeof SECRET_SETTINGS)[number];
 

@@ -57,12 +57,16 @@ export function privateKeyProblem(text: string): string | undefined {
       ? "is cut off or lost its line breaks; it must reach to the END line"
       : "is not a private key; give the key's text, not the name of its file";
   }
-  const [, kind = "", body = ""] = match;
-  const encrypted =
-    kind === "ENCRYPTED " ||
-    body.includes("Proc-Type: 4,ENCRYPTED") ||
-    (kind === "OPENSSH " && opensshCipher(body) !== "none");
-  return encrypted ? "is protected by a passphrase; make a key of its own for this program without one" : undefined;
+  // Go's SSH client, which the provider uses, has no decryption for it.
+  return match[1] === "ENCRYPTED "
+    ? "is protected by a passphrase in the form of PKCS #8, which the provider does not read; `ssh-keygen -p -f <file>` changes it"
+    : undefined;
+}
+
+/** Whether a key that has no `privateKeyProblem` is protected by a passphrase. */
+export function isProtected(key: string): boolean {
+  const opensshBody = /^-----BEGIN OPENSSH PRIVATE KEY-----([\s\S]+)-----END/.exec(key)?.[1];
+  return opensshBody === undefined ? key.includes("Proc-Type: 4,ENCRYPTED") : opensshCipher(opensshBody) !== "none";
 }
 
 /** The cipher of an OpenSSH private key file (format: PROTOCOL.key in the OpenSSH sources). */

@@ -191,6 +191,7 @@ export function declareHosts(context: StackContext, sites: readonly Site[]): Non
         port: own.sshPort,
         user: own.sshUser,
         privateKey: settings.sshPrivateKey,
+        privateKeyPassword: settings.sshPrivateKeyPassphrase,
         hostKey: own.sshHostKey,
         revision: settings.hostRevision,
       },

@@ -1,7 +1,7 @@
 import { checkSettings } from "../../settings/check.ts";
 import { targetOf } from "../../components/dns-records.ts";
 import { asciiHostname, unreachableReason } from "../../settings/network.ts";
-import type { SettingKey } from "../../settings/schema.ts";
+import { SECRET_SETTINGS, type SettingKey } from "../../settings/schema.ts";
 import { HTTPS_PORT } from "../../settings/topology.ts";
 import { apiReader } from "../doctor/cloudflare/api.ts";
 import { CommandError } from "../lib/command.ts";
@@ -28,6 +28,8 @@ import { PATIENCE_MS } from "./token.ts";
 export interface Configured {
   plain: Texts;
   secret: Texts;
+  /** Settings that have to go. */
+  removed: readonly SettingKey[];
   /** What to import into the stack; `undefined` if nothing. */
   adoption: Adoption | undefined;
   /** Tasks for the user before `pulumi up`. */
@@ -128,6 +130,7 @@ export async function configure(dialogue: Dialogue, present: Texts, known: Reado
   });
   const loginProvider = await askLogin(dialogue, api, zone.accountId, before("loginProvider"), known);
 
+  const { sshAgent, sshPrivateKey, sshPrivateKeyPassphrase } = connection;
   const automaticMode = String(await hasAutomaticMode(api, zone.zoneId));
   const plain: Texts = {
     hostname,
@@ -140,6 +143,7 @@ export async function configure(dialogue: Dialogue, present: Texts, known: Reado
     sshPort: connection.sshPort.toString(),
     sshUser: connection.sshUser,
     sshHostKey: connection.sshHostKey,
+    ...(sshAgent.toString() !== (before("sshAgent") ?? "false") && { sshAgent: sshAgent.toString() }),
     immichUpstream,
     ...(survey.originPort.toString() !== (before("originPort") ?? HTTPS_PORT.toString()) && {
       originPort: survey.originPort.toString(),
@@ -153,8 +157,10 @@ export async function configure(dialogue: Dialogue, present: Texts, known: Reado
     teamDomain,
     ...(automaticMode !== (before("sslAutomaticMode") ?? "true") && { sslAutomaticMode: automaticMode }),
   };
-  const secret: Texts = { apiToken, sshPrivateKey: connection.sshPrivateKey };
-  const { problems } = checkSettings({ ...present, ...plain, ...secret });
+  const secrets = { apiToken, sshPrivateKey, sshPrivateKeyPassphrase };
+  const secret: Texts = Object.fromEntries(Object.entries(secrets).filter(([, value]) => value !== ""));
+  const removed = SECRET_SETTINGS.filter((key) => before(key) !== undefined && !(key in secret));
+  const { problems } = checkSettings({ ...present, ...plain, ...secrets });
   if (problems) throw new CommandError(`the settings are not valid; nothing has been written:\n${problems.join("\n")}`);
 
   // Each host's addresses have records under the name.
@@ -177,6 +183,7 @@ export async function configure(dialogue: Dialogue, present: Texts, known: Reado
   return {
     plain: changed(plain, present),
     secret: changed(secret, present),
+    removed,
     adoption: existing.adoption,
     tasks: [
       ...hostTasks(survey, hostname),

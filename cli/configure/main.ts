@@ -26,8 +26,8 @@ async function run(dialogue: Dialogue, name: string | undefined): Promise<number
   if (dialogue.interactive) clack.intro(`Settings of the stack ${stack.name}`);
   if (stack.needsPassphrase) await unlock(dialogue, stack);
   const present = await stack.settings();
-  const { plain, secret, adoption, tasks } = await configure(dialogue, present, await stack.resourceIds());
-  await dialogue.during("Writing the settings", stack.write(plain, secret));
+  const { plain, secret, removed, adoption, tasks } = await configure(dialogue, present, await stack.resourceIds());
+  await dialogue.during("Writing the settings", stack.write(plain, secret, removed));
   dialogue.say(`Pulumi.${stack.name}.yaml has all settings, its secrets encrypted.`);
   if (adoption) {
     // Imported only when needed, because loading it takes as long as all else together.

@@ -1,19 +1,16 @@
 // The questions about the host.
-import { existsSync } from "node:fs";
-import { homedir } from "node:os";
-import { join } from "node:path";
-import { normaliseHostKey, privateKeyProblem } from "../../settings/ssh.ts";
+import { normaliseHostKey } from "../../settings/ssh.ts";
 import { CommandError } from "../lib/command.ts";
 import { type Connection, fingerprint, shownHostKey } from "../lib/ssh.ts";
 import type { Dialogue } from "./dialogue.ts";
 import { HTTPS_PORT } from "../../settings/topology.ts";
 import { type Survey, surveyHost } from "./host.ts";
-import { readNamed } from "./options.ts";
 import { askOriginPort, PORT_FLAG } from "./origin-port.ts";
 import { type Before, problemOf } from "./settings.ts";
+import { askSshLogin, LOGIN_FLAGS } from "./ssh-login.ts";
 
 /** The flags that `askHost` takes. */
-export const SSH_FLAGS = ["ssh-address", "ssh-port", "ssh-user", "ssh-key-file", "ssh-host-key", PORT_FLAG];
+export const SSH_FLAGS = ["ssh-address", "ssh-port", "ssh-user", ...LOGIN_FLAGS, "ssh-host-key", PORT_FLAG];
 
 /**
  * Asks how to reach the host over SSH, tries it, and surveys the host.
@@ -50,11 +47,11 @@ export async function askHost(
     initial: before("sshUser") ?? "root",
     problem: problemOf("sshUser"),
   });
-  const sshPrivateKey = await askKey(dialogue, before("sshPrivateKey"));
+  const login = await askSshLogin(dialogue, before);
   const keepOpen = JSON.parse(before("keepOpen") ?? "[]") as string[];
   const examine = (port: number) =>
     dialogue.during("Examining the host", surveyHost(connection, hostname, keepOpen, port));
-  const connection = { sshAddress, sshPort, sshUser, sshPrivateKey, sshHostKey };
+  const connection = { sshAddress, sshPort, sshUser, sshHostKey, ...login };
   const known = Number(dialogue.flag(PORT_FLAG) ?? before("originPort") ?? HTTPS_PORT);
   const survey = await examine(known);
   const chosen = await askOriginPort(dialogue, survey, known);
@@ -80,32 +77,4 @@ async function confirmHostKey(dialogue: Dialogue, shown: string, pinned: string 
   dialogue.warn(`The host presents the key ${print}. \`ssh-keygen -lf ${file}\` on the host prints its real key.`);
   if (await dialogue.confirm("Are they the same?", false)) return shown;
   throw new CommandError("another machine answers at this address: find out which before you continue");
-}
-
-async function askKey(dialogue: Dialogue, present: string | undefined): Promise<string> {
-  const usual = ["id_ed25519", "id_ecdsa", "id_rsa"].map((name) => join(homedir(), ".ssh", name)).find(existsSync);
-  if (present !== undefined && dialogue.flag("ssh-key-file") === undefined) {
-    const keep = { value: "keep", label: "the current one" };
-    const choice = dialogue.interactive
-      ? await dialogue.choose({ flag: "ssh-key", message: "Private key of that user" }, [
-          keep,
-          { value: "new", label: "another one" },
-        ])
-      : keep.value;
-    if (choice === keep.value) return present;
-  }
-  const file = await dialogue.text({
-    flag: "ssh-key-file",
-    message: "File with the private key of that user, without a passphrase",
-    initial: usual,
-    problem: (path) => {
-      try {
-        const problem = privateKeyProblem(readNamed(path));
-        return problem && `${problem}: ssh-keygen -t ed25519 -N "" -f ~/.ssh/immich-access`;
-      } catch (error) {
-        return (error as Error).message;
-      }
-    },
-  });
-  return readNamed(file);
 }

@@ -69,8 +69,8 @@ export class ConfigStack {
     return new Set((deployment.resources ?? []).flatMap(({ id }) => id ?? []));
   }
 
-  /** Writes settings; creates the stack if it does not exist. The CLI encrypts the secrets. */
-  public async write(plain: Texts, secret: Texts): Promise<void> {
+  /** Writes settings and removes others; creates the stack if it does not exist. The CLI encrypts the secrets. */
+  public async write(plain: Texts, secret: Texts, removed: readonly string[]): Promise<void> {
     if (!this.exists) {
       await this.run(["stack", "init"]);
       this.exists = true;
@@ -82,6 +82,7 @@ export class ConfigStack {
     for (const [key, value] of Object.entries(secret)) {
       await this.run(["config", "set", "--secret", prefix + key], value);
     }
+    for (const key of removed) await this.run(["config", "rm", prefix + key]);
   }
 
   private run(args: readonly string[], input = ""): Promise<string> {

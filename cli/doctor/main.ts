@@ -47,7 +47,7 @@ await runTool(DOCTOR, async (values) => {
     network: { detours: options.detours, ca: options.ca },
     api: apiReader(settings.apiUrl, settings.apiToken),
     lookUp: lookUpAt(options.resolver),
-    askHost: (host, payload) => askAgent({ ...host, sshPrivateKey: settings.sshPrivateKey }, "doctor", payload),
+    askHost: (host, payload) => askAgent({ ...settings, ...host }, "doctor", payload),
   });
   const sites = sitesOf(settings).map(({ hostname }) => hostname);
   const diagnosis = { sites, findings, seconds: (performance.now() - started) / 1000, failOnDue: options.failOnDue };

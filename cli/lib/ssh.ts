@@ -34,7 +34,10 @@ export async function patiently<T>(where: string, attempt: () => Promise<T>, wai
 }
 
 /** The settings with which the deployment itself logs in to the host. */
-export type Connection = Pick<SettingsValues, "sshAddress" | "sshPort" | "sshUser" | "sshPrivateKey" | "sshHostKey">;
+export type Connection = Pick<SettingsValues, "sshAddress" | "sshPort" | "sshUser" | "sshHostKey"> & Login;
+
+/** Those that say whose key it is. */
+export type Login = Pick<SettingsValues, "sshAgent" | "sshPrivateKey" | "sshPrivateKeyPassphrase">;
 
 /**
  * Runs a read-only step of the agent over one SSH connection. It does not install Python on a host that lacks it.
@@ -120,7 +123,7 @@ export function fingerprint(key: string): string {
 const MEANINGS: readonly (readonly [said: RegExp, means: string])[] = [
   [/Host denied/, "it shows another host key than the stack's sshHostKey"],
   [/no matching host key/, "it has no host key of the kind of the stack's sshHostKey"],
-  [/authentication methods failed/, "it does not take the stack's sshPrivateKey"],
+  [/authentication methods failed/, "it does not take the stack's sshPrivateKey, or none of the SSH agent's keys"],
   [/Timed out/, "no answer in time"],
   [
     /ECONNREFUSED/,
@@ -129,7 +132,7 @@ const MEANINGS: readonly (readonly [said: RegExp, means: string])[] = [
 ];
 
 function execute(connection: Connection, command: string, input: string) {
-  const { sshAddress: host, sshPort: port, sshUser: username, sshPrivateKey: privateKey, sshHostKey } = connection;
+  const { sshAddress: host, sshPort: port, sshUser: username, sshHostKey } = connection;
   const [type = "", pinned = ""] = sshHostKey.split(" ");
   const client = new Client();
   const where = `${username}@${host}:${port.toString()}`;
@@ -167,7 +170,7 @@ function execute(connection: Connection, command: string, input: string) {
         host,
         port,
         username,
-        privateKey,
+        ...authentication(connection),
         readyTimeout: LOGIN_MS,
         // Makes the server present the pinned key and not another one that it also has.
         algorithms: { serverHostKey: [type as "ssh-ed25519"] },
@@ -178,4 +181,13 @@ function execute(connection: Connection, command: string, input: string) {
       fail("the stack's sshPrivateKey cannot be used");
     }
   });
+}
+
+/** What ssh2 logs in with. */
+function authentication({ sshAgent, sshPrivateKey, sshPrivateKeyPassphrase }: Login) {
+  if (sshAgent) return { agent: process.env["SSH_AUTH_SOCK"] ?? "" };
+  return {
+    privateKey: sshPrivateKey,
+    ...(sshPrivateKeyPassphrase !== "" && { passphrase: sshPrivateKeyPassphrase }),
+  };
 }

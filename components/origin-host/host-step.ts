@@ -13,8 +13,10 @@ export interface HostConnection {
   port: number;
   /** root, or a user who may run `sudo -n`. */
   user: string;
-  /** Private key in PEM or OpenSSH form, without a passphrase; secret. */
-  privateKey: pulumi.Input<string>;
+  /** Private key in PEM or OpenSSH form; secret. Without it those of the workstation's SSH agent are used. */
+  privateKey: pulumi.Input<string> | undefined;
+  /** The private key's passphrase, if it has one; secret. */
+  privateKeyPassword: pulumi.Input<string> | undefined;
   /** Public key of the host, `<type> <base64>`. Without it the provider does not verify the host. */
   hostKey: string;
   /** A change of the revision runs every step again. */
@@ -101,14 +103,15 @@ function commandInputs<S extends StepName>(
   payload: Inputs<Payload<S>>,
   source: AgentSource,
 ) {
-  const { revision, ...ssh } = connection;
+  const { revision, privateKey, privateKeyPassword, ...ssh } = connection;
   const input = pulumi
     .output(payload as pulumi.Input<Payload<S>>)
     .apply((known) => agentInput({ revision, payload: checkedPayload(step, known as Payload<S>) }, source));
   return {
     connection: {
       ...ssh,
-      privateKey: pulumi.secret(ssh.privateKey),
+      ...(privateKey !== undefined && { privateKey: pulumi.secret(privateKey) }),
+      ...(privateKeyPassword !== undefined && { privateKeyPassword: pulumi.secret(privateKeyPassword) }),
       // Four attempts in all: enough for a host that reboots, too few for a ban by fail2ban.
       dialErrorLimit: 3,
       perDialTimeout: 15,

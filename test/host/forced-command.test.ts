@@ -14,6 +14,8 @@ beforeAll(async () => {
     sshAddress: host.address,
     sshPort: 22,
     sshUser: "root",
+    sshAgent: false,
+    sshPrivateKeyPassphrase: "",
     sshPrivateKey: readFileSync(join(host.folder, "key"), "utf8"),
     sshHostKey: `${type} ${key.trim()}`,
   };

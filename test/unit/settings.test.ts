@@ -3,7 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { beforeAll, describe, expect, it } from "vitest";
 import { loadSettings } from "../../settings/index.ts";
 import { durationSeconds } from "../../settings/durations.ts";
-import { normaliseHostKey, privateKeyProblem } from "../../settings/ssh.ts";
+import { isProtected, normaliseHostKey, privateKeyProblem } from "../../settings/ssh.ts";
 import { isLoopback, parseEndpoint, rangeProblem, unreachableReason } from "../../settings/network.ts";
 import { checkSettings } from "../../settings/check.ts";
 import { configure, API_TOKEN, GOOD, HOST_KEY, PRIVATE_KEY } from "./support/configuration.ts";
@@ -35,7 +35,7 @@ describe("loadSettings", () => {
     expect(settings.sshPort).toBe(22);
     expect(settings.anyServiceToken).toBe(false);
     expect(await pulumi.isSecret(settings.apiToken)).toBe(true);
-    expect(await pulumi.isSecret(settings.sshPrivateKey)).toBe(true);
+    expect(settings.sshPrivateKey && (await pulumi.isSecret(settings.sshPrivateKey))).toBe(true);
     expect(await valueOf(settings.apiToken)).toBe(API_TOKEN);
   });
 
@@ -301,19 +301,20 @@ describe("privateKeyProblem", () => {
     expect(privateKeyProblem(PRIVATE_KEY)).toBeUndefined();
   });
 
-  it("an SSH key with a passphrase is refused, in both formats", () => {
+  it("an SSH key with a passphrase is accepted in OpenSSH's format, and refused in that of PKCS #8", () => {
     const { privateKey } = generateKeyPairSync("ed25519", {
       privateKeyEncoding: { format: "pem", type: "pkcs8", cipher: "aes-256-cbc", passphrase: "x" },
       publicKeyEncoding: { format: "pem", type: "spki" },
     });
-    expect(privateKeyProblem(privateKey)).toContain("passphrase");
+    expect(privateKeyProblem(privateKey)).toContain("ssh-keygen -p");
     const header = Buffer.concat([
       Buffer.from("openssh-key-v1\0"),
       Buffer.from([0, 0, 0, 10]),
       Buffer.from("aes256-ctr"),
     ]);
     const openssh = `-----BEGIN OPENSSH PRIVATE KEY-----\n${header.toString("base64")}\n-----END OPENSSH PRIVATE KEY-----\n`;
-    expect(privateKeyProblem(openssh)).toContain("passphrase");
+    expect([privateKeyProblem(openssh), isProtected(openssh)]).toEqual([undefined, true]);
+    expect(isProtected(PRIVATE_KEY)).toBe(false);
   });
 
   it("an SSH key that lost its line breaks or its end is recognised", () => {
