@@ -52,10 +52,17 @@ export function openAccount(baseUrl: string, token: string, pause = PAUSE_MS): A
     }
     return answer;
   };
+  const read = async (path: string): Promise<Answer> => {
+    const answer = await call("GET", path);
+    // Whoever takes that for an empty list deletes what is in use.
+    if (answer.ok && answer.envelope.result === undefined)
+      throw new Error(`GET ${path}: ${answer.status.toString()}, but the answer is not one of Cloudflare's API`);
+    return answer;
+  };
   return {
-    list: (path) => allPages(path, async (page) => (await call("GET", page)).envelope),
+    list: (path) => allPages(path, async (page) => (await read(page)).envelope),
     find: async <T>(path: string) => {
-      const { status, envelope } = await call("GET", path);
+      const { status, envelope } = await read(path);
       return status === 404 ? undefined : (envelope.result as T);
     },
     patch: async (path, fields) => void (await call("PATCH", path, fields)),
@@ -87,7 +94,8 @@ async function askPatiently(call: ApiCall, pause: number): Promise<Answer> {
 
 async function ask(call: ApiCall): Promise<Answer> {
   const answer = await request(call);
-  return { ok: answer.ok, status: answer.status, envelope: await readEnvelope(answer) };
+  const envelope = await readEnvelope(answer);
+  return { ok: answer.ok && envelope.success !== false, status: answer.status, envelope };
 }
 
 /** How often a request is sent that gets such an answer. */
