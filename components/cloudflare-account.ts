@@ -35,6 +35,10 @@ const ATTEMPTS = 4;
 const STILL_USED = [1433, 1434];
 const STILL_USED_ATTEMPTS = 60;
 
+/** Cloudflare's words for a token that it does not know everywhere yet: for some seconds after its creation. */
+const NEW_TOKEN = /unable to authenticate/i;
+const NEW_TOKEN_ATTEMPTS = 30;
+
 /**
  * Calls the API with a token, which is sent to `baseUrl` only. Calls reject with one line that names the request's
  * method and address, and nothing else of it.
@@ -102,5 +106,6 @@ async function ask(call: ApiCall): Promise<Answer> {
 function attemptsAfter({ ok, status, envelope }: Answer): number {
   if (ok) return 1;
   if (errorCodes(envelope).some((code) => STILL_USED.includes(code))) return STILL_USED_ATTEMPTS;
+  if (status === 403 && errorMessages(envelope).some((said) => NEW_TOKEN.test(said))) return NEW_TOKEN_ATTEMPTS;
   return status >= 500 || status === 429 ? ATTEMPTS : 1;
 }

@@ -161,6 +161,16 @@ describe("rotations", () => {
   });
 });
 
+test("a token that was just made is refused for some seconds, which the queries wait for", async () => {
+  const usable_from = new Date(Date.now() + 2000).toISOString();
+  const { token } = await fixture.admin.createToken({ name: "new", usable_from });
+  await expect(openAccount(fixture.url, token, 200).list("zones")).resolves.toHaveLength(1);
+  const { token: disabled } = await fixture.admin.createToken({ name: "disabled", status: "disabled" });
+  await expect(openAccount(fixture.url, disabled, 10_000).list("zones")).rejects.toThrow(
+    /: 403, Invalid access token$/,
+  );
+});
+
 test("a failed query for orphans is an error without the token", async () => {
   const elsewhere = openAccount(fixture.url, "x".repeat(40));
   await expect(elsewhere.list("zones")).rejects.toThrow("GET zones?page=1&per_page=50: 401, Invalid API Token");
