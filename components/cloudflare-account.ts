@@ -37,6 +37,10 @@ const ATTEMPTS = 4;
 const STILL_USED = [1433, 1434];
 const STILL_USED_ATTEMPTS = 60;
 
+/** Cloudflare's words for a token that it does not know everywhere yet: for some seconds after its creation. */
+const NEW_TOKEN = /unable to authenticate/i;
+const NEW_TOKEN_ATTEMPTS = 30;
+
 /**
  * Calls the API with a token, which is sent to `baseUrl` only. Calls reject with one line that names the request's
  * method and address, and nothing else of it.
@@ -54,10 +58,17 @@ export function openAccount(baseUrl: string, token: string, pause = PAUSE_MS): A
     }
     return answer;
   };
+  const read = async (path: string): Promise<Answer> => {
+    const answer = await call("GET", path);
+    // Whoever takes that for an empty list deletes what is in use.
+    if (answer.ok && answer.envelope.result === undefined)
+      throw new Error(`GET ${path}: ${answer.status.toString()}, but the answer is not one of Cloudflare's API`);
+    return answer;
+  };
   return {
-    list: (path) => allPages(path, async (page) => (await call("GET", page)).envelope),
+    list: (path) => allPages(path, async (page) => (await read(page)).envelope),
     find: async <T>(path: string) => {
-      const { status, envelope } = await call("GET", path);
+      const { status, envelope } = await read(path);
       return status === 404 ? undefined : (envelope.result as T);
     },
     put: async (path, value) => void (await call("PUT", path, value)),
@@ -90,12 +101,14 @@ async function askPatiently(call: ApiCall, pause: number): Promise<Answer> {
 
 async function ask(call: ApiCall): Promise<Answer> {
   const answer = await request(call);
-  return { ok: answer.ok, status: answer.status, envelope: await readEnvelope(answer) };
+  const envelope = await readEnvelope(answer);
+  return { ok: answer.ok && envelope.success !== false, status: answer.status, envelope };
 }
 
 /** How often a request is sent that gets such an answer. */
 function attemptsAfter({ ok, status, envelope }: Answer): number {
   if (ok) return 1;
   if (errorCodes(envelope).some((code) => STILL_USED.includes(code))) return STILL_USED_ATTEMPTS;
+  if (status === 403 && errorMessages(envelope).some((said) => NEW_TOKEN.test(said))) return NEW_TOKEN_ATTEMPTS;
   return status >= 500 || status === 429 ? ATTEMPTS : 1;
 }

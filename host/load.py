@@ -29,7 +29,7 @@ def load(request: dict[str, Any]) -> None:
             print("immich-access: nothing of this program is on this host", file=sys.stderr)
             sys.exit(0)
         _end(f"{error.filename} is missing", request)
-    except (ValueError, zlib.error):
+    except (OSError, ValueError, zlib.error):
         _end(f"{FOLDER}/agents/{request['version']} is damaged", request)
 
 

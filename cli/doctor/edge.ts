@@ -6,6 +6,7 @@ import {
   isAliasError,
   isLogin,
   isPong,
+  isRefusedMeanwhile,
   PING,
   remedyFor,
   strangerProblem,
@@ -68,7 +69,7 @@ export async function throughCloudflare(
   const [first] = all;
   const wrong = credentials({ clientId: first?.[1].clientId ?? `${"0".repeat(32)}.access`, clientSecret: "wrong" });
   return Promise.all([
-    ask(PING).then((answer) => strangerFinding(answer, teamDomain)),
+    ask(PING).then(async (answer) => strangerFinding(answer, teamDomain, await isSettling)),
     ask(PING, wrong).then(wrongTokenFinding),
     ...all.map(async ([device, headers]) =>
       allowedFinding(phone(device), await ask(PING, credentials(headers)), await isSettling),
@@ -92,10 +93,11 @@ const UPGRADE = {
 };
 
 /** The finding for a stranger, who must get the login page of the team. */
-export function strangerFinding(answer: Answer | string, teamDomain: string): Finding {
+export function strangerFinding(answer: Answer | string, teamDomain: string, isSettling: boolean): Finding {
   if (typeof answer === "string") return failed(STRANGER, answer, STRANGER.fix, "unknown");
   const found = strangerProblem(answer, teamDomain);
   if (!found) return passed(STRANGER, "gets the login page");
+  if (isSettling && !isLogin(answer) && isRefusedMeanwhile(answer)) return settlingFinding(STRANGER, found.problem);
   if (isLogin(answer) || isRefusal(answer) || isAliasError(answer))
     return failed(STRANGER, found.problem, found.remedy);
   return passedAccess(STRANGER, answer);
@@ -134,7 +136,10 @@ function websocketFinding(answer: Answer | string, isSettling: boolean): Finding
 function blockedFinding(check: Check, says: string, answer: Answer, isSettling: boolean): Finding {
   if (answer.isChallenge || isAliasError(answer) || answer.status === 400)
     return failed(check, says, remedyFor(answer));
-  if (!isSettling || ![302, 401, 403].includes(answer.status)) return failed(check, says);
+  return isSettling && [302, 401, 403].includes(answer.status) ? settlingFinding(check, says) : failed(check, says);
+}
+
+function settlingFinding(check: Check, says: string): Finding {
   const fix = "wait: Access takes up to two minutes to be in force; then run the doctor again";
   return failed(check, `${says}; its Access application is younger than two minutes`, fix, "unknown");
 }

@@ -27,11 +27,16 @@ async function call(method, url, body) {
   } catch (error) {
     throw new Passing(`${method} ${url}: ${error.cause?.message ?? error.message}`);
   }
-  const { result, errors = [] } = await answer.json().catch(() => ({}));
-  if (answer.ok) return result ?? {};
-  const told = errors.map(({ message }) => message).join(", ");
+  const { success, result, errors } = (await answer.json().catch(() => undefined)) ?? {};
+  const told = (errors ?? []).map(({ message }) => message).join(", ");
+  // A deletion may be answered with nothing.
+  const isTold = success !== false && (result !== undefined || method !== "GET");
+  if (answer.ok && isTold) return result ?? {};
+  if (answer.ok) throw new Passing(`${method} ${url}: ${told || "the answer is not one of Cloudflare's API"}`);
   if (method === "GET" && answer.status === 404) return undefined;
-  if (answer.status === 403 && !/unable to authenticate/i.test(told)) {
+  // A token that was just made is refused for some seconds.
+  const isNewToken = answer.status === 403 && /unable to authenticate/i.test(told);
+  if (answer.status === 403 && !isNewToken) {
     throw new Error(
       `${told}: the API token may not change origin rules. Add "Origin Rules > Edit" for the zone to it, and run ` +
         "`pulumi up` again",
@@ -43,7 +48,9 @@ async function call(method, url, body) {
   const text = `${method} ${url}: ${answer.status} ${told}`;
   // The ruleset, or its rule, has come or gone since it was read.
   const isOvertaken = [404, 409].includes(answer.status) || /maximum number of zone rulesets/i.test(told);
-  throw isOvertaken || answer.status === 429 || answer.status >= 500 ? new Passing(text) : new Error(text);
+  throw isOvertaken || isNewToken || answer.status === 429 || answer.status >= 500
+    ? new Passing(text)
+    : new Error(text);
 }
 
 const rulesOf = (ruleset) => ruleset?.rules ?? [];

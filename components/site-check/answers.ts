@@ -148,6 +148,13 @@ export function strangerProblem(answer: Answer, teamDomain: string): AnswerProbl
   return { problem: `gets ${describeAnswer(answer)}`, remedy: remedyFor(answer) };
 }
 
+/**
+ * Whether a response is what comes from Cloudflare or the host's token check while Access is not in force yet, or does not
+ * know a token yet.
+ */
+export const isRefusedMeanwhile = (answer: Answer): boolean =>
+  !answer.isChallenge && !isAliasError(answer) && (isLogin(answer) || answer.status === 401 || answer.status === 403);
+
 /** What to do if there was no response at all. */
 export function remedyForFailure(error: unknown): string {
   const { code = "" } = error instanceof Error ? (error as NodeJS.ErrnoException) : {};

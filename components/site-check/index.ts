@@ -9,6 +9,7 @@ import {
   type DeviceHeaders,
   failureReason,
   isPong,
+  isRefusedMeanwhile,
   PING,
   remedyFor,
   remedyForFailure,
@@ -35,6 +36,8 @@ export interface SiteProblem {
   remedy: string;
   /** Whether a stranger has reached Immich. */
   exposed: boolean;
+  /** Whether it passes by itself if Access is not in force yet. */
+  mayPass: boolean;
 }
 
 /** Milliseconds between two rounds. */
@@ -55,9 +58,10 @@ export async function waitForSite(network: Network, site: OnlineSite, seconds: n
     const found = await findSiteProblem(network, site);
     if (!found) return;
     const left = end - performance.now();
-    const { problem, remedy, exposed } = found;
+    const { problem, remedy, exposed, mayPass } = found;
     if (left > 0) {
-      const progress = `https://${site.hostname}: ${problem}; waiting up to ${Math.ceil(left / 1000).toString()} s`;
+      const because = mayPass ? "Access takes up to two minutes to be in force" : problem;
+      const progress = `https://${site.hostname}: ${because}; waiting up to ${Math.ceil(left / 1000).toString()} s`;
       await showProgress(progress);
       await sleep(Math.min(PAUSE_MS, left));
       continue;
@@ -84,7 +88,7 @@ export async function findSiteProblem(network: Network, site: OnlineSite): Promi
   const [stranger, owner] = await Promise.all([ask(PING), device && ask(PING, credentials(device))]);
   if (!(stranger instanceof NoAnswer) && isPong(stranger)) {
     const problem = "a stranger reaches Immich, so Access is not in force";
-    return { problem, remedy: "run `pulumi up --refresh`; until it helps, stop Immich", exposed: true };
+    return { problem, remedy: "run `pulumi up --refresh`; until it helps, stop Immich", exposed: true, mayPass: false };
   }
   const login = (answer: Answer) => strangerProblem(answer, teamDomain);
   return problemOf(stranger, "a stranger", login) ?? (owner && problemOf(owner, "a device", wanted(isPong)));
@@ -112,8 +116,14 @@ function problemOf(
 ): SiteProblem | undefined {
   if (answer instanceof NoAnswer) {
     const { reason } = answer;
-    return { problem: `${who}: ${failureReason(reason)}`, remedy: remedyForFailure(reason), exposed: false };
+    return {
+      problem: `${who}: ${failureReason(reason)}`,
+      remedy: remedyForFailure(reason),
+      exposed: false,
+      mayPass: false,
+    };
   }
   const found = judge(answer);
-  return found && { problem: `${who} ${found.problem}`, remedy: found.remedy, exposed: false };
+  const mayPass = isRefusedMeanwhile(answer);
+  return found && { problem: `${who} ${found.problem}`, remedy: found.remedy, exposed: false, mayPass };
 }

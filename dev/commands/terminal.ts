@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { parseArgs, type ParseArgsOptionsConfig } from "node:util";
+import { CommandError } from "../../cli/lib/command.ts";
 import { ToolchainError } from "../toolchain/index.ts";
 import { SandboxError } from "../sandbox/error.ts";
 
@@ -54,8 +55,8 @@ export async function command<Options extends ParseArgsOptionsConfig = Record<ne
       process.exitCode = MISUSED;
       return;
     }
-    if (!(error instanceof ToolchainError || error instanceof SandboxError)) throw error;
-    console.error(error.message);
+    if (![ToolchainError, SandboxError, CommandError].some((known) => error instanceof known)) throw error;
+    console.error((error as Error).message);
     process.exitCode = 1;
   }
 }

@@ -3,7 +3,7 @@ import { afterEach, expect, test } from "vitest";
 import type { Options } from "../../dev/sandbox/api/state.ts";
 import { DEV } from "../../dev/sandbox/api/world.ts";
 import type { Fixture } from "../../dev/sandbox/test/edge-fixture.ts";
-import { clean } from "./support/clean.ts";
+import { clean, findLeft } from "./support/clean.ts";
 import { FACTS } from "./support/facts.ts";
 import { Laboratory, type Place } from "./support/laboratory.ts";
 import { NOTICEABLE, sandboxPlace, startWitnessed } from "./support/places.ts";
@@ -80,7 +80,14 @@ test("a prompt sandbox differs in what takes time, and the suite sees that", asy
 
 test("a refusal with another code is a difference", async () => {
   const here = await place(NOTICEABLE);
-  const rule = { method: "POST", path: "/access/apps$", outcome: "status", status: 404, code: 7, times: 2 } as const;
+  const rule = {
+    method: "POST",
+    path: "/access/service_tokens$",
+    outcome: "status",
+    status: 404,
+    code: 7,
+    times: 2,
+  } as const;
   await fixture.admin.fault(rule);
   const { measured } = await measure(here);
   const row = compared(measured).find(({ fact }) => fact === "6.1");
@@ -116,5 +123,41 @@ test("what somebody else has made stays, also under a name that only looks like 
   expect(await clean(here)).toHaveLength(1);
   expect(fixture.world.store.state.access_policies.map(({ name }) => name)).toEqual([
     "mine immich-access-acceptance-1",
+  ]);
+});
+
+test("a run takes nothing from another one, whose objects are found", async () => {
+  const here = await place({});
+  const other = new Laboratory(here, "5678");
+  const { id } = (await here.api.must("POST", other.access("/service_tokens"), { name: other.name })).result;
+  expect(await findLeft(here)).toEqual([other.access(`/service_tokens/${String(id)}`)]);
+  const { problems } = await measure({ ...here, witness: undefined });
+  expect(problems).toEqual([]);
+  expect(fixture.world.store.state.service_tokens.map(({ name }) => name)).toEqual([other.name]);
+});
+
+test("a list that the token cannot read any more keeps nothing else from being removed, nor the measurements", async () => {
+  const here = await place({});
+  const refusal = { method: "GET", outcome: "status", status: 404, code: 10000, skip: 1 } as const;
+  await fixture.admin.fault({ ...refusal, path: "/access/service_tokens$" });
+  const { measured, problems } = await measure({ ...here, witness: undefined });
+  expect(Object.keys(measured).length).toBeGreaterThan(25);
+  expect(problems).toEqual([
+    expect.stringMatching(
+      /^not everything could be removed, so run it again with --clean: GET .*service_tokens.* is refused: 404/,
+    ),
+  ]);
+  const { access_apps: apps, service_tokens: tokens, zones } = fixture.world.store.state;
+  expect([apps.length, tokens.length, zones[0]?.origin_pulls.hostname_certificates.length]).toEqual([0, 3, 0]);
+});
+
+test("an interruption between two parts is told", async () => {
+  const stop = new AbortController();
+  const here = await place({}, stop.signal);
+  const report = (line: string) => {
+    if (line === "measuring Access") stop.abort();
+  };
+  expect((await measure({ ...here, witness: undefined, report })).problems).toEqual([
+    expect.stringMatching("interrupted"),
   ]);
 });

@@ -1,11 +1,12 @@
 // `npm run acceptance`: whether Cloudflare behaves as the sandbox does, measured on a tester's zone.
-import { writeFileSync } from "node:fs";
+import { closeSync, openSync, writeFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { createInterface } from "node:readline/promises";
 import manifest from "../../package.json" with { type: "json" };
+import { CommandError } from "../../cli/lib/command.ts";
 import { command, report, UsageError } from "../../dev/commands/terminal.ts";
 import { AS_MEASURED } from "../../dev/sandbox/api/world.ts";
-import { clean } from "./support/clean.ts";
+import { clean, findLeft } from "./support/clean.ts";
 import { NOTICEABLE, realPlace, type Running, sandboxPlace, startWitnessed } from "./support/places.ts";
 import type { Place } from "./support/laboratory.ts";
 import { asRecord, asTable } from "./support/report.ts";
@@ -40,14 +41,8 @@ const options = {
 } as const;
 
 await command({ usage, options }, async (_words, given) => {
-  const stop = new AbortController();
-  process.once("SIGINT", () => {
-    report("interrupted: what was made is removed first");
-    stop.abort();
-  });
-  const running: Running = { signal: stop.signal, report };
-  if (Boolean(given.sandbox) === (given.zone !== undefined))
-    throw new UsageError("either --zone or --sandbox is needed");
+  checkOptions(given);
+  const running: Running = { signal: interruption(), report };
   if (given.sandbox) {
     const fixture = await startWitnessed();
     try {
@@ -62,8 +57,6 @@ await command({ usage, options }, async (_words, given) => {
   const { CLOUDFLARE_API_TOKEN: token = "" } = process.env;
   if (token === "") throw new UsageError("CLOUDFLARE_API_TOKEN is not set: export the API token of the zone");
   const apiUrl = given["api-url"] ?? "https://api.cloudflare.com/client/v4";
-  if (given.origin !== undefined && isIP(given.origin) === 0)
-    throw new UsageError(`--origin ${given.origin} is no IP address`);
   const origin = given.origin === undefined ? undefined : { address: given.origin, witness: new Witness() };
   const place = await realPlace(apiUrl, token, given.zone ?? "", running, origin);
   if (given.clean) {
@@ -72,7 +65,11 @@ await command({ usage, options }, async (_words, given) => {
     console.log(removed.length === 0 ? "Nothing of the suite's is there." : `${removed.length.toString()} removed.`);
     return 0;
   }
-  if (!given.yes && !(await agreed(place))) return 1;
+  await refuseLeft(place);
+  if (!given.yes && !(await agreed(place))) {
+    report("not begun; nothing was made");
+    return 1;
+  }
   await origin?.witness.listen(443);
   try {
     return await run(place, given.json);
@@ -81,28 +78,83 @@ await command({ usage, options }, async (_words, given) => {
   }
 });
 
+/** @throws UsageError if options are missing, or some would have no effect */
+function checkOptions(given: Partial<Record<keyof typeof options, string | boolean>>): void {
+  const { zone, sandbox, json, origin } = given;
+  if (Boolean(sandbox) === (zone !== undefined)) throw new UsageError("either --zone or --sandbox is needed");
+  if (zone === "") throw new UsageError("--zone has no name");
+  const others = sandbox ? (["origin", "yes", "clean", "api-url"] as const) : (["as-measured"] as const);
+  const useless = others.find((option) => given[option] !== undefined);
+  if (useless) throw new UsageError(`--${useless} does nothing with --${sandbox ? "sandbox" : "zone"}`);
+  if (typeof origin === "string" && isIP(origin) === 0) throw new UsageError(`--origin ${origin} is no IP address`);
+  if (typeof json !== "string") return;
+  try {
+    closeSync(openSync(json, "a"));
+  } catch (error) {
+    throw new UsageError(`--json ${json} cannot be written: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+/** Ends the run early after Ctrl-C, a plain kill or the end of the terminal. A second Ctrl-C gives up. */
+function interruption(): AbortSignal {
+  const stop = new AbortController();
+  // Each listener stays: the engine's SDK ends a process that has no other listener for the signal.
+  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.on(name, () => {
+      if (!stop.signal.aborted) {
+        report("interrupted: what was made is removed first, which can take minutes; Ctrl-C again leaves it there");
+        stop.abort();
+      } else if (name === "SIGINT") {
+        report("given up: the same command with --clean removes what is left");
+        process.exit(1);
+      }
+    });
+  }
+  // The terminal that has ended takes no more lines.
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
+  return stop.signal;
+}
+
+/** @throws CommandError if something of the suite's is there, which two runs would take from each other */
+async function refuseLeft(place: Place): Promise<void> {
+  const left = await findLeft(place).catch((error: unknown) => {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new CommandError(`${reason}. The token needs the permissions that \`npm run configure\` asks for`);
+  });
+  if (left.length === 0) return;
+  throw new CommandError(
+    `${left.length.toString()} objects of the suite's are there already, as ${left[0] ?? ""}: another run is going on, or ` +
+      "one was cut off. Wait for it, or remove them with --clean.",
+  );
+}
+
 /** Measures, prints and writes; the exit status says whether the sandbox is right. */
 async function run(place: Place, file: string | undefined): Promise<number> {
   const { measured, problems } = await measure(place);
   const rows = compared(measured);
   console.log(asTable(rows));
-  for (const problem of problems) console.log(`Not measured to its end: ${problem}`);
+  for (const problem of problems) console.log(`Not done to its end: ${problem}`);
   if (file !== undefined) {
     writeFileSync(file, asRecord(place, { version: manifest.version, measured, problems }));
     console.log(`The record is in ${file}: it names neither the zone nor the account.`);
   }
   const differing = rows.filter(({ differs }) => differs).length;
-  console.log(differing === 0 ? "No difference from the sandbox." : `${differing.toString()} differ from the sandbox.`);
+  const whole = problems.length === 0 && rows.every(({ fact }) => fact in measured);
+  const none = whole ? "No difference from the sandbox." : "No difference from the sandbox in what was measured.";
+  console.log(differing === 0 ? none : `${differing.toString()} differ from the sandbox.`);
   return differing === 0 && problems.length === 0 ? 0 : 1;
 }
 
 async function agreed({ zoneName }: Place): Promise<boolean> {
   if (!process.stdin.isTTY) throw new UsageError("without a terminal to ask on, --yes is needed");
   const terminal = createInterface({ input: process.stdin, output: process.stdout });
-  const answer = await terminal.question(
+  const asking = terminal.question(
     `This makes two DNS records, up to 10 client certificates, an origin certificate, an Access application, policies and ` +
       `service tokens for names below ${zoneName}, and removes them again (5 to 15 minutes). Begin? [y/N] `,
   );
+  // Ctrl-C and Ctrl-D are a no.
+  const ended = new Promise<string>((resolve) => terminal.once("close", () => resolve("")));
+  const answer = await Promise.race([asking.catch(() => ""), ended]);
   terminal.close();
   return /^y(es)?$/i.test(answer.trim());
 }

@@ -1,4 +1,7 @@
 // The part of the acceptance suite that runs the program itself, against the sandbox; test/acceptance has the rest.
+import { spawn } from "node:child_process";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { afterEach, expect, test } from "vitest";
 import { DEV } from "../../dev/sandbox/api/world.ts";
 import { Laboratory, type Place } from "../acceptance/support/laboratory.ts";
@@ -38,6 +41,25 @@ test("the program's objects are made, compared and deleted through the engine, e
   expect(said).toEqual(["20.1 made in one go", "20.2 no change", "20.3 deleted in one go"]);
   expect(counts()).toEqual([0, 0, 0, 0, 0]);
   expect(shared()).toBe(before);
+});
+
+test("Ctrl-C while the engine runs ends the run in good order, with nothing left", async () => {
+  const here = await place();
+  const child = spawn(
+    process.execPath,
+    [join(import.meta.dirname, "../acceptance/main.ts"), "--zone", DEV.zoneName, "--yes", "--api-url", here.api.url],
+    { env: { ...process.env, CLOUDFLARE_API_TOKEN: here.api.token }, stdio: ["ignore", "pipe", "pipe"] },
+  );
+  const said = Promise.all([text(child.stdout), text(child.stderr)]);
+  const ended = new Promise<unknown[]>((resolve) => child.once("close", (...how) => resolve(how)));
+  await expect.poll(() => kinds().policies.length, { timeout: 180_000 }).toBeGreaterThan(0);
+  child.kill("SIGINT");
+  expect(await ended).toEqual([1, null]);
+  const [table, progress] = await said;
+  expect(progress).toMatch(/^interrupted: what was made is removed first[^]*^removing everything again$/m);
+  expect(table).toContain("Not done to its end: the program itself: interrupted");
+  expect(table).toContain("No difference from the sandbox in what was measured.");
+  expect(counts()).toEqual([0, 0, 0, 0, 0]);
 });
 
 test("what an interrupted run of the engine has left is cleaned", async () => {

@@ -87,8 +87,26 @@ describe("after the firewall steps of two versions", () => {
     const { code, said } = await apply(older);
     expect(said).toMatch(/\/agents\/[0-9a-f]{16} is damaged; have the/);
     expect(code).toBe(1);
+    await host.inside(`truncate -s 0 ${FOLDER}/version`);
+    const removal = await remove();
+    expect(removal.said).toMatch(/^immich-access: \S+\/agents\/ is damaged; have the [^\n]*\n$/);
     await host.step("firewall", PAYLOAD, { archive: older });
     expect(await apply(older)).toMatchObject({ code: 0 });
+    expect(await remove()).toMatchObject({ code: 0 });
+  });
+
+  test("a disk that is full while one is written leaves the former one in force, and says what to do", async () => {
+    const third = anotherVersion("third");
+    await host.inside(`mkdir -p /mnt/small && cp -a ${FOLDER}/. /mnt/small.copy`);
+    await host.inside(
+      `size=$(du -sk ${FOLDER} | cut -f1); mount -t tmpfs -o size=$((size + 40))k,mode=755 none ${FOLDER} && cp -a /mnt/small.copy/. ${FOLDER}`,
+    );
+    const full = await host.step("firewall", PAYLOAD, { archive: third });
+    expect(full.said).toMatch(/No space left on device.*; free some space and run `pulumi up` again\n$/);
+    expect(await apply(older)).toMatchObject({ code: 0, said: "no former port was open to older\n" });
+    expect(await remove()).toMatchObject({ code: 0, said: `${SITE.hostname} is gone, says older\n` });
+    await host.inside(`umount ${FOLDER}`);
+    expect(await host.step("firewall", PAYLOAD, { archive: third })).toMatchObject({ code: 0 });
   });
 
   test("the last stack's removal takes them along", async () => {

@@ -1,6 +1,9 @@
 // The command that puts one origin rule into a zone, against the API double.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import http from "node:http";
+import type { AddressInfo } from "node:net";
+import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
 import { originRuleRef } from "../../components/origin-rule/names.ts";
 import { type Action, ruleCommand, ruleScript } from "../../components/origin-rule/script.ts";
@@ -107,6 +110,28 @@ it("a lost answer and a busy API are overcome", async () => {
   await fixture.admin.fault({ method: "POST", path: "/rulesets$", outcome: "status", status: 503, times: 1 });
   expect(await put()).toMatchObject({ status: 0 });
   expect(await refs()).toEqual([originRuleRef(PHOTOS)]);
+});
+
+it("a token that was just made is refused for some seconds, which the command waits for", async () => {
+  const refusal = { outcome: "status", status: 403, code: 10000, message: "Unable to authenticate request" } as const;
+  await fixture.admin.fault({ ...refusal, method: "GET", path: "/entrypoint$", times: 2 });
+  expect(await put()).toMatchObject({ status: 0 });
+});
+
+it("a page of something on the way does not count as a rule that is gone", async () => {
+  const server = http.createServer((_request, response) => void response.end("<html>Log in to this network</html>"));
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  try {
+    const zone = `http://127.0.0.1:${(server.address() as AddressInfo).port.toString()}`;
+    const child = spawn("/bin/sh", ["-c", ruleCommand("remove")]);
+    const said = text(child.stderr);
+    child.stdin.end(ruleScript({ zone, token, hostname: PHOTOS, port: 8443, revision: 0 }));
+    const [status] = (await once(child, "close")) as [number];
+    expect(await said).toMatch(/the answer is not one of Cloudflare's API\n$/);
+    expect(status).toBe(1);
+  } finally {
+    server.close();
+  }
 });
 
 it("ten rules, and a token without the permission, are refused with the way out", async () => {

@@ -2,6 +2,9 @@
 
 import { execFileSync } from "node:child_process";
 import { X509Certificate } from "node:crypto";
+import { once } from "node:events";
+import http from "node:http";
+import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as pulumi from "@pulumi/pulumi";
 import { openAccount, type Account } from "../../components/cloudflare-account.ts";
@@ -158,7 +161,55 @@ describe("rotations", () => {
   });
 });
 
+test("a token that was just made is refused for some seconds, which the queries wait for", async () => {
+  const usable_from = new Date(Date.now() + 2000).toISOString();
+  const { token } = await fixture.admin.createToken({ name: "new", usable_from });
+  await expect(openAccount(fixture.url, token, 200).list("zones")).resolves.toHaveLength(1);
+  const { token: disabled } = await fixture.admin.createToken({ name: "disabled", status: "disabled" });
+  await expect(openAccount(fixture.url, disabled, 10_000).list("zones")).rejects.toThrow(
+    /: 403, Invalid access token$/,
+  );
+});
+
 test("a failed query for orphans is an error without the token", async () => {
   const elsewhere = openAccount(fixture.url, "x".repeat(40));
   await expect(elsewhere.list("zones")).rejects.toThrow("GET zones?page=1&per_page=50: 401, Invalid API Token");
+});
+
+describe("an answer that does not say what is there", () => {
+  const APPLICATION = { name: "Immich", domain: SITE.hostname };
+  const answers: [what: string, status: number, body: string][] = [
+    ["a page of something on the way", 200, "<html>Log in to this network</html>"],
+    [
+      "a failure with the status 200",
+      200,
+      '{"success":false,"errors":[{"code":10000,"message":"Try later"}],"result":null}',
+    ],
+    ["a JSON of something else", 200, "{}"],
+  ];
+
+  test.each(answers)(
+    "%s is no empty list, after which an application would be deleted",
+    async (_what, status, body) => {
+      const server = http.createServer((request, response) => {
+        const isApps = request.url?.includes("/access/apps") === true;
+        const list = { success: true, result: [{ id: "1", ...APPLICATION }], result_info: { page: 1, per_page: 50 } };
+        if (isApps) response.end(JSON.stringify(list));
+        else response.writeHead(status).end(body);
+      });
+      await once(server.listen(0, "127.0.0.1"), "listening");
+      try {
+        const { port } = server.address() as AddressInfo;
+        const account = openAccount(`http://127.0.0.1:${port.toString()}`, "token", 1);
+        const search = SEARCHES[accessType("Application")];
+        const wanted = { inputs: { accountId: DEV.account, ...APPLICATION } };
+        await expect(search?.(account, wanted, SITE)).rejects.toThrow(
+          /^GET zones\/.*: 200, (but the answer is not|Try later)/,
+        );
+        await expect(account.find("zones/1")).rejects.toThrow("GET zones/1: 200");
+      } finally {
+        server.close();
+      }
+    },
+  );
 });

@@ -129,10 +129,13 @@ it("the site check tells a name that does not resolve from a refused connection 
 });
 
 it("the site check waits for Access, says what it waits for, and ends without a warning once the site answers", async () => {
-  answers.device = [[403], [200, {}, '{"res":"pong"}']];
+  answers.stranger = [[403], ...answers.stranger];
+  answers.device = [[403], [403], [522], [200, {}, '{"res":"pong"}']];
   await waitForSite(network, SITE, 30);
-  expect(said).toHaveLength(1);
-  expect(said[0]).toMatch(/^info: https:\/\/photos\.example\.com: a device gets 403, .*; waiting up to \d+ s$/);
+  const waits = "Access takes up to two minutes to be in force";
+  expect(
+    said.map((line) => /^info: https:\/\/photos\.example\.com: (.*); waiting up to \d+ s$/.exec(line)?.[1]),
+  ).toEqual([waits, waits, expect.stringMatching(/^a device gets 522, /)]);
 });
 
 it("the site check ends with a warning that names the cause when the time is over", async () => {

@@ -1,5 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { allPages, type Envelope, errorCodes, readEnvelope, request } from "../../../components/cloudflare-api.ts";
+import { CommandError } from "../../../cli/lib/command.ts";
+import {
+  allPages,
+  type Envelope,
+  errorCodes,
+  readEnvelope,
+  request,
+  rootCause,
+} from "../../../components/cloudflare-api.ts";
 
 /** One answer of the API. */
 export interface Reply {
@@ -27,11 +35,14 @@ export class Api {
     this.token = token;
   }
 
-  /** Sends a request. Only a 403 is asked again, for some seconds. */
+  /** Sends a request. Only a 403 is asked again, for some seconds. @throws CommandError if there is no answer */
   public async call(method: string, path: string, body?: unknown): Promise<Reply> {
     const end = Date.now() + NEW_TOKEN_MS;
     for (let refused = 0; ; refused += 1) {
-      const answer = await request({ method, url: this.url + path, token: this.token, timeout: ANSWER_MS, body });
+      const asked = { method, url: this.url + path, token: this.token, timeout: ANSWER_MS, body };
+      const answer = await request(asked).catch((error: unknown) => {
+        throw new CommandError(`${method} ${path} gets no answer of Cloudflare: ${rootCause(error)}`);
+      });
       const envelope = await readEnvelope(answer);
       if (answer.status === 403 && Date.now() < end) {
         await sleep(1000);
@@ -43,16 +54,16 @@ export class Api {
     }
   }
 
-  /** All objects of a list. @throws Error if the API refuses it */
+  /** All objects of a list. @throws CommandError if the API refuses it */
   public list(path: string): Promise<Record<string, unknown>[]> {
     return allPages(path, async (page) => (await this.must("GET", page)).envelope);
   }
 
-  /** A request that has to be accepted. @throws Error with Cloudflare's status and codes */
+  /** A request that has to be accepted. @throws CommandError with Cloudflare's status and codes */
   public async must(method: string, path: string, body?: unknown): Promise<Reply> {
     const reply = await this.call(method, path, body);
     if (reply.ok) return reply;
-    throw new Error(`${method} ${path} is ${describe(reply)}`);
+    throw new CommandError(`${method} ${path} is ${describe(reply)}`);
   }
 }
 

@@ -1,3 +1,5 @@
+import { CommandError } from "../../../cli/lib/command.ts";
+import { asciiHostname } from "../../../settings/network.ts";
 import type { Options } from "../../../dev/sandbox/api/state.ts";
 import { DEV } from "../../../dev/sandbox/api/world.ts";
 import { type Fixture, startFixtureWith } from "../../../dev/sandbox/test/edge-fixture.ts";
@@ -59,7 +61,8 @@ export async function sandboxPlace(
 
 /**
  * A zone of a tester.
- * @throws Error with what is wrong with the zone
+ * @param zoneName in either spelling of an international name
+ * @throws CommandError with what is wrong with the token or the zone
  */
 export async function realPlace(
   apiUrl: string,
@@ -69,9 +72,16 @@ export async function realPlace(
   origin?: { address: string; witness: Witness },
 ): Promise<Place> {
   const api = new Api(apiUrl, token);
-  const [zone] = await api.list(`/zones?name=${encodeURIComponent(zoneName)}`);
-  if (!zone)
-    throw new Error(`the token can read no zone ${zoneName}: it needs the permissions of \`npm run configure\``);
+  const zones = await api.list("/zones").catch((error: unknown) => {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new CommandError(`${reason}. See that CLOUDFLARE_API_TOKEN is the whole token of the zone`);
+  });
+  const name = asciiHostname(zoneName).toLowerCase();
+  const zone = zones.find((one) => asciiHostname(String(one.name)) === name);
+  if (!zone) {
+    const others = zones.map((one) => String(one.name)).join(", ") || "none";
+    throw new CommandError(`the token can read no zone ${zoneName}, of all zones it reads: ${others}`);
+  }
   const { id } = zone.account as { id: string };
   return {
     ...running,
@@ -79,7 +89,7 @@ export async function realPlace(
     network: networkFromEnvironment(process.env),
     zoneId: String(zone.id),
     accountId: id,
-    zoneName,
+    zoneName: name,
     origin: origin?.address ?? NOWHERE,
     witness: origin?.witness,
     hasEngine: true,

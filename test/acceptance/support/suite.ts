@@ -11,7 +11,7 @@ import { probeNames, probeOriginCertificate, probeZone } from "./probes/zone.ts"
 /** What a run came to. */
 export interface Outcome {
   measured: Measurements;
-  /** What kept the rest of a part from being measured. */
+  /** What kept the rest of a part from being measured, or from being removed. */
   problems: string[];
   /** What was removed at the end. */
   removed: string[];
@@ -40,8 +40,14 @@ export async function measure(place: Place): Promise<Outcome> {
       problems.push(`${part}: ${reason}`);
     });
   }
+  if (place.signal.aborted && problems.length === 0) problems.push("interrupted");
   place.report("removing everything again");
-  return { measured: lab.measured, problems, removed: await clean(place) };
+  const removed = await clean(place, lab.name).catch((error: unknown) => {
+    // What was measured is worth printing all the same.
+    problems.push(error instanceof Error ? error.message : String(error));
+    return [];
+  });
+  return { measured: lab.measured, problems, removed };
 }
 
 /** One line of the result. */

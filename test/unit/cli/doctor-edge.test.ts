@@ -16,7 +16,8 @@ const ELSEWHERE = answer(302, "", "https://elsewhere.example.com/cdn-cgi?to=/cdn
 const NO_HUMAN = /Bot Fight Mode/;
 
 describe("a stranger", () => {
-  const told = (given: Parameters<typeof strangerFinding>[0], team = TEAM) => brief(strangerFinding(given, team));
+  const told = (given: Parameters<typeof strangerFinding>[0], team = TEAM) =>
+    brief(strangerFinding(given, team, false));
 
   it("must get the login page of the team, and of any team if it is not known", () => {
     expect(told(login())).toBe("ok: gets the login page");
@@ -32,9 +33,21 @@ describe("a stranger", () => {
     }
   });
 
+  it("who is refused may get the login page a little later, if Access has just been changed", () => {
+    for (const status of [401, 403]) {
+      expect(strangerFinding(answer(status), TEAM, true)).toMatchObject({
+        status: "unknown",
+        says: expect.stringContaining("younger than two minutes") as string,
+        fix: expect.stringMatching(/^wait: /) as string,
+      });
+    }
+    for (const other of [PONG, ELSEWHERE, challenge, login("other.cloudflareaccess.com"), answer(522)])
+      expect(strangerFinding(other, TEAM, true)).toEqual(strangerFinding(other, TEAM, false));
+  });
+
   it("who is challenged does not reach Access", () => {
     expect(told(challenge)).toBe("wrong: gets 403, Cloudflare asks for proof of a human (cf-mitigated: challenge)");
-    expect(strangerFinding(challenge, TEAM).fix).toMatch(NO_HUMAN);
+    expect(strangerFinding(challenge, TEAM, false).fix).toMatch(NO_HUMAN);
   });
 
   it("who gets anything else has passed Access", () => {
