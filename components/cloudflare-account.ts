@@ -30,6 +30,9 @@ export interface Account {
 const ANSWER_MS = 15_000;
 const PAUSE_MS = 1000;
 
+/** The longest pause that Cloudflare can ask for: a hook should not look as if it hung. */
+const LONGEST_PAUSE_MS = 60_000;
+
 /** Attempts after a server-side or network error. */
 const ATTEMPTS = 4;
 
@@ -85,6 +88,8 @@ export function openAccount(baseUrl: string, token: string, pause = PAUSE_MS): A
 interface Answer {
   ok: boolean;
   status: number;
+  /** Milliseconds that Cloudflare wants to pass before the next attempt. */
+  retryAfter: number;
   envelope: Envelope;
 }
 
@@ -95,14 +100,21 @@ async function askPatiently(call: ApiCall, pause: number): Promise<Answer> {
       if (attempt === ATTEMPTS) throw error;
     });
     if (answer && attempt >= attemptsAfter(answer)) return answer;
-    await sleep(pause);
+    await sleep(Math.max(pause, Math.min(answer?.retryAfter ?? 0, LONGEST_PAUSE_MS)));
   }
 }
 
 async function ask(call: ApiCall): Promise<Answer> {
   const answer = await request(call);
   const envelope = await readEnvelope(answer);
-  return { ok: answer.ok && envelope.success !== false, status: answer.status, envelope };
+  return { ok: answer.ok && envelope.success !== false, status: answer.status, retryAfter: pauseIn(answer), envelope };
+}
+
+/** The header Retry-After (RFC 9110, section 10.2.3) in milliseconds: a number of seconds, or a time. */
+function pauseIn({ headers }: Response): number {
+  const text = headers.get("retry-after") ?? "0";
+  const milliseconds = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - Date.now();
+  return Number.isFinite(milliseconds) ? milliseconds : 0;
 }
 
 /** How often a request is sent that gets such an answer. */

@@ -50,12 +50,13 @@ export async function disableZoneCertificate(
   hostnames: readonly string[],
 ): Promise<void> {
   const folder = `zones/${zoneId}/origin_tls_client_auth`;
-  const listed = await api.list<{ certificate: string; status?: string }>(folder);
+  const listed = await api.list<{ certificate?: string; status?: string }>(folder);
   // Deleted ones stay listed.
   const present = listed.filter(({ status }) => status !== "deleted" && status !== "pending_deletion");
   const own = hostnames.map((hostname) => `CN=${authorityName(hostname)}`);
-  const isOwn = ({ certificate }: { certificate: string }) => own.includes(new X509Certificate(certificate).issuer);
-  if (present.length > 0 && present.every(isOwn)) await api.put(`${folder}/settings`, { enabled: false });
+  const isOwn = (pem = "") => pem !== "" && own.includes(new X509Certificate(pem).issuer);
+  if (present.length > 0 && present.every(({ certificate }) => isOwn(certificate)))
+    await api.put(`${folder}/settings`, { enabled: false });
 }
 
 /** Voids the host names' associations, as far as there are any, and waits until the edge knows. */

@@ -51,11 +51,16 @@ function searchUnused(kind: string, folder: string, fields: readonly string[], u
   return async (api, wanted) => {
     const access = `accounts/${String(wanted.inputs.accountId)}/access`;
     const found = await findTwins(api, `${access}/${folder}`, wanted, fields);
-    if (found.length === 0) return [];
-    const used = JSON.stringify(await Promise.all(users.map((user) => api.list(`${access}/${user}`))));
-    return found
-      .filter(({ id }) => !used.includes(id))
-      .map(({ id, name }) => ({ path: `${access}/${folder}/${id}`, what: `${kind} ${String(name)}` }));
+    const withoutUsed = async (some: readonly Found[]): Promise<readonly Found[]> => {
+      if (some.length === 0) return [];
+      const used = JSON.stringify(await Promise.all(users.map((user) => api.list(`${access}/${user}`))));
+      return some.filter(({ id }) => !used.includes(id));
+    };
+    // Twice, because a list that changes while its pages are read can lack an entry.
+    return (await withoutUsed(await withoutUsed(found))).map(({ id, name }) => ({
+      path: `${access}/${folder}/${id}`,
+      what: `${kind} ${String(name)}`,
+    }));
   };
 }
 
@@ -83,7 +88,7 @@ const searchDnsRecords: Search = async (api, wanted) => {
 /** A client certificate as lists show it, deleted ones too. */
 interface PullCertificate {
   id: string;
-  certificate: string;
+  certificate?: string;
   status?: string;
 }
 
@@ -97,7 +102,7 @@ async function findUploads(
   const pem = String(inputs.certificate).trim();
   const all = await api.list<PullCertificate>(folder);
   return all
-    .filter((one) => one.id !== id && one.certificate.trim() === pem && one.status !== DELETED)
+    .filter((one) => one.id !== id && one.certificate?.trim() === pem && one.status !== DELETED)
     .map((one) => ({
       id: one.id,
       path: `${folder}/${one.id}`,
