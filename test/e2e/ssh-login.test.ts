@@ -40,7 +40,7 @@ afterAll(async () => {
 const file = (name: string) => join(folder, name);
 
 async function done(...command: string[]): Promise<void> {
-  const { code, stderr } = await run(command, { env: { ...process.env, SSH_AUTH_SOCK: file("agent") } as never });
+  const { code, stderr } = await run(command, { env: { ...process.env, SSH_AUTH_SOCK: file("agent") } });
   if (code !== 0) throw new Error(stderr);
 }
 
