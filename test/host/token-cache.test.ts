@@ -1,6 +1,7 @@
 // What nginx remembers of tokens, beside requests that last. Longer than its cache forgets, they would have it note an
 // alert each time it looks.
 import { once } from "node:events";
+import http2 from "node:http2";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import WebSocket from "ws";
@@ -76,4 +77,28 @@ test("what does not usually last makes it note one, which the test before would 
   const end = await download("/large");
   await expect.poll(alerts, { timeout: 4 * LOOK, interval: 1000 }).toBeGreaterThan(0);
   end();
+});
+
+test("more tokens at once than the cache has room for are all admitted", async () => {
+  // The least that nginx takes: some 130 tokens
+  const files = await origin.run("grep -rl 'keys_zone=immich-access-.*:512k' /etc/nginx");
+  await origin.reloadNginx(`sed -i 's/\\(keys_zone=immich-access-[^:]*\\):512k/\\1:32k/' ${files}`);
+  const before = origin.requests;
+  const sessions = await Promise.all(
+    Array.from({ length: 3 }, async () => {
+      const socket = await origin.connect({ protocols: ["h2"] });
+      return http2.connect(`https://${SITE}`, { createConnection: () => socket });
+    }),
+  );
+  for (const session of sessions) {
+    session.on("error", () => undefined);
+    for (let stream = 0; stream < 100; stream += 1) {
+      session
+        .request({ ":path": "/held", "cf-access-jwt-assertion": await team.token() })
+        .on("error", () => undefined)
+        .end();
+    }
+  }
+  await expect.poll(() => origin.requests - before, { timeout: 20_000 }).toBe(300);
+  for (const session of sessions) session.destroy();
 });
