@@ -1,4 +1,4 @@
-"""Modular powers by OpenSSL, ten times as fast as Python's own.
+"""Modular powers by OpenSSL, several times as fast as Python's own.
 
 This is arithmetic alone: what a result is compared with, and what follows, is decided in Python, so that a wrong result
 can only refuse a token. The library is the libcrypto of Python's own hashlib and ssl; without it, or if it does not
