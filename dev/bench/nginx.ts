@@ -1,113 +1,137 @@
-// What the client certificate costs, and whether uploads touch the disk: on the deployed site's nginx.
+// What the client certificate and the check of tokens cost on the deployed site's nginx: requests, large transfers, memory,
+// and what a restart of the verifier does to visitors.
 
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { PullCertificate } from "../sandbox/api/state.ts";
 import { commandAt } from "../sandbox/network/network.ts";
 import { run } from "../sandbox/run.ts";
-import { emptyFile, lookUntil } from "../../test/e2e/support/traffic.ts";
-import { SITE, type World } from "../../test/e2e/support/world.ts";
+import type { Outputs, World } from "../../test/e2e/support/world.ts";
 import { type Figure, median, short } from "./figure.ts";
-import type { Load } from "./requests.ts";
+import { ofOurs } from "./memory.ts";
+import type { Load, Measured } from "./requests.ts";
+import { restarts } from "./restarts.ts";
+import { CHECKED, OPEN, serve, stopServing, UNCHECKED } from "./servers.ts";
 import type { Site } from "./site.ts";
+import type { Seen, Steady } from "./steady.ts";
+import { newTokens, type Tokens } from "./tokens.ts";
+import { transfers } from "./transfers.ts";
 
-const SITE_FILE = `/etc/nginx/sites-available/immich-access-${SITE}.conf`;
-const BENCH_FILE = "/etc/nginx/conf.d/bench.conf";
-/**
- * The site again, once as it is and once for every client, in front of a server that answers at once; and for uploads, in
- * front of Immich. None of them asks for a token of Access, for the requests do not come from there.
- */
-const [WITH, WITHOUT, UPLOADS] = ["with.bench.localhost", "without.bench.localhost", "uploads.bench.localhost"];
-const [IMMICH, UPSTREAM] = ["127.0.0.1:2283", "127.0.0.1:2284"];
-const GIB = 1024;
+/** One request at a time, as many as a page of thumbnails has, and several pages at once. */
+const CONNECTIONS = [1, 16, 64];
+const PROTOCOLS = ["HTTP/1.1", "HTTP/2"] as const;
+const LEAST = { same: 0.95, new: 0.5 };
+/** Longest time of one of the programs in milliseconds, so that a server that does not answer ends it. */
+const LONGEST = 180_000;
+/** The number of connections for which a goal is set where each request has a new token. */
+const NEW_AT = 16;
 
 export async function nginx({ world }: Site): Promise<Figure[]> {
-  const [certificate] = (await world.api.state()).zones[0]?.origin_pulls.hostname_certificates ?? [];
+  const { zones, organizations } = await world.api.state();
+  const certificate = zones[0]?.origin_pulls.hostname_certificates[0];
+  const [organization] = organizations;
   if (certificate === undefined) throw new Error("Cloudflare has no client certificate for the site");
+  if (organization === undefined) throw new Error("Cloudflare has no Zero Trust organisation");
+  const { audience } = await world.deployment.outputs<Outputs>();
+  const tokens: Tokens = { organization, audience };
   await serve(world);
-  const figures = [await throughput(world, certificate), ...(await upload(world, certificate))];
-  await onHost(world, `rm ${BENCH_FILE} && systemctl reload nginx`);
+  const figures = [await clientCertificates(world, certificate)];
+  let memory = await ofOurs(world);
+  for (const protocol of PROTOCOLS) {
+    for (const each of ["same", "new"] as const) {
+      for (const connections of CONNECTIONS) {
+        figures.push(...(await tokenCheck(world, certificate, { protocol, connections, token: { ...tokens, each } })));
+        memory = Math.max(memory, await ofOurs(world));
+      }
+    }
+  }
+  const what = "memory of everything of ours on the host, at most after each of these";
+  figures.push({ what, value: memory, unit: "MiB", goal: { most: 40 } });
+  const [token = ""] = await newTokens(tokens, 1);
+  figures.push(...(await transfers(world, certificate, token)));
+  const target = { address: world.sandbox.origin.ipv4, server: CHECKED, certificate };
+  figures.push(
+    ...(await restarts(world, tokens, (steady) => atEdge<Steady, Seen>(world, "steady.ts", { ...steady, ...target }))),
+  );
+  await stopServing(world);
   return figures;
 }
 
-/** Has nginx serve what is measured. */
-async function serve(world: World): Promise<void> {
-  const text = await onHost(world, `cat ${SITE_FILE}`);
-  const named = (name: string, upstream: string) =>
-    text
-      .replaceAll(SITE, name)
-      .replaceAll(`/etc/immich-access/${name}/`, `/etc/immich-access/${SITE}/`)
-      .replace(/proxy_pass http:\/\/[\d.:]+;/, `proxy_pass http://${upstream}; auth_request off;`);
-  const open = named(WITHOUT, UPSTREAM).replace(/^ *ssl_(client_certificate|verify_client) .*\n/gm, "");
-  const answering = `server { listen ${UPSTREAM}; access_log off; return 200 pong; }\n`;
-  const servers = named(WITH, UPSTREAM) + open + named(UPLOADS, IMMICH) + answering;
-  await onHost(world, `cat >${BENCH_FILE} && nginx -t && systemctl reload nginx`, servers);
-  await onHost(world, `until ss -Hltn 'src = ${UPSTREAM}' | grep -q .; do sleep 0.1; done`);
-  // The old workers still take connections for a moment.
-  await sleep(2000);
-}
-
 /** Requests on connections that are kept, as Cloudflare keeps them. */
-async function throughput(world: World, { certificate, private_key }: PullCertificate): Promise<Figure> {
-  const load: Load = {
-    address: world.sandbox.origin.ipv4,
-    servers: [WITH, WITHOUT],
-    certificate,
-    privateKey: private_key,
-    connections: 32,
-    turns: 40,
-    milliseconds: 300,
-  };
-  const program = [process.execPath, join(import.meta.dirname, "requests.ts")];
-  const told = await run(commandAt(world.sandbox.number, "edge", program), { input: JSON.stringify(load) });
-  if (told.code !== 0) throw new Error(`the requests failed: ${told.stderr}`);
-  const rates = JSON.parse(told.stdout) as Record<string, number[]>;
-  const [own = [], others = []] = [rates[WITH], rates[WITHOUT]];
+async function clientCertificates(world: World, certificate: PullCertificate): Promise<Figure> {
+  const load = { protocol: "HTTP/1.1", connections: 32, turns: 20, requests: 5000 } as const;
+  const { ratio, from } = await compare(world, certificate, [UNCHECKED, OPEN], load);
   return {
     what: "nginx, requests on kept connections",
-    value: median(own.map((rate, turn) => rate / (others[turn] ?? 0))),
+    value: ratio,
     unit: "of those without client certificates",
     goal: { least: 0.97 },
-    from: `${short(median(own))} against ${short(median(others))} a second`,
+    from,
   };
 }
 
-/** An upload straight to the host: on its way through the edge it would meet Cloudflare's limit of 100 MB. */
-async function upload(world: World, { certificate, private_key }: PullCertificate): Promise<Figure[]> {
-  const [file, folder] = [emptyFile(GIB), mkdtempSync(join(tmpdir(), "immich-access-bench-"))];
-  const pem = join(folder, "client.pem");
-  writeFileSync(pem, certificate + private_key, { mode: 0o600 });
-  try {
-    const sent = world.sandbox.runAtEdge([
-      ...["curl", "--silent", "--show-error", "--fail", "--insecure", "--cert", pem, "--max-time", "300"],
-      ...["--request", "POST", "--upload-file", file.path, "--resolve", `${UPLOADS}:443:${world.sandbox.origin.ipv4}`],
-      ...["--write-out", "%{stderr}%{time_total}", `https://${UPLOADS}/api/assets`],
-    ]);
-    const samples = await lookUntil(world.sandbox, sent);
-    const { code, stderr } = await sent;
-    if (code !== 0) throw new Error(`the upload failed: ${stderr}`);
-    const [first, ...later] = samples;
-    if (first === undefined || later.length === 0) throw new Error("the upload was over before anybody looked");
-    const most = Math.max(...samples.map(({ disk, temporary }) => Math.max(disk - first.disk, temporary)));
-    return [
-      {
-        what: "nginx, most disk used during an upload of 1 GiB",
-        value: most / 2 ** 20,
-        unit: "MiB",
-        goal: { most: 0 },
-        from: `${short(GIB / Number(stderr))} MiB a second`,
-      },
-    ];
-  } finally {
-    rmSync(folder, { recursive: true });
-    file.remove();
-  }
+type TokenLoad = Required<Pick<Load, "protocol" | "connections" | "token">>;
+
+/** The same with tokens, and how long a request takes. */
+async function tokenCheck(world: World, certificate: PullCertificate, load: TokenLoad): Promise<Figure[]> {
+  const { protocol, connections } = load;
+  const { each } = load.token;
+  const size = { turns: 8, requests: connections === 1 ? 500 : 2000 };
+  const { ratio, p50, p99, from } = await compare(world, certificate, [CHECKED, UNCHECKED], { ...load, ...size });
+  const tokens = each === "same" ? "the same token" : "a new token each";
+  const hasGoal = each === "same" || connections === NEW_AT;
+  const what = `token check, ${protocol}, ${tokens}, ${connections} at once`;
+  const requests: Figure = {
+    what: `${what}: requests`,
+    value: ratio,
+    unit: "of those without the check",
+    ...(hasGoal && { goal: { least: LEAST[each] } }),
+    from,
+  };
+  const latency = (name: string, [own, others]: readonly [number, number], most?: number): Figure => ({
+    what: `${what}: ${name}`,
+    value: own / others,
+    unit: "times that without the check",
+    ...(most !== undefined && { goal: { most } }),
+    from: `${short(own)} against ${short(others)} ms`,
+  });
+  return [requests, latency("p50", p50), latency("p99", p99, each === "new" && hasGoal ? 3 : undefined)];
 }
 
-async function onHost({ sandbox }: World, command: string, input = ""): Promise<string> {
-  const { code, stdout, stderr } = await sandbox.runOnHost(["sh", "-c", command], { input });
-  if (code !== 0) throw new Error(`${command}: ${stderr}`);
-  return stdout;
+interface Comparison {
+  /** Requests per second of the first server, as a part of the second one's. */
+  ratio: number;
+  /** Milliseconds of each. */
+  p50: [number, number];
+  p99: [number, number];
+  from: string;
+}
+
+/** Asks both servers by turns. */
+async function compare(
+  world: World,
+  certificate: PullCertificate,
+  servers: [string, string],
+  load: Omit<Load, "address" | "servers" | "certificate">,
+): Promise<Comparison> {
+  const whole: Load = { ...load, servers, address: world.sandbox.origin.ipv4, certificate };
+  const measured = await atEdge<Load, Record<string, Measured>>(world, "requests.ts", whole);
+  const [own, others] = servers.map((server) => measured[server]);
+  if (own === undefined || others === undefined) throw new Error(`${servers.join(" and ")} were not measured`);
+  return {
+    ratio: median(own.rates.map((rate, turn) => rate / (others.rates[turn] ?? 0))),
+    p50: [own.p50, others.p50],
+    p99: [own.p99, others.p99],
+    from: `${short(median(own.rates))} against ${short(median(others.rates))} a second`,
+  };
+}
+
+/** Runs a program of this folder in the edge's network zone. */
+async function atEdge<Input, Output>({ sandbox }: World, program: string, input: Input): Promise<Output> {
+  const command = [process.execPath, join(import.meta.dirname, program)];
+  const { code, stdout, stderr } = await run(commandAt(sandbox.number, "edge", command), {
+    input: JSON.stringify(input),
+    timeout: LONGEST,
+  });
+  if (code !== 0) throw new Error(`the requests failed: ${stderr}`);
+  return JSON.parse(stdout) as Output;
 }

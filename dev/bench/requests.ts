@@ -1,115 +1,102 @@
-// The load generator, a process in the edge's network zone. It sends as many requests as it can to several servers in turns.
+// The load generator, a process in the edge's network zone. It asks several servers in turns, each for the same number of
+// requests.
 //
-// Standard input is a Load as JSON; standard output gets the requests per second of each turn, by server, as JSON.
+// Standard input is a Load as JSON; standard output gets a Record<server, Measured> as JSON.
 
-import { once } from "node:events";
 import { text } from "node:stream/consumers";
-import tls from "node:tls";
+import { setTimeout as sleep } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
+import { connect, type Connection, type Protocol, type Target } from "./connections.ts";
+import { newTokens, type Tokens } from "./tokens.ts";
 
 /** What to do. */
-export interface Load {
-  address: string;
+export interface Load extends Omit<Target, "server"> {
   /** Names of the servers, each asked for `/`. */
   servers: string[];
-  /** The client certificate and its key, PEM. */
-  certificate: string;
-  privateKey: string;
-  /** Connections to each server, kept for all turns. */
+  protocol: Protocol;
+  /** Connections to each server, kept for all turns, with a request at a time on each. */
   connections: number;
   turns: number;
-  /** Length of one server's turn. */
-  milliseconds: number;
+  /** Requests of one server's turn. */
+  requests: number;
+  /** The token of each request: the same for all, or a new one each. Absent: none. */
+  token?: Tokens & { each: "same" | "new" };
 }
 
-/** A connection that is kept, and asks one thing after the other while it is its server's turn. */
-class Client {
-  public answered = 0;
-  private readonly socket: tls.TLSSocket;
-  private readonly request: Buffer;
-  private asking = false;
-  private received = 0;
-  /** Bytes of one answer; all are alike. */
-  private size = 0;
-
-  public constructor(socket: tls.TLSSocket, server: string) {
-    this.socket = socket;
-    this.request = Buffer.from(`GET / HTTP/1.1\r\nHost: ${server}\r\n\r\n`);
-  }
-
-  /** Asks once, and learns how long an answer is. Rejects unless its status is 200. */
-  public async begin(): Promise<void> {
-    this.socket.write(this.request);
-    const [answer] = (await once(this.socket, "data")) as [Buffer];
-    const head = answer.toString("latin1");
-    if (!head.startsWith("HTTP/1.1 200 ")) throw new Error(`the answer is ${head.split("\r\n")[0] ?? ""}`);
-    this.size = answer.length;
-    this.socket.on("data", (chunk: Buffer) => this.take(chunk.length));
-    this.socket.on("error", (error) => {
-      throw error;
-    });
-  }
-
-  public start(): void {
-    this.asking = true;
-    this.socket.write(this.request);
-  }
-
-  public stop(): void {
-    this.asking = false;
-  }
-
-  public end(): void {
-    this.socket.destroy();
-  }
-
-  private take(bytes: number): void {
-    this.received += bytes;
-    if (this.received < this.size) return;
-    if (this.received > this.size) throw new Error(`an answer of ${this.received} bytes instead of ${this.size}`);
-    this.received = 0;
-    this.answered += 1;
-    if (this.asking) this.socket.write(this.request);
-  }
+/** How a server has answered. */
+export interface Measured {
+  /** Requests per second of each turn. */
+  rates: number[];
+  /** Milliseconds to an answer, of all turns: what half, and 99 of a hundred, did not exceed. */
+  p50: number;
+  p99: number;
 }
 
-async function connect(load: Load, server: string): Promise<Client> {
-  const socket = tls.connect({
-    host: load.address,
-    port: 443,
-    servername: server,
-    cert: load.certificate,
-    key: load.privateKey,
-    // The certificate is the site's, for another name.
-    rejectUnauthorized: false,
+interface Asked extends Measured {
+  server: string;
+  connections: Connection[];
+  latencies: number[];
+}
+
+/** Between turns, so that what one server has still to do is no part of the next one's. */
+const PAUSE = 50;
+
+/** Asks with each of the tokens once, on all connections; adds to `latencies`. Returns the seconds that it took. */
+function turn({ connections, latencies }: Asked, tokens: readonly (string | undefined)[]): Promise<number> {
+  return new Promise((resolve) => {
+    const began = performance.now();
+    let [next, open] = [0, 0];
+    const ask = (connection: Connection) => {
+      if (next === tokens.length) {
+        open -= 1;
+        if (open === 0) resolve((performance.now() - began) / 1000);
+        return;
+      }
+      const [token, since] = [tokens[next], performance.now()];
+      next += 1;
+      connection.ask(token, () => {
+        latencies.push(performance.now() - since);
+        ask(connection);
+      });
+    };
+    open = connections.length;
+    for (const connection of connections) ask(connection);
   });
-  await once(socket, "secureConnect");
-  const client = new Client(socket, server);
-  await client.begin();
-  return client;
 }
 
-async function run(load: Load): Promise<Record<string, number[]>> {
-  const all = await Promise.all(
-    load.servers.map(async (server) => {
-      const clients = await Promise.all(Array.from({ length: load.connections }, () => connect(load, server)));
-      return { server, clients, rates: [] as number[] };
+async function run(load: Load): Promise<Record<string, Measured>> {
+  const { token, servers, turns, requests } = load;
+  const all: Asked[] = await Promise.all(
+    servers.map(async (server) => {
+      const opening = Array.from({ length: load.connections }, () => connect(load.protocol, { ...load, server }));
+      return { server, connections: await Promise.all(opening), rates: [], latencies: [], p50: 0, p99: 0 };
     }),
   );
-  const answered = (clients: readonly Client[]) => clients.reduce((sum, client) => sum + client.answered, 0);
-  for (let turn = 0; turn < load.turns; turn += 1) {
-    for (const { clients, rates } of all) {
-      const [before, began] = [answered(clients), performance.now()];
-      for (const client of clients) client.start();
-      await new Promise((resolve) => setTimeout(resolve, load.milliseconds));
-      for (const client of clients) client.stop();
-      rates.push(((answered(clients) - before) * 1000) / (performance.now() - began));
-      // The answers that are still under way belong to no turn.
-      await new Promise((resolve) => setTimeout(resolve, 50));
+  const [first] = token === undefined ? [] : await newTokens(token, 1);
+  const tokens = async () =>
+    token?.each === "new" ? newTokens(token, requests) : Array.from({ length: requests }, () => first);
+  // What is begun only once, such as the connections of nginx to others, is no part of it.
+  for (const asked of all)
+    await turn(
+      asked,
+      Array.from({ length: load.connections }, () => first),
+    );
+  for (const { latencies } of all) latencies.length = 0;
+  for (let turned = 0; turned < turns; turned += 1) {
+    const wanted = await tokens();
+    for (const asked of all) {
+      await sleep(PAUSE);
+      asked.rates.push(requests / (await turn(asked, wanted)));
     }
   }
-  for (const client of all.flatMap(({ clients }) => clients)) client.end();
-  return Object.fromEntries(all.map(({ server, rates }) => [server, rates]));
+  for (const { connections } of all) for (const connection of connections) connection.close();
+  return Object.fromEntries(
+    all.map(({ server, rates, latencies }) => {
+      const sorted = Float64Array.from(latencies).sort();
+      const at = (part: number) => sorted[Math.ceil(part * sorted.length) - 1] ?? NaN;
+      return [server, { rates, p50: at(0.5), p99: at(0.99) }];
+    }),
+  );
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {

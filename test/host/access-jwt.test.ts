@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
 import { SignJWT, UnsecuredJWT } from "jose";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import WebSocket from "ws";
@@ -184,6 +185,19 @@ describe("the verifier", () => {
     expect((await origin.host.inside(`runuser -u deploy -- ${ask}`)).stdout).toBe("000");
   });
 
+  test("the verifier calculates by OpenSSL within the limits of its unit", async () => {
+    const unit = "/etc/systemd/system/immich-access-verifier.service";
+    const all = await origin.run(`sed '1,/^.Service.$/d' ${unit} | grep -E '^[A-Za-z]+='`);
+    const limits = all.split("\n").filter((line) => !/^(ExecStart|Restart|RestartSec|RuntimeDirectory)=/.test(line));
+    expect(limits).toContain("MemoryDenyWriteExecute=yes");
+    const program =
+      "import sys; sys.path.insert(0, '/usr/local/lib/immich-access'); from agent.access.powers import power; " +
+      "print(power(65537, 2**2047 + 1).__name__)";
+    const properties = limits.map((line) => `-p '${line}'`).join(" ");
+    const run = `systemd-run --pipe --wait --quiet ${properties} /usr/bin/python3 -I -B -c "${program}"`;
+    expect(await origin.run(run)).toBe("by_openssl");
+  });
+
   test("a killed verifier is back at once, and a request waits for its answer meanwhile", async () => {
     const before = await mainPid();
     await origin.run("systemctl kill --signal=KILL immich-access-verifier");
@@ -192,6 +206,33 @@ describe("the verifier", () => {
       { ...OUT, reached: expect.any(Boolean) as boolean },
     ]);
     expect(await mainPid()).not.toBe(before);
+  });
+
+  test("a restart of the verifier costs no request its answer, and admits nobody", async () => {
+    let over = false;
+    const visitors = Array.from({ length: 4 }, async (_, number) => {
+      const seen = new Set<number>();
+      while (!over) seen.add((await visitWith(number % 2 === 0 ? {} : { shift: -3720 })).status);
+      return [...seen];
+    });
+    for (let restart = 0; restart < 3; restart += 1) {
+      await sleep(300);
+      await origin.run("systemctl restart immich-access-verifier");
+    }
+    await sleep(300);
+    over = true;
+    expect(await Promise.all(visitors)).toEqual([[200], [403], [200], [403]]);
+  });
+
+  test("nginx keeps its connections to the verifier", async () => {
+    // Enough for each of nginx's workers to have its own
+    const visits = async () => {
+      for (let visit = 0; visit < 20; visit += 1) expect(await visitWith()).toEqual(IN);
+      return origin.run("ss -Hx state established src /run/immich-access-verifier.sock | sort");
+    };
+    const connections = await visits();
+    expect(connections).not.toBe("");
+    expect(await visits()).toBe(connections);
   });
 
   test("nginx asks the verifier once in five seconds about a token, and without the verifier nobody else is admitted", async () => {

@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import type http from "node:http";
 import http2 from "node:http2";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -143,6 +144,14 @@ describe("what Immich gets", () => {
     const many = "a=1; ".repeat(1200);
     const { headers } = await origin.seen("/", { headers: { cookie: `${many}CF_Authorization=a.b.c; y=2` } });
     expect(headers.cookie).toBe(`${many}y=2`);
+  });
+
+  test("an answer keeps its length, so that a visitor sees how far a download is", async () => {
+    const request = await origin.request("/large");
+    request.end();
+    const [response] = (await once(request, "response")) as [http.IncomingMessage];
+    expect(response.headers["content-length"]).toBe(String(64 << 20));
+    request.destroy();
   });
 
   test("Immich gets cookies without Access's own, also in a header each, over HTTP/2", async () => {

@@ -1,6 +1,7 @@
 // What nginx remembers of tokens, beside requests that last. Longer than its cache forgets, they would have it note an
 // alert each time it looks.
 import { once } from "node:events";
+import http2 from "node:http2";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import WebSocket from "ws";
@@ -76,4 +77,37 @@ test("what does not usually last makes it note one, which the test before would 
   const end = await download("/large");
   await expect.poll(alerts, { timeout: 4 * LOOK, interval: 1000 }).toBeGreaterThan(0);
   end();
+});
+
+test("more tokens at once than the cache has room for are all admitted", async () => {
+  // The least that nginx takes: some 130 tokens
+  const files = await origin.run("grep -rl 'keys_zone=immich-access-.*:512k' /etc/nginx");
+  await origin.reloadNginx(`sed -i 's/\\(keys_zone=immich-access-[^:]*\\):512k/\\1:32k/' ${files}`);
+  const sessions = await Promise.all(
+    Array.from({ length: 3 }, async () => {
+      const socket = await origin.connect({ protocols: ["h2"] });
+      return http2.connect(`https://${SITE}`, { createConnection: () => socket });
+    }),
+  );
+  const ask = (session: http2.ClientHttp2Session, path: string, token: string) => {
+    const stream = session.request({ ":path": path, "cf-access-jwt-assertion": token });
+    stream.on("error", () => undefined).end();
+    return stream.resume();
+  };
+  const statuses = new Set<unknown>();
+  for (const session of sessions) {
+    session.on("error", () => undefined);
+    for (let held = 0; held < 100; held += 1) {
+      const [token, before] = [await team.token(), origin.requests];
+      const [headers] = (await once(ask(session, "/", token), "response")) as [http2.IncomingHttpHeaders];
+      statuses.add(headers[":status"]);
+      // What nginx remembers of the token stays in use as long as this request.
+      ask(session, "/held", token).on("response", (refused: http2.IncomingHttpHeaders) => {
+        statuses.add(refused[":status"]);
+      });
+      await expect.poll(() => origin.requests - before, { interval: 5 }).toBe(2);
+    }
+  }
+  expect(statuses).toEqual(new Set([200]));
+  for (const session of sessions) session.destroy();
 });

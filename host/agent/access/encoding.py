@@ -21,7 +21,7 @@ def parse_json_object(data: bytes) -> dict[str, Any]:
     Parsers disagree about which of two values for one name counts.
     """
     try:
-        value: object = json.loads(data, object_pairs_hook=_require_unique, parse_constant=_refuse_constant)
+        value: object = _DECODER.decode(data.decode())
     except RecursionError:
         raise ValueError("JSON nested too deeply") from None
     if not isinstance(value, dict):
@@ -38,3 +38,7 @@ def _require_unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON")
+
+
+# Made once, because that takes as long as a token's claims.
+_DECODER = json.JSONDecoder(object_pairs_hook=_require_unique, parse_constant=_refuse_constant)

@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,11 +45,13 @@ def parse_application(body: bytes) -> Application:
     return Application(audience, team_domain)
 
 
+@lru_cache(maxsize=64)
 def site_path(site: str) -> Path:
     """The file of a site's application. The caller must have validated the name."""
     return SITES / f"{site}.json"
 
 
+@lru_cache(maxsize=64)
 def keys_path(team_domain: str) -> Path:
     """The file of a team's keys. The caller must have validated the name."""
     return KEYS / f"{team_domain}.json"

@@ -1,7 +1,9 @@
-"""RS256 signatures: RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017, section 8.2.2), with the standard library alone."""
+"""RS256 signatures: RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017, section 8.2.2)."""
 
 from hashlib import sha256
 from typing import NamedTuple
+
+from agent.access.powers import power
 
 # The DER of DigestInfo up to the digest itself (RFC 8017, section 9.2, note 1)
 SHA256_INFO = bytes.fromhex("3031300d060960864801650304020105000420")
@@ -33,9 +35,8 @@ def verify_signature(key: PublicKey, message: bytes, signature: bytes) -> bool:
     accept forgeries.
     """
     size = (key.modulus.bit_length() + 7) // 8
-    number = int.from_bytes(signature, "big")
-    if len(signature) != size or number >= key.modulus:
+    if len(signature) != size or int.from_bytes(signature, "big") >= key.modulus:
         return False
     info = SHA256_INFO + sha256(message).digest()
     encoded = b"\x00\x01" + b"\xff" * (size - len(info) - 3) + b"\x00" + info
-    return pow(number, key.exponent, key.modulus).to_bytes(size, "big") == encoded
+    return power(key.exponent, key.modulus)(signature) == encoded

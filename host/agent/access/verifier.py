@@ -8,14 +8,16 @@ agent.access.record, and can only ask systemd to refresh the keys.
 import asyncio
 import json
 import os
+import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from agent.access import record, revision
+from agent.access.connection import BAD_REQUEST, Connection, Request, Response
 from agent.access.keys import parse_keys
 from agent.access.record import Application, parse_application
 from agent.access.rs256 import PublicKey
@@ -23,8 +25,6 @@ from agent.access.tokens import RefusedError, UnknownKeyError, check_token
 from agent.display import displayable
 
 TOKEN_HEADER = b"cf-access-jwt-assertion"
-LONGEST_REQUEST = 32 * 1024
-REQUEST_SECONDS = 5.0
 
 # How long nginx may cache an answer, so that a page of thumbnails asks once.
 CACHED_SECONDS = 5
@@ -69,20 +69,21 @@ class Verifier:
         self._keys = _Watched(parse_keys)
         self._signalled = -SIGNAL_SECONDS
 
-    async def decide(self, site: str, token: str) -> float:
-        """Returns the token's expiry; raises RefusedError. Waits for a refresh if the key is unknown."""
+    def decide(self, site: str, token: str) -> float:
+        """Returns the token's expiry; raises RefusedError."""
         application = self._application(site)
-        keys = self._team_keys(application)
-        try:
-            return self._check(application, token, keys)
-        except UnknownKeyError:
-            deadline = self._request_keys() + REFRESH_SECONDS
-            while time.monotonic() < deadline:
-                await asyncio.sleep(0.1)
-                fresh = self._team_keys(application)
-                if fresh is not keys:
-                    return self._check(application, token, fresh)
-            raise
+        return self._check(application, token, self._team_keys(application))
+
+    async def decide_after_refresh(self, site: str, token: str) -> float:
+        """The same for a token whose key is unknown: requests a refresh of the keys, and waits for it."""
+        deadline = self._request_keys() + REFRESH_SECONDS
+        while True:
+            try:
+                return self.decide(site, token)
+            except UnknownKeyError:
+                if time.monotonic() >= deadline:
+                    raise
+            await asyncio.sleep(0.1)
 
     def status(self) -> str:
         """The status as JSON: the agent's version, and each site's application and number of keys."""
@@ -126,53 +127,55 @@ class Verifier:
         return self._signalled
 
 
-async def _serve(verifier: Verifier, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        request = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), REQUEST_SECONDS)
-        writer.write(await _answer(verifier, request))
-        await writer.drain()
-    except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.TimeoutError, ConnectionError):
-        # Fails closed: nginx refuses the request without an answer.
-        pass
-    finally:
-        writer.close()
+class Answers:
+    """The answers to nginx's requests."""
+
+    def __init__(self, verifier: Verifier) -> None:
+        self._verifier = verifier
+
+    def __call__(self, request: Request) -> Response | Awaitable[Response]:
+        """The answer, which is there at once unless the token's key is unknown."""
+        path = request.path
+        site = path[1:]
+        if not path.startswith("/") or "/" in site or ".." in site:
+            return BAD_REQUEST
+        if site == "":
+            return Response("200 OK", body=self._verifier.status())
+        tokens = request.values(TOKEN_HEADER)
+        try:
+            if len(tokens) != 1:
+                raise RefusedError("it has no token")
+            return _admitted(self._verifier.decide(site, tokens[0]))
+        except UnknownKeyError:
+            return self._after_refresh(site, tokens[0])
+        except RefusedError as error:
+            return _refused(site, error)
+
+    async def _after_refresh(self, site: str, token: str) -> Response:
+        try:
+            return _admitted(await self._verifier.decide_after_refresh(site, token))
+        except RefusedError as error:
+            return _refused(site, error)
 
 
-async def _answer(verifier: Verifier, request: bytes) -> bytes:
-    line, *headers = request[:-4].split(b"\r\n")
-    method, _, rest = line.decode(errors="replace").partition(" ")
-    path = rest.partition(" ")[0]
-    if method != "GET" or not path.startswith("/") or "/" in path[1:] or ".." in path:
-        return _response("400 Bad Request")
-    if path == "/":
-        return _response("200 OK", body=verifier.status())
-    named = (header.partition(b":") for header in headers)
-    tokens = [value.strip().decode(errors="replace") for name, _, value in named if name.lower() == TOKEN_HEADER]
-    try:
-        if len(tokens) != 1:
-            raise RefusedError("it has no token")
-        ends = await verifier.decide(path[1:], tokens[0])
-    except RefusedError as error:
-        print(displayable(f"{path[1:]}: a request was refused: {error}"), file=sys.stderr, flush=True)
-        return _response("403 Forbidden")
-    return _response("204 No Content", cached=max(0, min(CACHED_SECONDS, int(ends - time.time()))))
+def _admitted(ends: float) -> Response:
+    return Response("204 No Content", cached=max(0, min(CACHED_SECONDS, int(ends - time.time()))))
 
 
-def _response(status: str, cached: int = 0, body: str = "") -> bytes:
-    content = body.encode()
-    head = f"HTTP/1.0 {status}\r\nX-Accel-Expires: {cached}\r\nContent-Length: {len(content)}\r\n\r\n"
-    return head.encode() + content
+def _refused(site: str, error: RefusedError) -> Response:
+    print(displayable(f"{site}: a request was refused: {error}"), file=sys.stderr, flush=True)
+    return Response("403 Forbidden")
 
 
 async def _run() -> None:
-    verifier = Verifier(Path(os.environ["RUNTIME_DIRECTORY"]), revision.of_disk())
-    server = await asyncio.start_unix_server(
-        lambda reader, writer: _serve(verifier, reader, writer),
-        sock=socket.socket(fileno=FIRST_DESCRIPTOR),
-        limit=LONGEST_REQUEST,
-        backlog=socket.SOMAXCONN,
+    answers = Answers(Verifier(Path(os.environ["RUNTIME_DIRECTORY"]), revision.of_disk()))
+    loop, stopped = asyncio.get_running_loop(), asyncio.Event()
+    await loop.create_unix_server(
+        lambda: Connection(answers), sock=socket.socket(fileno=FIRST_DESCRIPTOR), backlog=socket.SOMAXCONN
     )
-    await server.serve_forever()
+    # Between two events, so that what has been read is answered. nginx asks anew on what has not.
+    loop.add_signal_handler(signal.SIGTERM, stopped.set)
+    await stopped.wait()
 
 
 def run() -> None:

@@ -52,9 +52,7 @@ RESETS = (
     Reset("log_subrequest off"),
     # The answer, as the upstream has given it. An empty value adds nothing.
     Reset('add_header X-Immich-Access ""'),
-    Reset('add_trailer X-Immich-Access ""'),
     Reset("add_header_inherit off", since=(1, 29, 3)),
-    Reset("add_trailer_inherit off", since=(1, 29, 3)),
     Reset("expires off"),
     Reset("charset off", build="without-http_charset_module"),
     Reset("ssi off", build="without-http_ssi_module"),
@@ -125,6 +123,9 @@ HARMLESS: dict[str, str] = {
         "set_sha1 set_unescape_uri"
     ),
     "It only takes headers from answers.": "more_clear_headers",
+    "It only adds to the end of an answer; set by us, even to nothing, it would take the length from every answer.": (
+        "add_trailer add_trailer_inherit"
+    ),
     "It acts only in a location that passes requests to such a server, and ours pass them on with proxy_pass.": (
         "fastcgi_* scgi_* uwsgi_* grpc_* memcached_* memc_* nchan_* push_* eval_*"
     ),

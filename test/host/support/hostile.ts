@@ -10,7 +10,6 @@ export const HOSTILE: Readonly<Record<string, string>> = {
   add_after_body: "add_after_body /api/server/ping;",
   add_before_body: "add_before_body /api/server/ping;",
   add_header: "add_header Access-Control-Allow-Origin * always;",
-  add_trailer: "add_trailer X-Owner yes always;",
   allow: "allow 0.0.0.0/0; allow ::/0; satisfy any;",
   auth_basic: "auth_basic owner; auth_basic_user_file /dev/null;",
   auth_request: "auth_request off;",

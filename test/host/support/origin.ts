@@ -133,6 +133,8 @@ export class Origin {
       this.requests += 1;
       request.on("data", (chunk: Buffer) => (this.received += chunk.length));
       request.on("end", () => {
+        // For requests that last
+        if (request.url?.startsWith("/held")) return;
         if (request.url?.startsWith("/large")) {
           response.end(Buffer.alloc(64 << 20));
           return;
