@@ -224,6 +224,14 @@ describe("the verifier", () => {
     expect(await Promise.all(visitors)).toEqual([[200], [403], [200], [403]]);
   });
 
+  test("nobody outside asks the verifier, with a good token or without one", async () => {
+    const token = await team.token();
+    for (const path of ["/.immich-access/", "/.immich-access/token", "/.immich-access/token-again"]) {
+      for (const headers of [{}, { "cf-access-jwt-assertion": token }])
+        expect((await origin.get(path, { headers })).status, path).toBe(404);
+    }
+  });
+
   test("nginx keeps its connections to the verifier", async () => {
     // Enough for each of nginx's workers to have its own
     const visits = async () => {
