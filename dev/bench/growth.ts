@@ -37,11 +37,30 @@ export async function growth(): Promise<Figure[]> {
   const least = await measured(LEAST);
   const sites = [least, ...(await each(SITES, (count) => ({ ...LEAST, sites: count })))];
   const devices = [least, ...(await each(DEVICES, (count) => ({ ...LEAST, devices: count })))];
-  await measured({ ...LEAST, hosts: MOST_HOSTS });
+  const hosts = [least, await measured({ ...LEAST, hosts: MOST_HOSTS })];
   return [
+    ...against(`${SITES.at(-1) ?? 1} sites`, sites),
+    ...against(`${DEVICES.at(-1) ?? 1} devices`, devices),
+    ...against(`${MOST_HOSTS} hosts`, hosts),
     ...perOne("site", [1, ...SITES], sites, { preview: 60, state: 40 }),
     ...perOne("device", [1, ...DEVICES], devices, { preview: 8 }),
   ];
+}
+
+/** What the most costs against the least. */
+function against(most: string, costs: readonly Costs[]): Figure[] {
+  const [least, last] = [costs[0], costs.at(-1)];
+  if (!least || !last) throw new Error("nothing has been measured");
+  const of: Readonly<Record<string, (costs: Costs) => number>> = {
+    "first up": ({ first }) => first.seconds,
+    "preview with nothing to do": ({ preview }) => preview,
+    state: ({ state }) => state,
+  };
+  return Object.entries(of).map(([what, value]) => ({
+    what: `${what}, ${most}`,
+    value: value(last) / value(least),
+    unit: "times that of one",
+  }));
 }
 
 async function each(counts: readonly number[], form: (count: number) => Form): Promise<Costs[]> {
