@@ -61,28 +61,36 @@ export function openAccount(baseUrl: string, token: string, pause = PAUSE_MS): A
     }
     return answer;
   };
-  const read = async (path: string): Promise<Answer> => {
-    const answer = await call("GET", path);
-    // Whoever takes that for an empty list deletes what is in use.
-    if (answer.ok && answer.envelope.result === undefined)
-      throw new Error(`GET ${path}: ${answer.status.toString()}, but the answer is not one of Cloudflare's API`);
-    return answer;
+  /** Calls, and refuses what is no answer of the API's, and that there is nothing at the address. */
+  const demand = async (method: string, path: string, body?: object): Promise<Envelope> => {
+    const { status, envelope } = await call(method, path, body);
+    if (status === 404) throw new Error(`${method} ${path}: ${["404", ...errorMessages(envelope)].join(", ")}`);
+    requireOwn(envelope.success === true, method, path, status);
+    return envelope;
   };
   return {
-    list: (path) => allPages(path, async (page) => (await read(page)).envelope),
+    list: (path) =>
+      allPages(path, async (page) => {
+        const envelope = await demand("GET", page);
+        // Whoever takes anything else for an empty list deletes what is in use.
+        requireOwn(envelope.result === null || Array.isArray(envelope.result), "GET", page, 200);
+        return envelope;
+      }),
     find: async <T>(path: string) => {
-      const { status, envelope } = await read(path);
+      const { status, envelope } = await call("GET", path);
+      requireOwn(envelope.success === (status !== 404), "GET", path, status);
       return status === 404 ? undefined : (envelope.result as T);
     },
-    put: async (path, value) => void (await call("PUT", path, value)),
-    patch: async (path, fields) => void (await call("PATCH", path, fields)),
-    post: async <T>(path: string) => {
-      const { status, envelope } = await call("POST", path);
-      if (status === 404) throw new Error(`POST ${path}: ${["404", ...errorMessages(envelope)].join(", ")}`);
-      return envelope.result as T;
-    },
+    put: async (path, value) => void (await demand("PUT", path, value)),
+    patch: async (path, fields) => void (await demand("PATCH", path, fields)),
+    post: async <T>(path: string) => (await demand("POST", path)).result as T,
     remove: async (path) => void (await call("DELETE", path)),
   };
+}
+
+/** Refuses what something else than Cloudflare's API has answered. */
+function requireOwn(isOwn: boolean, method: string, path: string, status: number): void {
+  if (!isOwn) throw new Error(`${method} ${path}: ${status.toString()}, but the answer is not one of Cloudflare's API`);
 }
 
 interface Answer {

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 FOLDER = "/usr/local/lib/immich-access"
 # What a host has for as long as something of this program is on it
-TRACES = (FOLDER, "/var/lib/immich-access", "/etc/nginx/immich-access")
+TRACES = (FOLDER, "/var/lib/immich-access", "/etc/immich-access", "/etc/nginx/immich-access")
 
 
 def load(request: dict[str, Any]) -> None:

@@ -26,6 +26,16 @@ export const optional = (problem: (value: string) => string | undefined) =>
     if (message !== undefined) context.addIssue({ code: "custom", message });
   });
 
+/** An object of a form, or the empty one, which comes to `undefined`. */
+export const emptyOr = <T extends z.ZodObject>(form: T) =>
+  z.record(z.string(), z.unknown(), { error: "must be an object" }).transform((value, context) => {
+    if (Object.keys(value).length === 0) return undefined;
+    const result = form.safeParse(value);
+    if (result.success) return result.data;
+    for (const { message, path } of result.error.issues) context.addIssue({ code: "custom", message, path });
+    return z.NEVER;
+  });
+
 export const problemUnless = (holds: boolean, message: string) => (holds ? undefined : message);
 
 export const hexId = text((value) =>

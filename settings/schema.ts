@@ -6,6 +6,7 @@ import {
   certificateValidity,
   deviceName,
   duration,
+  emptyOr,
   endpoint,
   flag,
   hexId,
@@ -85,15 +86,23 @@ const siteShape = {
     .meta({ fix: "--path 'deviceRotations.<device>.secretVersion' 2   # and .previousSecretExpiresAt <time>" }),
 };
 
+const sshAddress = text((value) =>
+  problemUnless(isIP(value) !== 0 || isHostname(value), "must be an address or a host name"),
+);
+const port = integer(1, 65535);
+const user = text((value) => problemUnless(/^[a-z_][a-z0-9_-]{0,31}$/.test(value), "must be a Linux user name"));
+
+/** A host through which SSH leads to another one; `undefined` for an empty object. */
+const sshJump = emptyOr(
+  z.strictObject({ address: sshAddress, port: port.default(22), user: user.default("root"), hostKey }),
+);
+
 /** The settings of one host, the main one or one of `moreHosts`. */
 const hostShape = {
-  sshAddress: text((value) =>
-    problemUnless(isIP(value) !== 0 || isHostname(value), "must be an address or a host name"),
-  ).meta({ fix: "sshAddress <the host's own address or name>" }),
-  sshPort: integer(1, 65535).meta({ fix: "sshPort 22" }),
-  sshUser: text((value) => problemUnless(/^[a-z_][a-z0-9_-]{0,31}$/.test(value), "must be a Linux user name")).meta({
-    fix: "sshUser root",
-  }),
+  sshAddress: sshAddress.meta({ fix: "sshAddress <the host's own address or name>" }),
+  sshPort: port.meta({ fix: "sshPort 22" }),
+  sshUser: user.meta({ fix: "sshUser root" }),
+  sshJump: sshJump.meta({ fix: "--path 'sshJump.address' <address>   # and .hostKey; or: pulumi config rm sshJump" }),
   sshHostKey: hostKey.meta({
     fix: 'sshHostKey "$(ssh-keyscan -t ed25519 <address>)"   # compare it with /etc/ssh/ssh_host_ed25519_key.pub on the host',
   }),
@@ -152,6 +161,7 @@ const moreHost = z.strictObject(
     ),
     sshPort: hostShape.sshPort.default(22),
     sshUser: hostShape.sshUser.default("root"),
+    sshJump: sshJump.prefault({}),
     homeNetworks: hostShape.homeNetworks.default([]),
     immichUpstream: siteShape.immichUpstream.default("127.0.0.1:2283"),
     sshFrom: hostShape.sshFrom.default([]),
@@ -193,7 +203,7 @@ export const settingsSchema = z.strictObject({
   moreHosts: z.array(moreHost, { error: "must be a list" }).meta({
     fix: "--path 'moreHosts[0].sshAddress' <address>   # and .sshHostKey, .originAddresses[0]",
   }),
-  originPort: integer(1, 65535).meta({ fix: "originPort 8443   # or: pulumi config rm originPort" }),
+  originPort: port.meta({ fix: "originPort 8443   # or: pulumi config rm originPort" }),
   publicShareHostname: optional((value) => hostnameProblem(value, "shares.example.com")).meta({
     fix: "publicShareHostname shares.example.com   # or: pulumi config rm publicShareHostname",
   }),

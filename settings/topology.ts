@@ -37,9 +37,9 @@ export const hostnamesOf = (values: Values): string[] => [
 
 /** All hosts, the main one first. */
 export function hostsOf(values: Values): NonEmpty<OriginHost> {
-  const { sshAddress, sshPort, sshUser, sshHostKey, originAddresses, homeNetworks, immichUpstream } = values;
+  const { sshAddress, sshPort, sshUser, sshHostKey, sshJump, originAddresses, homeNetworks, immichUpstream } = values;
   const { sshFrom, keepOpen, closeOthers } = values;
-  const main = { sshAddress, sshPort, sshUser, sshHostKey, originAddresses, homeNetworks, immichUpstream };
+  const main = { sshAddress, sshPort, sshUser, sshHostKey, sshJump, originAddresses, homeNetworks, immichUpstream };
   return [{ ...main, sshFrom, keepOpen, closeOthers }, ...values.moreHosts];
 }
 

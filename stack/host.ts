@@ -193,6 +193,7 @@ export function declareHosts(context: StackContext, sites: readonly Site[]): Non
         privateKey: settings.sshPrivateKey,
         privateKeyPassword: settings.sshPrivateKeyPassphrase,
         hostKey: own.sshHostKey,
+        jump: own.sshJump,
         revision: settings.hostRevision,
       },
       owner: [pulumi.getProject(), pulumi.getStack(), settings.zoneId, id].join("/"),

@@ -21,6 +21,7 @@ import { rivalTasks } from "./rivals.ts";
 import { checkRulesPermission } from "./origin-port.ts";
 import { problemOf, problemOfEntry } from "./settings.ts";
 import { askHost, SSH_FLAGS } from "./ssh.ts";
+import { JUMP_FLAG } from "./ssh-jump.ts";
 import type { Texts } from "./stack.ts";
 import { PATIENCE_MS } from "./token.ts";
 
@@ -143,6 +144,7 @@ export async function configure(dialogue: Dialogue, present: Texts, known: Reado
     sshPort: connection.sshPort.toString(),
     sshUser: connection.sshUser,
     sshHostKey: connection.sshHostKey,
+    ...(dialogue.flag(JUMP_FLAG) !== undefined && { sshJump: JSON.stringify(connection.sshJump ?? {}) }),
     ...(sshAgent.toString() !== (before("sshAgent") ?? "false") && { sshAgent: sshAgent.toString() }),
     immichUpstream,
     ...(survey.originPort.toString() !== (before("originPort") ?? HTTPS_PORT.toString()) && {

@@ -1,7 +1,7 @@
 // The tools' connections to the host over SSH.
 import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Client } from "ssh2";
+import { Client, type ClientChannel } from "ssh2";
 import { agentCommand, agentInput } from "../../components/origin-host/agent.ts";
 import { type Answer, readAnswer } from "../../components/origin-host/answer.ts";
 import { checkedPayload, type Payload } from "../../components/origin-host/payload.ts";
@@ -34,7 +34,7 @@ export async function patiently<T>(where: string, attempt: () => Promise<T>, wai
 }
 
 /** The settings with which the deployment itself logs in to the host. */
-export type Connection = Pick<SettingsValues, "sshAddress" | "sshPort" | "sshUser" | "sshHostKey"> & Login;
+export type Connection = Pick<SettingsValues, "sshAddress" | "sshPort" | "sshUser" | "sshHostKey" | "sshJump"> & Login;
 
 /** Those that say whose key it is. */
 export type Login = Pick<SettingsValues, "sshAgent" | "sshPrivateKey" | "sshPrivateKeyPassphrase">;
@@ -77,30 +77,42 @@ const lastLine = (output: string): string | undefined =>
     .findLast((line) => line !== "")
     ?.slice(0, 300);
 
+/** A host through which SSH leads to another one. */
+export type JumpHost = NonNullable<SettingsValues["sshJump"]>;
+
 /** The types of host key that the program pins, in order of preference. */
 const HOST_KEYS = ["ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521"] as const;
 
 /**
  * The public key that a host presents, `<type> <base64>`. It is not verified.
  *
+ * @param via the jump host that leads there, and the login on it
  * @throws Error with a one-line reason if there is none
  */
-export function shownHostKey(host: string, port: number): Promise<string> {
-  return patiently(`${host}:${port.toString()}`, () => keyOf(host, port));
+export async function shownHostKey(
+  host: string,
+  port: number,
+  via?: { jump: JumpHost; login: Login },
+): Promise<string> {
+  const where = `${host}:${port.toString()}`;
+  if (!via) return patiently(where, () => keyOf(where, { host, port }));
+  const jump = await logIn(via.jump, via.login);
+  try {
+    return await keyOf(where, { sock: await channelTo({ address: host, port }, jump, via.jump) });
+  } finally {
+    jump.end();
+  }
 }
 
-function keyOf(host: string, port: number): Promise<string> {
+function keyOf(where: string, way: { host: string; port: number } | { sock: ClientChannel }): Promise<string> {
   const client = new Client();
   return new Promise((resolve, reject) => {
     client.on("error", ({ message }) => {
       const none = /no matching host key/.test(message);
-      reject(
-        new Error(`${host}:${port.toString()}: ${none ? "the host has neither an ed25519 nor an ecdsa key" : message}`),
-      );
+      reject(new Error(`${where}: ${none ? "the host has neither an ed25519 nor an ecdsa key" : message}`));
     });
     client.connect({
-      host,
-      port,
+      ...way,
       username: "root",
       readyTimeout: LOGIN_MS,
       algorithms: { serverHostKey: [...HOST_KEYS] },
@@ -131,46 +143,41 @@ const MEANINGS: readonly (readonly [said: RegExp, means: string])[] = [
   ],
 ];
 
-function execute(connection: Connection, command: string, input: string) {
-  const { sshAddress: host, sshPort: port, sshUser: username, sshHostKey } = connection;
-  const [type = "", pinned = ""] = sshHostKey.split(" ");
+/** Runs a command over one SSH connection, through the jump host if there is one. */
+async function execute(connection: Connection, command: string, input: string) {
+  const { sshAddress: address, sshPort: port, sshUser: user, sshHostKey: hostKey, sshJump } = connection;
+  const host = { address, port, user, hostKey };
+  if (!sshJump) return runOver(await logIn(host, connection), host, command, input);
+  const jump = await logIn(sshJump, connection);
+  try {
+    return await runOver(await logIn(host, connection, await channelTo(host, jump, sshJump)), host, command, input);
+  } finally {
+    jump.end();
+  }
+}
+
+const nameOf = ({ user, address, port }: Omit<JumpHost, "hostKey">): string => `${user}@${address}:${port.toString()}`;
+
+/** @param sock the way there; default: a connection of its own */
+function logIn(host: JumpHost, login: Login, sock?: ClientChannel): Promise<Client> {
+  const [type = "", pinned = ""] = host.hostKey.split(" ");
   const client = new Client();
-  const where = `${username}@${host}:${port.toString()}`;
-  return new Promise<{ code: number; stdout: string; stderr: string }>((resolve, reject) => {
+  return new Promise((resolve, reject) => {
     const fail = (text: string) => {
-      clearTimeout(timer);
       client.destroy();
-      reject(new Error(`${where}: ${text}`));
+      reject(new Error(`${nameOf(host)}: ${text}`));
     };
-    const timer = setTimeout(() => {
-      fail(`no answer within ${(ANSWER_MS / 1000).toString()} s`);
-    }, ANSWER_MS);
     client.on("error", ({ message }) => {
       fail(MEANINGS.find(([said]) => said.test(message))?.[1] ?? message);
     });
     client.on("ready", () => {
-      client.exec(command, (error, channel) => {
-        if (error) {
-          fail(error.message);
-          return;
-        }
-        let [stdout, stderr] = ["", ""];
-        channel.on("data", (chunk: Buffer) => (stdout += chunk.toString()));
-        channel.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
-        channel.on("close", (code: number | null) => {
-          clearTimeout(timer);
-          client.end();
-          resolve({ code: code ?? 1, stdout, stderr });
-        });
-        channel.end(input);
-      });
+      resolve(client);
     });
     try {
       client.connect({
-        host,
-        port,
-        username,
-        ...authentication(connection),
+        ...(sock ? { sock } : { host: host.address, port: host.port }),
+        username: host.user,
+        ...authentication(login),
         readyTimeout: LOGIN_MS,
         // Makes the server present the pinned key and not another one that it also has.
         algorithms: { serverHostKey: [type as "ssh-ed25519"] },
@@ -180,6 +187,51 @@ function execute(connection: Connection, command: string, input: string) {
       // The error's own message could quote the key.
       fail("the stack's sshPrivateKey cannot be used");
     }
+  });
+}
+
+/** A way from the jump host to another one. */
+function channelTo(
+  { address, port }: { address: string; port: number },
+  jump: Client,
+  via: JumpHost,
+): Promise<ClientChannel> {
+  return new Promise((resolve, reject) => {
+    jump.forwardOut("127.0.0.1", 0, address, port, (error, channel) => {
+      if (error) reject(new Error(`${nameOf(via)} does not get to ${address}:${port.toString()}: ${error.message}`));
+      else resolve(channel);
+    });
+  });
+}
+
+function runOver(client: Client, host: JumpHost, command: string, input: string) {
+  return new Promise<{ code: number; stdout: string; stderr: string }>((resolve, reject) => {
+    const fail = (text: string) => {
+      clearTimeout(timer);
+      client.destroy();
+      reject(new Error(`${nameOf(host)}: ${text}`));
+    };
+    const timer = setTimeout(() => {
+      fail(`no answer within ${(ANSWER_MS / 1000).toString()} s`);
+    }, ANSWER_MS);
+    client.on("error", ({ message }) => {
+      fail(message);
+    });
+    client.exec(command, (error, channel) => {
+      if (error) {
+        fail(error.message);
+        return;
+      }
+      let [stdout, stderr] = ["", ""];
+      channel.on("data", (chunk: Buffer) => (stdout += chunk.toString()));
+      channel.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
+      channel.on("close", (code: number | null) => {
+        clearTimeout(timer);
+        client.end();
+        resolve({ code: code ?? 1, stdout, stderr });
+      });
+      channel.end(input);
+    });
   });
 }
 

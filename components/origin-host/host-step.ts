@@ -19,6 +19,8 @@ export interface HostConnection {
   privateKeyPassword: pulumi.Input<string> | undefined;
   /** Public key of the host, `<type> <base64>`. Without it the provider does not verify the host. */
   hostKey: string;
+  /** The host through which SSH leads to it, with the same key; `undefined` if there is none. */
+  jump: { address: string; port: number; user: string; hostKey: string } | undefined;
   /** A change of the revision runs every step again. */
   revision: number;
 }
@@ -103,18 +105,22 @@ function commandInputs<S extends StepName>(
   payload: Inputs<Payload<S>>,
   source: AgentSource,
 ) {
-  const { revision, privateKey, privateKeyPassword, ...ssh } = connection;
+  const { revision, privateKey, privateKeyPassword, jump, ...ssh } = connection;
+  const login = {
+    ...(privateKey !== undefined && { privateKey: pulumi.secret(privateKey) }),
+    ...(privateKeyPassword !== undefined && { privateKeyPassword: pulumi.secret(privateKeyPassword) }),
+    // Four attempts in all: enough for a host that reboots, too few for a ban by fail2ban.
+    dialErrorLimit: 3,
+    perDialTimeout: 15,
+  };
   const input = pulumi
     .output(payload as pulumi.Input<Payload<S>>)
     .apply((known) => agentInput({ revision, payload: checkedPayload(step, known as Payload<S>) }, source));
   return {
     connection: {
       ...ssh,
-      ...(privateKey !== undefined && { privateKey: pulumi.secret(privateKey) }),
-      ...(privateKeyPassword !== undefined && { privateKeyPassword: pulumi.secret(privateKeyPassword) }),
-      // Four attempts in all: enough for a host that reboots, too few for a ban by fail2ban.
-      dialErrorLimit: 3,
-      perDialTimeout: 15,
+      ...login,
+      ...(jump && { proxy: { host: jump.address, port: jump.port, user: jump.user, hostKey: jump.hostKey, ...login } }),
     },
     // Secret, because the payload has certificates' keys.
     stdin: pulumi.secret(input),

@@ -21,14 +21,15 @@ const tried = new Set<string>();
  */
 export function createPatienceHook(
   name: string,
-  { host, port }: { host: string; port: number },
+  { host, port, jump }: { host: string; port: number; jump?: object | undefined },
   wait = LIMIT_MS,
 ): pulumi.ResourceHook {
   const endpoint = `${host}:${port.toString()}`;
   return new pulumi.ResourceHook(
     name,
     async () => {
-      if (tried.has(endpoint)) return;
+      // What a jump host gets from there cannot be seen from here.
+      if (jump || tried.has(endpoint)) return;
       tried.add(endpoint);
       if (!(await refuses(host, port))) return;
       await pulumi.log.warn(

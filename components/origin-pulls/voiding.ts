@@ -6,6 +6,7 @@ import { authorityName } from "./certificate.ts";
 
 /** A host name's own certificate, as the API shows it. */
 interface Association {
+  cert_id?: string;
   enabled?: boolean | null;
   status?: string;
 }
@@ -24,7 +25,7 @@ export interface VoidingArgs {
 
 /**
  * Creates a hook that has Cloudflare no longer present what wins over the mode's certificate: those of host names and, in
- * the mode `shared`, the zone's. It pauses the deployment until the edge knows. The engine deletes what a former mode has
+ * the mode `shared`, the zone's. It pauses the deployment until the edge no longer has the host names' certificates. The engine deletes what a former mode has
  * declared only at the end, and until then the sites would answer 400.
  *
  * It only warns if it fails. That fails closed: the sites answer 400 until the `up` ends.
@@ -36,8 +37,11 @@ export function createVoidingHook(name: string, { zoneId, hostnames, mode, open 
     name,
     async () => {
       const api = await open();
-      if (mode === "shared") await disableZoneCertificate(api, zoneId, hostnames);
-      await voidAssociations(api, zoneId, hostnames);
+      const done = await Promise.allSettled([
+        voidAssociations(api, zoneId, hostnames),
+        ...(mode === "shared" ? [disableZoneCertificate(api, zoneId, hostnames)] : []),
+      ]);
+      for (const one of done) if (one.status === "rejected") throw one.reason;
     },
     { ignoreErrors: true },
   );
@@ -54,9 +58,18 @@ export async function disableZoneCertificate(
   // Deleted ones stay listed.
   const present = listed.filter(({ status }) => status !== "deleted" && status !== "pending_deletion");
   const own = hostnames.map((hostname) => `CN=${authorityName(hostname)}`);
-  const isOwn = (pem = "") => pem !== "" && own.includes(new X509Certificate(pem).issuer);
+  const isOwn = (pem = "") => own.includes(issuerOf(pem) ?? "");
   if (present.length > 0 && present.every(({ certificate }) => isOwn(certificate)))
     await api.put(`${folder}/settings`, { enabled: false });
+}
+
+/** The issuer of a certificate; `undefined` for what is none. */
+function issuerOf(pem: string): string | undefined {
+  try {
+    return new X509Certificate(pem).issuer;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Voids the host names' associations, as far as there are any, and waits until the edge knows. */
@@ -68,14 +81,17 @@ export async function voidAssociations(
 ): Promise<void> {
   const folder = `zones/${zoneId}/origin_tls_client_auth/hostnames`;
   const find = (hostname: string) => api.find<Association>(`${folder}/${hostname}`);
-  const present: string[] = [];
-  for (const hostname of hostnames) if ((await find(hostname))?.enabled === true) present.push(hostname);
+  const present: { hostname: string; cert_id?: string; enabled: null }[] = [];
+  for (const hostname of hostnames) {
+    const { cert_id, enabled } = (await find(hostname)) ?? {};
+    if (enabled === true) present.push({ hostname, ...(cert_id !== undefined && { cert_id }), enabled: null });
+  }
   if (present.length === 0) return;
-  await api.put(folder, { config: present.map((hostname) => ({ hostname, enabled: null })) });
-  for (const hostname of present) {
+  await api.put(folder, { config: present });
+  for (const { hostname } of present) {
     const status = async () => {
-      const found = await find(hostname);
-      return found && ON_ITS_WAY.includes(found.status ?? "") ? (found.status ?? "") : "gone";
+      const { enabled, status: now = "active" } = (await find(hostname)) ?? { status: "gone" };
+      return enabled === true || ON_ITS_WAY.includes(now) ? now : "gone";
     };
     const what = `former origin-pull certificate of ${hostname}`;
     const last = await waitForStatus("gone", status, (now) => `Cloudflare is withdrawing the ${what} (${now})`, timing);

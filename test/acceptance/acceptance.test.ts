@@ -80,14 +80,7 @@ test("a prompt sandbox differs in what takes time, and the suite sees that", asy
 
 test("a refusal with another code is a difference", async () => {
   const here = await place(NOTICEABLE);
-  const rule = {
-    method: "POST",
-    path: "/access/service_tokens$",
-    outcome: "status",
-    status: 404,
-    code: 7,
-    times: 2,
-  } as const;
+  const rule = { method: "POST", path: "/access/apps$", outcome: "status", status: 404, code: 7, times: 2 } as const;
   await fixture.admin.fault(rule);
   const { measured } = await measure(here);
   const row = compared(measured).find(({ fact }) => fact === "6.1");

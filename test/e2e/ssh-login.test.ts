@@ -108,7 +108,7 @@ describe("the workstation's SSH agent", () => {
     for (const [socket, problem] of [
       ["", "SSH_AUTH_SOCK is not set"],
       [file("nobody"), "does not answer"],
-      [file("agent"), "the SSH agent has no key: ssh-add"],
+      [file("agent"), "the SSH agent has no key that this program can use: ssh-add"],
     ] as const) {
       use(socket);
       const said = await failure();

@@ -15,6 +15,7 @@ beforeAll(async () => {
     sshPort: 22,
     sshUser: "root",
     sshAgent: false,
+    sshJump: undefined,
     sshPrivateKeyPassphrase: "",
     sshPrivateKey: readFileSync(join(host.folder, "key"), "utf8"),
     sshHostKey: `${type} ${key.trim()}`,

@@ -93,7 +93,7 @@ it.each(["moreSites", "moreHosts"] as const)(
     for (const [name, schema] of Object.entries<z.ZodType>(settingsSchema.shape[key].element.shape)) {
       expect(description).toContain(`\`${name}\``);
       const given = schema.safeParse(undefined);
-      if (given.success) expect({ [name]: given.data }).toEqual({ [name]: declared[name]?.default });
+      if (given.success) expect({ [name]: given.data }).toEqual({ [name]: schema.parse(declared[name]?.default) });
     }
   },
 );

@@ -34,8 +34,9 @@ def wanted_files(modules: Mapping[str, str], brought: Brought | None) -> dict[Pa
     """The files that install the running agent and its units; None for files to delete."""
     files: dict[Path, File | None] = {FOLDER / name: File(text.encode()) for name, text in modules.items()}
     if brought is not None:
-        files[VERSION] = File(brought.version.encode())
         files[AGENTS / brought.version] = File(brought.archive.encode())
+        # After the agent that it names
+        files[VERSION] = File(brought.version.encode())
     files |= {UNITS / name: File(modules[f"agent/units/{name}"].encode()) for name in UNIT_NAMES}
     drop_in = "nftables-stock.conf" if _has_stock_nftables() else "nftables-owners.conf"
     files[DROP_IN] = File(modules[f"agent/units/{drop_in}"].encode())

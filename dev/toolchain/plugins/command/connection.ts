@@ -2,24 +2,26 @@
 import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import ssh2 from "ssh2";
-import type { AnyAuthMethod, Client, ConnectConfig, ServerHostKeyAlgorithm } from "ssh2";
+import type { AnyAuthMethod, Client, ClientChannel, ConnectConfig, ServerHostKeyAlgorithm } from "ssh2";
 import type { Failure, Property } from "../sdk/shape.ts";
 import type { Values } from "../sdk/values.ts";
 
+const endpoint = {
+  agentSocketPath: { type: "string" },
+  dialErrorLimit: { type: "number" },
+  host: { type: "string", required: true },
+  hostKey: { type: "string" },
+  password: { type: "string" },
+  perDialTimeout: { type: "number" },
+  port: { type: "number" },
+  privateKey: { type: "string" },
+  privateKeyPassword: { type: "string" },
+  user: { type: "string" },
+} as const;
+
 /** Properties of `connection`. */
 export const connectionType = {
-  properties: {
-    agentSocketPath: { type: "string" },
-    dialErrorLimit: { type: "number" },
-    host: { type: "string", required: true },
-    hostKey: { type: "string" },
-    password: { type: "string" },
-    perDialTimeout: { type: "number" },
-    port: { type: "number" },
-    privateKey: { type: "string" },
-    privateKeyPassword: { type: "string" },
-    user: { type: "string" },
-  },
+  properties: { ...endpoint, proxy: { type: { properties: endpoint } } },
 } as const satisfies Property["type"];
 
 /** A connection's settings. Times in seconds. */
@@ -40,6 +42,8 @@ export interface Connection {
   dialErrorLimit?: number;
   /** Limit of one attempt; 0 for none. Default 15. */
   perDialTimeout?: number;
+  /** The host through which the connection leads. */
+  proxy?: Omit<Connection, "proxy">;
 }
 
 /**
@@ -127,14 +131,32 @@ function dialError(error: Error & { level?: string }, settings: Connection, meth
   return new Error(`dial tcp ${address}: ${error.message}`);
 }
 
+/** Connects, through the proxy if there is one, whose connection ends with the other. */
 async function dialOnce(settings: Connection, signal: AbortSignal): Promise<Client> {
+  if (!settings.proxy) return logIn(settings, signal);
+  const proxy = await logIn(settings.proxy, signal);
+  try {
+    const channel = await new Promise<ClientChannel>((resolve, reject) => {
+      proxy.forwardOut("127.0.0.1", 0, settings.host, settings.port ?? 22, (error, forwarded) => {
+        if (error) reject(new Error(`dial tcp ${settings.host}: ${error.message}`));
+        else resolve(forwarded);
+      });
+    });
+    const client = await logIn(settings, signal, channel);
+    return client.once("close", () => proxy.end());
+  } catch (error) {
+    proxy.destroy();
+    throw error;
+  }
+}
+
+async function logIn(settings: Connection, signal: AbortSignal, sock?: ClientChannel): Promise<Client> {
   const agent = settings.agentSocketPath || process.env.SSH_AUTH_SOCK || undefined;
   if (agent) await checkAgent(agent);
   const pinned = settings.hostKey === undefined ? undefined : parseHostKey(settings.hostKey);
   const methods = authentication(settings, agent);
   const config: ConnectConfig = {
-    host: settings.host,
-    port: settings.port ?? 22,
+    ...(sock ? { sock } : { host: settings.host, port: settings.port ?? 22 }),
     username: settings.user ?? "root",
     readyTimeout: (settings.perDialTimeout ?? 15) * 1000,
     // A host that dies during a command ends the connection after two minutes, not never.
