@@ -4,7 +4,7 @@ import { loadSettings } from "./settings/index.ts";
 import { declareHosts } from "./stack/host.ts";
 import { whenOnline } from "./stack/online.ts";
 import { stackOutputs } from "./stack/outputs.ts";
-import { requireLogin } from "./stack/login.ts";
+import { requireLogin } from "./stack/ssh-login.ts";
 import { requireRoomForRules } from "./stack/origin-rules.ts";
 import { stackContext } from "./stack/context.ts";
 import { declareSites } from "./stack/site-kinds.ts";

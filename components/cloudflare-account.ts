@@ -30,7 +30,7 @@ export interface Account {
 const ANSWER_MS = 15_000;
 const PAUSE_MS = 1000;
 
-/** The longest pause that Cloudflare can ask for: a hook should not look as if it hung. */
+/** The longest pause that is kept of what Cloudflare asks for; the next `up` goes on where this one ends. */
 const LONGEST_PAUSE_MS = 60_000;
 
 /** Attempts after a server-side or network error. */

@@ -23,7 +23,7 @@ all answers come from flags, the present settings and what is found out.`,
     "ssh-key-file": text("FILE", "private key of that user"),
     "ssh-agent": {
       type: "boolean",
-      help: "log in with the keys of this machine's SSH agent, which the state then lacks",
+      help: "log in with the keys of this machine's SSH agent, so that the state holds none",
     },
     "ssh-jump": text("USER@ADDRESS:PORT", "host through which SSH leads there, with the same key; or none"),
     "ssh-jump-host-key": text("KEY", "that host's public key, or its fingerprint"),

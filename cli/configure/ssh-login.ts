@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { agentProblem, keyProblem } from "../../components/origin-host/login.ts";
+import { agentProblem, keyProblem } from "../../components/origin-host/ssh-login.ts";
 import { isProtected, privateKeyProblem } from "../../settings/ssh.ts";
 import { CommandError } from "../lib/command.ts";
 import type { Login } from "../lib/ssh.ts";
@@ -25,6 +25,8 @@ export const LOGIN_FLAGS = [FILE_FLAG, AGENT_FLAG];
 export async function askSshLogin(dialogue: Dialogue, before: Before): Promise<Login> {
   const problem = await agentProblem(process.env["SSH_AUTH_SOCK"] ?? "");
   if (dialogue.given(AGENT_FLAG) === true) {
+    if (dialogue.flag(FILE_FLAG) !== undefined)
+      throw new CommandError(`--${AGENT_FLAG} and --${FILE_FLAG} exclude each other`);
     if (problem !== undefined) throw new CommandError(`--${AGENT_FLAG}: ${problem}`);
     return AGENT;
   }

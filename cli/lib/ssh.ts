@@ -5,6 +5,7 @@ import { Client, type ClientChannel } from "ssh2";
 import { agentCommand, agentInput } from "../../components/origin-host/agent.ts";
 import { type Answer, readAnswer } from "../../components/origin-host/answer.ts";
 import { checkedPayload, type Payload } from "../../components/origin-host/payload.ts";
+import { agentProblem } from "../../components/origin-host/ssh-login.ts";
 import { printable } from "../../components/origin-host/printable.ts";
 import type { SettingsValues } from "../../settings/schema.ts";
 
@@ -36,7 +37,7 @@ export async function patiently<T>(where: string, attempt: () => Promise<T>, wai
 /** The settings with which the deployment itself logs in to the host. */
 export type Connection = Pick<SettingsValues, "sshAddress" | "sshPort" | "sshUser" | "sshHostKey" | "sshJump"> & Login;
 
-/** Those that say whose key it is. */
+/** The settings that choose the key. */
 export type Login = Pick<SettingsValues, "sshAgent" | "sshPrivateKey" | "sshPrivateKeyPassphrase">;
 
 /**
@@ -50,6 +51,8 @@ export async function askAgent<S extends "doctor" | "survey">(
   step: S,
   payload: Payload<S>,
 ): Promise<Answer<S>> {
+  const problem = connection.sshAgent ? await agentProblem(process.env["SSH_AUTH_SOCK"] ?? "") : undefined;
+  if (problem !== undefined) throw new Error(problem);
   const command = `${NEEDS_PYTHON} && ${agentCommand(step)}`;
   const input = agentInput({ revision: 0, payload: checkedPayload(step, payload) });
   const where = `${connection.sshAddress}:${connection.sshPort.toString()}`;

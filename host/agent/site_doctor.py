@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from agent import answer
+from agent.certificates.former_ca import sites_with_former_cas
 from agent.certificates.store import Store
 from agent.certificates.x509 import Certificate, read_certificates, read_private_key
 from agent.errors import HostError
@@ -53,6 +54,10 @@ class SiteExamination:
     def guard(self) -> str:
         """nginx refuses a client without a certificate and, unless another server answers it, an unknown name."""
         service.require()
+        if sites_with_former_cas([self.site.name]):
+            raise HostError(
+                "nginx also trusts the former CA of the origin pulls, as a change that was cut off has left it"
+            )
         plan = nginx.plan_sites(self._modules, [self.site], service.configuration())
         nginx.prove(plan)
         others = ", ".join(plan.foreign_defaults)

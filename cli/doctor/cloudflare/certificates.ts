@@ -63,9 +63,12 @@ export function originPullsFindings(
   return [passed(PULLS, ca === undefined ? "on" : "on, with a certificate that the host trusts"), end];
 }
 
-function issuedBy(pem: string, ca: string): boolean {
-  const [certificate, issuer] = [new X509Certificate(pem), new X509Certificate(ca)];
-  return certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey);
+/** Whether one of the CAs in a file has issued a certificate. */
+function issuedBy(pem: string, cas: string): boolean {
+  const certificate = new X509Certificate(pem);
+  return (cas.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [])
+    .map((ca) => new X509Certificate(ca))
+    .some((ca) => certificate.checkIssued(ca) && certificate.verify(ca.publicKey));
 }
 
 /** Check of the origin certificate; the finding if the certificates cannot be read. */

@@ -56,7 +56,13 @@ export class Api {
 
   /** All objects of a list. @throws CommandError if the API refuses it */
   public list(path: string): Promise<Record<string, unknown>[]> {
-    return allPages(path, async (page) => (await this.must("GET", page)).envelope);
+    return allPages(path, async (page) => {
+      const { envelope } = await this.must("GET", page);
+      // Whoever takes that for an empty list leaves behind what the suite has made.
+      if (envelope.result !== null && !Array.isArray(envelope.result))
+        throw new CommandError(`GET ${page}: the answer is not one of Cloudflare's API`);
+      return envelope;
+    });
   }
 
   /** A request that has to be accepted. @throws CommandError with Cloudflare's status and codes */

@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { resolveValue } from "../components/resolve-value.ts";
 import { userError } from "../settings/error.ts";
 import type { Settings } from "../settings/index.ts";
-import { agentProblem, keyProblem } from "../components/origin-host/login.ts";
+import { agentProblem, keyProblem } from "../components/origin-host/ssh-login.ts";
 
 /** The settings that say how to log in to the hosts. */
 type Login = Pick<Settings, "sshAgent" | "sshPrivateKey" | "sshPrivateKeyPassphrase">;
