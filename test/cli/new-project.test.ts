@@ -74,7 +74,7 @@ test("what configure writes is read by the program, the doctor and the card, und
     import { ConfigStack } from "./cli/configure/stack.ts";
     import { DeployedStack } from "./cli/lib/deployed-stack.ts";
     const stack = await ConfigStack.open("home");
-    await stack.write(${JSON.stringify(plain)}, ${JSON.stringify(secret)});
+    await stack.write(${JSON.stringify(plain)}, ${JSON.stringify(secret)}, []);
     const home = await (await DeployedStack.open("home")).homeAccess();
     console.log(JSON.stringify({ settings: await stack.settings(), home: home("${SITE}") }));`;
   const read = JSON.parse(await done(project, process.execPath, "--input-type=module", "-e", script)) as object;
