@@ -9,6 +9,9 @@ export type SiteSettings = SettingsValues["moreSites"][number];
 /** A host that serves the sites. */
 export type OriginHost = SettingsValues["moreHosts"][number];
 
+/** A host through which SSH leads to another one. */
+export type JumpHost = NonNullable<SettingsValues["sshJump"]>;
+
 /** A list with at least one entry. */
 export type NonEmpty<T> = [T, ...T[]];
 

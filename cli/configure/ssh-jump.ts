@@ -1,7 +1,8 @@
 // The jump host, which a flag names: nobody is asked about it.
 import { settingsSchema } from "../../settings/schema.ts";
 import { CommandError } from "../lib/command.ts";
-import { type JumpHost, shownHostKey } from "../lib/ssh.ts";
+import type { JumpHost } from "../../settings/topology.ts";
+import { shownHostKey } from "../lib/ssh.ts";
 import type { Dialogue } from "./dialogue.ts";
 import { confirmHostKey } from "./host-key.ts";
 import { type Before, problemOf } from "./settings.ts";

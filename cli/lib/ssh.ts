@@ -8,6 +8,7 @@ import { checkedPayload, type Payload } from "../../components/origin-host/paylo
 import { agentProblem } from "../../components/origin-host/ssh-login.ts";
 import { printable } from "../../components/origin-host/printable.ts";
 import type { SettingsValues } from "../../settings/schema.ts";
+import type { JumpHost } from "../../settings/topology.ts";
 
 /** Milliseconds to wait for the login and for the answer: enough for a busy host. */
 const LOGIN_MS = 6000;
@@ -79,9 +80,6 @@ const lastLine = (output: string): string | undefined =>
     .map((line) => printable(line).trim())
     .findLast((line) => line !== "")
     ?.slice(0, 300);
-
-/** A host through which SSH leads to another one. */
-export type JumpHost = NonNullable<SettingsValues["sshJump"]>;
 
 /** The types of host key that the program pins, in order of preference. */
 const HOST_KEYS = ["ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521"] as const;

@@ -1,6 +1,7 @@
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { userError } from "../../settings/error.ts";
+import type { JumpHost } from "../../settings/topology.ts";
 import { agentCommand, agentInput, type AgentSource } from "./agent.ts";
 import { type Answer, NoAnswerError, readAnswer } from "./answer.ts";
 import { createPatienceHook } from "./patience.ts";
@@ -20,7 +21,7 @@ export interface HostConnection {
   /** Public key of the host, `<type> <base64>`. Without it the provider does not verify the host. */
   hostKey: string;
   /** The host through which SSH leads to it, with the same key; `undefined` if there is none. */
-  jump: { address: string; port: number; user: string; hostKey: string } | undefined;
+  jump: JumpHost | undefined;
   /** A change of the revision runs every step again. */
   revision: number;
 }

@@ -4,7 +4,7 @@ import { showProgress } from "../progress.ts";
 
 /** How often to ask and when to give up, in milliseconds. Cloudflare documents no time; it usually takes minutes. */
 const EVERY_MS = 2000;
-export const PATIENCE_MS = 5 * 60_000;
+const PATIENCE_MS = 5 * 60_000;
 
 /** How often to ask for a status and when to give up, in milliseconds. */
 export interface Timing {
@@ -12,26 +12,35 @@ export interface Timing {
   patience?: number;
 }
 
+/** What Cloudflare does to something, while it does it and once it has: `activating`, `activated`. */
+interface Change {
+  what: string;
+  doing: string;
+  done: string;
+}
+
 /**
- * Asks for a status until it is the wanted one, and says so while that lasts.
- * @param progress what happens, in words that a time can follow
- * @returns the last status: another one if the time is over
+ * Asks for a status until it is the wanted one, and says so while that lasts. Warns if the time is over before.
  */
 export async function waitForStatus(
   wanted: string,
   status: () => Promise<string>,
-  progress: (status: string) => string,
+  { what, doing, done }: Change,
   { every = EVERY_MS, patience = PATIENCE_MS }: Timing = {},
-): Promise<string> {
+): Promise<void> {
   const deadline = Date.now() + patience;
   let last = await status();
   while (last !== wanted && Date.now() < deadline) {
     const left = Math.ceil((deadline - Date.now()) / 1000).toString();
-    await showProgress(`${progress(last)}; waiting up to ${left} s`);
+    await showProgress(`Cloudflare is ${doing} the ${what} (${last}); waiting up to ${left} s`);
     await sleep(every);
     last = await status();
   }
-  return last;
+  if (last === wanted) return;
+  await pulumi.log.warn(
+    `Cloudflare has not ${done} the ${what} within ${Math.round(patience / 60_000).toString()} minutes (its status is ` +
+      `${last}). Until it does, the site answers 400; you need not do anything.`,
+  );
 }
 
 /**
@@ -53,16 +62,7 @@ export function createActivationHook(
 ): pulumi.ResourceHook {
   return new pulumi.ResourceHook(
     name,
-    async ({ id }) => {
-      const progress = (now: string) => `Cloudflare is activating the ${what} (${now})`;
-      const last = await waitForStatus("active", () => status(id), progress, timing);
-      if (last !== "active") {
-        await pulumi.log.warn(
-          `Cloudflare has not activated the ${what} within ${Math.round((timing.patience ?? PATIENCE_MS) / 60_000).toString()} minutes (its ` +
-            `status is ${last}). Until it does, the site answers 400; you need not do anything.`,
-        );
-      }
-    },
+    ({ id }) => waitForStatus("active", () => status(id), { what, doing: "activating", done: "activated" }, timing),
     { ignoreErrors: true },
   );
 }

@@ -1,7 +1,8 @@
 import { X509Certificate } from "node:crypto";
 import * as pulumi from "@pulumi/pulumi";
 import type { Account } from "../cloudflare-account.ts";
-import { PATIENCE_MS, type Timing, waitForStatus } from "./activation.ts";
+import { DELETED, LEAVING } from "../orphan-cleanup/orphans.ts";
+import { type Timing, waitForStatus } from "./activation.ts";
 import { authorityName } from "./certificate.ts";
 
 /** A host name's own certificate, as the API shows it. */
@@ -12,7 +13,7 @@ interface Association {
 }
 
 /** Statuses of an association that the edge has not given up yet. */
-const ON_ITS_WAY = ["initializing", "pending_deployment", "pending_deletion"];
+const ON_ITS_WAY = ["initializing", "pending_deployment", LEAVING];
 
 export interface VoidingArgs {
   zoneId: string;
@@ -25,8 +26,8 @@ export interface VoidingArgs {
 
 /**
  * Creates a hook that has Cloudflare no longer present what wins over the mode's certificate: those of host names and, in
- * the mode `shared`, the zone's. It pauses the deployment until the edge no longer has the host names' certificates. The engine deletes what a former mode has
- * declared only at the end, and until then the sites would answer 400.
+ * the mode `shared`, the zone's. It pauses the deployment until the edge no longer has the host names' certificates. The
+ * engine deletes what a former mode has declared only at the end, and until then the sites would answer 400.
  *
  * It only warns if it fails. That fails closed: the sites answer 400 until the `up` ends.
  *
@@ -56,7 +57,7 @@ export async function disableZoneCertificate(
   const folder = `zones/${zoneId}/origin_tls_client_auth`;
   const listed = await api.list<{ certificate?: string; status?: string }>(folder);
   // Deleted ones stay listed.
-  const present = listed.filter(({ status }) => status !== "deleted" && status !== "pending_deletion");
+  const present = listed.filter(({ status }) => status !== DELETED && status !== LEAVING);
   const own = hostnames.map((hostname) => `CN=${authorityName(hostname)}`);
   const isOwn = (pem = "") => own.includes(issuerOf(pem) ?? "");
   if (present.length > 0 && present.every(({ certificate }) => isOwn(certificate)))
@@ -94,11 +95,6 @@ export async function voidAssociations(
       return enabled === true || ON_ITS_WAY.includes(now) ? now : "gone";
     };
     const what = `former origin-pull certificate of ${hostname}`;
-    const last = await waitForStatus("gone", status, (now) => `Cloudflare is withdrawing the ${what} (${now})`, timing);
-    if (last === "gone") continue;
-    await pulumi.log.warn(
-      `Cloudflare has not withdrawn the ${what} within ${Math.round((timing.patience ?? PATIENCE_MS) / 60_000).toString()} ` +
-        `minutes (its status is ${last}). Until it does, the site answers 400; you need not do anything.`,
-    );
+    await waitForStatus("gone", status, { what, doing: "withdrawing", done: "withdrawn" }, timing);
   }
 }

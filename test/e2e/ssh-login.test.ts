@@ -7,10 +7,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { connectTo } from "../../dev/commands/connect-to.ts";
 import { run } from "../../dev/sandbox/run.ts";
-import { runCli } from "../cli/support/cli.ts";
-import { SITE, startWorld, type World } from "./support/world.ts";
+import { agentFinding, runCli } from "../cli/support/cli.ts";
+import { startWorld, type World } from "./support/world.ts";
 
 const PASSPHRASE = "correct horse battery staple";
 const NO_CHANGE = "nothing has been changed";
@@ -55,16 +54,6 @@ const removeKey = async () => {
   for (const key of ["sshPrivateKey", "sshPrivateKeyPassphrase"]) await world.deployment.removeSetting(key);
 };
 
-/** What the doctor says of the agent on the host, which it only knows if it gets there. */
-async function agentFinding(): Promise<unknown> {
-  const trust = ["--cacert", world.sandbox.publicCaPath];
-  const args = ["--stack", "test", ...trust, "--json", ...connectTo(world.sandbox, [SITE])];
-  const { stdout, stderr } = await runCli(world.deployment, "doctor", args);
-  if (stdout === "") throw new Error(stderr);
-  const { findings } = JSON.parse(stdout) as { findings: { id: string }[] };
-  return findings.find(({ id }) => id === "host-agent") ?? findings;
-}
-
 describe("a key with a passphrase", () => {
   test("is refused without its passphrase, and with another one, before anything changes", async () => {
     await world.deployment.configure({ hostRevision: 1 }, { sshPrivateKey: privateKey("protected") });
@@ -82,7 +71,7 @@ describe("a key with a passphrase", () => {
     const { output } = await world.deployment.up();
     expect(output).toContain("nginx-command");
     expect(output + (await world.deployment.exportState())).not.toContain(PASSPHRASE);
-    expect(await agentFinding()).toMatchObject({ status: "ok" });
+    expect(await agentFinding(world)).toMatchObject({ status: "ok" });
   });
 
   test("is refused with a passphrase that it does not have", async () => {
@@ -128,7 +117,7 @@ describe("the workstation's SSH agent", () => {
     );
     expect(stdout).toContain("firewall-command");
     expect(stdout).not.toContain(body);
-    expect(await agentFinding()).toMatchObject({ status: "ok" });
+    expect(await agentFinding(world)).toMatchObject({ status: "ok" });
   });
 
   test("configure goes from the agent to a key and back, and leaves nothing of the other", async () => {
