@@ -1,5 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-import { ACCESS_APPLICATION, serviceTokenName } from "./access-names.ts";
+import { ACCESS_APPLICATION, serviceTokenName } from "./token-names.ts";
 import * as cloudflare from "./cloudflare.ts";
 import { keepAlive, type TokenRefresh } from "./token-refresh.ts";
 

@@ -1,6 +1,7 @@
 import { isIPv6 } from "node:net";
 import * as pulumi from "@pulumi/pulumi";
 import * as cloudflare from "./cloudflare.ts";
+import type { ORIGIN_TYPES } from "./dns-record-types.ts";
 
 /**
  * Where a site's records lead: to the origin's public addresses, one A or AAAA record each, between which Cloudflare
@@ -25,7 +26,7 @@ export interface DnsRecordsArgs {
 
 /** A record's type and content. */
 export interface RecordContent {
-  type: "A" | "AAAA" | "CNAME";
+  type: (typeof ORIGIN_TYPES)[number];
   content: string;
 }
 

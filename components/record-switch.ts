@@ -1,8 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { Account } from "./cloudflare-account.ts";
-
-/** The record types of which a name has either one CNAME or any number of the others. */
-const ADDRESSES = ["A", "AAAA"];
+import { isAddressType } from "./dns-record-types.ts";
 
 /** A DNS record as the API lists it. */
 interface ListedRecord {
@@ -80,4 +78,4 @@ const isOwn = ({ proxied, comment }: ListedRecord, wanted: WantedRecord): boolea
   proxied === true && comment === wanted.comment;
 
 const excludes = (present: string, wanted: string): boolean =>
-  (present === "CNAME" && ADDRESSES.includes(wanted)) || (ADDRESSES.includes(present) && wanted === "CNAME");
+  (present === "CNAME" && isAddressType(wanted)) || (isAddressType(present) && wanted === "CNAME");

@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { AccessApplication } from "../components/access-application.ts";
-import { createEnforcementHook } from "../components/access-enforcement.ts";
+import { createEnforcementHook } from "../components/access-in-force.ts";
 import { type DnsRecords, type OriginTarget, targetOf } from "../components/dns-records.ts";
 import { RecordSwitch } from "../components/record-switch.ts";
 import { LoginProvider } from "../components/login-provider.ts";

@@ -10,7 +10,7 @@ import { CommandError } from "../lib/command.ts";
 import { PROVIDER, readList, ZONE } from "./answers.ts";
 import type { Dialogue } from "./dialogue.ts";
 import { readNamed } from "./options.ts";
-import { type Before, problemOf } from "./settings.ts";
+import { type Before, problemOf } from "./setting-problems.ts";
 import { apiError, missingPermissions, NoTeam, TOKEN_ADVICE } from "./token.ts";
 
 /** The flags for the token and the zone; `api-token` is the environment's CLOUDFLARE_API_TOKEN. */

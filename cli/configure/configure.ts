@@ -1,4 +1,5 @@
 import { checkSettings } from "../../settings/check.ts";
+import { isAddressType } from "../../components/dns-record-types.ts";
 import { targetOf } from "../../components/dns-records.ts";
 import { asciiHostname, unreachableReason } from "../../settings/network.ts";
 import { SECRET_SETTINGS, type SettingKey } from "../../settings/schema.ts";
@@ -19,7 +20,7 @@ import { askOrigin } from "./origin.ts";
 import { askOpenings, openingTasks } from "./openings.ts";
 import { rivalTasks } from "./rivals.ts";
 import { checkRulesPermission } from "./origin-port.ts";
-import { problemOf, problemOfEntry } from "./settings.ts";
+import { problemOf, problemOfEntry } from "./setting-problems.ts";
 import { askHost, SSH_FLAGS } from "./ssh.ts";
 import { JUMP_FLAG } from "./ssh-jump.ts";
 import type { Texts } from "./stack.ts";
@@ -229,7 +230,7 @@ function proposedAddresses(
   records: readonly Record[],
   sshAddress: string,
 ): readonly string[] {
-  const inRecords = records.filter(({ type }) => type === "A" || type === "AAAA").map(({ content }) => content);
+  const inRecords = records.filter(({ type }) => isAddressType(type)).map(({ content }) => content);
   const usable = (list: readonly string[]) => list.filter((address) => unreachableReason(address) === undefined);
   return [present, usable(addresses), usable(inRecords), usable([sshAddress])].find(({ length }) => length > 0) ?? [];
 }

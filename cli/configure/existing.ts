@@ -1,3 +1,4 @@
+import { isOriginType } from "../../components/dns-record-types.ts";
 import type { RecordContent } from "../../components/dns-records.ts";
 import { isTunnel } from "../doctor/cloudflare/zone.ts";
 import type { Application, DnsRecord, OriginCertificate } from "../doctor/cloudflare/facts.ts";
@@ -24,7 +25,7 @@ export function matchRecords(
   records: readonly Record[],
   wanted: readonly RecordContent[],
 ): { adoptions: RecordAdoption[]; rest: Record[] } {
-  const free = records.filter(({ type }) => ["A", "AAAA", "CNAME"].includes(type));
+  const free = records.filter(({ type }) => isOriginType(type));
   const take = (fits: (record: Record) => boolean): Record | undefined => {
     const at = free.findIndex((record) => !isTunnel(record) && fits(record));
     return at < 0 ? undefined : free.splice(at, 1)[0];

@@ -3,7 +3,7 @@ import { certificateProblem, labelsInZone } from "../doctor/cloudflare/readiness
 import { asciiHostname } from "../../settings/network.ts";
 import { CommandError } from "../lib/command.ts";
 import type { Dialogue } from "./dialogue.ts";
-import { problemOf } from "./settings.ts";
+import { problemOf } from "./setting-problems.ts";
 import type { Texts } from "./stack.ts";
 
 /** The problem with the site's host name, in ASCII or international, in a zone; `undefined` if there is none. */

@@ -1,7 +1,7 @@
 // The questions about what else the host serves: its firewall would block all of it.
 import type { Dialogue } from "./dialogue.ts";
 import type { Survey } from "./host.ts";
-import { problemOfEntry } from "./settings.ts";
+import { problemOfEntry } from "./setting-problems.ts";
 import type { Texts } from "./stack.ts";
 
 /** What nginx serves besides Immich on the same port: it goes on, but only Cloudflare reaches it. */

@@ -4,7 +4,7 @@ import { CommandError } from "../lib/command.ts";
 import type { TriedToken, Zone } from "./cloudflare.ts";
 import type { Dialogue } from "./dialogue.ts";
 import type { Survey } from "./host.ts";
-import { problemOf } from "./settings.ts";
+import { problemOf } from "./setting-problems.ts";
 import { missingPermissions, ORIGIN_RULES } from "./token.ts";
 
 /** The flag that answers the question. */

@@ -6,7 +6,7 @@ import { CommandError } from "../lib/command.ts";
 import { isElsewhereOnCloudflare, type LookUp } from "../lib/public-name.ts";
 import type { Dialogue } from "./dialogue.ts";
 import type { Survey } from "./host.ts";
-import { problemOf, problemOfEntry } from "./settings.ts";
+import { problemOf, problemOfEntry } from "./setting-problems.ts";
 
 /** What is known before the question. */
 export interface OriginFacts {

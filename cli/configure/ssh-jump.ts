@@ -5,7 +5,7 @@ import type { JumpHost } from "../../settings/topology.ts";
 import { shownHostKey } from "../lib/ssh.ts";
 import type { Dialogue } from "./dialogue.ts";
 import { confirmHostKey } from "./host-key.ts";
-import { type Before, problemOf } from "./settings.ts";
+import { type Before, problemOf } from "./setting-problems.ts";
 
 export const JUMP_FLAG = "ssh-jump";
 const KEY_FLAG = "ssh-jump-host-key";

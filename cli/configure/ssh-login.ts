@@ -8,7 +8,7 @@ import { CommandError } from "../lib/command.ts";
 import type { Login } from "../lib/ssh.ts";
 import type { Dialogue } from "./dialogue.ts";
 import { readNamed } from "./options.ts";
-import type { Before } from "./settings.ts";
+import type { Before } from "./setting-problems.ts";
 
 const [FILE_FLAG, AGENT_FLAG] = ["ssh-key-file", "ssh-agent"] as const;
 

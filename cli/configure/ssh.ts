@@ -6,7 +6,7 @@ import { HTTPS_PORT } from "../../settings/topology.ts";
 import { type Survey, surveyHost } from "./host.ts";
 import { confirmHostKey } from "./host-key.ts";
 import { askOriginPort, PORT_FLAG } from "./origin-port.ts";
-import { type Before, problemOf } from "./settings.ts";
+import { type Before, problemOf } from "./setting-problems.ts";
 import { jumpHost, JUMP_FLAGS } from "./ssh-jump.ts";
 import { askSshLogin, LOGIN_FLAGS } from "./ssh-login.ts";
 

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import type { AccessApplicationArgs } from "../../components/access-application.ts";
-import { ACCESS_APPLICATION, serviceTokenName } from "../../components/access-names.ts";
+import { ACCESS_APPLICATION, serviceTokenName } from "../../components/token-names.ts";
 import { chooseDevice, type SiteDevice, type DeviceOptions } from "./choice.ts";
 import type { DeviceOutput, Outputs } from "./outputs.ts";
 import { capture, settingTexts } from "./pulumi.ts";

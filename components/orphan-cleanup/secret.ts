@@ -1,5 +1,5 @@
 import type * as pulumi from "@pulumi/pulumi";
-import { deviceOf } from "../access-names.ts";
+import { deviceOf } from "../token-names.ts";
 import { resolveValue } from "../resolve-value.ts";
 
 /**

@@ -26,7 +26,7 @@ from agent.listeners.addresses import outside_addresses, outside_interfaces
 from agent.listeners.publications import DOCKER_PROXY, published_ports
 from agent.listeners.sockets import listeners
 from agent.nginx import service
-from agent.nginx.defaults import foreign_sites
+from agent.nginx.foreign_servers import foreign_sites
 from agent.port_holder import find_holder
 from agent.site import IMMICH
 from agent.system import is_installed

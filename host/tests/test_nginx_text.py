@@ -2,7 +2,7 @@ import re
 import unittest
 from pathlib import Path
 
-from agent.nginx.defaults import foreign_sites
+from agent.nginx.foreign_servers import foreign_sites
 from agent.nginx.layout import includes
 from agent.nginx.listen import IPV4, IPV6, Endpoint
 from agent.nginx.text import Nginx, Site, site_text, unknown_names_text

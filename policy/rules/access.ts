@@ -9,7 +9,7 @@ import {
 import * as cloudflare from "../../components/cloudflare.ts";
 import { FOREVER } from "../../components/token-end.ts";
 import { durationSeconds } from "../../settings/durations.ts";
-import { valueIfKnown, resourcesOfType } from "./known.ts";
+import { valueIfKnown, resourcesOfType } from "./preview-values.ts";
 
 /** Default duration of a service token (cloudflare_zero_trust_access_service_token). */
 const DEFAULT_TOKEN_DURATION = "8760h";

@@ -5,7 +5,7 @@ import type {
   ResourceValidationPolicy,
   StackValidationPolicy,
 } from "@pulumi/policy";
-import { valueIfKnown } from "./known.ts";
+import { valueIfKnown } from "./preview-values.ts";
 
 /** Parts of a command that appear in process lists or, if it fails, in the log. Standard input does not. */
 const VISIBLE = ["create", "update", "delete", "environment", "triggers"];

@@ -6,9 +6,8 @@ import {
 } from "@pulumi/policy";
 import * as tls from "@pulumi/tls";
 import * as cloudflare from "../../components/cloudflare.ts";
-import { valueIfKnown } from "./known.ts";
-
-const ADDRESS_TYPES = ["A", "AAAA", "CNAME"];
+import { isOriginType } from "../../components/dns-record-types.ts";
+import { valueIfKnown } from "./preview-values.ts";
 
 /** Default of `requestedValidity` in days (cloudflare_origin_ca_certificate). */
 const DEFAULT_VALIDITY_DAYS = 5475;
@@ -19,7 +18,7 @@ export const recordsProxied: ResourceValidationPolicy = {
   description: "Access protects proxied records only; any other publishes the host's address and leads straight to it.",
   validateResource: validateResourceOfType(cloudflare.DnsRecord, (record, _args, reportViolation) => {
     const { name, type } = record;
-    if (ADDRESS_TYPES.includes(type) && valueIfKnown(() => record.proxied) !== true) {
+    if (isOriginType(type) && valueIfKnown(() => record.proxied) !== true) {
       reportViolation(`The ${type} record ${name} is not proxied. Set proxied: true.`);
     }
   }),
@@ -103,7 +102,7 @@ function tooLong(property: string, days: number, most: number): string {
 function proxiedRecords(resources: readonly PolicyResource[]): { name: string; zoneId: string; urn: string }[] {
   return resources.flatMap((resource) => {
     const record = resource.asType(cloudflare.DnsRecord);
-    if (!record || !ADDRESS_TYPES.includes(record.type) || !valueIfKnown(() => record.proxied)) return [];
+    if (!record || !isOriginType(record.type) || !valueIfKnown(() => record.proxied)) return [];
     return [{ name: record.name, zoneId: record.zoneId, urn: resource.urn }];
   });
 }

@@ -115,19 +115,21 @@ function holes(covering: readonly Application[], { anyServiceToken }: ExpectedAc
 }
 
 function policies({ policies: listed = [] }: Application, tokens: readonly ServiceToken[], wanted: ExpectedAccess) {
-  const [people, devices] = ["allow", "non_identity"].map((decision) =>
-    listed.find((policy) => policy.decision === decision),
-  );
+  const [forPeople, forDevices] = ["allow", "non_identity"].map((decision) =>
+    listed.filter((policy) => policy.decision === decision),
+  ) as [Policy[], Policy[]];
+  const [people] = forPeople;
+  const [devices] = forDevices;
   if (!people) return failed(POLICIES, "none for people: nobody can log in");
   const hasDevices = wanted.anyServiceToken || Object.keys(wanted.devices).length > 0;
   if (hasDevices && !devices) return failed(POLICIES, "none for devices: no phone gets in");
   if (devices && devices.precedence > people.precedence) return failed(POLICIES, "the one for people comes first");
   const extra = [
-    ...unexpected(people, peopleRules(wanted)),
-    ...(devices && !wanted.anyServiceToken ? unexpected(devices, deviceRules(tokens, wanted)) : []),
+    ...forPeople.flatMap((policy) => unexpected(policy, peopleRules(wanted))),
+    ...(wanted.anyServiceToken ? [] : forDevices.flatMap((policy) => unexpected(policy, deviceRules(tokens, wanted)))),
   ];
   if (extra.length > 0) return failed(POLICIES, `also admits ${extra.join(", ")}`);
-  const lacking = missing(people, peopleRules(wanted));
+  const lacking = missing(forPeople, peopleRules(wanted));
   if (lacking.length > 0) return failed(POLICIES, `does not admit ${lacking.join(", ")}`);
   const count = listed.length > (devices ? 2 : 1) ? `, ${listed.length.toString()} policies in all` : "";
   return passed(POLICIES, `${devices ? "devices, then people" : "people only"}${count}`);
@@ -148,8 +150,8 @@ const deviceRules = (tokens: readonly ServiceToken[], { devices }: ExpectedAcces
 const same = (one: string, other: string) => one.toLowerCase() === other.toLowerCase();
 const unexpected = ({ include }: Policy, expected: readonly string[]) =>
   include.map(ruleText).filter((text) => !expected.some((one) => same(one, text)));
-const missing = ({ include }: Policy, expected: readonly string[]) =>
-  expected.filter((one) => !include.map(ruleText).some((text) => same(one, text)));
+const missing = (listed: readonly Policy[], expected: readonly string[]) =>
+  expected.filter((one) => !listed.some(({ include }) => include.map(ruleText).some((text) => same(one, text))));
 
 function login({ allowed_idps = [] }: Application, providers: readonly IdentityProvider[], wanted: ExpectedAccess) {
   const offered = providers.filter(({ id }) => allowed_idps.length === 0 || allowed_idps.includes(id));

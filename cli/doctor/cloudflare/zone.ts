@@ -1,4 +1,5 @@
 import { isIPv4 } from "node:net";
+import { isOriginType } from "../../../components/dns-record-types.ts";
 import { type OriginTarget, type RecordContent, recordsOf } from "../../../components/dns-records.ts";
 import { contains } from "../../../settings/network.ts";
 import { type Check, type Finding, failed, fromProblem, passed } from "../finding.ts";
@@ -23,7 +24,7 @@ export const DNS: Check = {
  */
 export function dnsFinding(records: readonly DnsRecord[], target: OriginTarget): Finding {
   const wanted = recordsOf(target);
-  const own = records.filter(({ type }) => ["A", "AAAA", "CNAME"].includes(type));
+  const own = records.filter(({ type }) => isOriginType(type));
   const tunnel = own.find(isTunnel);
   if (tunnel) return failed(DNS, `a Cloudflare Tunnel gets the requests: ${list([tunnel])}`, TUNNEL_REMEDY);
   const bare = own.filter(({ proxied }) => !proxied);

@@ -1,4 +1,4 @@
-import { ACCESS_APPLICATION, serviceTokenName } from "../../../components/access-names.ts";
+import { ACCESS_APPLICATION, serviceTokenName } from "../../../components/token-names.ts";
 import type { Deployment } from "../../e2e/support/deployment.ts";
 
 /** A device in the imported state. */

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { ACCESS_APPLICATION, serviceTokenName } from "../../../components/access-names.ts";
+import { ACCESS_APPLICATION, serviceTokenName } from "../../../components/token-names.ts";
 import { devicesInState } from "../../../cli/lib/deployed-stack.ts";
 
 const TOKEN = "cloudflare:index/zeroTrustAccessServiceToken:ZeroTrustAccessServiceToken";

@@ -230,6 +230,16 @@ describe("Access", () => {
       "access-policies: also admits service_token 9",
     ],
     [
+      "a second policy for people that admits somebody else",
+      [{ ...application, policies: [devices, people, including(people, { email: { email: "eve@example.net" } })] }],
+      "access-policies: also admits email eve@example.net",
+    ],
+    [
+      "a second policy for devices that admits another token",
+      [{ ...application, policies: [devices, including(devices, { service_token: { token_id: "9" } }), people] }],
+      "access-policies: also admits service_token 9",
+    ],
+    [
       "a person less",
       [{ ...application, policies: [devices, { ...people, include: people.include.slice(1) }] }],
       "access-policies: does not admit email anna@example.com",

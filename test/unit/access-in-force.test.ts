@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { expect, test, vi } from "vitest";
 import type { Account } from "../../components/cloudflare-account.ts";
-import { createEnforcementHook } from "../../components/access-enforcement.ts";
+import { createEnforcementHook } from "../../components/access-in-force.ts";
 import { recordResources } from "./support/mocks.ts";
 
 // A hook registers itself with the engine as soon as it is created.
