@@ -24,12 +24,7 @@ export default defineConfig({
       {
         test: {
           name: "unit",
-          include: [
-            "test/unit/**/*.test.ts",
-            "dev/*/test/**/*.test.ts",
-            "test/mutations/**/*.test.ts",
-            "test/acceptance/**/*.test.ts",
-          ],
+          include: ["test/unit/**/*.test.ts", "dev/*/test/**/*.test.ts", "test/mutations/**/*.test.ts"],
           globalSetup: [PYTHON],
           sequence: { groupOrder: 0 },
           // Machines with two cores run this, and the engines of a later group want both.
@@ -41,8 +36,13 @@ export default defineConfig({
         },
       },
       {
-        // On a real host, without the engine.
-        test: { ...SYSTEM, name: "host", include: ["test/{host,homes}/**/*.test.ts"], globalSetup: [PYTHON] },
+        // On a real host or a whole sandbox, without the engine.
+        test: {
+          ...SYSTEM,
+          name: "host",
+          include: ["test/{acceptance,host,homes}/**/*.test.ts"],
+          globalSetup: [PYTHON],
+        },
       },
       {
         test: {

@@ -1,6 +1,7 @@
-// Which test file begins when, and how many run at a time.
+// Which test file begins when, how many run at a time, and which shard has which.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { statSync } from "node:fs";
 import { join, relative } from "node:path";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
@@ -16,15 +17,33 @@ const QUICK_MS = 500;
 const project = join(import.meta.dirname, "../..");
 
 /** Folders of tests from the one whose files take longest: one that begins last keeps everybody waiting at the end. */
-const FOLDERS = ["faults", "e2e", "cli", "upgrades", "conformance", "homes", "host"].map((name) =>
+const FOLDERS = ["faults", "e2e", "cli", "upgrades", "conformance", "acceptance", "homes", "host"].map((name) =>
   join("test", name, "/"),
 );
 
 const rank = ({ moduleId }: TestSpecification) =>
   FOLDERS.findIndex((folder) => relative(project, moduleId).startsWith(folder));
 
+const size = ({ moduleId }: TestSpecification) => statSync(moduleId).size;
+
 /** Runs the files in that order, and those of a folder from the largest. */
 export class Schedule extends BaseSequencer {
+  /**
+   * Deals the files of these folders out to the shards, in an order that is the same on each machine; all other files,
+   * which are done sooner, belong to every shard.
+   */
+  public override shard(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const { index, count } = this.ctx.config.shard ?? { index: 1, count: 1 };
+    const quick = files.filter((file) => rank(file) < 0);
+    const slow = files
+      .filter((file) => rank(file) >= 0)
+      .sort(
+        (one, other) =>
+          rank(one) - rank(other) || size(other) - size(one) || one.moduleId.localeCompare(other.moduleId),
+      );
+    return Promise.resolve([...quick, ...slow.filter((_, place) => place % count === index - 1)]);
+  }
+
   public override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const system = files.filter((file) => file.project.config.sequence.groupOrder === SYSTEM_GROUP);
     if (system.length > SYSTEM_WORKERS && (await isQuick())) {
