@@ -5,6 +5,7 @@ import { projectDir, stateDir } from "../commands/terminal.ts";
 import { resolveToolchain } from "../toolchain/index.ts";
 import { type Figure, line, meets, short } from "./figure.ts";
 import { firewall } from "./firewall.ts";
+import { forms } from "./forms.ts";
 import { growth } from "./growth.ts";
 import { nginx } from "./nginx.ts";
 import type { Bench } from "./names.ts";
@@ -12,7 +13,7 @@ import { device, preview, site, ssh } from "./operations.ts";
 import { deployedSite, type Site } from "./site.ts";
 
 /** Benches with hosts and sandboxes of their own, and those that share a site. */
-const ALONE = { firewall, growth };
+const ALONE = { firewall, forms, growth };
 const ON_A_SITE: Readonly<Record<Exclude<Bench, keyof typeof ALONE>, (site: Site) => Promise<Figure[]>>> = {
   nginx,
   preview,

@@ -3,6 +3,7 @@ import type { OriginRule } from "../../dev/sandbox/api/state.ts";
 import { PROGRAM_PERMISSIONS } from "../../dev/sandbox/api/tokens.ts";
 import type { Outcome } from "./support/deployment.ts";
 import { failures, startProber } from "./support/prober.ts";
+import { whileVisited } from "./support/visitor.ts";
 import { type Outputs, SITE, startWorld, type World } from "./support/world.ts";
 
 // A host whose port 443 belongs to another program: the site is served on another port, to which an origin rule leads
@@ -93,7 +94,7 @@ test("ten origin rules of the owner's stop an up before it changes anything", as
 
 test("the site answers on another port, and neither the other program nor the owner's rules notice", async () => {
   await alterRulesets(OWN);
-  const prober = startProber(world.sandbox, SITE);
+  const prober = startProber(world.sandbox, SITE, [443, 8443, 9443]);
   const outcome = await world.deployment.up();
   expect(failures(await prober.stop(), outcome.steps)).toEqual([]);
   expect(await pinged()).toBe(200);
@@ -119,25 +120,6 @@ test("the token is in no plain text of the state", async () => {
   expect(await world.deployment.exportState()).not.toContain(token);
 });
 
-/** Visits the site as a device all the time, and tells of every answer but 200 when it ends. */
-async function during(act: () => Promise<Outcome>): Promise<{ outcome: Outcome; bad: number[]; visits: number }> {
-  const { devices } = await world.deployment.outputs<Outputs>();
-  const bad: number[] = [];
-  let [visits, done] = [0, false];
-  const visitor = (async () => {
-    while (!done) {
-      const { status } = await world.visit("/api/server/ping", devices["annas-phone"]);
-      visits += 1;
-      if (status !== 200) bad.push(status);
-    }
-  })();
-  const outcome = await act().finally(() => {
-    done = true;
-  });
-  await visitor;
-  return { outcome, bad, visits };
-}
-
 test.each([
   [9443, true],
   [443, false],
@@ -145,8 +127,8 @@ test.each([
 ])("a change to port %i converges in one up, exposes nothing and interrupts nobody", async (port, hasRule) => {
   await onHost("systemctl", "stop", "proxy");
   await world.deployment.configure({ originPort: port, keepOpen: [] });
-  const prober = startProber(world.sandbox, SITE);
-  const { outcome, bad, visits } = await during(() => world.deployment.up());
+  const prober = startProber(world.sandbox, SITE, [443, 8443, 9443]);
+  const { outcome, bad, visits } = await whileVisited(world, () => world.deployment.up());
   expect(failures(await prober.stop(), outcome.steps)).toEqual([]);
   expect(visits).toBeGreaterThan(10);
   expect(bad).toEqual([]);

@@ -5,7 +5,8 @@ import { createVitest } from "vitest/node";
 
 const project = join(import.meta.dirname, "../..");
 
-const openVitest = (shard?: string) => createVitest({ root: project, watch: false, reporters: [], shard });
+const openVitest = (shard?: string) =>
+  createVitest({ root: project, watch: false, reporters: [], ...(shard !== undefined && { shard }) });
 
 /** The files that one shard of four runs. */
 async function filesOf(index: number): Promise<string[]> {

@@ -44,8 +44,14 @@ const SSH = "SSH";
 /**
  * Sends strangers to the site through the edge and to the host itself, over IPv4 and IPv6: a new connection every
  * 2 ms. That takes about a third of a core; a good half of it is for the answers of edge, nginx and sshd.
+ *
+ * @param ports the host's ports on which nginx serves the site at some time
  */
-export function startProber(sandbox: Pick<Sandbox, "number" | "edge" | "origin">, hostname: string): Prober {
+export function startProber(
+  sandbox: Pick<Sandbox, "number" | "edge" | "origin">,
+  hostname: string,
+  ports: readonly number[] = [443],
+): Prober {
   const ways = (["ipv4", "ipv6"] as const).flatMap((family): Way[] => {
     const named = (way: string) => (family === "ipv4" ? way : `${way}, IPv6`);
     const [edge, host] = [sandbox.edge[family], sandbox.origin[family]];
@@ -55,15 +61,21 @@ export function startProber(sandbox: Pick<Sandbox, "number" | "edge" | "origin">
       address,
       port,
       every_ms,
-      kind: port === 443 ? "tls" : "http",
+      kind: port === 443 || ports.includes(port) ? "tls" : "http",
+    });
+    const served = ports.flatMap((port): Way[] => {
+      const where = port === 443 ? "" : `, port ${port}`;
+      return [
+        web(`to the host${where}`, host, port, 20),
+        { ...web(`to the host from Cloudflare's address${where}`, host, port, 200), from: "edge" },
+      ];
     });
     return [
       web("through the edge", edge, 443, 100),
       web("through the edge, plain", edge, 80, 50),
-      web("to the host", host, 443, 20),
+      ...served,
       web("to the host, plain", host, 80, 20),
       web("to Immich's own port", host, 2283, 20),
-      { ...web("to the host from Cloudflare's address", host, 443, 200), from: "edge" },
       { way: named(`${SSH}'s port`), from: "out", address: host, port: 22, kind: "port", every_ms: 20 },
       { way: named(SSH), from: "out", address: host, port: 22, kind: "ssh", every_ms: 1000 },
     ];
