@@ -138,9 +138,9 @@ class _Examination:
             return "no port of this host leads to what the sites serve"
         ports = " and ".join(str(port) for port in sorted(doors.host_ports))
         home = sorted({str(network) for network, _ in doors.home})
-        others = f" and {', '.join(home)}" if home else ""
+        *some, last = ["this host", "its containers", *home]
         unused = "" if not home or guard.answers_beyond_loopback(doors) else ", but it answers on loopback alone"
-        return f"the table in force closes port {ports} to all but this host, its containers{others}{unused}"
+        return f"the table in force closes port {ports} to all but {', '.join(some)} and {last}{unused}"
 
     def _filter(self) -> str:
         found = find_obstacles(self._require_request().ranges, self._served)
@@ -163,7 +163,8 @@ class _Examination:
         if found.unclear:
             raise _UnknownError("; ".join(found.unclear))
         silent = f"; not asked: {', '.join(found.silent)}" if found.silent else ""
-        return f"asked {found.asked} ports that others can reach, and none leads past nginx's guard{silent}"
+        ports = "1 port" if found.asked == 1 else f"{found.asked} ports"
+        return f"asked {ports} that others can reach: none leads past nginx's guard{silent}"
 
     def _nginx(self) -> str:
         service.require()

@@ -195,7 +195,7 @@ describe("what takes the table away is noticed:", () => {
       checks: {
         "port-guard": {
           status: "ok",
-          says: "the table in force closes port 2283 to all but this host, its containers",
+          says: "the table in force closes port 2283 to all but this host and its containers",
         },
       },
       facts: { guardedPorts: [2283] },

@@ -48,7 +48,7 @@ const survey = async () => (await host.step("survey", { hostname, sshPort: 22 })
 test("a host as it was deployed has none, and each says what it asked", async () => {
   expect(await check("ways-in")).toEqual({
     status: "ok",
-    says: "asked 1 ports that others can reach, and none leads past nginx's guard",
+    says: "asked 1 port that others can reach: none leads past nginx's guard",
   });
   expect(await check("guard")).toEqual({
     status: "ok",

@@ -1,10 +1,10 @@
 // Pages state each fact once and link to it, so every link must work.
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, globSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { expect, it } from "vitest";
 
 const project = join(import.meta.dirname, "../..");
-const pages = ["README.md", ...readdirSync(join(project, "docs")).map((name) => `docs/${name}`)];
+const pages = ["README.md", ...globSync("docs/*.md", { cwd: project })];
 
 const text = (file: string) => readFileSync(join(project, file), "utf8");
 
