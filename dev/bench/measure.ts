@@ -10,10 +10,11 @@ import { growth } from "./growth.ts";
 import { nginx } from "./nginx.ts";
 import type { Bench } from "./names.ts";
 import { device, preview, site, ssh } from "./operations.ts";
+import { packages } from "./packages.ts";
 import { deployedSite, type Site } from "./site.ts";
 
-/** Benches with hosts and sandboxes of their own, and those that share a site. */
-const ALONE = { firewall, forms, growth };
+/** Benches that need no site or have their own, and those that share one. */
+const ALONE = { packages, firewall, forms, growth };
 const ON_A_SITE: Readonly<Record<Exclude<Bench, keyof typeof ALONE>, (site: Site) => Promise<Figure[]>>> = {
   nginx,
   preview,

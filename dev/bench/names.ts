@@ -1,3 +1,3 @@
 /** The benches, in the order in which they run. */
-export const BENCHES = ["firewall", "nginx", "preview", "ssh", "device", "site", "forms", "growth"] as const;
+export const BENCHES = ["packages", "firewall", "nginx", "preview", "ssh", "device", "site", "forms", "growth"] as const;
 export type Bench = (typeof BENCHES)[number];
