@@ -91,15 +91,19 @@ async function configure({ deployment }: World, form: Form, hosts: readonly Seco
   await deployment.configure({
     devices,
     originAddresses: [ORIGIN.ipv4],
-    moreSites: Array.from({ length: form.sites - 1 }, (_, index) => ({
-      hostname: `album-${index + 1}.home.localhost`,
-      immichUpstream: "127.0.0.1:2283",
-      emails: ["anna@example.com"],
-      devices,
-    })),
+    moreSites: moreSites(form.sites, devices),
     moreHosts: hosts.map(({ settings }, index) => ({ ...settings, originAddresses: [placeOf(index + 1).ipv4] })),
   });
 }
+
+/** The setting `moreSites` of a stack with so many sites in all. */
+export const moreSites = (sites: number, devices: readonly string[]) =>
+  Array.from({ length: sites - 1 }, (_, index) => ({
+    hostname: `album-${index + 1}.home.localhost`,
+    immichUpstream: "127.0.0.1:2283",
+    emails: ["anna@example.com"],
+    devices,
+  }));
 
 async function measure(world: World): Promise<Costs> {
   const { deployment } = world;

@@ -11,10 +11,11 @@ import { nginx } from "./nginx.ts";
 import type { Bench } from "./names.ts";
 import { device, preview, site, ssh } from "./operations.ts";
 import { packages } from "./packages.ts";
+import { released } from "./released.ts";
 import { deployedSite, type Site } from "./site.ts";
 
 /** Benches that need no site or have their own, and those that share one. */
-const ALONE = { packages, firewall, forms, growth };
+const ALONE = { packages, firewall, forms, growth, released };
 const ON_A_SITE: Readonly<Record<Exclude<Bench, keyof typeof ALONE>, (site: Site) => Promise<Figure[]>>> = {
   nginx,
   preview,

@@ -1,3 +1,14 @@
 /** The benches, in the order in which they run. */
-export const BENCHES = ["packages", "firewall", "nginx", "preview", "ssh", "device", "site", "forms", "growth"] as const;
+export const BENCHES = [
+  "packages",
+  "firewall",
+  "nginx",
+  "preview",
+  "ssh",
+  "device",
+  "site",
+  "forms",
+  "growth",
+  "released",
+] as const;
 export type Bench = (typeof BENCHES)[number];

@@ -1,10 +1,9 @@
 import { once } from "node:events";
-import { setTimeout as sleep } from "node:timers/promises";
 import { SignJWT, UnsecuredJWT } from "jose";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import WebSocket from "ws";
 import { answer, certificatesPayload, nginxPayload, Origin, serverCertificate, SITE } from "./support/origin.ts";
 import { AUDIENCE, checkedPayload, newTeamKey, Team, TEAM, type TokenChange } from "./support/team.ts";
+import { IN, openWebsocketTo, OUT, visitOrigin } from "./support/visits.ts";
 
 const KEYS_FILE = `/var/lib/immich-access/access/keys/${TEAM}.json`;
 
@@ -21,27 +20,8 @@ afterAll(async () => {
   await origin.close();
 });
 
-/** The status of a request with a token, and whether it has reached Immich. */
-async function visit(token?: string): Promise<{ status: number; reached: boolean }> {
-  const before = origin.requests;
-  const headers = token === undefined ? {} : { "cf-access-jwt-assertion": token };
-  const { status } = await origin.get("/api/server/ping", { headers });
-  return { status, reached: origin.requests > before };
-}
-
-/** A websocket that is open; rejects with the status of a refusal. */
-async function websocket(headers: Record<string, string>): Promise<WebSocket> {
-  const socket = await origin.connect();
-  const opening = new WebSocket(`ws://${SITE}/api/socket.io/`, { createConnection: () => socket, headers });
-  await once(opening, "open");
-  return opening;
-}
-
+const visit = (token?: string) => visitOrigin(origin, token);
 const visitWith = async (change?: TokenChange) => visit(await team.token(change));
-
-const IN = { status: 200, reached: true };
-const OUT = { status: 403, reached: false };
-const DOWN = { status: 500, reached: false };
 
 /** What the token check has put on the host; the rest is the firewall's. */
 const left = () => {
@@ -149,12 +129,12 @@ describe("tokens", () => {
 
 describe("traffic with a token", () => {
   test("a websocket passes both ways with a token, and not without one", async () => {
-    const opened = await websocket({ "cf-access-jwt-assertion": await team.token() });
+    const opened = await openWebsocketTo(origin, { "cf-access-jwt-assertion": await team.token() });
     opened.send("photo");
     const [data] = (await once(opened, "message")) as [Buffer];
     expect(data.toString()).toBe("photo");
     opened.terminate();
-    await expect(websocket({})).rejects.toThrow("403");
+    await expect(openWebsocketTo(origin, {})).rejects.toThrow("403");
   });
 
   test("an upload with a token streams through, with nothing on the disk", async () => {
@@ -172,96 +152,6 @@ describe("traffic with a token", () => {
     request.end(half);
     expect((await answer(request)).status).toBe(200);
     expect(origin.received - before).toBe(2 * half.length);
-  });
-});
-
-describe("the verifier", () => {
-  test("the verifier is a user of its own, whom only nginx reaches", async () => {
-    const user = await origin.run(`stat -c %u /proc/${await mainPid()}`);
-    expect(Number(user)).toBeGreaterThan(60_000);
-    expect(await origin.run(`grep CapBnd /proc/${await mainPid()}/status`)).toMatch(/\t0+$/);
-    const ask = "curl -s --unix-socket /run/immich-access-verifier.sock -o /dev/null -w '%{http_code}' http://x/";
-    expect(await origin.run(`runuser -u www-data -- ${ask}`)).toBe("200");
-    expect((await origin.host.inside(`runuser -u deploy -- ${ask}`)).stdout).toBe("000");
-  });
-
-  test("the verifier calculates by OpenSSL within the limits of its unit", async () => {
-    const unit = "/etc/systemd/system/immich-access-verifier.service";
-    const all = await origin.run(`sed '1,/^.Service.$/d' ${unit} | grep -E '^[A-Za-z]+='`);
-    const limits = all.split("\n").filter((line) => !/^(ExecStart|Restart|RestartSec|RuntimeDirectory)=/.test(line));
-    expect(limits).toContain("MemoryDenyWriteExecute=yes");
-    const program =
-      "import sys; sys.path.insert(0, '/usr/local/lib/immich-access'); from agent.access.powers import power; " +
-      "print(power(65537, 2**2047 + 1).__name__)";
-    const properties = limits.map((line) => `-p '${line}'`).join(" ");
-    const run = `systemd-run --pipe --wait --quiet ${properties} /usr/bin/python3 -I -B -c "${program}"`;
-    expect(await origin.run(run)).toBe("by_openssl");
-  });
-
-  test("a killed verifier is back at once, and a request waits for its answer meanwhile", async () => {
-    const before = await mainPid();
-    await origin.run("systemctl kill --signal=KILL immich-access-verifier");
-    expect(await Promise.all([visitWith(), visit()])).toEqual([
-      IN,
-      { ...OUT, reached: expect.any(Boolean) as boolean },
-    ]);
-    expect(await mainPid()).not.toBe(before);
-  });
-
-  test("a restart of the verifier costs no request its answer, and admits nobody", async () => {
-    let over = false;
-    const visitors = Array.from({ length: 4 }, async (_, number) => {
-      const seen = new Set<number>();
-      while (!over) seen.add((await visitWith(number % 2 === 0 ? {} : { shift: -3720 })).status);
-      return [...seen];
-    });
-    for (let restart = 0; restart < 3; restart += 1) {
-      await sleep(300);
-      await origin.run("systemctl restart immich-access-verifier");
-    }
-    await sleep(300);
-    over = true;
-    expect(await Promise.all(visitors)).toEqual([[200], [403], [200], [403]]);
-  });
-
-  test("nobody outside asks the verifier, with a good token or without one", async () => {
-    const token = await team.token();
-    for (const path of ["/.immich-access/", "/.immich-access/token", "/.immich-access/token-again"]) {
-      for (const headers of [{}, { "cf-access-jwt-assertion": token }])
-        expect((await origin.get(path, { headers })).status, path).toBe(404);
-    }
-  });
-
-  test("nginx keeps its connections to the verifier", async () => {
-    // Enough for each of nginx's workers to have its own
-    const visits = async () => {
-      for (let visit = 0; visit < 20; visit += 1) expect(await visitWith()).toEqual(IN);
-      return origin.run("ss -Hx state established src /run/immich-access-verifier.sock | sort");
-    };
-    const connections = await visits();
-    expect(connections).not.toBe("");
-    expect(await visits()).toBe(connections);
-  });
-
-  test("nginx asks the verifier once in five seconds about a token, and without the verifier nobody else is admitted", async () => {
-    const token = await team.token();
-    expect(await visit(token)).toEqual(IN);
-    const since = Date.now();
-    await origin.run("systemctl stop immich-access-verifier.socket immich-access-verifier.service");
-    expect(await visit(token)).toEqual(IN);
-    // A websocket lasts too long to hold on to what is known about its token.
-    await expect(websocket({ "cf-access-jwt-assertion": token })).rejects.toThrow("500");
-    expect(await visitWith()).toEqual(DOWN);
-    await expect.poll(() => visit(token), { interval: 500 }).toEqual(DOWN);
-    expect(Date.now() - since).toBeGreaterThan(4000);
-    // nginx notes the missing socket with the whole request, keys of shared albums included, unless it is told not to.
-    const headers = { "cf-access-jwt-assertion": token, referer: `https://${SITE}/share/KEY-1` };
-    expect((await origin.get("/share/KEY-2?key=KEY-3", { headers })).status).toBe(500);
-    const logs = () => origin.run("cat /var/log/nginx/*.log");
-    await expect.poll(logs).toContain('"GET /share/*** HTTP/1.1" 500 ');
-    expect(await logs()).not.toMatch(/KEY|verifier\.sock/);
-    await origin.apply("nginx", checkedPayload);
-    expect(await visitWith()).toEqual(IN);
   });
 });
 

@@ -13,7 +13,7 @@ function run(script: keyof typeof manifest.scripts, ...args: string[]) {
 }
 
 const TOOLS = "card, configure, doctor, rotate";
-const BENCHES = "packages, firewall, nginx, preview, ssh, device, site, forms, growth";
+const BENCHES = "packages, firewall, nginx, preview, ssh, device, site, forms, growth, released";
 const STRANGE: [script: keyof typeof manifest.scripts, word: string, answer: string][] = [
   ["start", "nonsense", "Unexpected argument 'nonsense'"],
   ["stop", "nonsense", "Unexpected argument 'nonsense'"],

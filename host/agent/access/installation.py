@@ -41,11 +41,14 @@ def install(modules: Mapping[str, str]) -> None:
     with files_replaced(changed):
         if stale:
             run(["systemctl", "daemon-reload"])
+        if UNITS / SOCKET in changed and stale:
             # systemd changes a socket's owner only when it starts the socket.
             run(["systemctl", "stop", SOCKET, VERIFIER])
         for verb in ("enable", "start"):
             run(["systemctl", "--no-reload", verb, "--quiet", *STARTING])
-        if client.status(user).get("version") != revision.of(modules):
+        is_current = client.status(user).get("version") == revision.of(modules)
+        if not is_current or (UNITS / VERIFIER in changed and stale):
+            # Requests wait in the socket meanwhile.
             run(["systemctl", "restart", VERIFIER])
             if client.status(user).get("version") != revision.of(modules):
                 raise HostError(
