@@ -4,8 +4,8 @@ import { loadSettings } from "./settings/index.ts";
 import { declareHosts } from "./stack/host.ts";
 import { whenOnline } from "./stack/site-check.ts";
 import { stackOutputs } from "./stack/outputs.ts";
-import { requireLogin } from "./stack/ssh-login.ts";
-import { requireRoomForRules } from "./stack/origin-rules.ts";
+import { declareNotifications } from "./stack/notifications.ts";
+import { requirePossible } from "./stack/requirements.ts";
 import { stackContext } from "./stack/context.ts";
 import { declareSites } from "./stack/site-kinds.ts";
 import { Stages } from "./stack/stages.ts";
@@ -16,8 +16,7 @@ import { Stages } from "./stack/stages.ts";
 const settings = loadSettings();
 const { zoneId, minTlsVersion, alwaysUseHttps, sslAutomaticMode } = settings;
 const context = stackContext(settings);
-await requireLogin(settings);
-await requireRoomForRules(context);
+await requirePossible(context);
 
 // 1. The firewall lets only Cloudflare reach the sites' port. Meanwhile the certificates are issued.
 const sites = declareSites(context);
@@ -49,6 +48,9 @@ stages.forHosts(ready, (host, after) => host.closeFormerPort(led, after));
 
 // 8. DNS, last: from here on the names lead to the sites.
 const published = stages.forSites(guarded, (site, after) => site.publish(serving, after));
+
+// Cloudflare's emails about what ends, if anybody wants them. The sites work without them, so nothing waits for them.
+stages.afterAll((after) => declareNotifications(context, guarded[0], after));
 
 // 9. Each site answers through Cloudflare, or the `up` says which part is to blame.
 const online = whenOnline(published, settings);

@@ -8,6 +8,7 @@ export { DnsRecord } from "@pulumi/cloudflare/dnsRecord.js";
 export { getAuthenticatedOriginPullsCertificate } from "@pulumi/cloudflare/getAuthenticatedOriginPullsCertificate.js";
 export { getAuthenticatedOriginPullsHostnameCertificate } from "@pulumi/cloudflare/getAuthenticatedOriginPullsHostnameCertificate.js";
 export { getIpRangesOutput } from "@pulumi/cloudflare/getIpRanges.js";
+export { NotificationPolicy } from "@pulumi/cloudflare/notificationPolicy.js";
 export { OriginCaCertificate } from "@pulumi/cloudflare/originCaCertificate.js";
 export { Provider } from "@pulumi/cloudflare/provider.js";
 export { ZeroTrustAccessApplication } from "@pulumi/cloudflare/zeroTrustAccessApplication.js";

@@ -1,3 +1,4 @@
+import { endings, isNotificationTypes, selected } from "./notifications.ts";
 import { isHostname, isLoopback, parseEndpoint, sameEndpoint } from "./network.ts";
 import { MAX_DEVICES, type SettingKey as Key } from "./schema.ts";
 import { isProtected, privateKeyProblem } from "./ssh.ts";
@@ -40,6 +41,7 @@ export function crossProblems(raw: Raw): CrossProblem[] {
     ...publicShareProblems(raw, sites, hosts),
     ...originPortProblems(raw, sites, hosts),
     ...loginProblems(raw),
+    ...notificationProblems(raw, sites),
   ];
 }
 
@@ -182,6 +184,22 @@ function loginProblems(raw: Raw): CrossProblem[] {
   if (isProtected(key) || passphrase === "") return [];
   const message = "is set, and sshPrivateKey has none: pulumi config rm sshPrivateKeyPassphrase";
   return [{ key: "sshPrivateKeyPassphrase", message }];
+}
+
+/** Notifications that would tell nothing. */
+function notificationProblems(raw: Raw, sites: readonly Part[]): CrossProblem[] {
+  const types = textOf(raw, "notificationTypes");
+  if (listOf(raw, "notificationEmails").length === 0 || !isNotificationTypes(types)) return [];
+  const ends = endings({
+    tokenDuration: textOf(raw, "tokenDuration"),
+    originPulls: textOf(raw, "originPulls"),
+    devices: sites.flatMap((site) => listOf(site.raw, "devices")),
+  });
+  if (selected(ends, types).length > 0) return [];
+  const message =
+    "is set, and there is nothing to tell: without devices, or with tokenDuration forever, no service token ends, and " +
+    "with originPulls shared no certificate of yours: pulumi config rm notificationEmails";
+  return [{ key: "notificationEmails", message }];
 }
 
 /** Problems between public shares and other settings; none while public shares are off. */

@@ -48,6 +48,8 @@ export const uniqueList = (item: z.ZodType<string>) =>
     if (repeated !== undefined) context.addIssue({ code: "custom", message: `names ${repeated} twice` });
   });
 
+export const emailList = uniqueList(z.email({ error: "has an entry that is not an email address" }));
+
 export const duration = (from: number, to: number, range: string, forever: "forever" | undefined = undefined) =>
   text((value) => {
     if (value === "forever") return problemUnless(forever !== undefined, `must end some day: ${range}`);

@@ -6,6 +6,7 @@ import {
   certificateValidity,
   deviceName,
   duration,
+  emailList,
   emptyOr,
   endpoint,
   flag,
@@ -63,13 +64,14 @@ function originNameProblem(value: string): string | undefined {
   return hostnameProblem(value, "home.example.net");
 }
 
+/** What Cloudflare's emails can be about. */
+export const NOTIFICATION_TYPES = ["all", "service-tokens", "origin-pulls"] as const;
+
 /** The settings of one site, the main one or one of `moreSites`. */
 const siteShape = {
   hostname: text((value) => hostnameProblem(value, "photos.example.com")).meta({ fix: "hostname photos.example.com" }),
   immichUpstream: endpoint("127.0.0.1:2283").meta({ fix: "immichUpstream 127.0.0.1:2283" }),
-  emails: uniqueList(z.email({ error: "has an entry that is not an email address" })).meta({
-    fix: "--path 'emails[0]' you@example.com",
-  }),
+  emails: emailList.meta({ fix: "--path 'emails[0]' you@example.com" }),
   emailDomains: uniqueList(
     text((value) =>
       problemUnless(isHostname(value, 2), `has «${value}»: give a domain like example.com, without the @`),
@@ -226,6 +228,12 @@ export const settingsSchema = z.strictObject({
   }),
   tokenRefresh: flag.meta({ fix: "tokenRefresh true" }),
   anyServiceToken: flag.meta({ fix: "anyServiceToken false" }),
+  notificationEmails: emailList.meta({
+    fix: "--path 'notificationEmails[0]' you@example.com   # or: pulumi config rm notificationEmails",
+  }),
+  notificationTypes: oneOf(NOTIFICATION_TYPES).meta({
+    fix: "notificationTypes all   # or: pulumi config rm notificationTypes",
+  }),
 
   originJwtCheck: flag.meta({ fix: "originJwtCheck true" }),
   teamDomain: optional((value) =>

@@ -101,6 +101,12 @@ export class Stages {
   public forZone(make: (after: After) => pulumi.Resource): void {
     this.shared.push(make({ dependsOn: [...this.shared] }));
   }
+
+  /** Runs a stage after everything that has been made so far, for whatever site or host. */
+  public afterAll(make: (after: After) => void): void {
+    const made = new Set([...this.bySite.values(), ...this.byHost.values(), this.shared].flat());
+    make({ dependsOn: [...made] });
+  }
 }
 
 /** Makes something after what was made `earlier`, and adds it to the lists of those that it was made for. */

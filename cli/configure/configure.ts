@@ -2,6 +2,7 @@ import { checkSettings } from "../../settings/check.ts";
 import { isAddressType } from "../../components/dns-record-types.ts";
 import { targetOf } from "../../components/dns-records.ts";
 import { asciiHostname, unreachableReason } from "../../settings/network.ts";
+import { isNotificationTypes } from "../../settings/notifications.ts";
 import { SECRET_SETTINGS, type SettingKey } from "../../settings/schema.ts";
 import { HTTPS_PORT } from "../../settings/topology.ts";
 import { apiReader } from "../doctor/cloudflare/api.ts";
@@ -15,6 +16,7 @@ import { askLogin, askToken, askZone, checkToken, hasAutomaticMode, TOKEN_FLAGS 
 import type { Dialogue } from "./dialogue.ts";
 import type { Record } from "./existing.ts";
 import { hostTasks, type Survey } from "./host.ts";
+import { askNotifications } from "./notifications.ts";
 import { checkNames, furtherNames, hostnameProblem } from "./names.ts";
 import { askOrigin } from "./origin.ts";
 import { askOpenings, openingTasks } from "./openings.ts";
@@ -42,6 +44,7 @@ export interface Configured {
 interface Further {
   immichUpstream?: string;
   originAddresses?: readonly string[];
+  devices?: readonly string[];
 }
 
 /**
@@ -124,6 +127,15 @@ export async function configure(dialogue: Dialogue, present: Texts, known: Reado
     initial: beforeList("devices"),
     problem: problemOfEntry("devices"),
   });
+  const notificationTypes = before("notificationTypes") ?? "";
+  const notifications = await askNotifications(dialogue, { ...tried, api }, zone, {
+    emails: beforeList("notificationEmails"),
+    types: isNotificationTypes(notificationTypes) ? notificationTypes : "all",
+    people: emails,
+    tokenDuration: before("tokenDuration") ?? "",
+    originPulls: before("originPulls") ?? "hostname",
+    devices: [...devices, ...further("moreSites").flatMap((site) => site.devices ?? [])],
+  });
   const sessionDuration = await dialogue.text({
     flag: "session",
     message: "How long people stay logged in: 720h is 30 days, and Cloudflare allows 730h at most",
@@ -155,6 +167,7 @@ export async function configure(dialogue: Dialogue, present: Texts, known: Reado
     ...openings,
     emails: JSON.stringify(emails),
     devices: JSON.stringify(devices),
+    ...notifications,
     sessionDuration,
     loginProvider,
     teamDomain,

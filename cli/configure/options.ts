@@ -42,6 +42,7 @@ all answers come from flags, the present settings and what is found out.`,
     "home-network": texts("CIDR", "private network that reaches Immich directly, without Cloudflare"),
     email: texts("EMAIL", "who may log in"),
     device: texts("NAME", "a phone or program that gets a token"),
+    notify: texts("EMAIL", "whom Cloudflare writes to before a token or certificate ends"),
     session: text("DURATION", "how long people stay logged in, like 720h"),
     login: text("ID", "create, account, or the id of an identity provider"),
     adopt: {

@@ -46,6 +46,14 @@ export const ORIGIN_RULES: readonly Permission[] = [
   zone("Origin Rules", undefined, "DELETE", `rulesets/${NO_ID}/rules/${NO_ID}`),
 ];
 
+/** What Cloudflare's emails before something ends need on top. Cloudflare documents no key for it. */
+export const NOTIFICATIONS: readonly [Permission] = [
+  {
+    name: "Account, Notifications, Edit",
+    probe: (_zone, id) => ({ method: "DELETE", path: `/accounts/${id}/alerting/v3/policies/${NO_ID}` }),
+  },
+];
+
 /**
  * Address of the dashboard's form for a new token with the permissions filled in (API token template URLs). Cloudflare
  * documents no key for the permission on service tokens.

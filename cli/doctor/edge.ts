@@ -134,7 +134,7 @@ function websocketFinding(answer: Answer | string, isSettling: boolean): Finding
 
 /** The finding for a device that does not get in: if Access has just been changed, it may get in a little later. */
 function blockedFinding(check: Check, says: string, answer: Answer, isSettling: boolean): Finding {
-  if (answer.isChallenge || isAliasError(answer) || answer.status === 400)
+  if (answer.isChallenge || isAliasError(answer) || [400, 521, 522, 523].includes(answer.status))
     return failed(check, says, remedyFor(answer));
   return isSettling && [302, 401, 403].includes(answer.status) ? settlingFinding(check, says) : failed(check, says);
 }

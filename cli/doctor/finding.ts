@@ -1,3 +1,4 @@
+import type { Answer } from "../../components/origin-host/answer.ts";
 import { renewalLeadDays } from "../../components/renewal.ts";
 
 /** Where a check looks. */
@@ -31,6 +32,9 @@ export interface Subject {
   host?: string;
 }
 
+/** What a daily refresh found. */
+export type Refresh = NonNullable<Answer<"doctor">["facts"]["refresh"]>;
+
 /** The result of one check. Its `id` is unique together with its subject. */
 export interface Finding extends Subject {
   id: string;
@@ -44,6 +48,8 @@ export interface Finding extends Subject {
   fix?: string;
   /** Whether it ends so soon that it is due for renewal; absent if not. */
   due?: true;
+  /** What the host's last daily refresh found, with the finding `host-timer`; absent before the first one. */
+  refresh?: Refresh;
 }
 
 /** The finding of a check that passed. */

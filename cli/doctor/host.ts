@@ -138,7 +138,9 @@ export function hostFindings(
     const check: Check = { id: `host-${name}`, place: "host", ...entry, fix };
     const result = checks?.[name];
     if (!result) return failed(check, "the agent did not look at it", fix, "unknown");
-    return result.status === "ok" ? passed(check, result.says) : failed(check, result.says, fix, result.status);
+    const found = result.status === "ok" ? passed(check, result.says) : failed(check, result.says, fix, result.status);
+    const { refresh } = report.facts;
+    return name === "timer" && refresh !== null ? { ...found, refresh } : found;
   };
   const ofName = ({ subject, settings: { hostname } }: ExaminedName, check: NamedCheck) =>
     withSubject(subject, [made(report.sites[hostname]?.checks, check)]);

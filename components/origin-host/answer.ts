@@ -80,6 +80,22 @@ const siteRemovalAnswer = {
 /** A check of the doctor's; `unknown` if it could not be made. */
 const checks = z.record(z.string(), z.strictObject({ status: z.enum(["ok", "wrong", "unknown"]), says: text }));
 
+/** What the last daily refresh found: host/agent/firewall/status.py. Times are in RFC 3339. */
+const refresh = z.strictObject({
+  /** When it ended. */
+  time: text,
+  /** Whether it ended well; the journal has the reason if not. */
+  ok: z.boolean(),
+  /** How many of Cloudflare's ranges the host has, and when they were last Cloudflare's own; null if never. */
+  ranges: z.strictObject({ ipv4: z.int(), ipv6: z.int(), fetched: text.nullable() }),
+  /** Whether the table that closes Immich's port was in force before the refresh renewed it; null if that is unknown. */
+  guardInForce: z.boolean().nullable(),
+  /** Ways to Immich past nginx's guard; null if that is unknown. */
+  waysIn: z.int().nullable(),
+  /** When the origin certificate of each site ends; null for one that cannot be read. */
+  certificates: z.array(z.strictObject({ hostname, endsOn: text.nullable() })),
+});
+
 const doctorAnswer = {
   checks,
   /** By host name, public shares among them. */
@@ -106,6 +122,8 @@ const doctorAnswer = {
     guardedPorts: z.array(z.int()),
     /** Addresses of the host's own interfaces to the internet; behind a router these are private ones. */
     addresses: z.array(z.string()),
+    /** Null before the first one. */
+    refresh: refresh.nullable(),
   }),
 };
 

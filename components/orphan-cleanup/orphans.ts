@@ -85,6 +85,15 @@ const searchDnsRecords: Search = async (api, wanted) => {
   return found.map(({ id }) => ({ path: `${folder}/${id}`, what: `${String(type)} record ${String(name)}` }));
 };
 
+/** A stack has one notification of a name and type. */
+const searchNotifications: Search = async (api, { inputs, id }) => {
+  const folder = `accounts/${String(inputs.accountId)}/alerting/v3/policies`;
+  const found = await api.list<Found>(folder);
+  return found
+    .filter((one) => one.id !== id && one.name === inputs.name && one.alert_type === inputs.alertType)
+    .map((one) => ({ path: `${folder}/${one.id}`, what: `notification "${String(one.name)}"` }));
+};
+
 /** A client certificate as lists show it, deleted ones too. */
 interface PullCertificate {
   id: string;
@@ -133,6 +142,7 @@ export const SEARCHES: Readonly<Record<string, Search>> = {
   "cloudflare:index/authenticatedOriginPullsCertificate:AuthenticatedOriginPullsCertificate":
     searchZonePullCertificates,
   "cloudflare:index/dnsRecord:DnsRecord": searchDnsRecords,
+  "cloudflare:index/notificationPolicy:NotificationPolicy": searchNotifications,
   "cloudflare:index/zeroTrustAccessApplication:ZeroTrustAccessApplication": searchApplications,
   "cloudflare:index/zeroTrustAccessIdentityProvider:ZeroTrustAccessIdentityProvider": searchUnused(
     "identity provider",

@@ -66,12 +66,16 @@ export async function waitForSite(network: Network, site: OnlineSite, seconds: n
       await sleep(Math.min(PAUSE_MS, left));
       continue;
     }
-    const text = `https://${site.hostname} does not answer as it should after ${seconds.toString()} s: ${problem}; ${remedy}.`;
+    const text = siteWarning(site.hostname, seconds, { problem, remedy });
     if (exposed) throw userError(text);
     await pulumi.log.warn(text);
     return;
   }
 }
+
+/** What an `up` says of a site that does not answer as it should. */
+export const siteWarning = (hostname: string, seconds: number, { problem, remedy }: AnswerProblem): string =>
+  `https://${hostname} does not answer as it should after ${seconds.toString()} s: ${problem}; ${remedy}.`;
 
 /** Asks a site once, as a stranger and as its device at the same time. `undefined` if both get what they should. */
 export async function findSiteProblem(network: Network, site: OnlineSite): Promise<SiteProblem | undefined> {

@@ -92,6 +92,8 @@ def host_facts(
     busy: str | None,
     guarded_ports: Sequence[int],
     addresses: Sequence[str],
+    *,
+    last_refresh: Mapping[str, object] | None,
 ) -> dict[str, object]:
     """Facts about the host that the step `doctor` reports without judging them."""
     lists = None if ranges is None else {"ipv4": ranges.ipv4, "ipv6": ranges.ipv6}
@@ -101,6 +103,29 @@ def host_facts(
         "busy": busy,
         "guardedPorts": list(guarded_ports),
         "addresses": list(addresses),
+        "refresh": last_refresh,
+    }
+
+
+def refresh(
+    time: str,
+    ok: bool,
+    ranges: "Ranges | None",
+    fetched: str | None,
+    *,
+    guard: bool | None,
+    ways_in: int | None,
+    certificates: Mapping[str, str | None],
+) -> dict[str, object]:
+    """What a daily refresh found. Times are in RFC 3339; certificates have their ends by host name."""
+    counts = {"ipv4": 0, "ipv6": 0} if ranges is None else {"ipv4": len(ranges.ipv4), "ipv6": len(ranges.ipv6)}
+    return {
+        "time": time,
+        "ok": ok,
+        "ranges": {**counts, "fetched": fetched},
+        "guardInForce": guard,
+        "waysIn": ways_in,
+        "certificates": [{"hostname": name, "endsOn": end} for name, end in certificates.items()],
     }
 
 

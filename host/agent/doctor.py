@@ -4,6 +4,7 @@ Its answer has `checks` of the host with their results, `facts` that only the ca
 same for each site by name.
 """
 
+import calendar
 import fcntl
 import os
 import re
@@ -17,7 +18,7 @@ from agent import answer
 from agent.access import client, installation as access
 from agent.errors import HostError
 from agent.files import files_to_change
-from agent.firewall import installation, kernel, record, ufw
+from agent.firewall import installation, kernel, record, status, ufw
 from agent.firewall.ahead import find_obstacles
 from agent.firewall.confirmation import plan_for
 from agent.firewall.guard import steps as guard
@@ -99,7 +100,8 @@ class _Examination:
     def _facts(self) -> dict[str, object]:
         ranges = None if self._request is None else self._request.ranges
         addresses = outside_addresses(outside_interfaces())
-        return answer.host_facts(time.time(), ranges, _busy(), sorted(self._guard.doors.host_ports), addresses)
+        ports = sorted(self._guard.doors.host_ports)
+        return answer.host_facts(time.time(), ranges, _busy(), ports, addresses, last_refresh=status.last())
 
     def _require_request(self) -> Request:
         if self._request is None:
@@ -228,7 +230,13 @@ class _Examination:
         since = time.time() - STAMP.stat().st_mtime
         if since > OVERDUE_SECONDS:
             raise HostError(f"the last refresh was {int(since / 86400)} days ago")
-        return f"enabled, and started last {int(since / 3600)} h ago"
+        last = status.last()
+        if last is None:
+            return f"enabled, started last {int(since / 3600)} h ago, and has not told yet what it found"
+        ended = time.time() - calendar.timegm(time.strptime(last["time"], "%Y-%m-%dT%H:%M:%SZ"))
+        if ended > OVERDUE_SECONDS:
+            raise HostError(f"the last refresh that told what it found ended on {last['time']}")
+        return f"enabled, and ended last {int(ended / 3600)} h ago"
 
     def _agent(self) -> str:
         changed = files_to_change(installation.wanted_files(self._modules, self._brought))

@@ -21,6 +21,12 @@ CERTIFICATE = Certificate(
 RANGES = Ranges(["173.245.48.0/20"], ["2400:cb00::/32"])
 CHECKS = {"nginx": answer.check("ok", "runs"), "ranges": answer.check("unknown", "no answer")}
 
+TIME = "2026-11-29T04:00:00Z"
+REFRESH = answer.refresh(
+    TIME, True, RANGES, TIME, guard=True, ways_in=0, certificates={"a.example.com": TIME, "b.example.com": None}
+)
+UNTOLD = answer.refresh(TIME, False, None, None, guard=None, ways_in=None, certificates={})
+
 # What each step answers, by its functions
 SAMPLES: dict[str, list[dict[str, object]]] = {
     "firewall": [
@@ -50,12 +56,17 @@ SAMPLES: dict[str, list[dict[str, object]]] = {
         answer.examination(
             CHECKS,
             {"photos.example.com": answer.examined_site(CHECKS, answer.site_facts("CA", "certificate"))},
-            answer.host_facts(1.5, RANGES, None, [2283, 3000], ["192.0.2.1"]),
+            answer.host_facts(1.5, RANGES, None, [2283, 3000], ["192.0.2.1"], last_refresh=REFRESH),
         ),
         answer.examination(
             CHECKS,
             {"photos.example.com": answer.examined_site(CHECKS, answer.site_facts(None, None))},
-            answer.host_facts(1.5, None, "nginx", [], []),
+            answer.host_facts(1.5, None, "nginx", [], [], last_refresh=None),
+        ),
+        answer.examination(
+            CHECKS,
+            {},
+            answer.host_facts(1.5, None, None, [], [], last_refresh=UNTOLD),
         ),
     ],
     "survey": [

@@ -146,6 +146,11 @@ test("configure asks on a terminal, shows no secret, and can be left at any ques
   await asked.answer("Home networks that reach Immich", homeNetwork() + ENTER);
   await asked.answer("Email addresses", `anna@example.com, ben@example.com${ENTER}`);
   await asked.answer("phones and programs", ENTER);
+  // The token has no permission for that, so the question comes again.
+  await asked.answer("Shall Cloudflare send an email", "y");
+  await asked.answer("Email addresses for that", ENTER);
+  await asked.until("the token lacks: Account, Notifications, Edit");
+  await asked.answer("Shall Cloudflare send an email", ENTER);
   await asked.answer("How long people stay logged in", ENTER);
   await asked.answer("How people log in", ENTER);
   expect(await asked.end()).toBe(0);
@@ -168,6 +173,7 @@ test("configure asks on a terminal, shows no secret, and can be left at any ques
     [`${NAMESPACE}apiToken`]: { secure: expect.any(String) as string },
     [`${NAMESPACE}sshPrivateKey`]: { secure: expect.any(String) as string },
   });
+  expect(settings()).not.toHaveProperty(`${NAMESPACE}notificationEmails`);
 });
 
 test("configure adopts what was set up by hand, and pulumi up then changes it in place", async () => {

@@ -249,6 +249,39 @@ describe("faults", () => {
     expect([SITE, ALBUM, SHARES, undefined].map(count)).toEqual([22, 20, 13, 24]);
   });
 
+  test("the doctor passes on what the daily refresh told last, and misses one after two days", async () => {
+    const timer = async () =>
+      first(
+        (await examined()).findings.filter(({ id }) => id === "host-timer"),
+        "finding",
+      );
+    expect(await timer()).toMatchObject({ status: "ok", says: expect.stringContaining("has not told yet") as string });
+    const told = (hours: number) => {
+      const time = new Date(Date.now() - hours * 3_600_000).toISOString().replace(/\.\d+Z$/, "Z");
+      const certificates = [{ hostname: SITE, endsOn: time }];
+      return {
+        time,
+        ok: true,
+        ranges: { ipv4: 15, ipv6: 7, fetched: time },
+        guardInForce: true,
+        waysIn: 0,
+        certificates,
+      };
+    };
+    for (const [hours, status, says] of [
+      [3.5, "ok", "enabled, and ended last 3 h ago"],
+      [49, "wrong", "the last refresh that told what it found ended on "],
+    ] as const) {
+      const refresh = told(hours);
+      const line = JSON.stringify({ version: 1, ...refresh });
+      await onHost(`echo '${line}' >/var/lib/immich-access/status.json`);
+      const found = await timer();
+      expect(found).toMatchObject({ status, says: expect.stringContaining(says) as string });
+      expect(found).toHaveProperty("refresh", refresh);
+    }
+    await onHost("rm /var/lib/immich-access/status.json");
+  });
+
   test("the doctor does not call a device ill while Access may not be in force yet", async () => {
     const before = await world.api.state();
     await atCloudflare((state) => {

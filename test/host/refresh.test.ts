@@ -94,7 +94,9 @@ describe("with a stranger who watches", () => {
 
   test("the refresh touches nothing if the ranges are the same, also repeated or with other line ends", async () => {
     const times = () =>
-      host.inside("stat -c '%n %y %i' /etc/ufw/* /etc/nginx/immich-access/* /var/lib/immich-access/*");
+      host.inside(
+        "stat -c '%n %y %i' /etc/ufw/* /etc/nginx/immich-access/* /var/lib/immich-access/* | grep -v /status.json",
+      );
     const before = (await times()).stdout;
     const untidy = (list: string[]) => [...list, ...list].reverse().map((range) => `${range}\r\n`);
     for (const answer of [good, listed(untidy(RANGES.ipv4), untidy(RANGES.ipv6))]) {
@@ -151,11 +153,12 @@ describe("with a stranger who watches", () => {
       // More than fit into what is left of the last page of a file.
       const ipv4 = Array.from({ length: 150 }, (_, index) => `104.16.${index}.0/24`);
       await withFullDisk(host, folder, 0, async () => {
-        const { code, said } = await api.refresh(listed(ipv4, RANGES.ipv6));
+        const { code, said, told } = await api.refresh(listed(ipv4, RANGES.ipv6));
         expect({ code, said }).toMatchObject({
           code: 1,
           said: expect.stringContaining("No space left on device") as string,
         });
+        expect(JSON.parse(told)).toMatchObject({ ok: false, ranges: { ipv4: RANGES.ipv4.length } });
       });
       expect((await host.inside(FAILED)).stdout).toContain("No space left on device");
       expect(await ranges()).toEqual(first);
@@ -213,4 +216,46 @@ test("the refresh's timer is daily, catches up after downtime and does not run o
     /^TimersCalendar=\{ OnCalendar=\*-\*-\* 00:00:00 .*\nRandomizedDelayUSec=6h\nPersistent=yes\n$/,
   );
   expect((await host.inside("systemctl is-active immich-access-ranges.timer")).stdout).toBe("active\n");
+});
+
+/** What the refresh has told: the line in the journal, which everybody finds in a file as well. */
+async function toldBy(refresh: ReturnType<RangesApi["refresh"]>): Promise<Record<string, unknown>> {
+  const { told } = await refresh;
+  const file = "/var/lib/immich-access/status.json";
+  expect((await host.inside(`stat -c %a ${file}; runuser -u nobody -- cat ${file}`)).stdout).toBe(`644\n${told}`);
+  return JSON.parse(told) as Record<string, unknown>;
+}
+
+test("a refresh tells in one line of JSON what it found, well or not", async () => {
+  await api.close();
+  api = await RangesApi.start(host);
+  await api.trust();
+  const before = Date.now() - 1000;
+  const fine = await toldBy(api.refresh(good));
+  const { time, ranges: counted } = fine as { time: string; ranges: { fetched: string } };
+  expect(fine).toEqual({
+    version: 1,
+    time,
+    ok: true,
+    ranges: { ipv4: RANGES.ipv4.length, ipv6: RANGES.ipv6.length, fetched: counted.fetched },
+    guardInForce: true,
+    waysIn: 0,
+    certificates: [{ hostname: PAYLOAD.hostname, endsOn: null }],
+  });
+  for (const told of [time, counted.fetched]) expect(Date.parse(told)).toBeGreaterThanOrEqual(before);
+
+  await host.inside("nft delete table inet immich_access");
+  expect(await toldBy(api.refresh("<html>"))).toMatchObject({
+    ok: false,
+    guardInForce: false,
+    waysIn: null,
+    ranges: counted,
+  });
+  expect(await toldBy(api.refresh(good))).toMatchObject({ ok: true, guardInForce: true });
+});
+
+test("the removal of the firewall takes it along", async () => {
+  expect((await host.inside("test -e /var/lib/immich-access/status.json")).code).toBe(0);
+  await host.step("firewall-remove", PAYLOAD);
+  expect((await host.inside("ls /var/lib/immich-access")).code).not.toBe(0);
 });

@@ -2,6 +2,11 @@
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { expect, it } from "vitest";
+import { allowedFinding } from "../../cli/doctor/edge.ts";
+import { describeAnswer, remedyFor } from "../../components/site-check/answers.ts";
+import { siteWarning } from "../../components/site-check/index.ts";
+import type { Answer } from "../../components/site-check/network.ts";
+import { GOOD } from "./support/configuration.ts";
 
 const project = join(import.meta.dirname, "../..");
 const pages = ["README.md", ...globSync("docs/*.md", { cwd: project })];
@@ -41,4 +46,15 @@ it("an export of every secret is a file that only its owner reads, outside the c
   for (const line of exports)
     expect(line).toMatch(/\(umask 077 && npx pulumi stack export --show-secrets --file ~\/\S+\)/);
   expect(text(".gitignore").split("\n")).toContain("stack*.json");
+});
+
+it("the page about the router has the words that the tools print if its port is not forwarded", () => {
+  const page = text("docs/first-deployment.md").replaceAll(/\s+/g, " ");
+  const answer: Answer = { status: 522, location: "", body: "", isChallenge: false };
+  const found = { problem: `a device gets ${describeAnswer(answer)}`, remedy: remedyFor(answer) };
+  expect(page).toContain(siteWarning(GOOD["hostname"] ?? "", 120, found));
+  const check = { id: "device", place: "cloudflare", title: "Device", why: "why", fix: "fix" } as const;
+  const finding = allowedFinding(check, answer, false);
+  expect(page).toContain(`fix ${finding.fix ?? ""}`);
+  expect(page).toContain(finding.says);
 });

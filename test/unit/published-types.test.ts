@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { askAdoption } from "../../cli/configure/adoption.ts";
 import { askLogin, askZone, checkToken, hasAutomaticMode } from "../../cli/configure/cloudflare.ts";
 import { Dialogue } from "../../cli/configure/dialogue.ts";
+import { askNotifications } from "../../cli/configure/notifications.ts";
 import { rivalTasks } from "../../cli/configure/rivals.ts";
 import { apiReader } from "../../cli/doctor/cloudflare/api.ts";
 import type { Application } from "../../cli/doctor/cloudflare/facts.ts";
@@ -15,6 +16,7 @@ import { openAccount } from "../../components/cloudflare-account.ts";
 import { ruleScript } from "../../components/origin-rule/script.ts";
 import { moveAway, moveBack } from "../../components/record-switch.ts";
 import { findOrphanedCertificates, SEARCHES } from "../../components/orphan-cleanup/orphans.ts";
+import { PROGRAM_PERMISSIONS } from "../../dev/sandbox/api/tokens.ts";
 import { DEV } from "../../dev/sandbox/api/world.ts";
 import { type ApiFixture, startApiFixture } from "../../dev/sandbox/test/api-fixture.ts";
 import { Client } from "../../dev/toolchain/plugins/cloudflare/client.ts";
@@ -39,8 +41,13 @@ const ROTATED = { deviceRotations: JSON.stringify({ frame: ROTATION }) };
 
 /** Settings of one stack in turn. Together they have every mode of what is at Cloudflare. */
 const MODES: readonly Record<string, string>[] = [
-  {},
-  { ...ROTATED, originAddresses: '["203.0.113.11"]', anyServiceToken: "true" },
+  { notificationEmails: '["anna@example.com"]' },
+  {
+    ...ROTATED,
+    notificationEmails: '["bert@example.com","anna@example.com"]',
+    originAddresses: '["203.0.113.11"]',
+    anyServiceToken: "true",
+  },
   { ...ROTATED, originPulls: "zone", minTlsVersion: "1.3", alwaysUseHttps: "false", certificateValidityDays: "90" },
   { devices: '["annas-phone"]', sessionDuration: "12h", tokenDuration: "720h", emails: '["bert@example.com"]' },
   { originPulls: "shared", loginProvider: "account", devices: "[]", originJwtCheck: "false" },
@@ -68,6 +75,7 @@ const OWN_TYPES: readonly [file: string, name: string, operation: string, isList
   [FACTS, "PullCertificate", "GET /zones/ZONE/origin_tls_client_auth", true],
   [FACTS, "OriginCertificate", "GET /certificates", true],
   [FACTS, "IpRanges", "GET /ips"],
+  [FACTS, "NotificationPolicy", "GET /accounts/ACCOUNT/alerting/v3/policies", true],
   [FACTS, "Zone", "GET /zones/ZONE"],
   [FACTS, "Ruleset", "GET /zones/ZONE/rulesets/phases/http_request_origin/entrypoint"],
   ["cli/configure/existing.ts", "Record", "GET /zones/ZONE/dns_records", true],
@@ -192,6 +200,10 @@ async function askAll(settings: Record<string, string>, life: Life): Promise<voi
   await hasAutomaticMode(api, DEV.zone);
   await rivalTasks({ api, once: api }, DEV.zone, [hostname]);
   await askLogin(dialogue, api, DEV.account, undefined, new Set());
+  const tried = { token: fixture.token, apiUrl: base, api, patienceMs: 0 };
+  const ends = { tokenDuration: "8760h", originPulls: "zone", devices: ["tv"] };
+  const present = { emails: ["anna@example.com"], types: "all", people: [], ...ends } as const;
+  await askNotifications(dialogue, tried, zone, present);
   await askAdoption(dialogue, api, { ...zone, hostname }, { records: [], target: { addresses: [] }, known: new Set() });
 }
 
@@ -218,12 +230,16 @@ beforeAll(async () => {
   recordedTraces = readTraces();
   types = new Types([...new Set(OWN_TYPES.map(([file]) => file))]);
   const programs: (readonly Registered[])[] = [];
+  vi.stubGlobal("fetch", () => Promise.resolve(Response.json({ success: true, result: {} })));
   for (const mode of MODES) {
     await run({ ...HERE, ...mode });
     programs.push(registered);
   }
+  vi.unstubAllGlobals();
   vi.restoreAllMocks();
   fixture = await startApiFixture();
+  const permissions = [...PROGRAM_PERMISSIONS, "Notifications Write"];
+  fixture.token = (await fixture.admin.createToken({ name: "all", permissions })).token;
   // Nothing waits here.
   await fixture.admin.alter({ options: { origin_pull_activation_ms: 0 } });
   base = fixture.url;

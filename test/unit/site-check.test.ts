@@ -4,7 +4,8 @@ import type { AddressInfo } from "node:net";
 import * as pulumi from "@pulumi/pulumi";
 import { afterAll, beforeAll, beforeEach, expect, it, vi } from "vitest";
 import { findSiteProblem, type OnlineSite, waitForSite } from "../../components/site-check/index.ts";
-import { type Network, networkFromEnvironment } from "../../components/site-check/network.ts";
+import { ANSWER_MS, type Network, networkFromEnvironment } from "../../components/site-check/network.ts";
+import { LIMITS } from "../../dev/sandbox/edge/limits.ts";
 import { issue, newKey, selfSigned } from "../../dev/sandbox/certificates/x509.ts";
 
 const SITE: OnlineSite = {
@@ -154,4 +155,8 @@ it("the site check fails if strangers still reach Immich when the time is over",
 
 it("the site check refuses a malformed detour in the environment", () => {
   expect(() => networkFromEnvironment({ IMMICH_ACCESS_CONNECT_TO: "nonsense" })).toThrow(/HOST1:PORT1/);
+});
+
+it("the site check waits for Cloudflare's own word about a host that does not answer at either of two addresses", () => {
+  expect(ANSWER_MS).toBeGreaterThan(2 * LIMITS.connectMs);
 });

@@ -22,6 +22,7 @@ import type {
   Application,
   DnsRecord,
   IdentityProvider,
+  NotificationPolicy,
   Organization,
   OriginCertificate,
   OriginPulls,
@@ -31,6 +32,7 @@ import type {
   Zone,
 } from "./facts.ts";
 import { group, isRefusal, NOT_AS_DOCUMENTED, AGAIN } from "./group.ts";
+import { notificationFindings, NOTIFIED } from "./notifications.ts";
 import { originRuleFinding, RULE } from "./origin-rules.ts";
 import { REACH, reachFinding, ZONE, zoneFinding } from "./readiness.ts";
 import { AUTOMATIC_MODE, DNS, dnsFinding, SSL, zoneFindings } from "./zone.ts";
@@ -86,6 +88,11 @@ export async function cloudflareFindings(api: ApiReader, context: Context): Prom
       return sites.flatMap(({ subject, access }) => withSubject(subject, tokenFindings(all, access, now)));
     }),
     group(STRICT, async () => [strictTokensFinding(await api.one<Organization>(`${account}/access/organizations`))]),
+    settings.notificationEmails.length === 0
+      ? []
+      : group(NOTIFIED, async () =>
+          notificationFindings(await api.all<NotificationPolicy>(`${account}/alerting/v3/policies`), settings),
+        ),
     ...shares.map(async (one) => (await hostnameFindings(api, context, one, shared, false)).map(asSharesFinding)),
   ]);
   return [token, ...groups.flat()];

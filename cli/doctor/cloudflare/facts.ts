@@ -111,6 +111,15 @@ export interface OriginCertificate {
   revoked_at?: string;
 }
 
+/** To whom Cloudflare writes about one type of event: GET /accounts/{account}/alerting/v3/policies. */
+export interface NotificationPolicy {
+  id?: string;
+  name?: string;
+  alert_type?: string;
+  enabled?: boolean;
+  mechanisms?: { email?: readonly { id?: string }[] };
+}
+
 /** GET /ips. */
 export interface IpRanges {
   ipv4_cidrs: readonly string[];

@@ -43,6 +43,7 @@ const PERMISSIONS: readonly (readonly [path: RegExp, permission: string, level: 
   [/\/origin_tls_client_auth|^\/certificates/, "Zone, SSL and Certificates", "Edit"],
   [/\/rulesets\//, "Zone, Origin Rules", "Edit"],
   [/\/settings\//, "Zone, Zone Settings", "Edit"],
+  [/\/alerting\//, "Account, Notifications", "Edit"],
   [/\/access\/apps/, "Account, Access: Apps and Policies", "Edit"],
   [/\/access\/service_tokens/, "Account, Access: Service Tokens", "Edit"],
   [/\/access\//, "Account, Access: Organizations, Identity Providers, and Groups", "Edit"],

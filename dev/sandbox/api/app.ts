@@ -11,6 +11,7 @@ import { accountRoutes, publicRoutes } from "./routes/account.ts";
 import { certificateRoutes } from "./routes/certificates.ts";
 import { dnsRoutes } from "./routes/dns.ts";
 import { identityProviderRoutes, organizationRoutes } from "./routes/identity.ts";
+import { notificationRoutes } from "./routes/notifications.ts";
 import { originPullRoutes } from "./routes/origin-pulls.ts";
 import { rulesetRoutes } from "./routes/rulesets.ts";
 import { serviceTokenRoutes } from "./routes/service-tokens.ts";
@@ -59,6 +60,7 @@ export function apiApp({ store, cas, journal, faults }: World): Hono<ApiContext>
   api.route("/", serviceTokenRoutes(store));
   api.route("/", identityProviderRoutes(store));
   api.route("/", organizationRoutes(store));
+  api.route("/", notificationRoutes(store));
   api.all("*", (c) => {
     c.set("unknown", true);
     const message = `Could not route to ${c.req.path}, perhaps your object identifier is invalid?`;

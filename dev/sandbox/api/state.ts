@@ -253,6 +253,23 @@ export interface Mail {
   expires_at: string;
 }
 
+/** To whom Cloudflare mails about one type of event. */
+export interface NotificationPolicy {
+  id: string;
+  account_id: string;
+  name: string;
+  alert_type: string;
+  enabled: boolean;
+  description: string;
+  mechanisms: {
+    email?: { id: string }[];
+    pagerduty?: { id: string }[];
+    webhooks?: { id: string }[];
+  };
+  created: string;
+  modified: string;
+}
+
 export interface Account {
   id: string;
   name: string;
@@ -272,6 +289,8 @@ export interface State {
   access_apps: AccessApp[];
   service_tokens: ServiceToken[];
   identity_providers: IdentityProvider[];
+  /** Absent: none. */
+  notification_policies?: NotificationPolicy[];
   api_tokens: ApiToken[];
   /** Sessions ended by logging out: identity nonces with the second they may be forgotten. */
   ended_sessions: { nonce: string; until: number }[];
@@ -308,4 +327,6 @@ export interface Options {
   public_names_ttl_ms: number;
   /** Zones of other Cloudflare accounts: a CNAME to a name in them gets error 1014. */
   foreign_zones: string[];
+  /** Types of notifications that the account is not entitled to. */
+  unavailable_alerts: string[];
 }

@@ -76,6 +76,7 @@ export const PROMPT: Options = {
   public_names: {},
   public_names_ttl_ms: 0,
   foreign_zones: [],
+  unavailable_alerts: [],
 };
 
 /** Options with the times that others have measured on live accounts, or the middle of what they name. */

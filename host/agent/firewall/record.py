@@ -35,6 +35,8 @@ ARMED = FOLDER / "firewall-armed.json"
 RANGES = FOLDER / "ranges.json"
 SITES = FOLDER / "firewall-sites.json"
 ORIGINAL = FOLDER / "firewall-original.json"
+# What the last refresh found: agent.firewall.status
+STATUS = FOLDER / "status.json"
 
 VERSION = 4
 
@@ -198,7 +200,7 @@ def forget_site(site: str, owner: str) -> None:
 
 def forget() -> None:
     """Removes every record."""
-    for path in (ARMED, CHANGE, RANGES, SITES, ORIGINAL):
+    for path in (ARMED, CHANGE, RANGES, SITES, ORIGINAL, STATUS):
         write(path, None)
     if FOLDER.exists() and not any(FOLDER.iterdir()):
         FOLDER.rmdir()

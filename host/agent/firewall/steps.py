@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from agent import answer, bytecode, packages
 from agent.errors import HostError, RefusedError
 from agent.files import files_replaced, files_to_change, read
-from agent.firewall import closing, confirmation, former_docker_user, installation, kernel, record, ufw
+from agent.firewall import closing, confirmation, former_docker_user, installation, kernel, record, status, ufw
 from agent.firewall.ahead import refuse_obstacles
 from agent.firewall.guard import steps as guard
 from agent.firewall.original import restore_boot, returned
@@ -188,6 +188,11 @@ def refresh(task: Task) -> Answer:
 
     The guard comes first, whatever else is wrong. What had happened to it is an error as well, so that it shows.
     """
+    with status.reported() as found:
+        return _refresh(task, found)
+
+
+def _refresh(task: Task, told: status.Found) -> Answer:
     sites = record.read_sites()
     if not sites and record.read_change().undone:
         raise HostError(
@@ -196,14 +201,17 @@ def refresh(task: Task) -> Answer:
         )
     renewed = guard.plan_guard(task.modules, sites)
     trouble = guard.repair(renewed)
+    told.guard = trouble is None
     try:
         ranges = _refresh_ranges(task.payload, renewed.doors.home)
     except HostError as error:
         raise HostError(f"{error}; {trouble}" if trouble else str(error)) from None
+    told.fetched = True
     if trouble is not None:
         raise HostError(trouble)
     # Last: whatever it finds, the ranges are current.
     found = look_now(record.read_sites())
+    told.ways_in = len(found.ways) if found.ways or not found.unclear else None
     if found.ways:
         raise HostError("; ".join(f"{way.problem}: {way.remedy}" for way in found.ways))
     return Answer(f"Cloudflare has {len(ranges.ipv4)} IPv4 and {len(ranges.ipv6)} IPv6 ranges{untold(found)}")

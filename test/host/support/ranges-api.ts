@@ -81,17 +81,20 @@ export class RangesApi {
 
   /**
    * Runs the host's service as the timer does, with this answer of the API, that `lacks` bytes at its end; gives the
-   * service's exit status and its words.
+   * service's exit status, its words, and the line of JSON with what it found.
    */
   public async refresh(
     answer: string | object,
     { status = 200, lacks = 0 } = {},
-  ): Promise<{ code: number; said: string }> {
+  ): Promise<{ code: number; said: string; told: string }> {
     const body = typeof answer === "string" ? answer : JSON.stringify(answer);
     writeFileSync(join(this.folder, "answer"), JSON.stringify({ status, lacks, body }));
     const since = (await this.host.inside("date +%s.%N")).stdout.trim();
     const { code } = await this.host.inside(START, { timeout: 120_000 });
-    return { code, said: await this.host.journal("immich-access-ranges", `--since @${since} -t python3`) };
+    const logged = await this.host.journal("immich-access-ranges", `--since @${since} -t python3`);
+    const lines = logged.split(/(?<=\n)/);
+    const isJson = (line: string) => line.startsWith("{");
+    return { code, said: lines.filter((line) => !isJson(line)).join(""), told: lines.filter(isJson).join("") };
   }
 
   /** Stops answering. */

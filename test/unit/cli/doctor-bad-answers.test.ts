@@ -98,7 +98,14 @@ const reportOf = ({ sites }: DoctorPayload): HostReport => ({
   sites: Object.fromEntries(
     sites.map(({ hostname }) => [hostname, { checks: {}, facts: { clientCa: certificate, certificate } }]),
   ),
-  facts: { time: Date.now() / 1000, ranges: { ipv4: [], ipv6: [] }, busy: null, guardedPorts: [], addresses: [] },
+  facts: {
+    time: Date.now() / 1000,
+    ranges: { ipv4: [], ipv6: [] },
+    busy: null,
+    guardedPorts: [],
+    addresses: [],
+    refresh: null,
+  },
 });
 
 async function findings(apiToken = fixture.token) {

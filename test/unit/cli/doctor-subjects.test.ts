@@ -121,6 +121,7 @@ function reportOf({ sites }: DoctorPayload, others: Readonly<Record<string, stri
     ranges: { ipv4: [], ipv6: [] },
     busy: null,
     guardedPorts: [2283],
+    refresh: null,
     addresses: [],
   };
   const of = (serves: string) => ["site", "guard", "certificate", "key", serves === "immich" ? "immich" : "proxy"];

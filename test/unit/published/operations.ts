@@ -38,6 +38,10 @@ const rulesets = at("rulesets/rulesets", "BaseRulesets");
 const phases = at("rulesets/phases/phases", "BasePhases");
 const rules = at("rulesets/rules", "BaseRules");
 
+const notifications = at("alerting/policies", "BasePolicies");
+const availableAlerts = at("alerting/available-alerts", "BaseAvailableAlerts");
+
+const ALERTING = "/accounts/ACCOUNT/alerting/v3";
 const ACCESS = "/accounts/ACCOUNT/access";
 const PULLS = "/zones/ZONE/origin_tls_client_auth";
 const RULESETS = "/zones/ZONE/rulesets";
@@ -109,6 +113,13 @@ export const OPERATIONS: Readonly<Record<string, SdkMethod>> = {
   [`DELETE ${ACCESS}/identity_providers/{}`]: providers("delete"),
 
   [`GET ${ACCESS}/organizations`]: organizations("list"),
+
+  [`GET ${ALERTING}/available_alerts`]: availableAlerts("list"),
+  [`GET ${ALERTING}/policies`]: notifications("list"),
+  [`POST ${ALERTING}/policies`]: notifications("create"),
+  [`GET ${ALERTING}/policies/{}`]: notifications("get"),
+  [`PUT ${ALERTING}/policies/{}`]: notifications("update"),
+  [`DELETE ${ALERTING}/policies/{}`]: notifications("delete"),
 };
 
 /** A request without the ids of the zone and the account. `path` is below /client/v4, without a query. */

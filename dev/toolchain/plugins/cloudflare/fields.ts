@@ -25,6 +25,8 @@ export interface Field {
   readonly once?: true;
   /** The value goes over the wire as it is, names inside included. */
   readonly raw?: true;
+  /** Names on the wire of properties of the value, where they are not the snake_case of their own. */
+  readonly inside?: Readonly<Record<string, string>>;
   /** The output is the JSON text of the value on the wire. */
   readonly json?: true;
   /** Of a path: only one of several such fields is given. */
@@ -83,6 +85,16 @@ export function toWire(value: Value, raw = false): Json {
   );
 }
 
+/** A field's value as it goes over the wire. */
+export function valueToWire(value: Value, { raw, inside }: Field): Json {
+  const wire = toWire(value, raw);
+  return inside && isObject(wire) ? sorted(renamed(wire as JsonObject, inside)) : wire;
+}
+
+/** An object with other names; those that `names` does not have stay. */
+const renamed = <T>(object: Readonly<Record<string, T>>, names: Readonly<Record<string, string>>) =>
+  Object.fromEntries(Object.entries(object).map(([name, item]) => [names[name] ?? name, item]));
+
 /** An object with its names in alphabetical order. */
 export function sorted(object: JsonObject): JsonObject {
   return Object.fromEntries(Object.entries(object).sort(([left], [right]) => (left < right ? -1 : 1)));
@@ -106,6 +118,10 @@ function fromWireType(value: Json, type: Type): Value {
 export function fromWire(value: Json, field: Field): Value {
   if (value === null) return null;
   if (field.json) return typeof value === "string" ? value : JSON.stringify(value);
+  if (field.inside && isObject(value)) {
+    const back = Object.fromEntries(Object.entries(field.inside).map(([name, wire]) => [wire, name]));
+    return fromWireType(renamed(value as JsonObject, back), field.type);
+  }
   return field.raw ? value : fromWireType(value, field.type);
 }
 

@@ -7,7 +7,7 @@ import { unknown } from "../sdk/values.ts";
 import type { Value, Values } from "../sdk/values.ts";
 import { ApiError } from "./client.ts";
 import type { Client, Json, JsonObject } from "./client.ts";
-import { empty, fromWire, inputsOf, same, sorted, toWire, trimmed, wireName } from "./fields.ts";
+import { empty, fromWire, inputsOf, same, sorted, trimmed, valueToWire, wireName } from "./fields.ts";
 import type { Field, Fields } from "./fields.ts";
 
 /** A resource type of the API. */
@@ -76,7 +76,7 @@ function body(fields: Fields, plan: Values, state: Values | undefined): JsonObje
     const value = plan[name] ?? field.absent;
     const before = state?.[name];
     if (value !== undefined) {
-      wire[wireName(name, field)] = withNulls(toWire(value, field.raw), toWire(before ?? null, field.raw));
+      wire[wireName(name, field)] = withNulls(valueToWire(value, field), valueToWire(before ?? null, field));
     } else if (before !== undefined && field.mode === "optional") {
       wire[wireName(name, field)] = null;
     }

@@ -6,6 +6,7 @@ import { accessIdentityProvider } from "./access-identity-provider.ts";
 import { accessPolicy } from "./access-policy.ts";
 import { accessServiceToken } from "./access-service-token.ts";
 import { dnsRecord } from "./dns-record.ts";
+import { notificationPolicy } from "./notification-policy.ts";
 import { originCaCertificate } from "./origin-ca-certificate.ts";
 import * as pulls from "./origin-pulls.ts";
 import { zoneSetting } from "./zone-setting.ts";
@@ -19,6 +20,7 @@ export const resources: Readonly<Record<string, Resource<Client>>> = {
     pulls.originPullsHostnameCertificate,
   "cloudflare:index/authenticatedOriginPullsSettings:AuthenticatedOriginPullsSettings": pulls.originPullsSettings,
   "cloudflare:index/dnsRecord:DnsRecord": dnsRecord,
+  "cloudflare:index/notificationPolicy:NotificationPolicy": notificationPolicy,
   "cloudflare:index/originCaCertificate:OriginCaCertificate": originCaCertificate,
   "cloudflare:index/zeroTrustAccessApplication:ZeroTrustAccessApplication": accessApplication,
   "cloudflare:index/zeroTrustAccessIdentityProvider:ZeroTrustAccessIdentityProvider": accessIdentityProvider,
