@@ -12,6 +12,9 @@ from agent.system import run
 # From linux/route.h
 _RTF_REJECT = 0x0200
 
+# Interfaces behind which a container engine's networks lie.
+INSIDE = ("docker", "br-", "podman", "cni", "veth", "virbr", "lxdbr", "incusbr")
+
 
 class Own(NamedTuple):
     """An address of one of the host's interfaces."""
@@ -60,6 +63,36 @@ def outside_interfaces() -> set[str]:
         # The kernel has default routes of its own, which reject what has no other one.
         if int(destination, 16) == int(size, 16) == 0 and not int(flags, 16) & _RTF_REJECT
     }
+
+
+class Route(NamedTuple):
+    """Where packets come in that this network's addresses send."""
+
+    interface: str
+    # In CIDR form; everything for a default route
+    network: str
+
+    @property
+    def version(self) -> int:
+        """Its IP version."""
+        return ipaddress.ip_network(self.network).version
+
+
+@functools.cache
+def routes() -> list[Route]:
+    """The routes to others, of every routing table, without those to containers and those within a link."""
+    found: list[Route] = []
+    for version, anywhere in ((4, "0.0.0.0/0"), (6, "::/0")):
+        shown = run(["ip", "-j", f"-{version}", "route", "show", "table", "all"], check=False).stdout
+        for route in json.loads(shown or "[]"):
+            network = anywhere if route["dst"] == "default" else str(ipaddress.ip_network(route["dst"]))
+            ways = [route, *route.get("nexthops", [])]
+            if route.get("type", "unicast") == "unicast" and not ipaddress.ip_network(network).is_link_local:
+                found += [Route(way["dev"], network) for way in ways if not way.get("dev", "lo").startswith(_OTHERS)]
+    return list(dict.fromkeys(found))
+
+
+_OTHERS = ("lo", *INSIDE)
 
 
 def _lines(path: str) -> list[str]:
