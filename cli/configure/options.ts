@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
-import { resolve } from "node:path";
+import { homedir } from "node:os";
+import path from "node:path";
 import { CommandError } from "../lib/command.ts";
 
 const text = (value: string, help: string) => ({ type: "string", value, help }) as const;
@@ -21,6 +22,10 @@ all answers come from flags, the present settings and what is found out.`,
     "ssh-port": text("PORT", "port of the host's SSH server"),
     "ssh-user": text("USER", "root, or a user who may run sudo without a password"),
     "ssh-key-file": text("FILE", "private key of that user"),
+    "ssh-make-key": {
+      type: "boolean",
+      help: "make a key for this machine, where it is the host itself, and add it to your authorized_keys",
+    },
     "ssh-agent": {
       type: "boolean",
       help: "log in with the keys of this machine's SSH agent, so that the state holds none",
@@ -57,11 +62,19 @@ all answers come from flags, the present settings and what is found out.`,
  *
  * @throws CommandError that names the file, never its content
  */
-export function readNamed(path: string): string {
-  const full = resolve(process.env["INIT_CWD"] ?? "", path.replace(/^~(?=\/)/, process.env["HOME"] ?? "~"));
+export function readNamed(name: string): string {
   try {
-    return readFileSync(full, "utf8");
+    return readFileSync(namedPath(name, process.env["INIT_CWD"] ?? ""), "utf8");
   } catch (error) {
-    throw new CommandError(`${path} cannot be read (${(error as NodeJS.ErrnoException).code ?? "unknown"})`);
+    throw new CommandError(`${name} cannot be read (${(error as NodeJS.ErrnoException).code ?? "unknown"})`);
   }
 }
+
+/**
+ * The path of a file that the user names. `~` is the home, which the shells of Windows leave to the programs.
+ *
+ * @param start the folder that a relative name begins in
+ * @param paths how the system writes paths
+ */
+export const namedPath = (name: string, start: string, paths = path, home = homedir()): string =>
+  paths.resolve(start, /^~($|[/\\])/.test(name) ? paths.join(home, name.slice(1)) : name);
