@@ -18,13 +18,16 @@ all answers come from flags, the present settings and what is found out.`,
     account: text("NAME|ID", "account with Zero Trust"),
     zone: text("NAME|ID", "zone of the host name"),
     hostname: text("NAME", "host name of the site"),
-    "ssh-address": text("ADDRESS", "address at which this machine reaches the host over SSH"),
+    "ssh-address": text(
+      "ADDRESS",
+      "the host's address for SSH from this machine; 127.0.0.1 on the host itself",
+    ),
     "ssh-port": text("PORT", "port of the host's SSH server"),
     "ssh-user": text("USER", "root, or a user who may run sudo without a password"),
     "ssh-key-file": text("FILE", "private key of that user"),
     "ssh-make-key": {
       type: "boolean",
-      help: "make a key for this machine, where it is the host itself, and add it to your authorized_keys",
+      help: "on the host itself: make a key, and add it to your authorized_keys",
     },
     "ssh-agent": {
       type: "boolean",

@@ -150,6 +150,11 @@ class OnTheHost(unittest.TestCase):
         self.added(*former, ports=SshPorts([2222], []))
         self.assertEqual(self.shut_out, [LAN])
 
+    def test_does_not_mind_a_second_port_of_sshd_that_is_shut(self) -> None:
+        self.sshd = [Listener("0.0.0.0", 22, ("sshd",)), Listener("0.0.0.0", 2222, ("sshd",))]
+        self.assertEqual(self.added(before=files("no")), ["22 0.0.0.0/0"])
+        self.assertEqual(self.shut_out, [])
+
     def test_tells_whom_a_rule_of_the_owner_shuts_out_once_ufw_is_on(self) -> None:
         self.added(rule("deny", "any", "10.8.0.0/24", protocol="any"), before=files("no"))
         self.assertEqual(self.shut_out, ["10.8.0.0/24"])

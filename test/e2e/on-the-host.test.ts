@@ -58,8 +58,9 @@ test("a stack moves to the host itself: its steps run there again, and nothing o
 
 test("the doctor judges the host from there, and says what it cannot judge", async () => {
   const args = ["--stack", "test", "--cacert", site.world.sandbox.publicCaPath, "--json"];
-  const { stdout } = await runCli(site.world.deployment, "doctor", [...args, ...connectTo(site.world.sandbox, [SITE])]);
+  const { code, stdout } = await runCli(site.world.deployment, "doctor", [...args, ...connectTo(site.world.sandbox, [SITE])]);
   const { findings } = JSON.parse(stdout) as { findings: { id: string; status: string; says: string; fix?: string }[] };
+  expect(code).toBe(2);
   const direct = findings.find(({ id }) => id === "direct");
   expect(direct).toMatchObject({ status: "unknown", fix: "run the doctor on another machine" });
   expect(findings.filter(({ id, status }) => id !== "direct" && status !== "ok")).toEqual([]);

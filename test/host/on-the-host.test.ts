@@ -133,6 +133,18 @@ test("a change that was made from outside is not confirmed by a connection from 
   expect(await everyone()).toEqual({ stranger: "open", owner: true });
 });
 
+test("a user whom sudo asks for a password is refused in one line, even if somebody has typed it lately", async () => {
+  const sudoers = "nosudo ALL=(ALL) ALL\nDefaults timestamp_type=global\n";
+  await host.inside("cat >/etc/sudoers.d/nosudo; echo nosudo:secret | chpasswd", { input: sudoers });
+  const typed = await host.inside("su nosudo -c 'echo secret | sudo -S true && sudo -n true'");
+  expect(typed).toMatchObject({ code: 0 });
+  const { code, said } = await host.step("firewall", PAYLOAD, { ...HERE, user: "nosudo" });
+  expect({ code, said }).toMatchObject({
+    code: 1,
+    said: expect.stringMatching(/^immich-access: sudo asks nosudo for a password; [^\n]*\n$/) as string,
+  });
+});
+
 test("a stack moves to the host itself and back: nothing differs, and a narrow rule stays narrow", async () => {
   const rules = async () => (await host.inside("cat /etc/ufw/user.rules /etc/ufw/user6.rules")).stdout;
   const narrow = { sshFrom: [LAN()] };

@@ -78,6 +78,7 @@ def applied_with_undo(plan: Plan, request: Request) -> Generator[int, None, None
     number = former.number + 1
     armed = record.read_armed()
     policies = None if is_on(plan.former) else kernel.policies()
+    sites = record.sites_to_undo()
     now = Armed(
         request.confirm_seconds,
         plan.former,
@@ -85,8 +86,9 @@ def applied_with_undo(plan: Plan, request: Request) -> Generator[int, None, None
         since_boot(),
         record.read_original(),
         policies,
-        record.sites_to_undo(),
-        comes_from_outside() or bool(plan.ssh.shut_out),
+        sites,
+        # Not written during an upgrade from version 1, which has no such field, unless somebody is shut out
+        bool(plan.ssh.shut_out) or (comes_from_outside() and sites is not None),
     )
     try:
         # If an earlier change is still unconfirmed, the undo restores what was confirmed last.

@@ -107,7 +107,7 @@ def has_login_from_outside(since: float) -> bool:
     shown = run(["ss", "-Htnp", "state", "established"]).stdout
     parents = _parents()
     for line in shown.splitlines():
-        peer = _address(line.split()[3].rpartition(":")[0].strip("[]"))
+        peer = _address(re.sub(r"[][]", "", line.split()[3].rpartition(":")[0]))
         holders = [int(process) for process in re.findall(r'\("sshd[^"]*",pid=(\d+)', line)]
         if any(_is_login(one, since, parents) for one in holders) and not is_own(peer):
             return True

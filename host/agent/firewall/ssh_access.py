@@ -110,7 +110,7 @@ class SshAccess:
         Raises RefusedError that names the rule or the line of ufw's files, and how to delete it.
         """
         verdict: Rule | None = None
-        self.shut_out = [] if self._ways is None else self._ways.lost(rules)
+        self.shut_out = [] if self._ways is None else self._ways.shut_out(rules)
         for port in self._ports.own:
             if self._visit is not None:
                 verdict = self._check_visit(rules, self._visit._replace(port=port))

@@ -59,12 +59,19 @@ class SshWays:
         entrances = [one for one in listeners() if not one.is_local and (one.port in ports or "sshd" in one.programs)]
         sources = [*networks, *_sources(existing, {one.port for one in entrances})]
         passes = _filter_of(former, existing)
-        self.found = [way for way in _ways(entrances, sources) if passes(way.visit)]
+        self._all = _ways(entrances, sources)
+        self._open = [way for way in self._all if passes(way.visit)]
 
     def lost(self, rules: Rules) -> list[Way]:
         """Those that are shut once ufw is on with these rules."""
         passage = Passage(rules)
-        return [way for way in self.found if not passage.later(way.visit)]
+        return [way for way in self._open if not passage.later(way.visit)]
+
+    def shut_out(self, rules: Rules) -> list[Way]:
+        """Those of them whose addresses then reach SSH on no other port either."""
+        passage = Passage(rules)
+        left = {(way.interface, way.version, way.first) for way in self._all if passage.later(way.visit)}
+        return [way for way in self._open if (way.interface, way.version, way.first) not in left]
 
 
 def networks_of(ways: Iterable[Way], version: int) -> list[str]:
