@@ -55,7 +55,7 @@ class OnTheHost(unittest.TestCase):
         for module in (ssh_access, ssh_ways, passage):
             self.patch(module, "frame_entries", self.frame_entries)
         for module in (ssh_ways, passage):
-            self.patch(module, "is_installed", lambda _name: True)
+            self.patch(module, "is_installed", mock.Mock(return_value=True))
 
     def patch(self, where: object, name: str, value: object) -> None:
         patch = mock.patch.object(where, name, value)

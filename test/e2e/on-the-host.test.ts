@@ -58,7 +58,10 @@ test("a stack moves to the host itself: its steps run there again, and nothing o
 
 test("the doctor judges the host from there, and says what it cannot judge", async () => {
   const args = ["--stack", "test", "--cacert", site.world.sandbox.publicCaPath, "--json"];
-  const { code, stdout } = await runCli(site.world.deployment, "doctor", [...args, ...connectTo(site.world.sandbox, [SITE])]);
+  const { code, stdout } = await runCli(site.world.deployment, "doctor", [
+    ...args,
+    ...connectTo(site.world.sandbox, [SITE]),
+  ]);
   const { findings } = JSON.parse(stdout) as { findings: { id: string; status: string; says: string; fix?: string }[] };
   expect(code).toBe(2);
   const direct = findings.find(({ id }) => id === "direct");
