@@ -12,9 +12,6 @@ from agent.system import run
 # From linux/route.h
 _RTF_REJECT = 0x0200
 
-# Interfaces behind which a container engine's networks lie.
-INSIDE = ("docker", "br-", "podman", "cni", "veth", "virbr", "lxdbr", "incusbr")
-
 
 class Own(NamedTuple):
     """An address of one of the host's interfaces."""
@@ -80,19 +77,18 @@ class Route(NamedTuple):
 
 @functools.cache
 def routes() -> list[Route]:
-    """The routes to others, of every routing table, without those to containers and those within a link."""
+    """The routes to others, of every routing table, without those within a link."""
     found: list[Route] = []
     for version, anywhere in ((4, "0.0.0.0/0"), (6, "::/0")):
         shown = run(["ip", "-j", f"-{version}", "route", "show", "table", "all"], check=False).stdout
-        for route in json.loads(shown or "[]"):
-            network = anywhere if route["dst"] == "default" else str(ipaddress.ip_network(route["dst"]))
-            ways = [route, *route.get("nexthops", [])]
-            if route.get("type", "unicast") == "unicast" and not ipaddress.ip_network(network).is_link_local:
-                found += [Route(way["dev"], network) for way in ways if not way.get("dev", "lo").startswith(_OTHERS)]
+        # Those of another type, such as the host's own addresses, lead to nobody.
+        for route in (one for one in json.loads(shown or "[]") if one.get("type", "unicast") == "unicast"):
+            named = route.get("dst", "default")
+            network = ipaddress.ip_network(anywhere if named == "default" else named)
+            if not network.is_link_local:
+                devices = [way.get("dev", "lo") for way in (route, *route.get("nexthops", []))]
+                found += [Route(device, str(network)) for device in devices if device != "lo"]
     return list(dict.fromkeys(found))
-
-
-_OTHERS = ("lo", *INSIDE)
 
 
 def _lines(path: str) -> list[str]:
