@@ -7,7 +7,8 @@ if [ "$(id -u)" -ne 0 ]; then
     echo "immich-access: $(id -un) is not root and there is no sudo; set sshUser to root or install sudo" >&2
     exit 1
   fi
-  if ! sudo -n true 2>/dev/null; then
+  # -k: a password that somebody has typed lately does not count.
+  if ! sudo -n -k true 2>/dev/null; then
     echo "immich-access: sudo asks $(id -un) for a password; allow it without one: echo \"$(id -un) ALL=(ALL) NOPASSWD: ALL\" | sudo tee /etc/sudoers.d/immich-access" >&2
     exit 1
   fi

@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { resolveValue } from "../components/resolve-value.ts";
 import { userError } from "../settings/error.ts";
 import type { Settings } from "../settings/index.ts";
-import { agentProblem, keyProblem } from "../components/origin-host/ssh-login.ts";
+import { agentProblem, agentSocket, keyProblem } from "../components/origin-host/ssh-login.ts";
 
 /** The settings that say how to log in to the hosts. */
 type Login = Pick<Settings, "sshAgent" | "sshPrivateKey" | "sshPrivateKeyPassphrase">;
@@ -12,9 +12,8 @@ type Login = Pick<Settings, "sshAgent" | "sshPrivateKey" | "sshPrivateKeyPassphr
  * @throws RunError with the remedy
  */
 export async function requireLogin({ sshAgent, sshPrivateKey, sshPrivateKeyPassphrase }: Login): Promise<void> {
-  const socket = process.env["SSH_AUTH_SOCK"] ?? "";
   if (sshAgent) {
-    const problem = await agentProblem(socket);
+    const problem = await agentProblem(agentSocket());
     if (problem !== undefined) throw userError(`sshAgent is true, and ${problem}; nothing has been changed`);
     return;
   }
@@ -23,6 +22,7 @@ export async function requireLogin({ sshAgent, sshPrivateKey, sshPrivateKeyPassp
     if (problem !== undefined) throw userError(`${problem}; nothing has been changed`);
   }
   // The provider asks the agent, too, and its connection fails with one that does not answer.
+  const socket = process.env["SSH_AUTH_SOCK"] ?? "";
   if (socket !== "" && (await agentProblem(socket, { empty: true })) !== undefined) {
     await pulumi.log.warn(
       "SSH_AUTH_SOCK names an SSH agent that does not answer, so connections to the host will fail: unset SSH_AUTH_SOCK",

@@ -33,6 +33,8 @@ export class Dialogue {
   private readonly flags: Map<string, Flags[string]>;
   /** Answers of this run, which are proposed when a question is asked again. */
   private readonly answers = new Map<string, string>();
+  /** What takes back changes of this run, the first one first. */
+  private readonly undos: (() => void)[] = [];
 
   public constructor(flags: Flags, interactive: boolean) {
     this.flags = new Map(Object.entries(flags));
@@ -145,6 +147,21 @@ export class Dialogue {
         for (const flag of flags) this.flags.delete(flag);
       }
     }
+  }
+
+  /** Says how a change that this run has made outside the settings is taken back, should they not be written. */
+  public onTakeBack(undo: () => void): void {
+    this.undos.push(undo);
+  }
+
+  /** Keeps the changes of this run outside the settings, which are written. */
+  public settle(): void {
+    this.undos.length = 0;
+  }
+
+  /** Takes back the changes of this run outside the settings, the last one first. */
+  public takeBack(): void {
+    for (const undo of this.undos.splice(0).reverse()) undo();
   }
 
   /** Shows a message while some work takes place. */

@@ -5,7 +5,8 @@ import { fingerprint } from "../lib/ssh.ts";
 import type { Dialogue } from "./dialogue.ts";
 
 /**
- * Compares the key that a host presents with the one that is known, or has a person compare it.
+ * Compares the key that a host presents with the one that is known, or has a person compare it. Nobody is asked about the
+ * key of this machine itself.
  *
  * @param known the flag that can name it, and the one that was pinned before
  * @throws CommandError if it is another one, or if there is nobody to ask
@@ -13,7 +14,7 @@ import type { Dialogue } from "./dialogue.ts";
 export async function confirmHostKey(
   dialogue: Dialogue,
   shown: string,
-  { flag, pinned }: { flag: string; pinned: string | undefined },
+  { flag, pinned, isOwn = false }: { flag: string; pinned: string | undefined; isOwn?: boolean },
 ): Promise<string> {
   const print = fingerprint(shown);
   const wanted = dialogue.flag(flag) ?? pinned;
@@ -24,6 +25,7 @@ export async function confirmHostKey(
     if (!dialogue.interactive || dialogue.flag(flag) !== undefined) throw new CommandError(message);
     dialogue.warn(`Careful: ${message}.`);
   }
+  if (isOwn && dialogue.flag(flag) === undefined) return shown;
   const file = `/etc/ssh/ssh_host_${shown.startsWith("ssh-ed25519") ? "ed25519" : "ecdsa"}_key.pub`;
   if (!dialogue.interactive) {
     throw new CommandError(

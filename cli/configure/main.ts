@@ -15,6 +15,7 @@ await runTool(CONFIGURE, async (flags) => {
   try {
     return await run(dialogue, flags.stack);
   } catch (error) {
+    dialogue.takeBack();
     if (!(error instanceof Cancelled)) throw error;
     clack.cancel("Nothing has been written.");
     return CANCELLED;
@@ -28,6 +29,7 @@ async function run(dialogue: Dialogue, name: string | undefined): Promise<number
   const present = await stack.settings();
   const { plain, secret, removed, adoption, tasks } = await configure(dialogue, present, await stack.resourceIds());
   await dialogue.during("Writing the settings", stack.write(plain, secret, removed));
+  dialogue.settle();
   dialogue.say(`Pulumi.${stack.name}.yaml has all settings, its secrets encrypted.`);
   if (adoption) {
     // Imported only when needed, because loading it takes as long as all else together.

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
-import { resolve } from "node:path";
+import { homedir } from "node:os";
+import path from "node:path";
 import { CommandError } from "../lib/command.ts";
 
 const text = (value: string, help: string) => ({ type: "string", value, help }) as const;
@@ -17,10 +18,14 @@ all answers come from flags, the present settings and what is found out.`,
     account: text("NAME|ID", "account with Zero Trust"),
     zone: text("NAME|ID", "zone of the host name"),
     hostname: text("NAME", "host name of the site"),
-    "ssh-address": text("ADDRESS", "address at which this machine reaches the host over SSH"),
+    "ssh-address": text("ADDRESS", "the host's address for SSH from this machine; 127.0.0.1 on the host itself"),
     "ssh-port": text("PORT", "port of the host's SSH server"),
     "ssh-user": text("USER", "root, or a user who may run sudo without a password"),
     "ssh-key-file": text("FILE", "private key of that user"),
+    "ssh-make-key": {
+      type: "boolean",
+      help: "on the host itself: make a key, and add it to your authorized_keys",
+    },
     "ssh-agent": {
       type: "boolean",
       help: "log in with the keys of this machine's SSH agent, so that the state holds none",
@@ -58,11 +63,19 @@ all answers come from flags, the present settings and what is found out.`,
  *
  * @throws CommandError that names the file, never its content
  */
-export function readNamed(path: string): string {
-  const full = resolve(process.env["INIT_CWD"] ?? "", path.replace(/^~(?=\/)/, process.env["HOME"] ?? "~"));
+export function readNamed(name: string): string {
   try {
-    return readFileSync(full, "utf8");
+    return readFileSync(namedPath(name, process.env["INIT_CWD"] ?? ""), "utf8");
   } catch (error) {
-    throw new CommandError(`${path} cannot be read (${(error as NodeJS.ErrnoException).code ?? "unknown"})`);
+    throw new CommandError(`${name} cannot be read (${(error as NodeJS.ErrnoException).code ?? "unknown"})`);
   }
 }
+
+/**
+ * The path of a file that the user names. `~` is the home, which the shells of Windows leave to the programs.
+ *
+ * @param start the folder that a relative name begins in
+ * @param paths how the system writes paths
+ */
+export const namedPath = (name: string, start: string, paths = path, home = homedir()): string =>
+  paths.resolve(start, /^~($|[/\\])/.test(name) ? paths.join(home, name.slice(1)) : name);

@@ -1,6 +1,6 @@
 // The question where Cloudflare finds the host: at addresses, or at a name that follows a moving one.
 import { isIP } from "node:net";
-import { CGNAT, contains, unreachableReason } from "../../settings/network.ts";
+import { CGNAT, contains, isLoopback, unreachableReason } from "../../settings/network.ts";
 import { CGNAT_REMEDY } from "../doctor/origin-name.ts";
 import { CommandError } from "../lib/command.ts";
 import { isElsewhereOnCloudflare, type LookUp } from "../lib/public-name.ts";
@@ -36,7 +36,8 @@ export interface Origin {
  */
 export function looksLikeHome({ survey, sshAddress }: Pick<OriginFacts, "survey" | "sshAddress">): boolean {
   const own = survey.addresses.filter((address) => isIP(address) === 4);
-  const known = own.length > 0 || isIP(sshAddress) === 0 ? own : [sshAddress];
+  // The host's own loopback address says nothing about where it is.
+  const known = own.length > 0 || isIP(sshAddress) === 0 || isLoopback(sshAddress) ? own : [sshAddress];
   return known.length > 0 && known.every((address) => unreachableReason(address) !== undefined);
 }
 

@@ -160,11 +160,19 @@ const HERE = "this is the host itself, which reaches its own ports whatever the 
  */
 export async function straightToHost(
   network: Network,
-  { originAddresses: addresses, sshAddress }: Pick<OriginHost, "originAddresses" | "sshAddress">,
+  {
+    originAddresses: addresses,
+    sshAddress,
+    sshJump,
+  }: Pick<OriginHost, "originAddresses" | "sshAddress"> & Partial<Pick<OriginHost, "sshJump">>,
   ports: readonly number[],
 ): Promise<Finding> {
   const tries = addresses.flatMap((address) => ports.map((port) => ({ address, port })));
-  const ends = [sshAddress, ...tries.map(({ address, port }) => destination(network, address, port).host)];
+  // Behind a jump host, a loopback address is that one's.
+  const ends = [
+    ...(sshJump ? [] : [sshAddress]),
+    ...tries.map(({ address, port }) => destination(network, address, port).host),
+  ];
   if (ends.some(isThisMachine)) return failed(DIRECT, HERE, "run the doctor on another machine", "unknown");
   const results = await Promise.all(
     tries.map(async ({ address, port }) => ({ address, port, result: await attempt(network, address, port) })),

@@ -4,6 +4,7 @@ import { ACCESS_APPLICATION, serviceTokenName } from "../../components/token-nam
 import { chooseDevice, type SiteDevice, type DeviceOptions } from "./choice.ts";
 import type { DeviceOutput, Outputs } from "./outputs.ts";
 import { capture, settingTexts } from "./pulumi.ts";
+import { pulumiCommand } from "./pulumi-command.ts";
 
 /** How the home networks reach a site's Immich on the main host. */
 export interface HomeAccess {
@@ -125,7 +126,8 @@ export class DeployedStack {
   /** Runs `pulumi up` on this terminal, with a preview and a question unless `yes`. Resolves to its exit status. */
   public up(yes: boolean): Promise<number> {
     const args = ["up", "--stack", this.name, "--suppress-outputs", ...(yes ? ["--yes", "--skip-preview"] : [])];
-    const child = spawn("pulumi", args, { stdio: "inherit" });
+    const { file, first } = pulumiCommand();
+    const child = spawn(file, [...first, ...args], { stdio: "inherit" });
     return new Promise((resolve, reject) => {
       child.on("error", reject);
       child.on("exit", (code) => {

@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { CommandError } from "./command.ts";
 import { settingsPrefix } from "./project.ts";
+import { pulumiCommand } from "./pulumi-command.ts";
 
 /** Options for a command of the Pulumi CLI. */
 export interface Run {
@@ -16,7 +17,8 @@ export interface Run {
  * @throws CommandError with the CLI's own message in one line, or if there is no CLI
  */
 export function capture(args: readonly string[], { input = "", env = {} }: Run = {}): Promise<string> {
-  const child = spawn("pulumi", [...args, "--non-interactive"], {
+  const { file, first } = pulumiCommand();
+  const child = spawn(file, [...first, ...args, "--non-interactive"], {
     stdio: ["pipe", "pipe", "pipe"],
     env: { ...process.env, ...env },
   });

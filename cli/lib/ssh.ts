@@ -5,7 +5,7 @@ import { Client, type ClientChannel } from "ssh2";
 import { agentCommand, agentInput } from "../../components/origin-host/agent.ts";
 import { type Answer, readAnswer } from "../../components/origin-host/answer.ts";
 import { checkedPayload, type Payload } from "../../components/origin-host/payload.ts";
-import { agentProblem } from "../../components/origin-host/ssh-login.ts";
+import { agentProblem, agentSocket } from "../../components/origin-host/ssh-login.ts";
 import { printable } from "../../components/origin-host/printable.ts";
 import type { SettingsValues } from "../../settings/schema.ts";
 import type { JumpHost } from "../../settings/topology.ts";
@@ -52,7 +52,7 @@ export async function askAgent<S extends "doctor" | "survey">(
   step: S,
   payload: Payload<S>,
 ): Promise<Answer<S>> {
-  const problem = connection.sshAgent ? await agentProblem(process.env["SSH_AUTH_SOCK"] ?? "") : undefined;
+  const problem = connection.sshAgent ? await agentProblem(agentSocket()) : undefined;
   if (problem !== undefined) throw new Error(problem);
   const command = `${NEEDS_PYTHON} && ${agentCommand(step)}`;
   const input = agentInput({ revision: 0, payload: checkedPayload(step, payload) });
@@ -238,7 +238,7 @@ function runOver(client: Client, host: JumpHost, command: string, input: string)
 
 /** What ssh2 logs in with. */
 function authentication({ sshAgent, sshPrivateKey, sshPrivateKeyPassphrase }: Login) {
-  if (sshAgent) return { agent: process.env["SSH_AUTH_SOCK"] ?? "" };
+  if (sshAgent) return { agent: agentSocket() };
   return {
     privateKey: sshPrivateKey,
     ...(sshPrivateKeyPassphrase !== "" && { passphrase: sshPrivateKeyPassphrase }),

@@ -1,15 +1,19 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import path, { join } from "node:path";
 import { strToU8, zlibSync } from "fflate";
 
 const HOST_FOLDER = join(import.meta.dirname, "../../host");
+
+/** A file's path below a folder, with slashes whatever the system writes: the host is a Linux one. */
+export const pathBelow = (folder: string, file: string, paths = path): string =>
+  paths.relative(folder, file).split(paths.sep).join("/");
 
 /** The host agent's files as text, by their path below host/. */
 export function agentModules(): Record<string, string> {
   const files = readdirSync(join(HOST_FOLDER, "agent"), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && /\.(py|json|service|timer|path|socket|conf|nft)$/.test(entry.name))
-    .map((entry) => join(entry.parentPath, entry.name).slice(HOST_FOLDER.length + 1))
+    .map((entry) => pathBelow(HOST_FOLDER, join(entry.parentPath, entry.name)))
     // The text is an input of resources, so another order would look like a change.
     .sort();
   return Object.fromEntries(files.map((file) => [file, readFileSync(join(HOST_FOLDER, file), "utf8")]));

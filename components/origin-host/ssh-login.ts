@@ -8,6 +8,13 @@ const ANSWER_MS = 5000;
 /** sshd ends a connection after six keys that it does not know (MaxAuthTries). */
 const MOST_KEYS = 5;
 
+/** Where OpenSSH's agent listens on Windows, and where the provider asks for it. */
+const WINDOWS_PIPE = String.raw`\\.\pipe\openssh-ssh-agent`;
+
+/** The address of this workstation's SSH agent: SSH_AUTH_SOCK, or the pipe of Windows; empty if there is none. */
+export const agentSocket = (environment = process.env, platform = process.platform): string =>
+  environment["SSH_AUTH_SOCK"] ?? (platform === "win32" ? WINDOWS_PIPE : "");
+
 /**
  * The problem with an SSH agent, with its remedy; `undefined` if it answers and has a key.
  * @param socket its address, as SSH_AUTH_SOCK has it; empty if there is none
@@ -18,8 +25,11 @@ export async function agentProblem(socket: string, allowed: { empty?: boolean } 
   // Loaded only here, because it is not needed without an agent and a passphrase.
   const { default: ssh2 } = await import("ssh2");
   const keys = await keysOf(new ssh2.OpenSSHAgent(socket)).catch(() => undefined);
-  if (keys === undefined)
-    return "the SSH agent at SSH_AUTH_SOCK does not answer: eval $(ssh-agent) && ssh-add <key file>";
+  if (keys === undefined) {
+    return socket === WINDOWS_PIPE
+      ? "there is no SSH agent: Start-Service ssh-agent; ssh-add <key file>"
+      : "the SSH agent at SSH_AUTH_SOCK does not answer: eval $(ssh-agent) && ssh-add <key file>";
+  }
   if (allowed.empty) return undefined;
   if (keys === 0) return "the SSH agent has no key that this program can use: ssh-add <key file>";
   return keys > MOST_KEYS

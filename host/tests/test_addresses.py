@@ -1,7 +1,9 @@
+import json
 import unittest
 from unittest import mock
 
 from agent.listeners import addresses
+from agent.listeners.addresses import Route
 
 ROUTES = {
     "/proc/net/route": """\
@@ -36,6 +38,40 @@ class Outside(unittest.TestCase):
     def test_a_kernel_without_ipv6_or_routes(self) -> None:
         with mock.patch.object(addresses, "_lines", return_value=[]):
             self.assertEqual(addresses.outside_interfaces(), set())
+
+
+class Routes(unittest.TestCase):
+    def test_lead_to_others_and_not_to_the_host_itself(self) -> None:
+        shown = {
+            "-4": [
+                {"dst": "default", "dev": "eth0"},
+                {"dst": "192.168.1.0/24", "dev": "eth0"},
+                {"dst": "10.8.0.7", "dev": "wg0"},
+                {"dst": "10.9.0.0/16", "nexthops": [{"dev": "eth0"}, {"dev": "eth1"}]},
+                {"type": "local", "dst": "192.168.1.10", "dev": "eth0"},
+                {"type": "unreachable", "dst": "10.0.0.0/8"},
+                {"dst": "127.0.0.0/8", "dev": "lo"},
+            ],
+            "-6": [{"dst": "default", "dev": "eth0"}, {"dst": "fe80::/64", "dev": "eth0"}],
+        }
+
+        def run(command: list[str], **_: object) -> mock.Mock:
+            return mock.Mock(stdout=json.dumps(shown[command[2]]))
+
+        addresses.routes.cache_clear()
+        self.addCleanup(addresses.routes.cache_clear)
+        with mock.patch.object(addresses, "run", run):
+            self.assertEqual(
+                addresses.routes(),
+                [
+                    Route("eth0", "0.0.0.0/0"),
+                    Route("eth0", "192.168.1.0/24"),
+                    Route("wg0", "10.8.0.7/32"),
+                    Route("eth0", "10.9.0.0/16"),
+                    Route("eth1", "10.9.0.0/16"),
+                    Route("eth0", "::/0"),
+                ],
+            )
 
 
 if __name__ == "__main__":

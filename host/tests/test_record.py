@@ -179,6 +179,9 @@ class Records(unittest.TestCase):
         record.write_armed(armed)
         self.assertEqual(record.read_armed(), armed)
         self.assertEqual(record.sites_to_undo(), {})
+        shutting = armed._replace(needs_outside=True)
+        record.write_armed(shutting)
+        self.assertEqual(record.read_armed(), shutting)
         record.SITES.write_text(json.dumps(SITES_1))
         self.assertIsNone(record.sites_to_undo())
 

@@ -155,13 +155,6 @@ class Access(unittest.TestCase):
             self.listing = everyone
             self.assertEqual(self.added(files=INACTIVE), ["22 0.0.0.0/0", "22 ::/0"])
 
-    def test_leaves_alone_what_let_a_tunnel_in(self) -> None:
-        self.connection = Connection("127.0.0.1", "127.0.0.1", 22)
-        self.assertEqual(self.added(), [])
-        self.assertEqual(self.added(files=INACTIVE), ["22 0.0.0.0/0", "22 ::/0"])
-        with self.assertRaisesRegex(RefusedError, "blocks SSH on port 22"):
-            self.added(rule("deny", "22"), files=INACTIVE)
-
     def test_needs_a_rule_for_everyone_where_the_connection_is_not_known(self) -> None:
         self.connection = None
         self.assertEqual(self.added(rule("allow", "22", "10.8.0.0/16")), ["22 0.0.0.0/0", "22 ::/0"])

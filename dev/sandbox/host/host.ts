@@ -3,7 +3,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { SandboxError } from "../error.ts";
-import { managementAddress, resetHostNetwork } from "../network/network.ts";
+import { commandAt, managementAddress, resetHostNetwork } from "../network/network.ts";
 import { startTime } from "../processes.ts";
 import { run, type RunOptions } from "../run.ts";
 import type { CommandResult } from "../sandbox.ts";
@@ -31,6 +31,8 @@ export interface SshOptions extends RunOptions {
   address?: string;
   /** Default: 22. */
   port?: number;
+  /** Whether to connect on the host itself, over loopback. Default: no. */
+  onHost?: boolean;
 }
 
 /** One host, running or not. What it is told is kept on its disk. */
@@ -100,7 +102,13 @@ export class Host {
   /** Runs a command line on the host over SSH, through the user's login shell. */
   public ssh(
     command: string,
-    { user = "root", address = this.address, port = 22, ...options }: SshOptions = {},
+    {
+      user = "root",
+      onHost = false,
+      address = onHost ? "127.0.0.1" : this.address,
+      port = 22,
+      ...options
+    }: SshOptions = {},
   ): Promise<CommandResult> {
     const settings = [
       "BatchMode=yes",
@@ -115,7 +123,8 @@ export class Host {
       `UserKnownHostsFile=${this.knownHosts}`,
     ].flatMap((setting) => ["-o", setting]);
     const target = ["-p", String(port), "-l", user, address];
-    return run(["ssh", "-F", "none", "-i", this.keyFile, ...settings, ...target, command], options);
+    const login = ["ssh", "-F", "none", "-i", this.keyFile, ...settings, ...target, command];
+    return run(onHost ? commandAt(this.options.number, "host", login) : login, options);
   }
 
   /** Runs a command on the host as root, past SSH and the firewall. */

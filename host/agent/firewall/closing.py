@@ -14,8 +14,7 @@ from agent.errors import RefusedError
 from agent.firewall import kernel, ufw
 from agent.firewall.openings import Opening
 from agent.firewall.passage import Passage
-from agent.firewall.rules import Rule, Visit
-from agent.firewall.ssh_access import STRANGERS
+from agent.firewall.rules import STRANGERS, Rule, Visit
 from agent.listeners.portless import portless_listeners
 from agent.listeners.publications import DOCKER_PROXY, parse_publications
 from agent.listeners.sockets import KERNEL, Listener, all_listeners

@@ -1,15 +1,19 @@
 """Commit confirmed for the firewall: a change is rolled back unless a new SSH connection confirms it.
 
-With it goes the guard of the sites that the change brought.
+A connection from the host itself proves no way in from outside. It confirms a change that was made from there and
+leaves open what was open for SSH; any other one needs a login from another machine. With it goes the guard of the sites
+that the change brought.
 """
 
+import sys
+import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 
 from agent.errors import HostError
 from agent.files import files_replaced, files_to_change
 from agent.firewall import kernel, record, ufw
-from agent.firewall.connection import boot_id, opened_at, since_boot
+from agent.firewall.connection import boot_id, comes_from_outside, has_login_from_outside, opened_at, since_boot
 from agent.firewall.guard import steps as guard
 from agent.firewall.guard.doors import find_doors, own_port
 from agent.firewall.installation import UNDO
@@ -18,11 +22,15 @@ from agent.firewall.plan import Plan, plan_firewall
 from agent.firewall.record_fields import Armed, Change
 from agent.firewall.request import Needs, Request, kept_open, served_ports
 from agent.firewall.ssh_access import SshNetworks, ssh_ports
+from agent.listeners.addresses import own_addresses
 from agent.system import run
 from agent.task import Answer, Task
 
 # How long a repeated change waits for confirmation: a person has to start `pulumi up` once more.
 SECOND_CHANCE_SECONDS = 600
+
+# When a step that waits for a login gives up, so that it does not hold the undo up.
+LAST_SECONDS = 3
 
 
 def plan_for(request: Request) -> Plan:
@@ -70,6 +78,7 @@ def applied_with_undo(plan: Plan, request: Request) -> Generator[int, None, None
     number = former.number + 1
     armed = record.read_armed()
     policies = None if is_on(plan.former) else kernel.policies()
+    sites = record.sites_to_undo()
     now = Armed(
         request.confirm_seconds,
         plan.former,
@@ -77,11 +86,13 @@ def applied_with_undo(plan: Plan, request: Request) -> Generator[int, None, None
         since_boot(),
         record.read_original(),
         policies,
-        record.sites_to_undo(),
+        sites,
+        # Not written during an upgrade from version 1, which has no such field, unless somebody is shut out
+        bool(plan.ssh.shut_out) or (comes_from_outside() and sites is not None),
     )
     try:
         # If an earlier change is still unconfirmed, the undo restores what was confirmed last.
-        record.write_armed(now if armed is None else armed._replace(seconds=now.seconds, boot=now.boot, at=now.at))
+        record.write_armed(now if armed is None else _armed_again(armed, now))
         record.write_change(Change(number, request, ports))
         _start_undo_service()
         recorded = record.original_file(original_with(plan.former, plan.wanted))
@@ -118,6 +129,8 @@ def confirm_firewall_change(final: bool) -> int:
     # An undo that a full disk keeps from its end has put back the kernel's rules at least.
     is_undone = change.undone if armed is None else not kernel.in_force(ufw.current())
     if not is_undone or change.request is None:
+        if armed is not None and armed.needs_outside and not comes_from_outside():
+            _await_login(armed)
         disarm()
         return change.number
     request = change.request._replace(confirm_seconds=SECOND_CHANCE_SECONDS)
@@ -135,6 +148,36 @@ def confirm_firewall_change(final: bool) -> int:
             f"made again; run `pulumi up` again within {SECOND_CHANCE_SECONDS // 60} minutes"
         )
     return number
+
+
+def _armed_again(armed: Armed, now: Armed) -> Armed:
+    """What awaits confirmation already, with the window of another change."""
+    return armed._replace(
+        seconds=now.seconds, boot=now.boot, at=now.at, needs_outside=armed.needs_outside or now.needs_outside
+    )
+
+
+def _await_login(armed: Armed) -> None:
+    """Waits for a login from another machine that was opened after the change. HostError says that none came."""
+    print(f"immich-access: {login_request(seconds_left(armed))}", file=sys.stderr, flush=True)
+    since = armed.at if armed.boot == boot_id() else 0.0
+    while not has_login_from_outside(since):
+        if seconds_left(armed) < LAST_SECONDS:
+            raise HostError(
+                "nobody has logged in over SSH from another machine since the firewall's change, so it is being "
+                "undone; run `pulumi up` again and log in meanwhile, or take back what shuts SSH (sshFrom, sshPort "
+                "or a rule of yours)"
+            )
+        time.sleep(1)
+
+
+def login_request(seconds: float) -> str:
+    """Asks for a login from another machine, for people."""
+    addresses = " or ".join(own.address for own in own_addresses() if own.is_global and own.is_lasting)
+    return (
+        f"log in over SSH from another machine within {seconds:.0f} s, with a new connection to {addresses}, and stay "
+        "logged in until `pulumi up` has ended: that shows that the firewall lets you in; else its change is undone"
+    )
 
 
 def disarm() -> None:

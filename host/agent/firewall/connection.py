@@ -4,11 +4,14 @@ import contextlib
 import functools
 import ipaddress
 import os
+import re
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from agent.firewall.rules import Visit
+from agent.listeners.addresses import is_own
 from agent.system import run
 
 # The list of iptables' match `recent` without a name, which ufw's rules use: iptables-extensions(8)
@@ -81,8 +84,58 @@ def opened_at() -> float:
     """
     ancestry = _ancestry()
     sessions = [process for process in ancestry if _command(process).startswith("sshd")]
+    return _started((sessions or ancestry)[0])
+
+
+def _started(process: int) -> float:
     # Fields after the command's name, which is in parentheses: the start time is the 20th, in clock ticks.
-    return int(_fields((sessions or ancestry)[0])[19]) / os.sysconf("SC_CLK_TCK")
+    return int(_fields(process)[19]) / os.sysconf("SC_CLK_TCK")
+
+
+def comes_from_outside() -> bool:
+    """Whether the agent runs over an SSH connection from another machine."""
+    connection = this_connection()
+    return connection is not None and not connection.is_local
+
+
+def has_login_from_outside(since: float) -> bool:
+    """Whether somebody is logged in over an SSH connection from another machine that was opened after `since`.
+
+    `since` is in seconds since boot. Judged by what no user of the host can feign: a socket of root's sshd, under which
+    something else runs, so the login is past its authentication.
+    """
+    shown = run(["ss", "-Htnp", "state", "established"]).stdout
+    parents = _parents()
+    for line in shown.splitlines():
+        peer = _address(re.sub(r"[][]", "", line.split()[3].rpartition(":")[0]))
+        holders = [int(process) for process in re.findall(r'\("sshd[^"]*",pid=(\d+)', line)]
+        if any(_is_login(one, since, parents) for one in holders) and not is_own(peer):
+            return True
+    return False
+
+
+def _is_login(process: int, since: float, parents: Mapping[int, int]) -> bool:
+    """Whether a process of sshd is root's, was started after `since`, and has more under it than processes of sshd."""
+    try:
+        if Path("/proc", str(process)).stat().st_uid != 0 or _started(process) <= since:
+            return False
+    except (OSError, IndexError):
+        return False
+    below = [process]
+    for one in below:
+        below += [child for child, parent in parents.items() if parent == one]
+    return any(not _command(one).startswith("sshd") for one in below)
+
+
+def _parents() -> dict[int, int]:
+    """The parent of each process."""
+    found: dict[int, int] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            # It may have ended meanwhile.
+            with contextlib.suppress(OSError, IndexError):
+                found[int(entry.name)] = int(_fields(int(entry.name))[1])
+    return found
 
 
 def since_boot() -> float:

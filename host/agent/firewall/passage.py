@@ -26,13 +26,13 @@ class Passage:
         """
         return visit.version in self._present and self._present[visit.version].lets_in(visit)
 
-    def later(self, visit: Visit) -> bool:
-        """Whether ufw's rules and files let a visit in."""
+    def later(self, visit: Visit, *, default: bool = False) -> bool:
+        """Whether ufw's rules and files let a visit in, or the `default` where none of them decides."""
         entry = find_entry(self._frames.get(visit.version, []), visit)
         if entry is not None:
             return entry.target == "ACCEPT"
         rule = find_verdict(self._rules.get(visit.version, []), visit)
-        return rule is not None and rule.lets_in
+        return default if rule is None else rule.lets_in
 
 
 class _Present:

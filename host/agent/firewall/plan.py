@@ -11,6 +11,7 @@ from agent.firewall.bypass import refuse_bypasses
 from agent.firewall.openings import Opening
 from agent.firewall.rules import CLOUDFLARE, HOME, KEPT, OURS, SSH, Rule, arrange_rules, check_rules
 from agent.firewall.ssh_access import Rules, SshAccess, SshNetworks, SshPorts
+from agent.firewall.ssh_ways import names_of
 from agent.firewall.ufw import (
     CONFIGURATION,
     DEFAULTS,
@@ -37,6 +38,8 @@ class SshEntrance(NamedTuple):
     networks: Sequence[str] = ()
     # The owner's rule of `ufw limit` by which this connection came, as ufw names it; empty if there is none
     limit: str = ""
+    # Whom the change shuts out though they reach SSH until then, where the step's own connection cannot prove a way in
+    shut_out: Sequence[str] = ()
 
 
 class Plan(NamedTuple):
@@ -98,7 +101,7 @@ def plan_firewall(
         entrance = access.check(chosen)
         sources = dict.fromkeys(rule.source for rules in ssh.values() for rule in rules)
         limit = entrance.name if entrance is not None and entrance.action == "limit" else ""
-        entrances.append(SshEntrance(ports.all, list(sources), limit))
+        entrances.append(SshEntrance(ports.all, list(sources), limit, names_of(access.shut_out)))
         for rules in chosen.values():
             check_rules(rules, closed, outside)
         return chosen

@@ -99,6 +99,7 @@ def read_armed() -> Armed | None:
         None if original is None else original_from(original),
         fields.get("policies"),
         None if sites is None else {name: needs_from(needs) for name, needs in sites.items()},
+        fields.get("needsOutside", False),
     )
 
 
@@ -121,6 +122,7 @@ def write_armed(armed: Armed | None) -> None:
         "original": None if armed.original is None else original_fields(armed.original),
         "policies": armed.policies,
         "sites": None if armed.sites is None else {name: needs_fields(needs) for name, needs in armed.sites.items()},
+        "needsOutside": armed.needs_outside,
     }
     # Version 1 has only the first four. It cannot say what ufw was before if the upgrade turned ufw on.
     if _is_upgrading() and not any(added.values()):

@@ -48,6 +48,8 @@ class Armed(NamedTuple):
     policies: Mapping[str, Mapping[str, str]] | None = None
     # The sites that the host had then; None if the change is part of an upgrade, whose guard stays
     sites: Mapping[str, Needs] | None = None
+    # Whether a connection that comes from the host itself confirms nothing
+    needs_outside: bool = False
 
 
 def file_from(item: dict[str, Any] | None) -> File | None:

@@ -19,6 +19,9 @@ HTTPS_PORT = 443
 
 ANYWHERE = ("0.0.0.0/0", "::/0")
 
+# A client that no owner has in mind: TEST-NET-1 (RFC 5737) and the documentation prefix (RFC 3849).
+STRANGERS = {4: "192.0.2.1", 6: "2001:db8::1"}
+
 
 class Visit(NamedTuple):
     """A new connection to the host, or the first packet of UDP, as its rules see it."""

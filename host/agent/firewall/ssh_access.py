@@ -1,7 +1,8 @@
 """Keeps SSH reachable for this connection and its like, and opens it no wider than the host's owner has it.
 
 A rule of ours is added only where nothing of the owner's lets this connection in. Once there, it stays until `sshFrom`
-says otherwise: somebody else may have come in by it.
+says otherwise: somebody else may have come in by it. Where the connection comes from the host itself, what counts in
+its place is who can reach SSH from outside: see agent.firewall.ssh_ways.
 """
 
 import ipaddress
@@ -13,12 +14,10 @@ from agent.firewall import kernel
 from agent.firewall.bypass import frame_entries
 from agent.firewall.chains import Entry, by_chain, find_verdict as find_entry, parse_entries
 from agent.firewall.connection import this_connection
-from agent.firewall.rules import ANYWHERE, SSH, Rule, Visit, find_decisive_rule, find_verdict, remedy
-from agent.firewall.ufw import CONFIGURATION, Files, Ufw, value
+from agent.firewall.rules import ANYWHERE, SSH, STRANGERS, Rule, Visit, find_decisive_rule, find_verdict, remedy
+from agent.firewall.ssh_ways import SshWays, Way, networks_of
+from agent.firewall.ufw import Files, Ufw
 from agent.listeners.sockets import listeners
-
-# A client that no owner has in mind: TEST-NET-1 (RFC 5737) and the documentation prefix (RFC 3849).
-STRANGERS = {4: "192.0.2.1", 6: "2001:db8::1"}
 
 Rules = Mapping[int, Sequence[Rule]]
 
@@ -87,10 +86,16 @@ class SshAccess:
         connection = this_connection()
         self._is_local = connection is not None and connection.is_local
         self._visit = None if connection is None or connection.is_local else connection.visit
-        self._is_active = value(former, CONFIGURATION, "ENABLED") == "yes"
+        self._former = former
+        self._ways: SshWays | None = None
+        # Whose way in is shut by rules that the owner wants, where this connection cannot prove that one is left
+        self.shut_out: list[Way] = []
 
     def rules(self, ufw: Ufw, existing: Rules) -> dict[int, list[Rule]]:
         """Our rules for SSH, by IP version; `existing` are all rules of ufw."""
+        if self._is_local:
+            named = [network for one in (self._networks.own, *self._networks.others) for network in one]
+            self._ways = SshWays(self._ports.all, self._former, named, existing)
         opened = [port for port in self._ports.all if _has_rule(existing, port) or self._needs_rule(existing, port)]
         return {
             version: [
@@ -105,25 +110,23 @@ class SshAccess:
         Raises RefusedError that names the rule or the line of ufw's files, and how to delete it.
         """
         verdict: Rule | None = None
+        self.shut_out = [] if self._ways is None else self._ways.shut_out(rules)
         for port in self._ports.own:
             if self._visit is not None:
                 verdict = self._check_visit(rules, self._visit._replace(port=port))
-            elif not self._passes_locally:
+            elif self._ways is None or any(way.port == port and way.is_everyones for way in self.shut_out):
                 self._check_everyone(rules, port)
         return verdict
-
-    @property
-    def _passes_locally(self) -> bool:
-        """Whether this connection comes from the host itself while ufw, which accepts those, is active."""
-        return self._is_local and self._is_active
 
     def _needs_rule(self, existing: Rules, port: int) -> bool:
         foreign = {version: [rule for rule in rules if not rule.is_ours] for version, rules in existing.items()}
         if port not in self._ports.own:
             return not any(rule.lets_in and rule.matches_port(port) for rules in foreign.values() for rule in rules)
+        if self._ways is not None:
+            return any(way.port == port for way in self._ways.lost(foreign))
         if self._visit is None:
             decisive = [find_decisive_rule(rules, port) for rules in foreign.values()]
-            return not self._passes_locally and not all(rule is not None and rule.lets_in for rule in decisive)
+            return not all(rule is not None and rule.lets_in for rule in decisive)
         visit = self._visit._replace(port=port)
         frame = _frame_verdict(visit)
         if frame is not None:
@@ -150,10 +153,19 @@ class SshAccess:
         ):
             # As narrow as when it was added
             return list(dict.fromkeys(present[version]))
+        if self._ways is not None and not is_changed:
+            return list(dict.fromkeys(present[version])) if any(present.values()) else self._reopened(existing, version)
         mirrored = None if self._visit is None else _narrow_entry(self._visit)
         if self._visit is None or mirrored is None:
             return [ANYWHERE[version == 6]]
         return [mirrored.rule.source] if version == self._visit.version else []
+
+    def _reopened(self, existing: Rules, version: int) -> list[str]:
+        """The networks of one IP version that reach SSH now, and by the owner's own rules no longer would."""
+        foreign = {one: [rule for rule in rules if not rule.is_ours] for one, rules in existing.items()}
+        lost = [] if self._ways is None else self._ways.lost(foreign)
+        mine = [way for way in lost if way.version == version and way.port in self._ports.own]
+        return [ANYWHERE[version == 6]] if any(way.is_everyones for way in mine) else networks_of(mine, version)
 
     def _is_in(self, networks: Sequence[str]) -> bool:
         """Whether this connection comes from one of the networks."""

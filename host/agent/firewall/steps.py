@@ -74,7 +74,7 @@ def firewall(task: Task) -> Answer:
                 installation.activate()
     has_ipv6 = 6 in plan.versions
     return Answer(
-        _line(number, served, wanted.ranges, plan.ssh, has_ipv6) + untold(found),
+        _line(number, served, wanted.ranges, plan.ssh, has_ipv6) + _shut_out(plan.ssh, wanted) + untold(found),
         answer.firewall(number, plan.ssh, wanted.ranges, has_ipv6),
     )
 
@@ -254,6 +254,15 @@ def _line(number: int, served: Collection[int], ranges: Ranges, ssh: SshEntrance
     return (
         f"firewall change {number}: port {_words(served)} is open to {len(ranges.ipv4)} IPv4{ipv6} ranges of "
         f"Cloudflare, SSH on port {ports} {_whom(ssh.networks)}{limit}{rest}"
+    )
+
+
+def _shut_out(ssh: SshEntrance, wanted: Request) -> str:
+    """What the owner has to do where the rules keep somebody out of SSH who got in before, as the end of a line."""
+    if not ssh.shut_out:
+        return ""
+    return (
+        f"; {' and '.join(ssh.shut_out)} could reach SSH before: {confirmation.login_request(wanted.confirm_seconds)}"
     )
 
 

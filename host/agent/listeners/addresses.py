@@ -62,6 +62,35 @@ def outside_interfaces() -> set[str]:
     }
 
 
+class Route(NamedTuple):
+    """Where packets come in that this network's addresses send."""
+
+    interface: str
+    # In CIDR form; everything for a default route
+    network: str
+
+    @property
+    def version(self) -> int:
+        """Its IP version."""
+        return ipaddress.ip_network(self.network).version
+
+
+@functools.cache
+def routes() -> list[Route]:
+    """The routes to others, of every routing table, without those within a link."""
+    found: list[Route] = []
+    for version, anywhere in ((4, "0.0.0.0/0"), (6, "::/0")):
+        shown = run(["ip", "-j", f"-{version}", "route", "show", "table", "all"], check=False).stdout
+        # Those of another type, such as the host's own addresses, lead to nobody.
+        for route in (one for one in json.loads(shown or "[]") if one.get("type", "unicast") == "unicast"):
+            named = route.get("dst", "default")
+            network = ipaddress.ip_network(anywhere if named == "default" else named)
+            if not network.is_link_local:
+                devices = [way.get("dev", "lo") for way in (route, *route.get("nexthops", []))]
+                found += [Route(device, str(network)) for device in devices if device != "lo"]
+    return list(dict.fromkeys(found))
+
+
 def _lines(path: str) -> list[str]:
     """The lines of a file; none if the kernel has no such IP version."""
     file = Path(path)

@@ -89,6 +89,12 @@ describe("straight to the host", () => {
     }
   });
 
+  it("is judged where a loopback address is that of a jump host", async () => {
+    const sshJump = { address: "203.0.113.9", port: 22, user: "root", hostKey: "ssh-ed25519 AAAA" };
+    const { says } = await straightToHost(network, { originAddresses: [], sshAddress: "127.0.0.1", sshJump }, [443]);
+    expect(says).not.toContain("this is the host itself");
+  });
+
   it("knows this machine's own addresses", () => {
     expect(
       ["127.0.0.1", "127.9.9.9", "::1", "0:0:0:0:0:0:0:1", "localhost", ...own].filter((one) => !isThisMachine(one)),
