@@ -42,10 +42,10 @@ async function doctor({ deployment, sandbox }: World): Promise<string> {
   return terminalSvg(`$ npm run doctor\n\n${stdout}`);
 }
 
-async function phone({ deployment, visit }: World): Promise<string> {
-  const { url, devices } = await deployment.outputs<Outputs>();
+async function phone(world: World): Promise<string> {
+  const { url, devices } = await world.deployment.outputs<Outputs>();
   const path = "/api/server/ping";
-  const [stranger, device] = [await visit(path), await visit(path, devices[DEVICE])];
+  const [stranger, device] = [await world.visit(path), await world.visit(path, devices[DEVICE])];
   if (stranger.status !== 302 || device.status !== 200) {
     throw new Error(`a stranger got ${stranger.status.toString()}, and ${DEVICE} ${device.status.toString()}`);
   }
