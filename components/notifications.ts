@@ -15,28 +15,41 @@ export interface NotificationsArgs {
   hooks?: pulumi.ResourceHookBinding;
 }
 
-const TURN_OFF = "or turn them off (`pulumi config rm notificationEmails`)";
+const TURN_OFF = "turn them off (`pulumi config rm notificationEmails`)";
 
-const NOT_ENTITLED =
-  "Cloudflare offers this account no notification of this type. Choose the other one (`pulumi config set " +
-  `notificationTypes service-tokens\` or \`origin-pulls\`), ${TURN_OFF}`;
+/** What an account is not offered, and the way out. */
+function notOffered(missing: readonly Notification[], left: readonly Notification[]): string {
+  const what = missing.map((one) => one.what).join(" and ");
+  const [other] = left;
+  const keep = other ? `keep those about ${other.what} (\`pulumi config set notificationTypes ${other.kind}\`), or ` : "";
+  return `Cloudflare offers this account no notification about ${what}: ${keep}${TURN_OFF}`;
+}
 
-/** What to do about a refusal of Cloudflare's. */
-const ADVICE: readonly (readonly [error: RegExp, advice: string])[] = [
-  [/"code": ?17200\b/, NOT_ENTITLED],
-  [
-    /\/alerting\/[^ ]*: 403\b/,
-    "the API token may not set notifications. Add the permission Account, Notifications, Edit to it " +
-      `(https://dash.cloudflare.com/profile/api-tokens), ${TURN_OFF}`,
-  ],
-];
+/** The refusal of a path of the notifications. */
+const FORBIDDEN = /\/alerting\/[^ ]*: 403\b/;
+/** 403 of a token that has ended, and of one that Cloudflare does not know everywhere yet: its permissions are not why. */
+const NOT_AUTHENTICATED = /invalid access token|unable to authenticate/i;
+/** The account is not entitled to the type of alert. */
+const NOT_ENTITLED = /"code": ?17200\b/;
+
+const FORBIDDEN_ADVICE =
+  "the API token may not set notifications. Add the permission Account, Notifications, Edit to it (Read is not " +
+  `enough; https://dash.cloudflare.com/profile/api-tokens), or ${TURN_OFF}; to remove some that exist needs it, too`;
 
 /**
  * What to do about a refusal; `undefined` if it says enough by itself.
  * @param error the provider's, or the client's
+ * @param wanted what was refused
+ * @param others what else the stack wants
  */
-export const notificationAdvice = (error: string): string | undefined =>
-  ADVICE.find(([pattern]) => pattern.test(error))?.[1];
+export function notificationAdvice(
+  error: string,
+  wanted: readonly Notification[],
+  others: readonly Notification[] = [],
+): string | undefined {
+  if (NOT_ENTITLED.test(error)) return notOffered(wanted, others);
+  return FORBIDDEN.test(error) && !NOT_AUTHENTICATED.test(error) ? FORBIDDEN_ADVICE : undefined;
+}
 
 /**
  * What keeps an account from these notifications, with the remedy; `undefined` if nothing does.
@@ -52,13 +65,15 @@ export async function notificationProblem(
   try {
     listed = JSON.stringify((await api.find<unknown>(path)) ?? null);
   } catch (error) {
-    const advice = notificationAdvice(String(error));
+    const advice = notificationAdvice(String(error), wanted);
     if (advice === undefined) throw error;
     return advice;
   }
   // Where the answer has another form, the creation decides.
+  if (!listed.includes('"type":')) return undefined;
   const isOffered = ({ alertType }: Notification) => listed.includes(`"type":"${alertType}"`);
-  return !listed.includes('"type":') || wanted.every(isOffered) ? undefined : NOT_ENTITLED;
+  const missing = wanted.filter((one) => !isOffered(one));
+  return missing.length === 0 ? undefined : notOffered(missing, wanted.filter(isOffered));
 }
 
 /**
@@ -70,19 +85,17 @@ export class Notifications extends pulumi.ComponentResource {
     const { hooks = {}, ...inputs } = args;
     super("immich-access:index:Notifications", name, inputs, opts);
     const { accountId, hostname, emails, notifications } = args;
-    const refused = new pulumi.ErrorHook(`${name}-refused`, async ({ errors: [latest = ""] }) => {
-      const advice = notificationAdvice(latest);
-      if (advice !== undefined) await pulumi.log.error(`The site is done, but not its notifications: ${advice}.`);
-      // Whether to try again is for others to say.
-      return false;
-    });
-    const own = {
-      parent: this,
-      hooks: { ...hooks, onError: [...(hooks.onError ?? []), refused] },
-      // The other way round, what looks for orphans before a creation would take the former one for such.
-      deleteBeforeReplace: true,
-    };
     for (const notification of notifications) {
+      const others = notifications.filter((one) => one !== notification);
+      const refused = new pulumi.ErrorHook(
+        `${name}-${notification.alertType}-refused`,
+        async ({ errors: [latest = ""] }) => {
+          const advice = notificationAdvice(latest, [notification], others);
+          if (advice !== undefined) await pulumi.log.error(`The site is done, but not its notifications: ${advice}.`);
+          // Whether to try again is for others to say.
+          return false;
+        },
+      );
       new cloudflare.NotificationPolicy(
         `${name}-${notification.alertType}`,
         {
@@ -93,7 +106,12 @@ export class Notifications extends pulumi.ComponentResource {
           enabled: true,
           mechanisms: { emails: emails.map((id) => ({ id })) },
         },
-        own,
+        {
+          parent: this,
+          hooks: { ...hooks, onError: [...(hooks.onError ?? []), refused] },
+          // The other way round, what looks for orphans before a creation would take the former one for such.
+          deleteBeforeReplace: true,
+        },
       );
     }
     this.registerOutputs({});

@@ -196,6 +196,10 @@ function notificationProblems(raw: Raw, sites: readonly Part[]): CrossProblem[] 
     devices: sites.flatMap((site) => listOf(site.raw, "devices")),
   });
   if (selected(ends, types).length > 0) return [];
+  if (ends.length > 0) {
+    const message = `is ${types}, of which nothing ends in this stack: pulumi config rm notificationTypes`;
+    return [{ key: "notificationTypes", message }];
+  }
   const message =
     "is set, and there is nothing to tell: without devices, or with tokenDuration forever, no service token ends, and " +
     "with originPulls shared no certificate of yours: pulumi config rm notificationEmails";

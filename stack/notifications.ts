@@ -8,7 +8,8 @@ import type { After } from "./stages.ts";
 /**
  * Makes sure that Cloudflare can tell before something of the stack ends, before anything changes. Asks nothing if nobody
  * is to be told.
- * @throws RunError if the account is not offered these notifications, or the token may not set them
+ * @throws RunError if the account is not offered these notifications, or the token may not read them; one that may only
+ * read them is refused at the end, when the site is done
  */
 export async function requireNotifications({ settings, api }: StackContext): Promise<void> {
   const wanted = notificationsOf(settings);

@@ -8,10 +8,17 @@ import { ConfigStack } from "./stack.ts";
 
 /** Exit status by which shells report a program that Ctrl-C ended. */
 const CANCELLED = 130;
+/** Exit status when the terminal has gone, as shells have it for SIGHUP. */
+const HANGUP = 129;
 
 await runTool(CONFIGURE, async (flags) => {
   const token = process.env["CLOUDFLARE_API_TOKEN"] || undefined;
   const dialogue = new Dialogue({ ...flags, "api-token": token }, process.stdin.isTTY && process.stdout.isTTY);
+  // Ctrl-C while something is examined, and a terminal that goes, end the process as well.
+  process.once("exit", () => {
+    dialogue.takeBack();
+  });
+  process.once("SIGHUP", () => process.exit(HANGUP));
   try {
     return await run(dialogue, flags.stack);
   } catch (error) {

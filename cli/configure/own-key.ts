@@ -1,6 +1,7 @@
 // The key with which a machine that is the host itself logs in to itself.
 import {
   chmodSync,
+  chownSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -11,7 +12,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { homedir } from "node:os";
+import { userInfo } from "node:os";
 import { dirname, join } from "node:path";
 import { isProtected } from "../../settings/ssh.ts";
 import { CommandError } from "../lib/command.ts";
@@ -48,8 +49,11 @@ export async function makeOwnKey(
   dialogue: Dialogue,
   before: Before,
   hostname: string,
-  home = homedir(),
+  // Not $HOME: `sudo -E` leaves that of somebody else.
+  home = userInfo().homedir,
 ): Promise<Login> {
+  // The line of an attempt before, of which the key is lost
+  dialogue.takeBack();
   const { privateKey, publicKey } =
     (await ownPair(before("sshPrivateKey"))) ?? (await newPair(`${COMMENT} ${hostname}`));
   const file = join(home, ".ssh", "authorized_keys");
@@ -110,6 +114,10 @@ function writeKeys(path: string, text: string): void {
   const next = `${file}.${COMMENT}`;
   rmSync(next, { force: true });
   writeFileSync(next, text, { mode: 0o600, flag: "wx" });
-  if (exists) chmodSync(next, statSync(file).mode & 0o777);
+  if (exists) {
+    const { mode, uid, gid } = statSync(file);
+    chmodSync(next, mode & 0o777);
+    chownSync(next, uid, gid);
+  }
   renameSync(next, file);
 }

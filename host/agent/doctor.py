@@ -233,6 +233,8 @@ class _Examination:
         last = status.last()
         if last is None:
             return f"enabled, started last {int(since / 3600)} h ago, and has not told yet what it found"
+        if not last["ok"]:
+            raise HostError(f"the last refresh, which ended on {last['time']}, failed: journalctl -u {REFRESH}")
         ended = time.time() - calendar.timegm(time.strptime(last["time"], "%Y-%m-%dT%H:%M:%SZ"))
         if ended > OVERDUE_SECONDS:
             raise HostError(f"the last refresh that told what it found ended on {last['time']}")

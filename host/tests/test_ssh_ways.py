@@ -7,7 +7,7 @@ from tests.test_rules import rule
 
 from agent.errors import RefusedError
 from agent.files import File
-from agent.firewall import passage, ssh_access, ssh_ways
+from agent.firewall import passage, ssh_access, ssh_unclear, ssh_ways
 from agent.firewall.chains import Entry, parse_entries
 from agent.firewall.connection import Connection
 from agent.firewall.rules import SSH, Rule
@@ -45,17 +45,22 @@ class OnTheHost(unittest.TestCase):
         self.shut_out: list[str] = []
         here = Connection("127.0.0.1", "127.0.0.1", 22)
         owned = [Own("192.168.1.10", "lan0", True, True), Own("2001:db8:77::10", "lan0", True, True)]
-        ways = [Route("lan0", "0.0.0.0/0"), Route("lan0", LAN), Route("wg0", "10.8.0.0/24"), Route("lan0", "::/0")]
+        self.routes = [
+            *(Route("lan0", "0.0.0.0/0"), Route("lan0", LAN)),
+            *(Route("wg0", "10.8.0.0/24"), Route("lan0", "::/0")),
+        ]
         self.patch(ssh_access, "this_connection", lambda: here)
         self.patch(ssh_ways, "listeners", lambda: self.sshd)
         self.patch(ssh_ways, "own_addresses", lambda: owned)
-        self.patch(ssh_ways, "routes", lambda: ways)
+        self.patch(ssh_ways, "routes", lambda: self.routes)
         self.patch(ssh_ways.kernel, "filter_rules", self.filter_rules)
         self.patch(ssh_ways.kernel, "versions", lambda: [4, 6])
         for module in (ssh_access, ssh_ways, passage):
             self.patch(module, "frame_entries", self.frame_entries)
-        for module in (ssh_ways, passage):
+        for module in (ssh_ways, ssh_unclear, passage):
             self.patch(module, "is_installed", mock.Mock(return_value=True))
+        self.ruleset: list[dict[str, object]] = []
+        self.patch(ssh_unclear, "nft_ruleset", lambda: self.ruleset)
 
     def patch(self, where: object, name: str, value: object) -> None:
         patch = mock.patch.object(where, name, value)
@@ -115,6 +120,47 @@ class OnTheHost(unittest.TestCase):
         self.assertEqual(self.added(before=files("no")), [f"22 {LAN}"])
         self.assertEqual(self.added(rule("allow", "22", "192.168.0.0/16"), before=files("no")), [])
         self.assertEqual(self.shut_out, [])
+
+    def test_asks_who_may_come_in_where_the_rules_cannot_tell(self) -> None:
+        """A guess would lock the owner out, or let strangers in, once such rules are gone."""
+        accept = f"-A INPUT {TO_22} -j ACCEPT"
+        for rules in (
+            ["-A INPUT -p tcp -m tcp --dport 22 -m recent --update --seconds 60 --hitcount 4 -j DROP", accept],
+            ["-A INPUT -p tcp -m tcp --dport 22 -m limit --limit 3/min -j ACCEPT"],
+            ["-A INPUT -m iprange --src-range 192.0.2.1-192.0.2.9 -j ACCEPT"],
+            ["-A INPUT ! -i ppp0 -j ACCEPT"],
+            ["-A INPUT -p tcp -m tcp --tcp-flags FIN,SYN,RST,PSH,ACK,URG NONE -j DROP", accept],
+            ["-A INPUT -m set --match-set friends src -j ACCEPT"],
+            ["-A INPUT -j MYFW", f"-A MYFW -s {LAN} {TO_22} -j ACCEPT", "-A MYFW -j DROP"],
+        ):
+            with self.subTest(rules[0]):
+                self.listings[4] = ["-P INPUT DROP", *rules]
+                with self.assertRaisesRegex(RefusedError, "cannot be told from `iptables -A .*sshFrom"):
+                    self.added(before=files("no"))
+                self.assertEqual(self.added(networks=[LAN], before=files("no")), [f"22 {LAN}"])
+                self.assertEqual(self.added(rule("allow", "22", LAN, comment=SSH), before=files("no")), [f"22 {LAN}"])
+        self.listings[4] = OPEN
+        chain = {"family": "inet", "table": "mine", "name": "in", "hook": "input", "type": "filter", "policy": "drop"}
+        self.ruleset = [{"chain": chain}]
+        with self.assertRaisesRegex(RefusedError, "told from nftables' chain in of the table inet mine"):
+            self.added(before=files("no"))
+
+    def test_bans_of_single_addresses_do_not_count(self) -> None:
+        self.listings[4] = [
+            *OPEN,
+            "-A INPUT -p tcp -m multiport --dports 22 -j f2b-sshd",
+            "-A f2b-sshd -s 192.0.2.9/32 -j REJECT --reject-with icmp-port-unreachable",
+            "-A f2b-sshd -j RETURN",
+        ]
+        self.assertEqual(self.added(before=files("no")), ["22 0.0.0.0/0", "22 ::/0"])
+
+    def test_what_a_vpn_lets_in_is_not_opened_by_every_interface(self) -> None:
+        """A default route through a VPN sends everyone's answers there."""
+        self.routes.append(Route("wg0", "0.0.0.0/0"))
+        self.listings = {4: [*SHUT, "-A INPUT -i wg0 -j ACCEPT", f"-A INPUT -s {LAN} {TO_22} -j ACCEPT"], 6: SHUT}
+        with self.assertRaisesRegex(RefusedError, "reach SSH by the interface wg0 only"):
+            self.added(before=files("no"))
+        self.assertEqual(self.added(networks=[LAN], before=files("no")), [f"22 {LAN}"])
 
     def test_adds_nothing_where_nobody_comes_in_from_outside(self) -> None:
         self.sshd = [Listener("127.0.0.1", 22, ("sshd",)), Listener("::1", 22, ("sshd",))]

@@ -83,7 +83,18 @@ class StatusTest(unittest.TestCase):
 
     def test_a_file_that_is_none_of_ours_counts_as_none(self) -> None:
         """Neither a damaged one nor one of another version is read."""
-        for text in ("", "{", "[]", "3", '{"time": "x"}', '{"version": 2, "time": "x"}'):
+        good = {"version": 1, **self.told()}
+        for text in (
+            *("", "{", "[]", "3", '{"time": "x"}', '{"version": 2, "time": "x"}', '{"version": 1}'),
+            *(json.dumps({**good, **change}) for change in ({"time": "x"}, {"ranges": None}, {"ok": 1})),
+        ):
             with self.subTest(text):
                 self.file.write_text(text)
                 self.assertIsNone(status.last())
+
+    def test_a_field_of_a_later_agent_is_left_out(self) -> None:
+        """The doctor of an older checkout reads the file as well."""
+        told = self.told()
+        self.file.write_text(json.dumps({**told, "later": 1}))
+        del told["version"]
+        self.assertEqual(status.last(), told)

@@ -55,8 +55,8 @@ test("an account that is not offered one of them is told what to set, and gets t
   await world.deployment.configure({}, { apiToken: token });
   await world.api.alter({ options: { unavailable_alerts: [TOKENS] } });
   const said = await stopped(() => world.deployment.preview());
-  expect(said).toContain("Cloudflare offers this account no notification of this type");
-  expect(said).toContain("`pulumi config set notificationTypes service-tokens` or `origin-pulls`");
+  expect(said).toContain("Cloudflare offers this account no notification about service tokens");
+  expect(said).toContain("`pulumi config set notificationTypes origin-pulls`");
   await world.deployment.configure({ notificationTypes: "origin-pulls" });
   await world.deployment.up();
   expect(await policies()).toMatchObject([{ alert_type: PULLS, enabled: true }]);
@@ -124,6 +124,24 @@ test("one whose creation was answered to nobody is not left over", async () => {
   const all = await policies();
   expect(all.map(({ alert_type }) => alert_type).sort()).toEqual([TOKENS, PULLS].sort());
   expect(await world.deployment.exportState()).toContain(all.find(({ alert_type }) => alert_type === TOKENS)?.id);
+});
+
+test("without the permission they stop the up that turns them off and a destroy, and the page's way out goes on", async () => {
+  const token = async (...more: string[]) => {
+    const permissions = [...PROGRAM_PERMISSIONS, ...more];
+    return (await world.api.createToken({ name: permissions.length.toString(), permissions })).token;
+  };
+  await world.deployment.configure({}, { apiToken: await token() });
+  const said = await stopped(() => world.deployment.up());
+  expect(said).toContain("to remove some that exist needs it, too");
+  await world.deployment.removeSetting("notificationEmails");
+  expect(await stopped(() => world.deployment.up())).toMatch(/DELETE .*\/alerting\/v3\/policies\/.*403/s);
+  expect(await stopped(() => world.deployment.destroy())).toMatch(/DELETE .*\/alerting\/v3\/policies\/.*403/s);
+  expect((await world.visit("/")).status).toBe(302);
+  await world.deployment.configure({}, { apiToken: await token("Notifications Write") });
+  expect((await world.deployment.up()).steps.map(({ op }) => op)).toEqual(["delete", "delete"]);
+  await world.deployment.configure({ notificationEmails: ["anna@example.com"] });
+  await world.deployment.up();
 });
 
 test("tokens without an end, and another mode of the origin pulls, change what is told", async () => {

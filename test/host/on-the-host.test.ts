@@ -49,11 +49,18 @@ describe("whoever reaches SSH before still does, nobody else does, and loopback 
       true,
     ],
     ["everyone, by the default of an active ufw", "ufw default allow; ufw --force enable", LINE(1), "open", true],
+    [
+      "nobody, by rules of iptables",
+      "for i in iptables ip6tables; do $i -A INPUT -i lo -j ACCEPT; $i -A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT; $i -P INPUT DROP; done",
+      LINE(1, 22, BY_OWN_RULES),
+      "silent",
+      false,
+    ],
     ["nobody, by an active ufw", "ufw --force enable", LINE(1, 22, BY_OWN_RULES), "silent", false],
   ] as const)("%s", async (_whom, prepare, line, strangers, owners) => {
     await host.inside(typeof prepare === "string" ? prepare : prepare());
     expect(await everyone()).toEqual({ stranger: strangers, owner: owners });
-    const stop = strangerTries(host, { [strangers === "open" ? "open" : "shut"]: [22], over: ["v4"] });
+    const stop = strangerTries(host, { [strangers === "open" ? "open" : "shut"]: [22] });
     expect((await step()).said).toBe(typeof line === "string" ? line : line());
     expect(await confirmHere()).toMatchObject({ code: 0, stdout: "1\n" });
     expect(await everyone()).toEqual({ stranger: strangers, owner: owners });
@@ -64,6 +71,15 @@ describe("whoever reaches SSH before still does, nobody else does, and loopback 
     expect((await host.step("firewall-remove", PAYLOAD, HERE)).code).toBe(0);
     expect(await stop()).toBe("");
     expect(await everyone()).toEqual({ stranger: strangers, owner: owners });
+  });
+
+  test("who may come in is asked where rules cannot tell, and nothing is changed", async () => {
+    await host.inside("iptables -A INPUT -p tcp --syn -m limit --limit 100/s -j ACCEPT");
+    const { code, said } = await step();
+    expect(code).toBe(1);
+    expect(said).toMatch(/cannot be told from `iptables -A INPUT .*sshFrom.*; nothing has been changed/);
+    expect((await step({ sshFrom: [LAN()] })).code).toBe(0);
+    expect(await confirmHere()).toMatchObject({ code: 0 });
   });
 
   test("nobody, where sshd listens on loopback only: no rule is added, whatever sshFrom says", async () => {

@@ -19,6 +19,11 @@ const TOKENS = "expiring_service_token_alert";
 const HOSTNAME = "hostname_aop_custom_certificate_expiration_type";
 const ZONE = "zone_aop_custom_certificate_expiration_type";
 
+const about = (alertType: Notification["alertType"]): Notification =>
+  alertType === TOKENS
+    ? { kind: "service-tokens", alertType, what: "service tokens" }
+    : { kind: "origin-pulls", alertType, what: "origin-pull certificate" };
+
 describe("the program", () => {
   // Of what the account may have the program is told nothing here, and then it goes on.
   beforeAll(() => {
@@ -105,7 +110,10 @@ describe("the settings", () => {
     [{ ...EMAILS, notificationTypes: "tokens" }, /notificationTypes must be one of all, service-tokens, origin-pulls/],
     [{ ...EMAILS, originPulls: "shared", devices: "[]" }, /there is nothing to tell/],
     [{ ...EMAILS, originPulls: "shared", tokenDuration: "forever" }, /there is nothing to tell/],
-    [{ ...EMAILS, notificationTypes: "service-tokens", tokenDuration: "forever" }, /there is nothing to tell/],
+    [
+      { ...EMAILS, notificationTypes: "service-tokens", tokenDuration: "forever" },
+      /notificationTypes is service-tokens, of which nothing ends in this stack: pulumi config rm notificationTypes/,
+    ],
   ])("%j are refused, once", (changes, message) => {
     expect(told(changes)).toEqual([expect.stringMatching(message)]);
   });
@@ -124,13 +132,15 @@ describe("an error of Cloudflare's", () => {
     [
       "400 Bad Request",
       '{"errors":[{"code":17200,"message":"not entitled"}]}',
-      /^Cloudflare offers this account no.*notificationTypes.*config rm notificationEmails/,
+      /^Cloudflare offers this account no notification about service tokens: keep those about origin-pull certificate \(`pulumi config set notificationTypes origin-pulls`\), or turn them off \(`pulumi config rm notificationEmails`\)$/,
     ],
     ["403 Forbidden", '{"errors":[{"code":10000,"message":"Authentication error"}]}', /Account, Notifications, Edit/],
+    ["403 Forbidden", '{"errors":[{"code":9109,"message":"Invalid access token"}]}', undefined],
+    ["403 Forbidden", '{"errors":[{"code":10001,"message":"Unable to authenticate request"}]}', undefined],
     ["400 Bad Request", '{"errors":[{"code":17102,"message":"no mechanism"}]}', undefined],
     ["500 Internal Server Error", '{"errors":[{"code":172001,"message":"x"}]}', undefined],
   ])("%s %s", (status, body, advice) => {
-    const said = notificationAdvice(error(status, body));
+    const said = notificationAdvice(error(status, body), [about(TOKENS)], [about(HOSTNAME)]);
     if (advice === undefined) expect(said).toBeUndefined();
     else expect(said).toMatch(advice);
   });
@@ -150,7 +160,7 @@ describe("at Cloudflare", () => {
     notificationProblem(
       api,
       DEV.account,
-      alertTypes.map((alertType) => ({ kind: "origin-pulls", alertType, what: "what" })),
+      alertTypes.map(about),
     );
 
   it("a type that the account is not offered is found before anything changes", async () => {
@@ -158,7 +168,12 @@ describe("at Cloudflare", () => {
     expect(await problem(api, TOKENS, ZONE)).toBeUndefined();
     await fixture.admin.alter({ options: { unavailable_alerts: [TOKENS] } });
     expect(await problem(api, ZONE)).toBeUndefined();
-    expect(await problem(api, ZONE, TOKENS)).toMatch(/^Cloudflare offers this account no notification of this type/);
+    expect(await problem(api, ZONE, TOKENS)).toMatch(
+      /^Cloudflare offers this account no notification about service tokens: keep those .*notificationTypes origin-pulls/,
+    );
+    expect(await problem(api, TOKENS)).toBe(
+      "Cloudflare offers this account no notification about service tokens: turn them off (`pulumi config rm notificationEmails`)",
+    );
     const other: Account = { ...api, find: <T>() => Promise.resolve({ alerts: [] } as T) };
     expect(await problem(other, TOKENS)).toBeUndefined();
     await fixture.admin.alter({ options: { unavailable_alerts: [] } });

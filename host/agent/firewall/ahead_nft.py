@@ -55,6 +55,22 @@ class Ruleset:
         elif kind in ("set", "map"):
             self._sets[family, table, found["name"]] = found.get("elem", [])
 
+    def input_filter(self) -> str | None:
+        """The first chain for packets to the host whose policy, or a rule of whose table, turns some away."""
+        for (family, table, chain), base in self._bases.items():
+            if base.get("hook") != "input":
+                continue
+            rules = [rule for key, listed in self._rules.items() if key[:2] == (family, table) for rule in listed]
+            turns_away = any(
+                verdict in expression
+                for rule in rules
+                for expression in rule.get("expr", [])
+                for verdict in ("drop", "reject", "vmap")
+            )
+            if turns_away or base.get("policy") == "drop":
+                return f"chain {chain} of the table {family} {table}"
+        return None
+
     def obstacles(self, networks: Collection[Network], outside: Collection[str], port: int) -> list[Obstacle]:
         """What turns away one of the networks or more on one of the outside interfaces, once each."""
         found: dict[Obstacle, None] = {}

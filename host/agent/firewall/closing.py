@@ -15,6 +15,7 @@ from agent.firewall import kernel, ufw
 from agent.firewall.openings import Opening
 from agent.firewall.passage import Passage
 from agent.firewall.rules import STRANGERS, Rule, Visit
+from agent.listeners.addresses import INSIDE
 from agent.listeners.portless import portless_listeners
 from agent.listeners.publications import DOCKER_PROXY, parse_publications
 from agent.listeners.sockets import KERNEL, Listener, all_listeners
@@ -34,9 +35,6 @@ CLIENTS = (
     "systemd-networkd", "systemd-resolve", "systemd-resolved", "systemd-timesyn", "systemd-timesyncd",
 )  # fmt: skip
 CLIENT_PORTS = (68, 546, 5353)
-
-# Interfaces behind which a container engine's networks lie.
-INSIDE = ("docker", "br-", "podman", "cni", "veth", "virbr", "lxdbr", "incusbr")
 
 
 class Network(NamedTuple):

@@ -22,7 +22,7 @@ from agent.firewall.plan import Plan, plan_firewall
 from agent.firewall.record_fields import Armed, Change
 from agent.firewall.request import Needs, Request, kept_open, served_ports
 from agent.firewall.ssh_access import SshNetworks, ssh_ports
-from agent.listeners.addresses import own_addresses
+from agent.listeners.addresses import INSIDE, own_addresses
 from agent.system import run
 from agent.task import Answer, Task
 
@@ -161,8 +161,10 @@ def _await_login(armed: Armed) -> None:
     """Waits for a login from another machine that was opened after the change. HostError says that none came."""
     print(f"immich-access: {login_request(seconds_left(armed))}", file=sys.stderr, flush=True)
     since = armed.at if armed.boot == boot_id() else 0.0
+    # Once: after a boot the window begins anew, and does not get shorter by itself.
+    end = since_boot() + seconds_left(armed) - LAST_SECONDS
     while not has_login_from_outside(since):
-        if seconds_left(armed) < LAST_SECONDS:
+        if since_boot() > end:
             raise HostError(
                 "nobody has logged in over SSH from another machine since the firewall's change, so it is being "
                 "undone; run `pulumi up` again and log in meanwhile, or take back what shuts SSH (sshFrom, sshPort "
@@ -173,7 +175,11 @@ def _await_login(armed: Armed) -> None:
 
 def login_request(seconds: float) -> str:
     """Asks for a login from another machine, for people."""
-    addresses = " or ".join(own.address for own in own_addresses() if own.is_global and own.is_lasting)
+    addresses = " or ".join(
+        own.address
+        for own in own_addresses()
+        if own.is_global and own.is_lasting and not own.interface.startswith(INSIDE)
+    )
     return (
         f"log in over SSH from another machine within {seconds:.0f} s, with a new connection to {addresses}, and stay "
         "logged in until `pulumi up` has ended: that shows that the firewall lets you in; else its change is undone"

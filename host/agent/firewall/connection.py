@@ -6,16 +6,22 @@ import ipaddress
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from agent.firewall.rules import Visit
-from agent.listeners.addresses import is_own
+from agent.listeners.addresses import INSIDE, is_own
+from agent.listeners.processes import holders
+from agent.listeners.sockets import listeners
 from agent.system import run
 
 # The list of iptables' match `recent` without a name, which ufw's rules use: iptables-extensions(8)
 RECENT = Path("/proc/net/xt_recent/DEFAULT")
+
+_INODE = re.compile(r" ino:(\d+)")
+# `sshd: anna@pts/0`, or `sshd-session: anna@notty` from OpenSSH 9.8 on; before the login it ends in [priv] or [net].
+_LOGIN = re.compile(r"sshd(-session)?: .+@(pts/\d+(,pts/\d+)*|tty\S*|notty)")
 
 
 class Connection(NamedTuple):
@@ -29,7 +35,8 @@ class Connection(NamedTuple):
     @property
     def is_local(self) -> bool:
         """Whether it comes from the host itself: through a tunnel or another program's forwarding."""
-        return ipaddress.ip_address(self.client).is_loopback or self.client == self.address
+        # From one address of the host to another one it passes `lo` as well.
+        return is_own(self.client)
 
     @property
     def visit(self) -> Visit:
@@ -101,41 +108,52 @@ def comes_from_outside() -> bool:
 def has_login_from_outside(since: float) -> bool:
     """Whether somebody is logged in over an SSH connection from another machine that was opened after `since`.
 
-    `since` is in seconds since boot. Judged by what no user of the host can feign: a socket of root's sshd, under which
-    something else runs, so the login is past its authentication.
+    `since` is in seconds since boot. Judged by what no user of the host can feign: a connection to sshd's port that a
+    process of root's sshd holds, and the title that sshd gives to itself once the login is past its authentication.
     """
-    shown = run(["ss", "-Htnp", "state", "established"]).stdout
-    parents = _parents()
-    for line in shown.splitlines():
-        peer = _address(re.sub(r"[][]", "", line.split()[3].rpartition(":")[0]))
-        holders = [int(process) for process in re.findall(r'\("sshd[^"]*",pid=(\d+)', line)]
-        if any(_is_login(one, since, parents) for one in holders) and not is_own(peer):
-            return True
-    return False
+    ports = {listener.port for listener in listeners() if "sshd" in listener.programs}
+    inodes = []
+    # Without -p, whose output quotes names that any user can choose; with -e, which prints inodes.
+    for line in run(["ss", "-Htne", "state", "established"]).stdout.splitlines():
+        words, inode = line.split(), _INODE.search(line)
+        if len(words) < 4 or inode is None:
+            continue
+        local, peer = (word.rpartition(":") for word in words[2:4])
+        if int(local[2]) in ports and _comes_from_elsewhere(_address(peer[0].strip("[]"))):
+            inodes.append(int(inode[1]))
+    return any(_is_login([one.pid for one in held], since) for held in holders(inodes).values())
 
 
-def _is_login(process: int, since: float, parents: Mapping[int, int]) -> bool:
-    """Whether a process of sshd is root's, was started after `since`, and has more under it than processes of sshd."""
+def _comes_from_elsewhere(client: str) -> bool:
+    """Whether a client is neither the host nor one of its containers."""
+    if is_own(client):
+        return False
+    return not Connection(client, client, 0).visit.interface.startswith(INSIDE)
+
+
+def _is_login(processes: Sequence[int], since: float) -> bool:
+    """Whether a connection's processes are sshd's, root's among them, began after `since`, and serve a login."""
+    sshd = [one for one in processes if _is_sshd(one)]
     try:
-        if Path("/proc", str(process)).stat().st_uid != 0 or _started(process) <= since:
-            return False
+        is_new = all(_started(one) > since for one in sshd)
+        is_roots = any(Path("/proc", str(one)).stat().st_uid == 0 for one in sshd)
     except (OSError, IndexError):
         return False
-    below = [process]
-    for one in below:
-        below += [child for child, parent in parents.items() if parent == one]
-    return any(not _command(one).startswith("sshd") for one in below)
+    return is_new and is_roots and any(_LOGIN.fullmatch(_title(one)) for one in sshd)
 
 
-def _parents() -> dict[int, int]:
-    """The parent of each process."""
-    found: dict[int, int] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            # It may have ended meanwhile.
-            with contextlib.suppress(OSError, IndexError):
-                found[int(entry.name)] = int(_fields(int(entry.name))[1])
-    return found
+def _is_sshd(process: int) -> bool:
+    try:
+        return Path("/proc", str(process), "exe").readlink().name.startswith("sshd")
+    except OSError:
+        return False
+
+
+def _title(process: int) -> str:
+    try:
+        return Path("/proc", str(process), "cmdline").read_text(errors="replace").strip("\0 ")
+    except OSError:
+        return ""
 
 
 def since_boot() -> float:

@@ -9,6 +9,7 @@ from pathlib import Path
 from agent import changes
 from agent.errors import HostError, RefusedError
 from agent.firewall.chains import parse_entries
+from agent.firewall.connection import this_connection
 from agent.firewall.own_chains import chain_removal, ufw_chains
 from agent.firewall.rules import ANYWHERE
 from agent.firewall.ufw import CONFIGURATION, DEFAULTS, USER_RULES, Files, folder_with, value
@@ -246,7 +247,21 @@ def _guard_rules(files: Files, version: int, ssh_ports: Collection[int]) -> str:
 
 
 def _ssh_sources(files: Files, version: int, port: int) -> list[str]:
-    """The networks from which ufw's files let SSH in on a port; anywhere if they do not say."""
+    """The networks from which ufw's files let SSH in on a port; anywhere if they do not say, for neither IP version.
+
+    Nobody is locked out where the step runs on the host itself, so there nothing is opened that they do not name.
+    """
+    named = _named_sources(files, version, port)
+    is_settled = _is_managed(files, version) and (_named_sources(files, 10 - version, port) or _runs_on_host())
+    return named if named or is_settled else [ANYWHERE[version == 6]]
+
+
+def _runs_on_host() -> bool:
+    connection = this_connection()
+    return connection is not None and connection.is_local
+
+
+def _named_sources(files: Files, version: int, port: int) -> list[str]:
     rules = _user_rules(files, version).splitlines() if _is_managed(files, version) else []
     entries = [
         entry
@@ -254,9 +269,7 @@ def _ssh_sources(files: Files, version: int, port: int) -> list[str]:
         if entry.chain == f"{PREFIX[version]}-user-input"
         and entry.target in ("ACCEPT", f"{PREFIX[version]}-user-limit")
     ]
-    return list(dict.fromkeys(one.rule.source for one in entries if one.rule.matches_port(port))) or [
-        ANYWHERE[version == 6]
-    ]
+    return list(dict.fromkeys(one.rule.source for one in entries if one.rule.matches_port(port)))
 
 
 def _remove_guard() -> None:

@@ -1,5 +1,6 @@
 """Works out what a list of ufw's rules allows. The first match decides."""
 
+import functools
 import ipaddress
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
@@ -21,6 +22,11 @@ ANYWHERE = ("0.0.0.0/0", "::/0")
 
 # A client that no owner has in mind: TEST-NET-1 (RFC 5737) and the documentation prefix (RFC 3849).
 STRANGERS = {4: "192.0.2.1", 6: "2001:db8::1"}
+
+
+# Long lists of rules are asked about many clients.
+_network = functools.lru_cache(maxsize=10_000)(functools.partial(ipaddress.ip_network, strict=False))
+_address = functools.lru_cache(maxsize=10_000)(ipaddress.ip_address)
 
 
 class Visit(NamedTuple):
@@ -95,8 +101,8 @@ class Rule(NamedTuple):
         """
         return (
             self.matches_port(visit.port, visit.protocol)
-            and ipaddress.ip_address(visit.client) in ipaddress.ip_network(self.source, strict=False)
-            and ipaddress.ip_address(visit.destination) in ipaddress.ip_network(self.destination, strict=False)
+            and _address(visit.client) in _network(self.source)
+            and _address(visit.destination) in _network(self.destination)
             and self.source_ports == "any"
             and (self.interface == "" or self._is_for(visit.interface))
         )

@@ -21,6 +21,11 @@ from agent.listeners.sockets import listeners
 
 Rules = Mapping[int, Sequence[Rule]]
 
+_NAME_THEM = (
+    "name the networks that may: `pulumi config set --path 'sshFrom[0]' 192.168.1.0/24`, or 0.0.0.0/0 and ::/0 for "
+    "everyone; then run `pulumi up` again"
+)
+
 
 class SshPorts(NamedTuple):
     """The ports on which SSH must stay open."""
@@ -96,6 +101,7 @@ class SshAccess:
         if self._is_local:
             named = [network for one in (self._networks.own, *self._networks.others) for network in one]
             self._ways = SshWays(self._ports.all, self._former, named, existing)
+            self._require_clear(self._ways, existing)
         opened = [port for port in self._ports.all if _has_rule(existing, port) or self._needs_rule(existing, port)]
         return {
             version: [
@@ -103,6 +109,15 @@ class SshAccess:
             ]
             for version in existing
         }
+
+    def _require_clear(self, ways: SshWays, existing: Rules) -> None:
+        """Refuses to guess who may come in: a guess would shut them out, or let strangers in."""
+        has_own = any(rule.comment == SSH for rules in existing.values() for rule in rules)
+        if ways.unclear is not None and not self._networks.own and not has_own:
+            raise RefusedError(
+                f"the connection comes from the host itself, and who reaches SSH from outside cannot be told from "
+                f"{ways.unclear}; {_NAME_THEM}"
+            )
 
     def check(self, rules: Rules) -> Rule | None:
         """Refuses rules that would keep this connection's like out. Returns the rule by which it gets in.
@@ -165,7 +180,15 @@ class SshAccess:
         foreign = {one: [rule for rule in rules if not rule.is_ours] for one, rules in existing.items()}
         lost = [] if self._ways is None else self._ways.lost(foreign)
         mine = [way for way in lost if way.version == version and way.port in self._ports.own]
-        return [ANYWHERE[version == 6]] if any(way.is_everyones for way in mine) else networks_of(mine, version)
+        if self._ways is None or not any(way.is_everyones for way in mine):
+            return networks_of(mine, version)
+        if not self._ways.are_all_strangers_in(mine):
+            interfaces = " and ".join(sorted({way.interface for way in mine if way.is_everyones}))
+            raise RefusedError(
+                f"the connection comes from the host itself, and others reach SSH by the interface {interfaces} only, "
+                f"which a rule for everyone would not keep to; {_NAME_THEM}"
+            )
+        return [ANYWHERE[version == 6]]
 
     def _is_in(self, networks: Sequence[str]) -> bool:
         """Whether this connection comes from one of the networks."""

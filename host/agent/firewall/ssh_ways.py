@@ -15,6 +15,7 @@ from agent.firewall.bypass import frame_entries
 from agent.firewall.chains import parse_entries
 from agent.firewall.passage import Passage
 from agent.firewall.rules import STRANGERS, Rule, Visit
+from agent.firewall.ssh_unclear import find_unclear
 from agent.firewall.ufw import CONFIGURATION, DEFAULTS, Files, value
 from agent.listeners.addresses import own_addresses, routes
 from agent.listeners.sockets import Listener, listeners
@@ -61,6 +62,13 @@ class SshWays:
         passes = _filter_of(former, existing)
         self._all = _ways(entrances, sources)
         self._open = [way for way in self._all if passes(way.visit)]
+        # What keeps one from telling who comes in before the change; ufw's own files say it for sure
+        self.unclear = None if not self._all or _is_on(former) else find_unclear({one.port for one in entrances})
+
+    def are_all_strangers_in(self, ways: Collection[Way]) -> bool:
+        """Whether strangers have these ways in by every interface and address of the host by which they can come."""
+        strangers = {(way.version, way.port) for way in ways if way.is_everyones}
+        return all(way in ways for way in self._all if way.is_everyones and (way.version, way.port) in strangers)
 
     def lost(self, rules: Rules) -> list[Way]:
         """Those that are shut once ufw is on with these rules."""
@@ -91,10 +99,14 @@ def names_of(ways: Sequence[Way]) -> list[str]:
     return [network for version in (4, 6) for network in networks_of(ways, version)]
 
 
+def _is_on(former: Files) -> bool:
+    return value(former, CONFIGURATION, "ENABLED") == "yes"
+
+
 def _filter_of(former: Files, existing: Rules) -> Callable[[Visit], bool]:
     """Whether a visit gets in before the change: by ufw's files if it is on, else by the kernel's rules."""
     passage = Passage(existing)
-    if value(former, CONFIGURATION, "ENABLED") != "yes":
+    if not _is_on(former):
         return passage.now
     default = value(former, DEFAULTS, "DEFAULT_INPUT_POLICY") == "accept"
     # ufw shuts an IP version that it does not filter.

@@ -11,7 +11,7 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from agent import answer
+from agent import answer, contract
 from agent.certificates.store import Store
 from agent.certificates.x509 import read_certificates
 from agent.errors import HostError
@@ -19,6 +19,32 @@ from agent.files import File, read, write
 from agent.firewall import record
 
 VERSION = 1
+
+_FORM = "%Y-%m-%dT%H:%M:%SZ"
+_TIME = {"type": "string", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$"}
+_NO_TIME = {"anyOf": [_TIME, {"type": "null"}]}
+# The fields of this version. One that another version of the agent has added is left out by `last`.
+_FIELDS: Mapping[str, contract.Schema] = {
+    "time": _TIME,
+    "ok": {"type": "boolean"},
+    "ranges": {
+        "type": "object",
+        "properties": {"ipv4": {"type": "integer"}, "ipv6": {"type": "integer"}, "fetched": _NO_TIME},
+        "required": ["ipv4", "ipv6", "fetched"],
+        "additionalProperties": False,
+    },
+    "guardInForce": {"type": ["boolean", "null"]},
+    "waysIn": {"type": ["integer", "null"]},
+    "certificates": {
+        "type": "array",
+        "items": {
+            "type": "object",
+            "properties": {"hostname": {"type": "string"}, "endsOn": _NO_TIME},
+            "required": ["hostname", "endsOn"],
+            "additionalProperties": False,
+        },
+    },
+}
 
 
 class Found:
@@ -51,11 +77,14 @@ def last() -> dict[str, Any] | None:
     if file is None:
         return None
     try:
-        fields: Any = json.loads(file.content)
-        version = fields.pop("version")
-    except (ValueError, KeyError, AttributeError, TypeError):
+        told: Any = json.loads(file.content)
+        if told["version"] != VERSION:
+            return None
+        fields = {name: told[name] for name in _FIELDS}
+    except (ValueError, KeyError, TypeError):
         return None
-    return fields if version == VERSION else None
+    damaged = any(contract.problems(fields[name], schema, name) for name, schema in _FIELDS.items())
+    return None if damaged else fields
 
 
 def _tell(found: Found, *, ok: bool) -> None:
@@ -88,4 +117,4 @@ def _end(site: str) -> str | None:
 
 
 def _rfc3339(moment: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
+    return time.strftime(_FORM, time.gmtime(moment))

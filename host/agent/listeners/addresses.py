@@ -9,6 +9,9 @@ from typing import NamedTuple
 
 from agent.system import run
 
+# How the names of interfaces begin behind which a container engine's or a hypervisor's networks lie.
+INSIDE = ("docker", "br-", "podman", "cni", "veth", "virbr", "lxdbr", "incusbr")
+
 # From linux/route.h
 _RTF_REJECT = 0x0200
 
