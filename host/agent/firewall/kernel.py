@@ -249,11 +249,12 @@ def _guard_rules(files: Files, version: int, ssh_ports: Collection[int]) -> str:
 def _ssh_sources(files: Files, version: int, port: int) -> list[str]:
     """The networks from which ufw's files let SSH in on a port; anywhere if they do not say, for neither IP version.
 
-    Nobody is locked out where the step runs on the host itself, so there nothing is opened that they do not name.
+    Nobody is locked out where the step runs on the host itself, so there nothing is opened that the files do not let in.
     """
     named = _named_sources(files, version, port)
-    is_settled = _is_managed(files, version) and (_named_sources(files, 10 - version, port) or _runs_on_host())
-    return named if named or is_settled else [ANYWHERE[version == 6]]
+    is_open = value(files, DEFAULTS, "DEFAULT_INPUT_POLICY") == "accept"
+    is_settled = not is_open and (_named_sources(files, 10 - version, port) or _runs_on_host())
+    return named if named or (is_settled and _is_managed(files, version)) else [ANYWHERE[version == 6]]
 
 
 def _runs_on_host() -> bool:
