@@ -112,7 +112,7 @@ def has_login_from_outside(since: float) -> bool:
     process of root's sshd holds, and the title that sshd gives to itself once the login is past its authentication.
     """
     ports = {listener.port for listener in listeners() if "sshd" in listener.programs}
-    inodes = []
+    inodes: list[int] = []
     # Without -p, whose output quotes names that any user can choose; with -e, which prints inodes.
     for line in run(["ss", "-Htne", "state", "established"]).stdout.splitlines():
         words, inode = line.split(), _INODE.search(line)
