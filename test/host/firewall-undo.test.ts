@@ -63,7 +63,7 @@ test("the last confirmation repeats a rolled-back change, and asks for another r
 test("a new connection confirms a change, and it stays", async () => {
   expect(await confirm(host, true)).toMatchObject({ code: 0, stdout: "2\n" });
   expect((await host.inside("systemctl is-active immich-access-undo; ls /var/lib/immich-access")).stdout).toBe(
-    "inactive\nfirewall-change.json\nfirewall-original.json\nfirewall-sites.json\nranges.json\n",
+    "inactive\nfirewall-change.json\nfirewall-original.json\nfirewall-sites.json\nranges.json\nstatus.json\n",
   );
   expect(await confirm(host, false)).toMatchObject({ code: 0, stdout: "2\n" });
 });
