@@ -21,7 +21,9 @@ const TURN_OFF = "turn them off (`pulumi config rm notificationEmails`)";
 function notOffered(missing: readonly Notification[], left: readonly Notification[]): string {
   const what = missing.map((one) => one.what).join(" and ");
   const [other] = left;
-  const keep = other ? `keep those about ${other.what} (\`pulumi config set notificationTypes ${other.kind}\`), or ` : "";
+  const keep = other
+    ? `keep those about ${other.what} (\`pulumi config set notificationTypes ${other.kind}\`), or `
+    : "";
   return `Cloudflare offers this account no notification about ${what}: ${keep}${TURN_OFF}`;
 }
 

@@ -12,7 +12,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { userInfo } from "node:os";
+import { homedir, userInfo } from "node:os";
 import { dirname, join } from "node:path";
 import { isProtected } from "../../settings/ssh.ts";
 import { CommandError } from "../lib/command.ts";
@@ -49,8 +49,7 @@ export async function makeOwnKey(
   dialogue: Dialogue,
   before: Before,
   hostname: string,
-  // Not $HOME: `sudo -E` leaves that of somebody else.
-  home = userInfo().homedir,
+  home = ownHome(),
 ): Promise<Login> {
   // The line of an attempt before, of which the key is lost
   dialogue.takeBack();
@@ -68,6 +67,13 @@ export async function makeOwnKey(
     });
   }
   return { sshAgent: false, sshPrivateKey: privateKey, sshPrivateKeyPassphrase: "" };
+}
+
+/** $HOME, unless it is somebody else's, as `sudo -E` leaves it. */
+function ownHome(): string {
+  const { uid, homedir: known } = userInfo();
+  const home = homedir();
+  return existsSync(home) && statSync(home).uid === uid ? home : known;
 }
 
 /** The pair of a private key that was made here before; `undefined` for any other key. */

@@ -157,11 +157,7 @@ describe("at Cloudflare", () => {
   afterAll(() => fixture.close());
 
   const problem = (api: Account, ...alertTypes: Notification["alertType"][]) =>
-    notificationProblem(
-      api,
-      DEV.account,
-      alertTypes.map(about),
-    );
+    notificationProblem(api, DEV.account, alertTypes.map(about));
 
   it("a type that the account is not offered is found before anything changes", async () => {
     const api = openAccount(fixture.url, token);

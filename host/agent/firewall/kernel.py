@@ -249,7 +249,7 @@ def _guard_rules(files: Files, version: int, ssh_ports: Collection[int]) -> str:
 def _ssh_sources(files: Files, version: int, port: int) -> list[str]:
     """The networks from which ufw's files let SSH in on a port; anywhere if they do not say, for neither IP version.
 
-    Nobody is locked out where the step runs on the host itself, so there nothing is opened that the files do not let in.
+    Nobody is locked out where the step runs on the host itself, so there nothing else is opened.
     """
     named = _named_sources(files, version, port)
     is_open = value(files, DEFAULTS, "DEFAULT_INPUT_POLICY") == "accept"
